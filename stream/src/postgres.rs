@@ -1,0 +1,1 @@
+//! The stream, postgres implementation.

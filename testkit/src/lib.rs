@@ -1,0 +1,104 @@
+//! What tests share: databases of their own on the test clusters, the Kafka test broker, the shared data.
+//!
+//! Servers are started by `make test` and named by the environment; a test that lacks one says so and is skipped, except
+//! where `CI=true`, where it fails.
+
+use std::{env, path::PathBuf};
+
+use anyhow::{Context, Result};
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+/// The PostgreSQL editions that tests run on: name and environment variable.
+pub const EDITIONS: [(&str, &str); 2] =
+    [("plain", "HOMEWARD_TEST_POSTGRES_PLAIN"), ("timescale", "HOMEWARD_TEST_POSTGRES_TIMESCALE")];
+
+/// A database of its own, dropped by [`TestDatabase::drop_now`] (or with the cluster).
+#[derive(Debug)]
+pub struct TestDatabase {
+    /// `plain` or `timescale`.
+    pub edition: &'static str,
+    /// Connection URL.
+    pub url: String,
+    admin_url: String,
+    name: String,
+}
+
+impl TestDatabase {
+    /// Drops the database, also with connections open.
+    pub async fn drop_now(self) -> Result<()> {
+        let client = connect(&self.admin_url).await?;
+        client.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await?;
+        Ok(())
+    }
+}
+
+/// Connects and drives the connection in the background.
+pub async fn connect(url: &str) -> Result<tokio_postgres::Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("test database")?;
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(client)
+}
+
+/// Creates one empty database on each test cluster that is there. In CI both must be.
+pub async fn databases() -> Result<Vec<TestDatabase>> {
+    let mut all = Vec::new();
+    for (edition, variable) in EDITIONS {
+        let Some(admin_url) = setting(variable) else { continue };
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        let client = connect(&admin_url).await?;
+        client.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+        let (base, _) = admin_url.rsplit_once('/').context("database URL without a database name")?;
+        all.push(TestDatabase { edition, url: format!("{base}/{name}"), admin_url: admin_url.clone(), name });
+    }
+    Ok(all)
+}
+
+/// One database, on the TimescaleDB cluster where there is one; `None` (said on standard error) where there is no cluster.
+pub async fn database() -> Result<Option<TestDatabase>> {
+    let mut all = databases().await?;
+    let last = all.pop();
+    for other in all {
+        other.drop_now().await?;
+    }
+    Ok(last)
+}
+
+/// `host:port` of the Kafka test broker.
+pub fn kafka() -> Option<String> {
+    setting("HOMEWARD_TEST_KAFKA")
+}
+
+/// The value of a variable that names a test component; without it, fails in CI and says "skipped" elsewhere.
+///
+/// # Panics
+/// In CI, when the variable is not set.
+#[allow(clippy::panic, reason = "a missing component must fail the test in CI")]
+pub fn setting(variable: &str) -> Option<String> {
+    let value = env::var(variable).ok().filter(|value| !value.is_empty());
+    if value.is_none() {
+        assert!(env::var("CI").as_deref() != Ok("true"), "{variable} is not set: run the tests with `make test`");
+        eprintln!("skipped: {variable} is not set; `make test` starts what it names");
+    }
+    value
+}
+
+/// A file or folder of the shared test data, `../shared` beside the project.
+///
+/// # Panics
+/// With `HOMEWARD_REQUIRE_SHARED=1`, when it is not there.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let root = env::var_os("HOMEWARD_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
+        PathBuf::from,
+    );
+    let full = root.join(path);
+    if full.exists() {
+        return Some(full);
+    }
+    assert!(env::var("HOMEWARD_REQUIRE_SHARED").as_deref() != Ok("1"), "shared data required: {}", full.display());
+    eprintln!("skipped: shared data not present ({path})");
+    None
+}
