@@ -70,6 +70,8 @@ CREATE TABLE notification (
     notification_id  uuid PRIMARY KEY,
     idempotency_key  text NOT NULL UNIQUE,       -- incident, event, recipient, channel
     incident_id      uuid NOT NULL REFERENCES incident,
+    event_id         uuid NOT NULL REFERENCES event,   -- what it tells of: the event that raised or worsened the incident
+    target_id        uuid,                       -- webhook and mail: the notification_target, NULL for a user's own address
     channel          text NOT NULL CHECK (channel IN ('console', 'mail', 'webhook')),
     recipient        text NOT NULL,
     locale           text NOT NULL DEFAULT 'en',
