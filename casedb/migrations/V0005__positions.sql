@@ -2,7 +2,9 @@
 -- The primary key recognises a report that a device sent twice.
 DO $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
+    -- The loader's setting is there only when the library is preloaded; without that, CREATE EXTENSION ends the session.
+    IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
+       AND current_setting('timescaledb.disable_load', true) IS NOT NULL THEN
         CREATE EXTENSION IF NOT EXISTS timescaledb;
     END IF;
 EXCEPTION WHEN OTHERS THEN

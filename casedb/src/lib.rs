@@ -2,3 +2,13 @@
 //!
 //! Every SQL text is a constant; every query function takes a client or a transaction and returns typed rows.
 
+pub mod edition;
+mod error;
+pub mod migrate;
+pub mod offset;
+pub mod pool;
+
+pub use edition::{Chunks, Edition};
+pub use error::{Class, Error};
+pub use migrate::migrate;
+pub use pool::{Database, GenericClient, Listener, Notice, Transaction};

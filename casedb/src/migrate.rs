@@ -1,0 +1,77 @@
+//! Brings the schema of the stream and of the case database to this program's version.
+
+use tokio_postgres::NoTls;
+use tracing::info;
+
+use crate::{Edition, Error, pool};
+
+mod embedded {
+    refinery::embed_migrations!("migrations");
+}
+
+/// Our own name: the stream keeps a migration table in the same database.
+const HISTORY_TABLE: &str = "casedb_migration";
+/// Session advisory lock that makes concurrent starts take turns ("migrate" in ASCII).
+const LOCK_KEY: i64 = 0x006d_6967_7261_7465;
+
+/// What [`migrate`] did and found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Names of the migrations applied now; empty when the schema was up to date.
+    pub applied: Vec<String>,
+    /// What the server is.
+    pub edition: Edition,
+}
+
+/// Applies what is missing. Safe when several processes start at once: one works, the others wait and find nothing to do.
+///
+/// `partitions` is the number of partitions of each topic of the stream in PostgreSQL; fixed by the first call.
+pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
+    let mut config = pool::config(url)?;
+    // Waiting for another process and building an index may both take long.
+    config
+        .options("-c statement_timeout=0 -c lock_timeout=0 -c timezone=UTC")
+        .application_name("homeward migrate");
+    let (mut client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    pool::check_version(&client).await?;
+    // Released with the session, so also when this process dies.
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK_KEY]).await?;
+    migrate_stream(url, partitions).await?;
+    let report = embedded::migrations::runner()
+        .set_migration_table_name(HISTORY_TABLE)
+        .run_async(&mut client)
+        .await
+        .map_err(|error| refinery_error(&error))?;
+    let applied: Vec<String> = report
+        .applied_migrations()
+        .iter()
+        .map(|applied| format!("V{:04} {}", applied.version(), applied.name()))
+        .collect();
+    let edition = Edition::detect(&client).await?;
+    info!(applied = applied.len(), %edition, "case database is up to date");
+    Ok(Report { applied, edition })
+}
+
+#[expect(clippy::unused_async, reason = "calls the stream's own migration once that is there")]
+async fn migrate_stream(_url: &str, _partitions: u32) -> Result<(), Error> {
+    Ok(())
+}
+
+fn refinery_error(error: &refinery::Error) -> Error {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(error) = inner.downcast_ref::<tokio_postgres::Error>() {
+            if let Some(reported) = error.as_db_error() {
+                message = format!("{message}: {}", reported.message());
+            } else if error.is_closed() {
+                return Error::Unavailable(message);
+            }
+        }
+        source = inner.source();
+    }
+    Error::Configuration(format!("migration failed: {message}"))
+}
