@@ -1,0 +1,124 @@
+//! An invented person: who they are, which rules apply, where they truly are, and what is going to happen.
+
+use jiff::Timestamp;
+use proto::{DeviceId, OrderId, PersonId, ZoneId, wire};
+
+use crate::{device::Fault, route::Route, town::Local};
+
+/// Which protocol a device speaks, and on JT/T 808 which header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// The native protocol.
+    Native,
+    /// JT/T 808 with the header of 2011 and 2013 (`false`) or of 2019 (`true`).
+    Jt808 {
+        /// 2019 header.
+        header_2019: bool,
+    },
+}
+
+/// Who may see a zone and what it causes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Police and social workers.
+    Both,
+    /// The police alone: a protected person's address.
+    Police,
+}
+
+/// The shape of a planned zone, in the town's metres.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlannedShape {
+    /// Centre and radius.
+    Circle(Local, f64),
+    /// Exterior ring, not closed.
+    Polygon(Vec<Local>),
+}
+
+/// Hours of a zone, in seconds from the world's start; daily, as a weekly schedule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlannedHours {
+    /// Begins, seconds from the world's start (may be negative).
+    pub from_s: i64,
+    /// Ends.
+    pub until_s: i64,
+}
+
+/// A zone of one person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedZone {
+    /// Stable over runs of the same seed.
+    pub zone_id: ZoneId,
+    /// What officers call it.
+    pub label: &'static str,
+    /// Inclusion, exclusion, neutral.
+    pub kind: wire::ZoneKind,
+    /// Must be visited once during its hours, instead of kept to.
+    pub attendance: bool,
+    /// Who may see it.
+    pub audience: Audience,
+    /// Where it is.
+    pub shape: PlannedShape,
+    /// Warning buffer, metres.
+    pub buffer_m: f64,
+    /// When it holds; `None`: always.
+    pub hours: Option<PlannedHours>,
+}
+
+/// A violation that is going to happen, as it truly is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Violation {
+    /// Its kind.
+    pub kind: wire::EventKind,
+    /// Its zone, where it has one.
+    pub zone_id: Option<ZoneId>,
+    /// True beginning, seconds from the world's start.
+    pub onset_s: f64,
+    /// By the report of this time (or, for timers, at it) the engine can know.
+    pub proof_s: f64,
+}
+
+/// An invented person with a monitor.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Position in the world.
+    pub index: u64,
+    /// Stable over runs of the same seed, as all ids here.
+    pub person_id: PersonId,
+    /// The monitor.
+    pub device_id: DeviceId,
+    /// The legal basis.
+    pub order_id: OrderId,
+    /// The case reference.
+    pub reference: String,
+    /// An invented name.
+    pub name: String,
+    /// 1 (highest) to 4.
+    pub risk_level: u8,
+    /// What the device speaks.
+    pub speaks: Speaks,
+    /// How it calls itself.
+    pub identity: String,
+    /// Zones that apply.
+    pub zones: Vec<PlannedZone>,
+    /// Silence is raised after this.
+    pub silence_after_s: u32,
+    /// A return within this after curfew start is late rather than missing.
+    pub late_return_after_s: u32,
+    /// True places.
+    pub route: Route,
+    /// What the device suffers.
+    pub faults: Vec<Fault>,
+    /// What truly happens.
+    pub violations: Vec<Violation>,
+}
+
+/// Seconds from the world's start as a time.
+pub fn time_at(start: Timestamp, seconds: f64) -> Timestamp {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a simulation lasts hours, microseconds of it fit in i64"
+    )]
+    let micros = (seconds * 1e6).round() as i64;
+    Timestamp::from_microsecond(start.as_microsecond().saturating_add(micros)).unwrap_or(start)
+}
