@@ -3,11 +3,16 @@
 //! [`wire`] is what lies in the stream, generated from `homeward/v1/*.proto`. Everything else is validated: a value of
 //! [`PersonId`], [`fix::Fix`] or [`rules::Rules`] has been checked when it was made and needs no second look.
 
+pub mod event;
 pub mod ids;
 pub mod topic;
 
 /// Messages as they lie in the stream and on the native device protocol, generated from the `.proto` files.
-#[allow(missing_docs, clippy::pedantic, reason = "generated code; the .proto files carry the documentation")]
+#[allow(
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated code; the .proto files carry the documentation"
+)]
 pub mod wire {
     include!(concat!(env!("OUT_DIR"), "/homeward.v1.rs"));
 }
