@@ -2,11 +2,15 @@
 //!
 //! Every SQL text is a constant; every query function takes a client or a transaction and returns typed rows.
 
+pub mod access;
 pub mod edition;
 mod error;
 pub mod migrate;
 pub mod offset;
 pub mod pool;
+pub mod session;
+pub mod user;
+pub mod view;
 
 pub use edition::{Chunks, Edition};
 pub use error::{Class, Error};

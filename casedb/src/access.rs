@@ -1,0 +1,74 @@
+//! Who read whose positions, and why. Written before the positions are read: no record, no reading.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Error, GenericClient, pool::execute};
+
+/// Why somebody reads positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Supervision in the course of duty.
+    Duty,
+    /// Handling an incident.
+    Incident,
+    /// At the request of a court.
+    Court,
+    /// Keeping the equipment in order.
+    Maintenance,
+}
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 4] = [Self::Duty, Self::Incident, Self::Court, Self::Maintenance];
+
+    /// The word in the database and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Duty => "duty",
+            Self::Incident => "incident",
+            Self::Court => "court",
+            Self::Maintenance => "maintenance",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.name() == text)
+    }
+}
+
+/// One reading of positions.
+#[derive(Debug, Clone)]
+pub struct Access<'a> {
+    /// Who reads.
+    pub user_id: Uuid,
+    /// Whose positions.
+    pub person_id: Uuid,
+    /// Why.
+    pub purpose: Purpose,
+    /// The case, where the user named one.
+    pub case_number: &'a str,
+    /// What is read: an interval, or an incident.
+    pub scope: &'a str,
+}
+
+/// Writes the reading down.
+pub async fn record(client: &impl GenericClient, access: &Access<'_>) -> Result<(), Error> {
+    const SQL: &str =
+        "INSERT INTO position_access (user_id, person_id, purpose, case_number, scope) VALUES ($1, $2, $3, $4, $5)";
+    execute(
+        client,
+        SQL,
+        &[
+            &access.user_id,
+            &access.person_id,
+            &access.purpose.name(),
+            &access.case_number,
+            &access.scope,
+        ],
+    )
+    .await?;
+    Ok(())
+}

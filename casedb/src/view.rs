@@ -1,0 +1,114 @@
+//! What the console reads, and who may see it.
+//!
+//! The rule is [`scoped!`], and only there: it makes `visible_person`, `visible_zone`, `visible_incident` and
+//! `visible_action` out of the tables, for the user whose id is `$1`. Every query of this module reads those and never
+//! the tables behind them (a test looks for it). [`Sight`] says the same in code, for live updates, where one change goes
+//! to many users; a test holds the two together.
+
+mod incident;
+mod live;
+mod person;
+mod quarantine;
+mod track;
+
+pub use incident::{
+    Action, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList, IncidentPerson, IncidentState,
+    IncidentZone, NotificationRow, UserName, ZoneShape, incident, incidents,
+};
+pub use live::{IncidentHead, head};
+pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, people, person};
+pub use quarantine::{Quarantine, QuarantinedDevice, QuarantinedFrame, quarantine};
+pub use track::{Fix, Track, track, track_of_incident};
+
+use crate::user::{Branch, User};
+
+/// Puts the visibility rule in front of a query. `$1` is the user's id.
+///
+/// - People: those whose police agency (for the police) or social agency (for social work) is in the branch of the tree
+///   under the user's own agency; for an administration, either of them.
+/// - Zones, incidents, actions: of these people, and for the user's branch: `police` sees `police` and `both`,
+///   `social_work` sees `social_work` and `both`, an administration sees all.
+macro_rules! scoped {
+    ($query:expr) => {
+        concat!(
+            "WITH viewer AS MATERIALIZED (
+                SELECT u.user_id, a.path, a.kind AS branch,
+                    CASE a.kind WHEN 'police' THEN ARRAY['police', 'both'] WHEN 'social_work' THEN ARRAY['social_work', 'both']
+                        ELSE ARRAY['police', 'social_work', 'both'] END AS audiences
+                FROM app_user u JOIN agency a USING (agency_id) WHERE u.user_id = $1 AND u.disabled_at IS NULL
+            ), visible_person AS (
+                SELECT p.* FROM person p CROSS JOIN viewer v
+                JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
+                WHERE CASE v.branch WHEN 'police' THEN pa.path <@ v.path WHEN 'social_work' THEN sa.path <@ v.path
+                    ELSE pa.path <@ v.path OR sa.path <@ v.path END
+            ), visible_zone AS (
+                SELECT z.* FROM zone z CROSS JOIN viewer v WHERE z.audience = ANY (v.audiences)
+            ), hidden_zone AS (
+                SELECT z.zone_id FROM zone z CROSS JOIN viewer v WHERE z.audience <> ALL (v.audiences)
+            ), visible_incident AS (
+                SELECT i.* FROM incident i JOIN visible_person p USING (person_id) CROSS JOIN viewer v
+                WHERE i.audience = ANY (v.audiences)
+            ), visible_action AS (
+                SELECT a.* FROM incident_action a JOIN visible_incident i USING (incident_id) CROSS JOIN viewer v
+                WHERE a.audience = ANY (v.audiences)
+            )\n",
+            $query
+        )
+    };
+}
+pub(crate) use scoped;
+
+/// What a user sees, for deciding in memory; the same rule as the SQL's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    branch: Branch,
+    path: String,
+}
+
+impl Sight {
+    /// The sight of a user.
+    pub fn of(user: &User) -> Self {
+        Self {
+            branch: user.branch,
+            path: user.agency_path.clone(),
+        }
+    }
+
+    /// True when the user sees an incident of this audience, of a person of these agencies.
+    pub fn sees(&self, audience: &str, police_path: &str, social_path: &str) -> bool {
+        let under = |path: &str| {
+            path.strip_prefix(self.path.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        match self.branch {
+            Branch::Police => matches!(audience, "police" | "both") && under(police_path),
+            Branch::SocialWork => matches!(audience, "social_work" | "both") && under(social_path),
+            Branch::Administration => under(police_path) || under(social_path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn queries_read_only_what_the_rule_lets_through() {
+        let sources = [
+            ("incident", include_str!("view/incident.rs")),
+            ("person", include_str!("view/person.rs")),
+            ("track", include_str!("view/track.rs")),
+        ];
+        for (name, source) in sources {
+            for table in ["person", "zone", "incident", "incident_action"] {
+                for word in ["FROM", "JOIN"] {
+                    for end in [" ", "\n", ","] {
+                        let needle = format!("{word} {table}{end}");
+                        assert!(
+                            !source.contains(&needle),
+                            "view/{name}.rs reads {table} past the visibility rule"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,490 @@
+//! Incidents as the console shows them.
+
+use jiff::Timestamp;
+use prost::Message;
+use proto::wire;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Fix, scoped};
+use crate::{
+    Error, GenericClient,
+    pool::{optional, rows},
+};
+
+/// Which incidents a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentState {
+    /// Not closed; most urgent first.
+    Open,
+    /// Closed; newest first.
+    Closed,
+    /// Open ones first, then closed ones.
+    All,
+}
+
+/// A user, as named beside something done.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct UserName {
+    /// Id.
+    pub user_id: Uuid,
+    /// Name.
+    pub display_name: String,
+}
+
+/// The zone of an incident, where the viewer may see it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct IncidentZone {
+    /// Id.
+    pub zone_id: Uuid,
+    /// Label.
+    pub label: String,
+    /// `inclusion`, `exclusion` or `neutral`.
+    pub kind: String,
+}
+
+/// The person of an incident.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct IncidentPerson {
+    /// Id.
+    pub person_id: Uuid,
+    /// The agency's own case reference.
+    pub reference: String,
+    /// Name.
+    pub display_name: String,
+    /// 1 (highest) to 4.
+    pub risk_level: i16,
+}
+
+/// What an incident is, without its events.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct IncidentFields {
+    /// Id.
+    pub incident_id: Uuid,
+    /// The number people say.
+    pub number: i64,
+    /// Grows with each change.
+    pub version: i64,
+    /// Kind of the event that raised it, as `left_during_curfew`.
+    pub kind: String,
+    /// 1 (most urgent) to 4.
+    pub severity: i16,
+    /// `police`, `social_work` or `both`.
+    pub audience: String,
+    /// `raised`, `notified`, `acknowledged`, `in_action` or `closed`.
+    pub state: String,
+    /// The violation has not ended.
+    pub ongoing: bool,
+    /// When the violation began.
+    #[schema(value_type = String, format = DateTime)]
+    pub onset_at: Timestamp,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// When the incident was raised.
+    #[schema(value_type = String, format = DateTime)]
+    pub raised_at: Timestamp,
+    /// The zone; null where none is involved, or where the viewer may not see it.
+    pub zone: Option<IncidentZone>,
+    /// The person.
+    pub person: IncidentPerson,
+    /// When it was first acknowledged.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub acknowledged_at: Option<Timestamp>,
+    /// By whom.
+    pub acknowledged_by: Option<UserName>,
+    /// When it was closed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub closed_at: Option<Timestamp>,
+    /// By whom.
+    pub closed_by: Option<UserName>,
+    /// With which code.
+    pub closing_code: Option<String>,
+}
+
+/// What officers handle.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Incident {
+    /// The incident.
+    #[serde(flatten)]
+    pub fields: IncidentFields,
+    /// How many events it groups.
+    pub events: i64,
+}
+
+/// A list of incidents.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct IncidentList {
+    /// At most as many as asked for.
+    pub incidents: Vec<Incident>,
+    /// How many there are.
+    pub total: i64,
+}
+
+/// A fix that decided.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Evidence {
+    /// When the device was there.
+    #[schema(value_type = String, format = DateTime)]
+    pub fix_time: Timestamp,
+    /// WGS-84 degrees.
+    pub latitude: f64,
+    /// WGS-84 degrees.
+    pub longitude: f64,
+    /// Stated accuracy.
+    pub accuracy_m: Option<f32>,
+    /// Distance to the zone's edge, negative inside.
+    pub signed_distance_m: f64,
+    /// Of what the event claims.
+    pub probability: f64,
+}
+
+/// One event of an incident, with its explanation.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct EventRow {
+    /// Id.
+    pub event_id: Uuid,
+    /// Kind.
+    pub kind: String,
+    /// `onset` or `end`.
+    pub edge: String,
+    /// When the violation began.
+    #[schema(value_type = String, format = DateTime)]
+    pub onset_at: Timestamp,
+    /// When it ended, in the end event.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// When the engine knew.
+    #[schema(value_type = String, format = DateTime)]
+    pub decided_at: Timestamp,
+    /// Judged from reports that came after newer ones.
+    pub late: bool,
+    /// Why, in one English sentence.
+    pub sentence: String,
+    /// The fixes that decided, oldest first.
+    pub fixes: Vec<Evidence>,
+}
+
+/// Something done about an incident.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Action {
+    /// Id; actions are in this order.
+    pub action_id: i64,
+    /// `raise`, `notify`, `acknowledge`, `start_action`, `note`, `close` or `event`.
+    pub action: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub acted_at: Timestamp,
+    /// By whom; null: the system.
+    pub user: Option<UserName>,
+    /// Words, maybe empty.
+    pub text: String,
+    /// The closing code.
+    pub code: Option<String>,
+    /// Who sees this.
+    pub audience: String,
+}
+
+/// A zone on the map.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ZoneShape {
+    /// Id.
+    pub zone_id: Uuid,
+    /// Label.
+    pub label: String,
+    /// `inclusion`, `exclusion` or `neutral`.
+    pub kind: String,
+    /// GeoJSON Point (with `radius_m`), Polygon or MultiPolygon.
+    #[schema(value_type = Object)]
+    pub geometry: serde_json::Value,
+    /// Radius where the geometry is a point.
+    pub radius_m: Option<f64>,
+    /// Warning buffer outside.
+    pub buffer_m: f64,
+}
+
+/// A message about the incident.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct NotificationRow {
+    /// `console`, `mail` or `webhook`.
+    pub channel: String,
+    /// Address.
+    pub recipient: String,
+    /// `queued`, `sending`, `sent` or `dead`.
+    pub state: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it went out.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub sent_at: Option<Timestamp>,
+    /// Why it did not.
+    pub last_error: Option<String>,
+}
+
+/// An incident with everything about it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct IncidentDetail {
+    /// The incident.
+    #[serde(flatten)]
+    pub fields: IncidentFields,
+    /// The events, oldest first.
+    pub events: Vec<EventRow>,
+    /// What was done, oldest first.
+    pub actions: Vec<Action>,
+    /// The zones of the person that the viewer may see, the incident's first.
+    pub zones: Vec<ZoneShape>,
+    /// Where the person was around the time of the violation.
+    pub track: Vec<Fix>,
+    /// True when the track was longer than what is given.
+    pub track_truncated: bool,
+    /// Messages sent about it.
+    pub notifications: Vec<NotificationRow>,
+}
+
+macro_rules! incident_query {
+    ($rest:literal) => {
+        scoped!(concat!(
+            "SELECT i.incident_id, i.number, i.version, i.kind, i.severity, i.audience, i.state, i.ongoing, i.onset_at,
+                i.ended_at, i.raised_at, z.zone_id, z.label, z.kind, p.person_id, p.reference, p.display_name,
+                p.risk_level, i.acknowledged_at, ab.user_id, ab.display_name, i.closed_at, cb.user_id, cb.display_name,
+                i.closing_code, i.events, count(*) OVER ()
+            FROM visible_incident i JOIN visible_person p USING (person_id) LEFT JOIN visible_zone z USING (zone_id)
+            LEFT JOIN app_user ab ON ab.user_id = i.acknowledged_by LEFT JOIN app_user cb ON cb.user_id = i.closed_by
+            ",
+            $rest
+        ))
+    };
+}
+
+fn user_name(row: &Row, at: usize) -> Result<Option<UserName>, Error> {
+    let user_id: Option<Uuid> = row.try_get(at)?;
+    let display_name: Option<String> = row.try_get(at + 1)?;
+    Ok(user_id
+        .zip(display_name)
+        .map(|(user_id, display_name)| UserName { user_id, display_name }))
+}
+
+fn fields(row: &Row) -> Result<IncidentFields, Error> {
+    let zone_id: Option<Uuid> = row.try_get(11)?;
+    Ok(IncidentFields {
+        incident_id: row.try_get(0)?,
+        number: row.try_get(1)?,
+        version: row.try_get(2)?,
+        kind: row.try_get(3)?,
+        severity: row.try_get(4)?,
+        audience: row.try_get(5)?,
+        state: row.try_get(6)?,
+        ongoing: row.try_get(7)?,
+        onset_at: row.try_get(8)?,
+        ended_at: row.try_get(9)?,
+        raised_at: row.try_get(10)?,
+        zone: match zone_id {
+            Some(zone_id) => Some(IncidentZone {
+                zone_id,
+                label: row.try_get(12)?,
+                kind: row.try_get(13)?,
+            }),
+            None => None,
+        },
+        person: IncidentPerson {
+            person_id: row.try_get(14)?,
+            reference: row.try_get(15)?,
+            display_name: row.try_get(16)?,
+            risk_level: row.try_get(17)?,
+        },
+        acknowledged_at: row.try_get(18)?,
+        acknowledged_by: user_name(row, 19)?,
+        closed_at: row.try_get(21)?,
+        closed_by: user_name(row, 22)?,
+        closing_code: row.try_get(24)?,
+    })
+}
+
+/// Lists incidents: of everybody the user sees, or of one person.
+pub async fn incidents(
+    client: &impl GenericClient,
+    user_id: Uuid,
+    state: IncidentState,
+    person_id: Option<Uuid>,
+    limit: i64,
+) -> Result<IncidentList, Error> {
+    const OPEN: &str = incident_query!(
+        "WHERE i.state <> 'closed' AND ($2::uuid IS NULL OR i.person_id = $2)
+        ORDER BY i.severity, i.ongoing DESC, i.raised_at, i.incident_id LIMIT $3"
+    );
+    const CLOSED: &str = incident_query!(
+        "WHERE i.state = 'closed' AND ($2::uuid IS NULL OR i.person_id = $2)
+        ORDER BY i.closed_at DESC, i.incident_id LIMIT $3"
+    );
+    const ALL: &str = incident_query!(
+        "WHERE ($2::uuid IS NULL OR i.person_id = $2)
+        ORDER BY i.state = 'closed', i.closed_at DESC, i.severity, i.ongoing DESC, i.raised_at, i.incident_id LIMIT $3"
+    );
+    let sql = match state {
+        IncidentState::Open => OPEN,
+        IncidentState::Closed => CLOSED,
+        IncidentState::All => ALL,
+    };
+    let found = rows(client, sql, &[&user_id, &person_id, &limit]).await?;
+    let total = found.first().map_or(Ok(0), |row| row.try_get(26))?;
+    let incidents = found
+        .iter()
+        .map(|row| {
+            Ok(Incident {
+                fields: fields(row)?,
+                events: row.try_get(25)?,
+            })
+        })
+        .collect::<Result<_, Error>>()?;
+    Ok(IncidentList { incidents, total })
+}
+
+/// Reads one incident with everything about it but the track (see [`super::track_of_incident`]).
+/// `None`: there is none, or the user may not see it.
+pub async fn incident(
+    client: &impl GenericClient,
+    user_id: Uuid,
+    incident_id: Uuid,
+) -> Result<Option<IncidentDetail>, Error> {
+    const ONE: &str = incident_query!("WHERE i.incident_id = $2");
+    let Some(row) = optional(client, ONE, &[&user_id, &incident_id]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(IncidentDetail {
+        fields: fields(&row)?,
+        events: events(client, user_id, incident_id).await?,
+        actions: actions(client, user_id, incident_id).await?,
+        zones: zones(client, user_id, incident_id).await?,
+        track: Vec::new(),
+        track_truncated: false,
+        notifications: notifications(client, user_id, incident_id).await?,
+    }))
+}
+
+async fn events(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Vec<EventRow>, Error> {
+    // The newest 200: a rule broken for weeks must not make its page unreadable.
+    const SQL: &str = scoped!(
+        "SELECT * FROM (
+            SELECT e.event_id, e.kind, e.edge, e.onset_at, e.ended_at, e.decided_at, e.late, e.payload
+            FROM visible_incident i JOIN incident_event ie USING (incident_id) JOIN event e USING (event_id)
+            WHERE i.incident_id = $2 AND (e.zone_id IS NULL OR e.zone_id NOT IN (SELECT zone_id FROM hidden_zone))
+            ORDER BY e.decided_at DESC, e.event_id LIMIT 200
+        ) newest ORDER BY decided_at, edge DESC, event_id"
+    );
+    let found = rows(client, SQL, &[&user_id, &incident_id]).await?;
+    found
+        .iter()
+        .map(|row| {
+            let payload: &[u8] = row.try_get(7)?;
+            // An unreadable payload costs the explanation, not the page.
+            let explanation = wire::Event::decode(payload)
+                .unwrap_or_default()
+                .explanation
+                .unwrap_or_default();
+            Ok(EventRow {
+                event_id: row.try_get(0)?,
+                kind: row.try_get(1)?,
+                edge: row.try_get(2)?,
+                onset_at: row.try_get(3)?,
+                ended_at: row.try_get(4)?,
+                decided_at: row.try_get(5)?,
+                late: row.try_get(6)?,
+                sentence: explanation.sentence,
+                fixes: explanation.fixes.iter().filter_map(evidence).collect(),
+            })
+        })
+        .collect()
+}
+
+fn evidence(fix: &wire::FixEvidence) -> Option<Evidence> {
+    Some(Evidence {
+        fix_time: Timestamp::from_microsecond(fix.fix_time_us).ok()?,
+        latitude: f64::from(fix.latitude_e7) / 1e7,
+        longitude: f64::from(fix.longitude_e7) / 1e7,
+        accuracy_m: fix.accuracy_m,
+        signed_distance_m: fix.signed_distance_m,
+        probability: fix.probability,
+    })
+}
+
+async fn actions(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Vec<Action>, Error> {
+    const SQL: &str = scoped!(
+        "SELECT a.action_id, a.action, a.acted_at, u.user_id, u.display_name, a.text, a.code, a.audience
+        FROM visible_action a LEFT JOIN app_user u USING (user_id) WHERE a.incident_id = $2 ORDER BY a.action_id"
+    );
+    let found = rows(client, SQL, &[&user_id, &incident_id]).await?;
+    found
+        .iter()
+        .map(|row| {
+            Ok(Action {
+                action_id: row.try_get(0)?,
+                action: row.try_get(1)?,
+                acted_at: row.try_get(2)?,
+                user: user_name(row, 3)?,
+                text: row.try_get(5)?,
+                code: row.try_get(6)?,
+                audience: row.try_get(7)?,
+            })
+        })
+        .collect()
+}
+
+async fn zones(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Vec<ZoneShape>, Error> {
+    const SQL: &str = scoped!(
+        "SELECT z.zone_id, z.label, z.kind, r.geometry, r.radius_m, r.buffer_m
+        FROM visible_incident i
+        JOIN LATERAL (
+            SELECT pz.zone_id FROM person_zone pz WHERE pz.person_id = i.person_id AND pz.removed_at IS NULL
+            UNION SELECT i.zone_id WHERE i.zone_id IS NOT NULL
+        ) wanted ON true
+        JOIN visible_zone z ON z.zone_id = wanted.zone_id
+        JOIN LATERAL (
+            SELECT zr.geometry, zr.radius_m, zr.buffer_m FROM zone_revision zr WHERE zr.zone_id = z.zone_id
+            ORDER BY zr.revision DESC LIMIT 1
+        ) r ON true
+        WHERE i.incident_id = $2 ORDER BY z.zone_id = i.zone_id DESC NULLS LAST, z.label LIMIT 100"
+    );
+    let found = rows(client, SQL, &[&user_id, &incident_id]).await?;
+    found
+        .iter()
+        .map(|row| {
+            Ok(ZoneShape {
+                zone_id: row.try_get(0)?,
+                label: row.try_get(1)?,
+                kind: row.try_get(2)?,
+                geometry: row.try_get(3)?,
+                radius_m: row.try_get(4)?,
+                buffer_m: row.try_get(5)?,
+            })
+        })
+        .collect()
+}
+
+async fn notifications(
+    client: &impl GenericClient,
+    user_id: Uuid,
+    incident_id: Uuid,
+) -> Result<Vec<NotificationRow>, Error> {
+    const SQL: &str = scoped!(
+        "SELECT n.channel, n.recipient, n.state, n.attempts, n.sent_at, n.last_error
+        FROM visible_incident i JOIN notification n USING (incident_id)
+        WHERE i.incident_id = $2 ORDER BY n.created_at DESC, n.notification_id LIMIT 100"
+    );
+    let found = rows(client, SQL, &[&user_id, &incident_id]).await?;
+    found
+        .iter()
+        .map(|row| {
+            Ok(NotificationRow {
+                channel: row.try_get(0)?,
+                recipient: row.try_get(1)?,
+                state: row.try_get(2)?,
+                attempts: row.try_get(3)?,
+                sent_at: row.try_get(4)?,
+                last_error: row.try_get(5)?,
+            })
+        })
+        .collect()
+}

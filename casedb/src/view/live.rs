@@ -1,0 +1,44 @@
+//! What the process reads to tell its users of a change; who may know is decided by [`super::Sight`].
+
+use uuid::Uuid;
+
+use crate::{Error, GenericClient, pool::optional};
+
+/// What live updates need to know of an incident, whoever looks.
+#[derive(Debug, Clone)]
+pub struct IncidentHead {
+    /// Id.
+    pub incident_id: Uuid,
+    /// The number people say.
+    pub number: i64,
+    /// Its version now.
+    pub version: i64,
+    /// Its state now.
+    pub state: String,
+    /// Who may see it.
+    pub audience: String,
+    /// The person's police agency in the tree.
+    pub police_path: String,
+    /// The person's social agency in the tree.
+    pub social_path: String,
+}
+
+/// Reads it. For the process, not for a user.
+pub async fn head(client: &impl GenericClient, incident_id: Uuid) -> Result<Option<IncidentHead>, Error> {
+    const SQL: &str = "SELECT i.number, i.version, i.state, i.audience, pa.path::text, sa.path::text
+        FROM incident i JOIN person p USING (person_id)
+        JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
+        WHERE i.incident_id = $1";
+    let Some(row) = optional(client, SQL, &[&incident_id]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(IncidentHead {
+        incident_id,
+        number: row.try_get(0)?,
+        version: row.try_get(1)?,
+        state: row.try_get(2)?,
+        audience: row.try_get(3)?,
+        police_path: row.try_get(4)?,
+        social_path: row.try_get(5)?,
+    }))
+}
