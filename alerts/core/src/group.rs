@@ -1,0 +1,394 @@
+//! One violation, one incident: which incident an event belongs to.
+//!
+//! Events of one person and one rule share a grouping key. While an incident with that key is open, further onsets fold
+//! into it (a person who goes in and out over a zone's edge makes one incident, not fifty); after it was closed, a new
+//! onset opens a new one. An end finds its onset by the violation both carry, wherever that is. Events may come in any
+//! order; every event is stored whatever is decided here.
+
+use jiff::Timestamp;
+use proto::{ViolationId, ZoneId, wire::EventKind};
+use uuid::Uuid;
+
+use crate::{Audience, Severity, priority, route};
+
+/// Kinds whose events belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// Not at home during curfew; by zone.
+    Curfew,
+    /// At or near a forbidden place; by zone.
+    Exclusion,
+    /// Outside a place to stay in; by zone.
+    Inclusion,
+    /// Did not come to a place at the time; by zone.
+    Attendance,
+    /// The strap was opened. Never ends by itself.
+    Strap,
+    /// The case was opened. Never ends by itself.
+    Case,
+    /// Nothing heard.
+    Silence,
+    /// Heard, but without a position.
+    NoFix,
+    /// The radio is disturbed or screened.
+    Jamming,
+    /// Positions that cannot follow one another.
+    ImpossibleMovement,
+    /// The battery runs down.
+    Battery,
+    /// The device's clock is wrong.
+    Clock,
+    /// The person asked for help. Never ends by itself.
+    Sos,
+    /// A kind that this version does not know.
+    Unknown,
+}
+
+/// Family by kind.
+const TABLE: [(EventKind, Family); 21] = [
+    (EventKind::CurfewAbsentAtStart, Family::Curfew),
+    (EventKind::LeftDuringCurfew, Family::Curfew),
+    (EventKind::LateReturn, Family::Curfew),
+    (EventKind::ExclusionEntry, Family::Exclusion),
+    (EventKind::BufferEntry, Family::Exclusion),
+    (EventKind::PossibleCrossing, Family::Exclusion),
+    (EventKind::LeftInclusion, Family::Inclusion),
+    (EventKind::MissedAttendance, Family::Attendance),
+    (EventKind::StrapTamper, Family::Strap),
+    (EventKind::CaseTamper, Family::Case),
+    (EventKind::Silence, Family::Silence),
+    (EventKind::NoFix, Family::NoFix),
+    (EventKind::MotionWithoutFix, Family::NoFix),
+    (EventKind::Jamming, Family::Jamming),
+    (EventKind::Shielding, Family::Jamming),
+    (EventKind::ImpossibleMovement, Family::ImpossibleMovement),
+    (EventKind::BatteryLow, Family::Battery),
+    (EventKind::BatteryCritical, Family::Battery),
+    (EventKind::BatteryDead, Family::Battery),
+    (EventKind::ClockSkew, Family::Clock),
+    (EventKind::Sos, Family::Sos),
+];
+
+impl Family {
+    /// The family of a kind.
+    pub fn of(kind: EventKind) -> Self {
+        TABLE
+            .iter()
+            .find(|row| row.0 == kind)
+            .map_or(Self::Unknown, |row| row.1)
+    }
+
+    /// The word that grouping keys begin with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Curfew => "curfew",
+            Self::Exclusion => "exclusion",
+            Self::Inclusion => "inclusion",
+            Self::Attendance => "attendance",
+            Self::Strap => "strap",
+            Self::Case => "case",
+            Self::Silence => "silence",
+            Self::NoFix => "no_fix",
+            Self::Jamming => "jamming",
+            Self::ImpossibleMovement => "impossible_movement",
+            Self::Battery => "battery",
+            Self::Clock => "clock",
+            Self::Sos => "sos",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// True when the zone is part of the rule.
+    pub const fn by_zone(self) -> bool {
+        matches!(
+            self,
+            Self::Curfew | Self::Exclusion | Self::Inclusion | Self::Attendance
+        )
+    }
+
+    /// True when only a person may say that it is over: a strap that is closed again says nothing about who wears it, and
+    /// a call for help is not taken back by the device.
+    pub const fn never_ends(self) -> bool {
+        matches!(self, Self::Strap | Self::Case | Self::Sos)
+    }
+}
+
+/// The rule that an event is about: `curfew:<zone>`, `exclusion:<zone>`, `battery`, `strap`, …
+pub fn key(kind: EventKind, zone: Option<ZoneId>) -> String {
+    let family = Family::of(kind);
+    match zone {
+        Some(zone) if family.by_zone() => format!("{}:{zone}", family.name()),
+        _ => family.name().to_owned(),
+    }
+}
+
+/// Which end of a violation an event tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Edge {
+    /// It began.
+    Onset,
+    /// It ended.
+    End,
+}
+
+/// What grouping needs to know of an event, which has not been seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// Shared by onset and end.
+    pub violation: ViolationId,
+    /// What.
+    pub kind: EventKind,
+    /// Onset or end.
+    pub edge: Edge,
+    /// Where, if a zone is involved.
+    pub zone: Option<ZoneId>,
+    /// When it ended, as far as this event says.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What else is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// The person's, 1 = highest.
+    pub risk_level: i16,
+    /// Of the event's zone; `None` where there is no zone, or it is one of a shared layer.
+    pub zone_audience: Option<Audience>,
+    /// For an onset: its end came before it and is stored.
+    pub end_known: bool,
+}
+
+/// An incident of the person that the event may belong to: those that are open, and the one (open or closed) that holds
+/// the violation's onset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which.
+    pub incident: Uuid,
+    /// Its grouping key.
+    pub key: String,
+    /// Whether it is closed.
+    pub closed: bool,
+    /// It holds the onset of the event's violation.
+    pub holds_onset: bool,
+    /// Its violations whose end is not known.
+    pub unresolved: Vec<ViolationId>,
+}
+
+/// What an event does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It opens a new incident.
+    Raise {
+        /// Its grouping key.
+        key: String,
+        /// How urgent.
+        severity: Severity,
+        /// For whom.
+        audience: Audience,
+        /// The violation goes on.
+        ongoing: bool,
+    },
+    /// It belongs to an open incident.
+    Fold {
+        /// Which.
+        incident: Uuid,
+        /// The event's own severity; the incident takes the worst of all.
+        severity: Severity,
+        /// The event's own audience; the incident takes the union of all.
+        audience: Audience,
+        /// A violation of the incident goes on.
+        ongoing: bool,
+    },
+    /// It ends a violation of an incident.
+    End {
+        /// Which.
+        incident: Uuid,
+        /// Another violation of the incident goes on, or only a person may say that it is over.
+        ongoing: bool,
+    },
+    /// It is an end whose onset has not come yet: it waits, stored, until the onset asks for it.
+    Ignore,
+}
+
+/// Decides what a new event does to a person's incidents.
+pub fn decide(event: &Event, context: &Context, candidates: &[Candidate]) -> Decision {
+    let family = Family::of(event.kind);
+    match event.edge {
+        Edge::Onset => {
+            let key = key(event.kind, event.zone);
+            let severity = priority::severity(event.kind, context.risk_level);
+            let audience = route::audience(event.kind, severity, context.zone_audience);
+            let begun = family.never_ends() || (event.ended_at.is_none() && !context.end_known);
+            match candidates
+                .iter()
+                .find(|candidate| !candidate.closed && candidate.key == key)
+            {
+                Some(open) => Decision::Fold {
+                    incident: open.incident,
+                    severity,
+                    audience,
+                    ongoing: begun || !open.unresolved.is_empty(),
+                },
+                None => Decision::Raise {
+                    key,
+                    severity,
+                    audience,
+                    ongoing: begun,
+                },
+            }
+        }
+        Edge::End => match candidates.iter().find(|candidate| candidate.holds_onset) {
+            Some(holder) => Decision::End {
+                incident: holder.incident,
+                ongoing: family.never_ends() || holder.unresolved.iter().any(|other| *other != event.violation),
+            },
+            None => Decision::Ignore,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violation(n: u128) -> ViolationId {
+        ViolationId::new(Uuid::from_u128(n))
+    }
+
+    fn event(kind: EventKind, edge: Edge, n: u128) -> Event {
+        let ended_at = (edge == Edge::End).then_some(Timestamp::UNIX_EPOCH);
+        Event {
+            violation: violation(n),
+            kind,
+            edge,
+            zone: Some(ZoneId::from_name("home")),
+            ended_at,
+        }
+    }
+
+    const CONTEXT: Context = Context {
+        risk_level: 2,
+        zone_audience: None,
+        end_known: false,
+    };
+
+    fn open(kind: EventKind, unresolved: &[u128], holds_onset: bool) -> Candidate {
+        Candidate {
+            incident: Uuid::from_u128(99),
+            key: key(kind, Some(ZoneId::from_name("home"))),
+            closed: false,
+            holds_onset,
+            unresolved: unresolved.iter().map(|n| violation(*n)).collect(),
+        }
+    }
+
+    #[test]
+    fn kinds_of_one_rule_share_a_key_and_others_do_not() {
+        let home = Some(ZoneId::from_name("home"));
+        let school = Some(ZoneId::from_name("school"));
+        assert_eq!(key(EventKind::LateReturn, home), key(EventKind::LeftDuringCurfew, home));
+        assert_ne!(key(EventKind::LateReturn, home), key(EventKind::LateReturn, school));
+        assert_eq!(
+            key(EventKind::BufferEntry, school),
+            key(EventKind::ExclusionEntry, school)
+        );
+        assert_eq!(key(EventKind::BatteryLow, home), "battery");
+        assert_eq!(key(EventKind::StrapTamper, None), "strap");
+        for number in 1..=21 {
+            assert_ne!(
+                Family::of(EventKind::try_from(number).unwrap()),
+                Family::Unknown,
+                "kind {number}"
+            );
+        }
+    }
+
+    #[test]
+    fn onset_raises_folds_and_raises_anew_after_closing() {
+        let kind = EventKind::LeftDuringCurfew;
+        let onset = event(kind, Edge::Onset, 1);
+        assert!(matches!(
+            decide(&onset, &CONTEXT, &[]),
+            Decision::Raise {
+                ongoing: true,
+                severity: Severity::P2,
+                ..
+            }
+        ));
+        let mut incident = open(EventKind::CurfewAbsentAtStart, &[7], false);
+        assert!(matches!(
+            decide(&onset, &CONTEXT, std::slice::from_ref(&incident)),
+            Decision::Fold { .. }
+        ));
+        incident.closed = true;
+        assert!(matches!(decide(&onset, &CONTEXT, &[incident]), Decision::Raise { .. }));
+    }
+
+    #[test]
+    fn ongoing_until_every_violation_has_ended() {
+        let end = event(EventKind::LeftDuringCurfew, Edge::End, 1);
+        let two = open(EventKind::LeftDuringCurfew, &[1, 2], true);
+        assert!(matches!(
+            decide(&end, &CONTEXT, &[two]),
+            Decision::End { ongoing: true, .. }
+        ));
+        let one = open(EventKind::LeftDuringCurfew, &[1], true);
+        assert!(matches!(
+            decide(&end, &CONTEXT, &[one]),
+            Decision::End { ongoing: false, .. }
+        ));
+    }
+
+    #[test]
+    fn tamper_never_ends_by_itself() {
+        let end = event(EventKind::StrapTamper, Edge::End, 1);
+        let incident = open(EventKind::StrapTamper, &[1], true);
+        assert!(matches!(
+            decide(&end, &CONTEXT, &[incident]),
+            Decision::End { ongoing: true, .. }
+        ));
+        let onset = event(EventKind::StrapTamper, Edge::Onset, 2);
+        let ended = Context {
+            end_known: true,
+            ..CONTEXT
+        };
+        assert!(matches!(
+            decide(&onset, &ended, &[]),
+            Decision::Raise { ongoing: true, .. }
+        ));
+    }
+
+    #[test]
+    fn an_end_before_its_onset_waits_for_it() {
+        let end = event(EventKind::Silence, Edge::End, 1);
+        assert_eq!(
+            decide(&end, &CONTEXT, &[open(EventKind::Silence, &[5], false)]),
+            Decision::Ignore
+        );
+        let onset = event(EventKind::Silence, Edge::Onset, 1);
+        let known = Context {
+            end_known: true,
+            ..CONTEXT
+        };
+        assert!(matches!(
+            decide(&onset, &known, &[]),
+            Decision::Raise { ongoing: false, .. }
+        ));
+    }
+
+    #[test]
+    fn an_end_finds_a_closed_incident() {
+        let end = event(EventKind::LeftDuringCurfew, Edge::End, 1);
+        let mut closed = open(EventKind::LeftDuringCurfew, &[1], true);
+        closed.closed = true;
+        let mut newer = open(EventKind::LeftDuringCurfew, &[2], false);
+        newer.incident = Uuid::from_u128(100);
+        let decision = decide(&end, &CONTEXT, &[newer, closed.clone()]);
+        assert_eq!(
+            decision,
+            Decision::End {
+                incident: closed.incident,
+                ongoing: false
+            }
+        );
+    }
+}

@@ -1,0 +1,285 @@
+//! Who may see an incident, and who is sent a message about it.
+
+use std::fmt;
+
+use proto::wire::EventKind;
+use uuid::Uuid;
+
+use crate::{Audience, Locale, Severity};
+
+/// Kinds that are one branch's matter; every other kind is for both.
+///
+/// Social work has what is settled by a talk (and at P1 or P2, for people of the highest risk, the police as well); the
+/// police have what smells of crime against the device or of danger.
+const TABLE: [(EventKind, Audience); 8] = [
+    (EventKind::MissedAttendance, Audience::SocialWork),
+    (EventKind::BatteryLow, Audience::SocialWork),
+    (EventKind::LateReturn, Audience::SocialWork),
+    (EventKind::ClockSkew, Audience::SocialWork),
+    (EventKind::Jamming, Audience::Police),
+    (EventKind::Shielding, Audience::Police),
+    (EventKind::Sos, Audience::Police),
+    (EventKind::ImpossibleMovement, Audience::Police),
+];
+
+/// Says which branches an event concerns.
+///
+/// A zone that one branch alone may know (a protected person's address) decides first: what happens there is for that
+/// branch alone, whatever the kind.
+pub fn audience(kind: EventKind, severity: Severity, zone_audience: Option<Audience>) -> Audience {
+    match zone_audience {
+        Some(restricted @ (Audience::Police | Audience::SocialWork)) => restricted,
+        Some(Audience::Both) | None => {
+            let own = TABLE
+                .iter()
+                .find(|row| row.0 == kind)
+                .map_or(Audience::Both, |row| row.1);
+            if own == Audience::SocialWork && severity <= Severity::P2 {
+                Audience::Both
+            } else {
+                own
+            }
+        }
+    }
+}
+
+/// A way to reach somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// The page of the officers on duty.
+    Console,
+    /// SMTP.
+    Mail,
+    /// A signed HTTP request.
+    Webhook,
+}
+
+impl Channel {
+    /// The word used in SQL, JSON and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Console => "console",
+            Self::Mail => "mail",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Console, Self::Mail, Self::Webhook]
+            .into_iter()
+            .find(|channel| channel.name() == text)
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where an agency wants its messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Which one, for the secret of a webhook.
+    pub target: Uuid,
+    /// Whose.
+    pub agency: Uuid,
+    /// How.
+    pub channel: Channel,
+    /// Mail address or URL.
+    pub address: String,
+    /// Only for incidents at least this urgent.
+    pub at_least: Severity,
+    /// In which language.
+    pub locale: Locale,
+}
+
+/// Who is responsible for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contacts {
+    /// The police unit.
+    pub police_agency: Uuid,
+    /// The social work office.
+    pub social_agency: Uuid,
+    /// The person's own social worker: mail address and language.
+    pub social_worker: Option<(String, Locale)>,
+    /// The targets of both agencies; those of others are not used.
+    pub targets: Vec<Target>,
+}
+
+/// One message to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// How.
+    pub channel: Channel,
+    /// Mail address, URL, or `agency:<id>` on the console.
+    pub address: String,
+    /// The agency's target, if it is one.
+    pub target: Option<Uuid>,
+    /// In which language.
+    pub locale: Locale,
+}
+
+/// The least urgent severity at which a person's own social worker gets a mail; below, the console is enough.
+pub const SOCIAL_WORKER_MAIL: Severity = Severity::P3;
+
+/// Lists who is told about an incident: on the console every agency of its audience, by mail the person's social worker,
+/// and the agencies' targets, each by severity. Nobody outside the audience; nobody twice.
+pub fn recipients(audience: Audience, severity: Severity, contacts: &Contacts) -> Vec<Recipient> {
+    let agencies = [
+        (audience.police(), contacts.police_agency),
+        (audience.social_work(), contacts.social_agency),
+    ];
+    let mut list: Vec<Recipient> = Vec::new();
+    let mut add = |recipient: Recipient| {
+        if !list
+            .iter()
+            .any(|known| known.channel == recipient.channel && known.address == recipient.address)
+        {
+            list.push(recipient);
+        }
+    };
+    for (concerned, agency) in agencies {
+        if concerned {
+            let address = format!("agency:{agency}");
+            add(Recipient {
+                channel: Channel::Console,
+                address,
+                target: None,
+                locale: Locale::En,
+            });
+        }
+    }
+    if let Some((address, locale)) = &contacts.social_worker
+        && audience.social_work()
+        && severity <= SOCIAL_WORKER_MAIL
+    {
+        add(Recipient {
+            channel: Channel::Mail,
+            address: address.clone(),
+            target: None,
+            locale: *locale,
+        });
+    }
+    for target in &contacts.targets {
+        if severity <= target.at_least && agencies.contains(&(true, target.agency)) {
+            add(Recipient {
+                channel: target.channel,
+                address: target.address.clone(),
+                target: Some(target.target),
+                locale: target.locale,
+            });
+        }
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::priority;
+
+    #[test]
+    fn each_branch_has_matters_of_its_own() {
+        let normal = |kind| audience(kind, priority::severity(kind, 2), None);
+        for kind in [
+            EventKind::MissedAttendance,
+            EventKind::BatteryLow,
+            EventKind::LateReturn,
+        ] {
+            assert_eq!(normal(kind), Audience::SocialWork);
+            assert_eq!(
+                audience(kind, Severity::P2, None),
+                Audience::Both,
+                "highest risk concerns the police as well"
+            );
+        }
+        for kind in [EventKind::Jamming, EventKind::Sos, EventKind::ImpossibleMovement] {
+            assert_eq!(normal(kind), Audience::Police);
+        }
+        for kind in [
+            EventKind::StrapTamper,
+            EventKind::ExclusionEntry,
+            EventKind::LeftDuringCurfew,
+            EventKind::Silence,
+        ] {
+            assert_eq!(normal(kind), Audience::Both);
+        }
+    }
+
+    #[test]
+    fn a_restricted_zone_decides_first() {
+        for number in 1..=21 {
+            let kind = EventKind::try_from(number).unwrap();
+            for severity in Severity::ALL {
+                assert_eq!(audience(kind, severity, Some(Audience::Police)), Audience::Police);
+                assert_eq!(
+                    audience(kind, severity, Some(Audience::SocialWork)),
+                    Audience::SocialWork
+                );
+                assert_eq!(
+                    audience(kind, severity, Some(Audience::Both)),
+                    audience(kind, severity, None)
+                );
+            }
+        }
+    }
+
+    fn contacts() -> Contacts {
+        let target = |n: u128, agency: u128, channel, address: &str, at_least| Target {
+            target: Uuid::from_u128(n),
+            agency: Uuid::from_u128(agency),
+            channel,
+            address: address.into(),
+            at_least,
+            locale: Locale::En,
+        };
+        Contacts {
+            police_agency: Uuid::from_u128(1),
+            social_agency: Uuid::from_u128(2),
+            social_worker: Some(("worker@social.example".into(), Locale::ZhCn)),
+            targets: vec![
+                target(10, 1, Channel::Webhook, "https://police.example/hook", Severity::P2),
+                target(11, 2, Channel::Mail, "office@social.example", Severity::P4),
+                target(12, 3, Channel::Mail, "stranger@elsewhere.example", Severity::P4),
+                target(13, 2, Channel::Mail, "worker@social.example", Severity::P4),
+            ],
+        }
+    }
+
+    fn addresses(audience: Audience, severity: Severity) -> Vec<String> {
+        recipients(audience, severity, &contacts())
+            .into_iter()
+            .map(|r| r.address)
+            .collect()
+    }
+
+    #[test]
+    fn nobody_outside_the_audience_and_nobody_twice() {
+        let [police, social] = [1, 2].map(|n| format!("agency:{}", Uuid::from_u128(n)));
+        assert_eq!(
+            addresses(Audience::Police, Severity::P1),
+            [police.clone(), "https://police.example/hook".into()]
+        );
+        assert_eq!(addresses(Audience::Police, Severity::P3), std::slice::from_ref(&police));
+        assert_eq!(
+            addresses(Audience::SocialWork, Severity::P3),
+            [
+                social.clone(),
+                "worker@social.example".into(),
+                "office@social.example".into()
+            ]
+        );
+        assert_eq!(
+            addresses(Audience::Both, Severity::P4),
+            [
+                police,
+                social,
+                "office@social.example".into(),
+                "worker@social.example".into()
+            ],
+            "a target of the office still gets what the social worker's own mail leaves out"
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! What messages say, in English and Simplified Chinese.
+//!
+//! Mail and webhooks leave the house: a mail lies on servers and telephones that are not ours. So they carry the case
+//! reference and the incident's number, and never a name or a place; those are for the console, behind a log-in.
+
+use jiff::{Timestamp, tz::TimeZone};
+use proto::wire::EventKind;
+
+use crate::{Locale, Severity, route::Channel};
+
+/// What a message is made of.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// The incident's number.
+    pub number: i64,
+    /// The person's case reference.
+    pub reference: &'a str,
+    /// The person's name. On the console only.
+    pub name: &'a str,
+    /// The zone's label. On the console only.
+    pub place: Option<&'a str>,
+    /// Of the event that the message tells of.
+    pub kind: EventKind,
+    /// Of the incident.
+    pub severity: Severity,
+    /// When the violation began.
+    pub onset_at: Timestamp,
+    /// The person's time zone, an IANA name; UTC where it is unknown.
+    pub time_zone: &'a str,
+    /// The incident was open already, and this event made it more urgent.
+    pub worsened: bool,
+}
+
+/// A message, ready for its channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// One line.
+    pub subject: String,
+    /// A few lines.
+    pub body: String,
+}
+
+/// What happened, in words: a phrase for a kind of event.
+pub const fn phrase(kind: EventKind, locale: Locale) -> &'static str {
+    let (en, zh) = match kind {
+        EventKind::ExclusionEntry => ("entered an exclusion zone", "进入禁止区域"),
+        EventKind::BufferEntry => ("came close to an exclusion zone", "接近禁止区域"),
+        EventKind::CurfewAbsentAtStart => ("absent at the start of curfew", "宵禁开始时不在规定地点"),
+        EventKind::LeftDuringCurfew => ("left during curfew", "宵禁期间离开规定地点"),
+        EventKind::LateReturn => ("returned late for curfew", "宵禁迟归"),
+        EventKind::LeftInclusion => ("left an area to stay in", "离开规定活动区域"),
+        EventKind::MissedAttendance => ("missed an appointment", "未按时报到"),
+        EventKind::PossibleCrossing => ("may have crossed an exclusion zone", "可能穿越禁止区域"),
+        EventKind::StrapTamper => ("strap opened or cut", "腕带被打开或剪断"),
+        EventKind::CaseTamper => ("device case opened", "设备外壳被打开"),
+        EventKind::Silence => ("device silent", "设备失联"),
+        EventKind::NoFix => ("device without position", "设备无法定位"),
+        EventKind::MotionWithoutFix => ("moving without position", "移动中无法定位"),
+        EventKind::Jamming => ("radio jamming suspected", "疑似信号干扰"),
+        EventKind::Shielding => ("shielding suspected", "疑似信号屏蔽"),
+        EventKind::ImpossibleMovement => ("impossible movement", "位移异常"),
+        EventKind::BatteryLow => ("battery low", "电量低"),
+        EventKind::BatteryCritical => ("battery critical", "电量严重不足"),
+        EventKind::BatteryDead => ("battery empty", "电量耗尽"),
+        EventKind::ClockSkew => ("device clock wrong", "设备时钟异常"),
+        EventKind::Sos => ("call for help", "求助报警"),
+        EventKind::Unspecified => ("event of an unknown kind", "未知类型事件"),
+    };
+    match locale {
+        Locale::En => en,
+        Locale::ZhCn => zh,
+    }
+}
+
+/// Writes a message for a channel.
+pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
+    let zone = TimeZone::get(facts.time_zone).unwrap_or(TimeZone::UTC);
+    // The offset is written out: the reader may sit in another time zone.
+    let onset = facts
+        .onset_at
+        .to_zoned(zone)
+        .strftime("%Y-%m-%d %H:%M:%S %:z")
+        .to_string();
+    let open = channel == Channel::Console;
+    let phrase = phrase(facts.kind, locale);
+    let Facts {
+        number,
+        severity,
+        reference,
+        name,
+        ..
+    } = facts;
+    // Name and place exist for the console only: the other channels cannot take them by mistake.
+    let person = open.then_some(*name);
+    let place = facts.place.filter(|_| open);
+    let (subject, lines) = match locale {
+        Locale::En => (
+            format!("[{severity}] Incident {number}: {phrase} ({reference})"),
+            [
+                Some(format!(
+                    "Incident {number}, priority {severity}{}",
+                    if facts.worsened { " (now more urgent)" } else { "" }
+                )),
+                Some(format!("Case: {reference}")),
+                person.map(|name| format!("Person: {name}")),
+                place.map(|place| format!("Zone: {place}")),
+                Some(format!("What: {phrase}")),
+                Some(format!("Since: {onset}")),
+                (!open).then(|| "Open the incident in the console for details.".to_owned()),
+            ],
+        ),
+        Locale::ZhCn => (
+            format!("[{severity}] 事件{number}：{phrase}（{reference}）"),
+            [
+                Some(format!(
+                    "事件编号：{number}，优先级：{severity}{}",
+                    if facts.worsened { "（已升级）" } else { "" }
+                )),
+                Some(format!("案号：{reference}")),
+                person.map(|name| format!("人员：{name}")),
+                place.map(|place| format!("区域：{place}")),
+                Some(format!("情况：{phrase}")),
+                Some(format!("开始时间：{onset}")),
+                (!open).then(|| "详情请登录控制台查看。".to_owned()),
+            ],
+        ),
+    };
+    let body = lines.into_iter().flatten().map(|line| line + "\n").collect();
+    Message { subject, body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts<'static> {
+        Facts {
+            number: 42,
+            reference: "HZ-2026-0007",
+            name: "Lin Example",
+            place: Some("Home of L."),
+            kind: EventKind::LeftDuringCurfew,
+            severity: Severity::P2,
+            onset_at: "2026-08-17T14:18:12Z".parse().unwrap(),
+            time_zone: "Asia/Shanghai",
+            worsened: false,
+        }
+    }
+
+    #[test]
+    fn mail_in_english() {
+        let message = render(&facts(), Channel::Mail, Locale::En);
+        assert_eq!(message.subject, "[P2] Incident 42: left during curfew (HZ-2026-0007)");
+        assert_eq!(
+            message.body,
+            "Incident 42, priority P2\nCase: HZ-2026-0007\nWhat: left during curfew\nSince: 2026-08-17 22:18:12 +08:00\n\
+             Open the incident in the console for details.\n"
+        );
+    }
+
+    #[test]
+    fn mail_in_chinese() {
+        let message = render(
+            &Facts {
+                worsened: true,
+                ..facts()
+            },
+            Channel::Mail,
+            Locale::ZhCn,
+        );
+        assert_eq!(message.subject, "[P2] 事件42：宵禁期间离开规定地点（HZ-2026-0007）");
+        assert_eq!(
+            message.body,
+            "事件编号：42，优先级：P2（已升级）\n案号：HZ-2026-0007\n情况：宵禁期间离开规定地点\n\
+             开始时间：2026-08-17 22:18:12 +08:00\n详情请登录控制台查看。\n"
+        );
+    }
+
+    #[test]
+    fn console_has_name_and_place() {
+        let message = render(&facts(), Channel::Console, Locale::En);
+        assert!(message.body.contains("Person: Lin Example\nZone: Home of L.\n"));
+    }
+
+    #[test]
+    fn no_name_and_no_place_leaves_the_house() {
+        for number in 0..=21 {
+            let facts = Facts {
+                kind: EventKind::try_from(number).unwrap(),
+                ..facts()
+            };
+            for channel in [Channel::Mail, Channel::Webhook] {
+                for locale in [Locale::En, Locale::ZhCn] {
+                    let Message { subject, body } = render(&facts, channel, locale);
+                    for secret in [facts.name, "Home of L."] {
+                        assert!(!subject.contains(secret) && !body.contains(secret), "{subject}\n{body}");
+                    }
+                    assert!(subject.contains("42") && body.contains("HZ-2026-0007"));
+                    assert!(!subject.contains('\n'));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_time_zone_is_utc() {
+        let message = render(
+            &Facts {
+                time_zone: "Nowhere/Here",
+                ..facts()
+            },
+            Channel::Webhook,
+            Locale::En,
+        );
+        assert!(message.body.contains("2026-08-17 14:18:12 +00:00"));
+    }
+}
