@@ -5,6 +5,7 @@
 
 pub mod event;
 pub mod ids;
+pub mod rules;
 pub mod topic;
 
 /// Messages as they lie in the stream and on the native device protocol, generated from the `.proto` files.

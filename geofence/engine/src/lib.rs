@@ -1,1 +1,3 @@
-//! homeward-engine.
+//! The pure engine: geometry, rules, schedules, and the fold that turns reports into events.
+
+pub mod zone;

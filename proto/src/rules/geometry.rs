@@ -1,0 +1,244 @@
+//! Positions, rings and shapes in WGS-84 degrees, checked; and how a ring's longitudes are meant.
+
+use super::{
+    crossing,
+    error::{GeometryError, GeometryFault},
+};
+
+/// Largest radius of a circle, metres.
+pub const MAX_RADIUS_M: f64 = 1_000_000.0;
+
+/// Most positions of one zone, all rings together.
+pub const MAX_VERTICES: usize = 100_000;
+
+/// Longitudes of a zone may run past 180 (`180.5` is `-179.5`) by at most one turn.
+const MAX_LONGITUDE: f64 = 540.0;
+
+/// Parts of a degree on the grid on which zones are decided: 1e-9 degree, 0.1 mm.
+const PER_DEGREE: f64 = 1e9;
+const HALF_TURN: i64 = 180_000_000_000;
+const FULL_TURN: i64 = 360_000_000_000;
+const POLE: i64 = 90_000_000_000;
+
+/// A position in WGS-84 degrees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LonLat {
+    /// East is positive.
+    pub longitude: f64,
+    /// North is positive.
+    pub latitude: f64,
+}
+
+impl LonLat {
+    /// Checks a position: finite, longitude within -180..=180, latitude within -90..=90.
+    pub fn new(longitude: f64, latitude: f64) -> Result<Self, GeometryFault> {
+        Self::checked(longitude, latitude, 180.0)
+    }
+
+    /// Checks a position of a zone, whose longitude may run past 180 by up to one turn: rings across the antimeridian are often
+    /// written that way.
+    pub fn of_zone(longitude: f64, latitude: f64) -> Result<Self, GeometryFault> {
+        Self::checked(longitude, latitude, MAX_LONGITUDE)
+    }
+
+    /// From degrees times 1e7, as fixes carry them.
+    pub fn from_e7(longitude_e7: i32, latitude_e7: i32) -> Result<Self, GeometryFault> {
+        Self::new(f64::from(longitude_e7) / 1e7, f64::from(latitude_e7) / 1e7)
+    }
+
+    /// Longitude and latitude in 1e-9 degree, the grid on which zones are decided: decimals as people write them are exact on it.
+    ///
+    /// A value that is not finite becomes 0, one far outside the globe the nearest representable.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "float to integer casts saturate; checked positions never reach it"
+    )]
+    pub fn grid(self) -> [i64; 2] {
+        [
+            (self.longitude * PER_DEGREE).round() as i64,
+            (self.latitude * PER_DEGREE).round() as i64,
+        ]
+    }
+
+    fn checked(longitude: f64, latitude: f64, max_longitude: f64) -> Result<Self, GeometryFault> {
+        if !longitude.is_finite() || !latitude.is_finite() {
+            return Err(GeometryFault::NotFinite { longitude, latitude });
+        }
+        if latitude.abs() > 90.0 {
+            return Err(if longitude.abs() <= 90.0 && latitude.abs() <= max_longitude {
+                GeometryFault::Swapped { latitude }
+            } else {
+                GeometryFault::Latitude { latitude }
+            });
+        }
+        if longitude.abs() > max_longitude {
+            return Err(GeometryFault::Longitude {
+                longitude,
+                limit: max_longitude,
+            });
+        }
+        Ok(Self { longitude, latitude })
+    }
+}
+
+/// Where a zone is. Closed: the edge belongs to the zone.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Geometry {
+    /// All positions at most this far from the centre.
+    Circle {
+        /// The centre.
+        centre: LonLat,
+        /// Metres on the ellipsoid.
+        radius_m: f64,
+    },
+    /// The union of polygons whose edges are straight in longitude and latitude (RFC 7946, section 3.1.1).
+    Polygons(Vec<Polygon>),
+}
+
+/// An exterior and its holes; rings are closed (the last position equals the first), in either direction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Polygon {
+    /// The outer ring.
+    pub exterior: Vec<LonLat>,
+    /// What is cut out; a hole's edge belongs to the zone.
+    pub holes: Vec<Vec<LonLat>>,
+}
+
+impl Polygon {
+    /// All rings, the exterior first.
+    pub fn rings(&self) -> impl Iterator<Item = &Vec<LonLat>> {
+        std::iter::once(&self.exterior).chain(&self.holes)
+    }
+}
+
+impl Geometry {
+    /// Checks a circle.
+    pub fn circle(centre: LonLat, radius_m: f64) -> Result<Self, GeometryError> {
+        let geometry = Self::Circle { centre, radius_m };
+        geometry.validate()?;
+        Ok(geometry)
+    }
+
+    /// Checks polygons: see [`GeometryFault`] for what is refused.
+    pub fn polygons(polygons: Vec<Polygon>) -> Result<Self, GeometryError> {
+        let geometry = Self::Polygons(polygons);
+        geometry.validate()?;
+        Ok(geometry)
+    }
+
+    /// Positions in all rings; 1 for a circle.
+    pub fn vertices(&self) -> usize {
+        match self {
+            Self::Circle { .. } => 1,
+            Self::Polygons(polygons) => polygons.iter().flat_map(Polygon::rings).map(Vec::len).sum(),
+        }
+    }
+
+    /// Checks the geometry, however it was made.
+    pub fn validate(&self) -> Result<(), GeometryError> {
+        match self {
+            Self::Circle { centre, radius_m } => {
+                LonLat::of_zone(centre.longitude, centre.latitude)?;
+                if !radius_m.is_finite() || *radius_m <= 0.0 {
+                    return Err(GeometryFault::Radius { radius_m: *radius_m }.into());
+                }
+                if *radius_m > MAX_RADIUS_M {
+                    return Err(GeometryFault::RadiusTooLarge { radius_m: *radius_m }.into());
+                }
+                Ok(())
+            }
+            Self::Polygons(polygons) => {
+                if polygons.is_empty() {
+                    return Err(GeometryFault::Empty.into());
+                }
+                let vertices = self.vertices();
+                if vertices > MAX_VERTICES {
+                    return Err(GeometryFault::TooManyVertices { vertices }.into());
+                }
+                for (index, polygon) in polygons.iter().enumerate() {
+                    for (ring_index, ring) in polygon.rings().enumerate() {
+                        validate_ring(ring).map_err(|error| error.ring(ring_index).polygon(index, polygons.len()))?;
+                    }
+                }
+                crossing::check(polygons)
+            }
+        }
+    }
+}
+
+fn validate_ring(ring: &[LonLat]) -> Result<(), GeometryError> {
+    for (index, at) in ring.iter().enumerate() {
+        LonLat::of_zone(at.longitude, at.latitude).map_err(|fault| GeometryError::from(fault).position(index))?;
+    }
+    if ring.len() < 4 {
+        return Err(GeometryFault::TooFewPositions { positions: ring.len() }.into());
+    }
+    if ring.first() != ring.last() {
+        return Err(GeometryFault::Unclosed.into());
+    }
+    Ok(())
+}
+
+/// A ring with continuous longitudes on the grid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnwrappedRing {
+    /// Longitude and latitude in 1e-9 degree; the last is the first, plus `turns` whole turns.
+    pub positions: Vec<[i64; 2]>,
+    /// How often the ring runs round the axis, eastward positive: 0, or ±1 where it encloses a pole.
+    pub turns: i64,
+}
+
+/// Makes a ring's longitudes continuous, as they are meant.
+///
+/// An edge that spans more than 180 degrees of longitude runs the short way, across the antimeridian. An edge of exactly 360
+/// degrees runs round a parallel (a band, or the pole of a cap) when its ends have one latitude and its neighbours do not run
+/// against it; otherwise 180 and -180 are the same meridian and it does not run at all.
+pub fn unwrap_ring(ring: &[LonLat]) -> UnwrappedRing {
+    let grid: Vec<[i64; 2]> = ring.iter().map(|at| at.grid()).collect();
+    let raw: Vec<i64> = grid.windows(2).map(delta).collect();
+    let runs = |step: &i64| *step != 0 && step.abs() != FULL_TURN;
+    let against = |index: usize, span: i64| {
+        let (before, after) = raw.split_at(index);
+        let after = after.get(1..).unwrap_or_default();
+        let previous = before.iter().rev().chain(after.iter().rev()).find(|step| runs(step));
+        let next = after.iter().chain(before).find(|step| runs(step));
+        [previous, next]
+            .into_iter()
+            .flatten()
+            .any(|step| short(*step).signum() == -span.signum())
+    };
+    let mut positions = Vec::with_capacity(grid.len());
+    let mut longitude = grid.first().map_or(0, |first| first[0]);
+    positions.extend(grid.first().map(|first| [longitude, first[1]]));
+    for (index, (pair, span)) in grid.windows(2).zip(&raw).enumerate() {
+        let [from, to] = pair else { continue };
+        longitude += if span.abs() == FULL_TURN {
+            let round = from[1] == to[1] && (from[1].abs() == POLE || !against(index, *span));
+            if round { *span } else { 0 }
+        } else {
+            short(*span)
+        };
+        positions.push([longitude, to[1]]);
+    }
+    let turned = positions
+        .last()
+        .zip(positions.first())
+        .map_or(0, |(last, first)| last[0] - first[0]);
+    UnwrappedRing {
+        positions,
+        turns: turned / FULL_TURN,
+    }
+}
+
+fn delta(pair: &[[i64; 2]]) -> i64 {
+    if let [from, to] = pair { to[0] - from[0] } else { 0 }
+}
+
+/// The short way round; exactly half a turn stays as it is written.
+fn short(span: i64) -> i64 {
+    if span.abs() <= HALF_TURN {
+        return span;
+    }
+    let within = span.rem_euclid(FULL_TURN);
+    if within > HALF_TURN { within - FULL_TURN } else { within }
+}
