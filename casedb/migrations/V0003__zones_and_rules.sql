@@ -16,14 +16,17 @@ CREATE TABLE zone_revision (
     buffer_m     double precision NOT NULL DEFAULT 0,
     created_at   timestamptz NOT NULL DEFAULT now(),
     created_by   uuid REFERENCES app_user,
+    CHECK (radius_m > 0 AND radius_m <= 1000000),
+    CHECK (buffer_m >= 0 AND buffer_m <= 100000),
     PRIMARY KEY (zone_id, revision)
 );
 
--- Which zones a person has, with the schedule of each (JSON as in docs/rules.schema.json; NULL: always).
+-- Which zones a person has, with the schedule of each (JSON as in src/zone/schedule.rs; NULL: always).
 CREATE TABLE person_zone (
     person_id    uuid NOT NULL REFERENCES person,
     zone_id      uuid NOT NULL REFERENCES zone,
     schedule     jsonb,
+    attendance   boolean NOT NULL DEFAULT false, -- be seen inside once in each interval, not all the time
     removed_at   timestamptz,
     PRIMARY KEY (person_id, zone_id)
 );
@@ -49,10 +52,12 @@ CREATE TABLE person_layer (
 -- A person's whole rule set, at the revision last published into the stream.
 CREATE TABLE person_rules (
     person_id    uuid PRIMARY KEY REFERENCES person,
-    revision     bigint NOT NULL,
-    reporting_interval_s integer NOT NULL DEFAULT 60,
-    silence_after_s      integer NOT NULL DEFAULT 900,
-    home_exit_grace_s    integer NOT NULL DEFAULT 0,
-    late_return_after_s  integer NOT NULL DEFAULT 3600,
-    published    bytea                           -- encoded homeward.v1.Rules
+    revision     bigint NOT NULL DEFAULT 0,      -- 0: never published
+    reporting_interval_s integer NOT NULL DEFAULT 60   CHECK (reporting_interval_s BETWEEN 1 AND 86400),
+    silence_after_s      integer NOT NULL DEFAULT 900  CHECK (silence_after_s BETWEEN 1 AND 604800),
+    home_exit_grace_s    integer NOT NULL DEFAULT 0    CHECK (home_exit_grace_s BETWEEN 0 AND 86400),
+    late_return_after_s  integer NOT NULL DEFAULT 3600 CHECK (late_return_after_s BETWEEN 0 AND 86400),
+    published    bytea,                          -- encoded homeward.v1.Rules
+    published_order_id    uuid,                  -- the order in force that `published` says; NULL: none
+    published_valid_until timestamptz            -- and its end: the sweeper publishes anew when either is no longer so
 );

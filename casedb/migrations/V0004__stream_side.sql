@@ -21,5 +21,8 @@ CREATE TABLE outbox (
     outbox_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     person_id    uuid,                           -- NULL: one copy to every partition
     payload      bytea NOT NULL,                 -- encoded homeward.v1.ReportRecord
-    created_at   timestamptz NOT NULL DEFAULT now()
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    refused_at   timestamptz,                    -- the stream refused the record for good: kept for the operator, passed over
+    refusal      text
 );
+CREATE INDEX outbox_waiting ON outbox (outbox_id) WHERE refused_at IS NULL;

@@ -3,14 +3,21 @@
 //! Every SQL text is a constant; every query function takes a client or a transaction and returns typed rows.
 
 pub mod access;
+pub mod agency;
+pub mod checkpoint;
 pub mod edition;
 mod error;
 pub mod migrate;
 pub mod offset;
+pub mod order;
+pub mod person;
 pub mod pool;
+pub mod rules;
 pub mod session;
+mod text;
 pub mod user;
 pub mod view;
+pub mod zone;
 
 pub use edition::{Chunks, Edition};
 pub use error::{Class, Error};
