@@ -50,6 +50,7 @@ CREATE TABLE incident_event (
     event_id       uuid NOT NULL REFERENCES event,
     PRIMARY KEY (incident_id, event_id)
 );
+CREATE INDEX incident_event_event ON incident_event (event_id);
 
 -- Every transition and every word, append-only.
 CREATE TABLE incident_action (
@@ -85,6 +86,7 @@ CREATE TABLE notification (
     sent_at          timestamptz
 );
 CREATE INDEX notification_due ON notification (next_attempt_at) WHERE state IN ('queued', 'sending');
+CREATE INDEX notification_dead ON notification (created_at) WHERE state = 'dead';
 CREATE INDEX notification_incident ON notification (incident_id);
 
 -- Where an agency wants its notifications besides the console.

@@ -1,4 +1,5 @@
 //! Laws of grouping, over random violations whose events arrive in any order.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are test code")]
 
 use homeward_alerts_core::{
     Audience, EventKind, Severity,

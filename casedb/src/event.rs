@@ -1,0 +1,166 @@
+//! Events as the engine decided them, stored once however often they are read.
+
+use alerts::{Audience, group};
+use jiff::Timestamp;
+use proto::{EventId, PersonId, ViolationId, ZoneId, event as words, wire};
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    pool::{GenericClient, optional},
+};
+
+/// An event whose every field has been checked and fits the case database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Deterministic: the same for every copy.
+    pub event_id: EventId,
+    /// Shared by onset and end.
+    pub violation_id: ViolationId,
+    /// Whom it is about.
+    pub person_id: PersonId,
+    /// What.
+    pub kind: wire::EventKind,
+    /// Onset or end.
+    pub edge: group::Edge,
+    /// Where, if a zone is involved.
+    pub zone_id: Option<ZoneId>,
+    zone_revision: i64,
+    rules_revision: i64,
+    /// When the violation began.
+    pub onset_at: Timestamp,
+    /// When it ended, in the end event.
+    pub ended_at: Option<Timestamp>,
+    decided_at: Timestamp,
+    late: bool,
+    /// When the gateway received what proved it; `None` for timers.
+    pub received_at: Option<Timestamp>,
+}
+
+impl Event {
+    /// Checks an event of the stream. The error names the field.
+    pub fn from_wire(event: &wire::Event) -> Result<Self, Error> {
+        let bad = |field: &str, value: &dyn std::fmt::Display| Error::Input(format!("event {field}: {value}"));
+        let time =
+            |field: &'static str, micros: i64| Timestamp::from_microsecond(micros).map_err(|error| bad(field, &error));
+        let revision = |field: &'static str, value: u64| i64::try_from(value).map_err(|error| bad(field, &error));
+        let kind = match event.kind() {
+            wire::EventKind::Unspecified => return Err(bad("kind", &event.kind)),
+            known => known,
+        };
+        let edge = match event.edge() {
+            wire::Edge::Onset => group::Edge::Onset,
+            wire::Edge::End => group::Edge::End,
+            wire::Edge::Unspecified => return Err(bad("edge", &event.edge)),
+        };
+        let zone_id = match event.zone_id.as_slice() {
+            [] => None,
+            bytes => Some(ZoneId::from_wire(bytes).map_err(|error| bad("zone_id", &error))?),
+        };
+        let ended_at = event.end_us.map(|micros| time("end_us", micros)).transpose()?;
+        if edge == group::Edge::End && ended_at.is_none() {
+            return Err(bad("end_us", &"missing in an end event"));
+        }
+        let received_us = event.trace.as_ref().map_or(0, |trace| trace.received_at_us);
+        Ok(Self {
+            event_id: EventId::from_wire(&event.event_id).map_err(|error| bad("event_id", &error))?,
+            violation_id: ViolationId::from_wire(&event.violation_id).map_err(|error| bad("violation_id", &error))?,
+            person_id: PersonId::from_wire(&event.person_id).map_err(|error| bad("person_id", &error))?,
+            kind,
+            edge,
+            zone_id,
+            zone_revision: revision("zone_revision", event.zone_revision)?,
+            rules_revision: revision("rules_revision", event.rules_revision)?,
+            onset_at: time("onset_us", event.onset_us)?,
+            ended_at,
+            decided_at: time("decided_at_us", event.decided_at_us)?,
+            late: event.late,
+            received_at: (received_us > 0)
+                .then(|| time("trace.received_at_us", received_us))
+                .transpose()?,
+        })
+    }
+
+    /// What grouping needs of it.
+    pub fn for_grouping(&self) -> group::Event {
+        group::Event {
+            violation: self.violation_id,
+            kind: self.kind,
+            edge: self.edge,
+            zone: self.zone_id,
+            ended_at: self.ended_at,
+        }
+    }
+}
+
+/// What storing an event came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// There is no such person; nothing was stored.
+    UnknownPerson,
+    /// It is stored already.
+    Known,
+    /// It is stored now.
+    New(group::Context),
+}
+
+// The person's row is read in the same statement: an unknown person must not break the transaction on a foreign key.
+const STORE: &str = "WITH stored AS (
+        INSERT INTO event (event_id, violation_id, person_id, kind, edge, zone_id, zone_revision, rules_revision, onset_at,
+            ended_at, decided_at, late, payload)
+        SELECT $1, $2, person_id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 FROM person WHERE person_id = $3
+        ON CONFLICT (event_id) DO NOTHING RETURNING event_id
+    )
+    SELECT p.risk_level, z.audience,
+        EXISTS (SELECT FROM stored) AS is_new,
+        EXISTS (SELECT FROM event WHERE violation_id = $2 AND edge = 'end') AS end_known
+    FROM person p LEFT JOIN zone z ON z.zone_id = $6 WHERE p.person_id = $3";
+
+/// Stores an event with its bytes as decided, unless it is stored already.
+pub async fn store(transaction: &impl GenericClient, event: &Event, payload: &[u8]) -> Result<Stored, Error> {
+    let zone: Option<Uuid> = event.zone_id.map(ZoneId::uuid);
+    let edge = match event.edge {
+        group::Edge::Onset => words::edge_name(wire::Edge::Onset),
+        group::Edge::End => words::edge_name(wire::Edge::End),
+    };
+    let found = optional(
+        transaction,
+        STORE,
+        &[
+            &event.event_id.uuid(),
+            &event.violation_id.uuid(),
+            &event.person_id.uuid(),
+            &words::kind_name(event.kind),
+            &edge,
+            &zone,
+            &event.zone_revision,
+            &event.rules_revision,
+            &event.onset_at,
+            &event.ended_at,
+            &event.decided_at,
+            &event.late,
+            &payload,
+        ],
+    )
+    .await?;
+    let Some(row) = found else {
+        return Ok(Stored::UnknownPerson);
+    };
+    if !row.try_get::<_, bool>("is_new")? {
+        return Ok(Stored::Known);
+    }
+    let zone_audience = row
+        .try_get::<_, Option<&str>>("audience")?
+        .map(parse_audience)
+        .transpose()?;
+    Ok(Stored::New(group::Context {
+        risk_level: row.try_get("risk_level")?,
+        zone_audience,
+        // An end that is itself the event just stored is not yet visible to the statement that stored it.
+        end_known: row.try_get("end_known")?,
+    }))
+}
+
+pub(crate) fn parse_audience(text: &str) -> Result<Audience, Error> {
+    text.parse().map_err(|error| Error::Configuration(format!("{error}")))
+}

@@ -1,0 +1,193 @@
+//! What events make of incidents: raise, fold, end.
+
+use alerts::{
+    Audience, Command, Incident, Severity, Transition,
+    group::Candidate,
+    lifecycle::{self, Action},
+};
+use jiff::Timestamp;
+use proto::{ViolationId, event as words};
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::{IncidentError, IncidentRow, Word, lock, write};
+use crate::{
+    Error,
+    event::Event,
+    pool::{GenericClient, execute, row, rows},
+};
+
+// Locked in the order of their ids, like everywhere: two transactions never wait for each other in a circle. A violation
+// whose end is stored counts as ended even where a person must say so; the decision knows which kinds those are.
+const CANDIDATES: &str = "SELECT i.incident_id, i.grouping_key, i.state = 'closed' AS closed,
+        EXISTS (SELECT FROM incident_event ie JOIN event e USING (event_id)
+            WHERE ie.incident_id = i.incident_id AND e.violation_id = $3 AND e.edge = 'onset') AS holds_onset,
+        ARRAY(SELECT e.violation_id FROM incident_event ie JOIN event e USING (event_id)
+            WHERE ie.incident_id = i.incident_id AND e.edge = 'onset' AND e.ended_at IS NULL
+            AND NOT EXISTS (SELECT FROM event o WHERE o.violation_id = e.violation_id AND o.edge = 'end')) AS unresolved
+    FROM incident i
+    WHERE (i.person_id = $1 AND i.grouping_key = $2 AND i.state <> 'closed')
+        OR i.incident_id IN (SELECT ie.incident_id FROM event e JOIN incident_event ie USING (event_id)
+            WHERE e.violation_id = $3 AND e.edge = 'onset')
+    ORDER BY i.incident_id FOR NO KEY UPDATE OF i";
+
+/// Reads and locks the incidents that an event may belong to: the open one of its rule, and the one that holds its onset.
+pub async fn candidates(transaction: &impl GenericClient, event: &Event) -> Result<Vec<Candidate>, Error> {
+    let key = alerts::group::key(event.kind, event.zone_id);
+    let found = rows(
+        transaction,
+        CANDIDATES,
+        &[&event.person_id.uuid(), &key, &event.violation_id.uuid()],
+    )
+    .await?;
+    found
+        .iter()
+        .map(|row| {
+            let unresolved: Vec<Uuid> = row.try_get("unresolved")?;
+            Ok(Candidate {
+                incident: row.try_get("incident_id")?,
+                key: row.try_get("grouping_key")?,
+                closed: row.try_get("closed")?,
+                holds_onset: row.try_get("holds_onset")?,
+                unresolved: unresolved.into_iter().map(ViolationId::new).collect(),
+            })
+        })
+        .collect()
+}
+
+// Both actions in one statement: on the console, the notification of this commit is the hand-over.
+const RAISE: &str = "WITH raised AS (
+        INSERT INTO incident (incident_id, person_id, grouping_key, kind, zone_id, severity, audience, state, ongoing, onset_at,
+            events, raised_at, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $12, 2)
+        RETURNING *
+    ), acted AS (
+        INSERT INTO incident_action (incident_id, action, event_id, acted_at)
+        SELECT incident_id, word.action, $11, $12 FROM raised, (VALUES (1, 'raise'), (2, 'notify')) AS word (place, action)
+        ORDER BY place
+    )
+    SELECT r.incident_id, r.number, r.version, r.person_id, r.severity, r.audience, r.state, r.ongoing, r.acknowledged_by,
+        r.closing_code, p.police_agency_id, p.social_agency_id,
+        pg_notify('homeward_incident', json_build_object('incident_id', r.incident_id, 'version', r.version,
+            'change', 'raised', 'number', r.number, 'audience', r.audience, 'police_agency_id', p.police_agency_id,
+            'social_agency_id', p.social_agency_id)::text)
+    FROM raised r JOIN person p USING (person_id)";
+
+/// Opens an incident, and hands it over to the console in the same breath: it is stored as notified, version 2.
+pub async fn raise(
+    transaction: &impl GenericClient,
+    event: &Event,
+    key: &str,
+    severity: Severity,
+    audience: Audience,
+    ongoing: bool,
+    now: Timestamp,
+) -> Result<IncidentRow, IncidentError> {
+    let raised = Incident::raised(severity, audience, ongoing);
+    let notified = match lifecycle::apply(&raised, Command::HandedOver)? {
+        Transition::Changed { after, .. } => after,
+        Transition::Unchanged => raised,
+    };
+    let incident_id = Uuid::now_v7();
+    let values: [&(dyn ToSql + Sync); 12] = [
+        &incident_id,
+        &event.person_id.uuid(),
+        &key,
+        &words::kind_name(event.kind),
+        &event.zone_id.map(proto::ZoneId::uuid),
+        &severity.level(),
+        &audience.name(),
+        &notified.state.name(),
+        &ongoing,
+        &event.onset_at,
+        &event.event_id.uuid(),
+        &now,
+    ];
+    let stored = IncidentRow::read(&row(transaction, RAISE, &values).await?)?;
+    link(transaction, incident_id, event.violation_id, ongoing).await?;
+    Ok(stored)
+}
+
+/// Adds a further onset to an open incident. Returns the incident before and after.
+pub async fn fold(
+    transaction: &impl GenericClient,
+    incident_id: Uuid,
+    event: &Event,
+    severity: Severity,
+    audience: Audience,
+    ongoing: bool,
+    now: Timestamp,
+) -> Result<(IncidentRow, IncidentRow), IncidentError> {
+    grow(
+        transaction,
+        incident_id,
+        event,
+        Command::Fold {
+            severity,
+            audience,
+            ongoing,
+        },
+        now,
+    )
+    .await
+}
+
+/// Adds an end to the incident that holds its onset, open or closed. Returns the incident before and after.
+pub async fn end(
+    transaction: &impl GenericClient,
+    incident_id: Uuid,
+    event: &Event,
+    ongoing: bool,
+    now: Timestamp,
+) -> Result<(IncidentRow, IncidentRow), IncidentError> {
+    grow(transaction, incident_id, event, Command::End { ongoing }, now).await
+}
+
+async fn grow(
+    transaction: &impl GenericClient,
+    incident_id: Uuid,
+    event: &Event,
+    command: Command<'_>,
+    now: Timestamp,
+) -> Result<(IncidentRow, IncidentRow), IncidentError> {
+    let before = lock(transaction, incident_id)
+        .await?
+        .ok_or(IncidentError::NotFound(incident_id))?;
+    let Transition::Changed { after, .. } = lifecycle::apply(&before.standing, command)? else {
+        return Ok((before.clone(), before));
+    };
+    link(transaction, incident_id, event.violation_id, after.ongoing).await?;
+    let worsened = (after.severity < before.standing.severity)
+        .then(|| format!("{} to {}", before.standing.severity, after.severity));
+    let word = Word {
+        event: Some(event.event_id.uuid()),
+        text: worsened.as_deref().unwrap_or_default(),
+        code: worsened.is_some().then_some("worsened"),
+        ..Word::of_system(now)
+    };
+    let stored = write(transaction, incident_id, &after, Action::Event, &word).await?;
+    Ok((before, stored))
+}
+
+// An onset brings its end along when that came before it and waits. Times are taken from the events themselves, so that
+// they are right in whatever order events come.
+const LINK: &str = "WITH linked AS (
+        INSERT INTO incident_event (incident_id, event_id) SELECT $1, event_id FROM event WHERE violation_id = $2
+        ON CONFLICT DO NOTHING RETURNING event_id
+    )
+    UPDATE incident SET events = events + (SELECT count(*) FROM linked),
+        onset_at = least(onset_at, (SELECT min(onset_at) FROM event WHERE violation_id = $2)),
+        ended_at = CASE WHEN NOT $3 THEN greatest(
+            (SELECT max(ended_at) FROM event WHERE violation_id = $2),
+            (SELECT max(e.ended_at) FROM incident_event ie JOIN event e USING (event_id) WHERE ie.incident_id = $1)) END
+    WHERE incident_id = $1";
+
+async fn link(
+    transaction: &impl GenericClient,
+    incident_id: Uuid,
+    violation: ViolationId,
+    ongoing: bool,
+) -> Result<(), Error> {
+    execute(transaction, LINK, &[&incident_id, &violation.uuid(), &ongoing]).await?;
+    Ok(())
+}
