@@ -13,10 +13,10 @@ mod track;
 
 pub use incident::{
     Action, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList, IncidentPerson, IncidentState,
-    IncidentZone, NotificationRow, UserName, ZoneShape, incident, incidents,
+    IncidentZone, NotificationRow, UserName, ZoneShape, incident, incidents, may_see_incident,
 };
 pub use live::{IncidentHead, head};
-pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, people, person};
+pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, may_see_person, people, person};
 pub use quarantine::{Quarantine, QuarantinedDevice, QuarantinedFrame, quarantine};
 pub use track::{Fix, Track, track, track_of_incident};
 

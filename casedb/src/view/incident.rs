@@ -488,3 +488,9 @@ async fn notifications(
         })
         .collect()
 }
+
+/// Says whether the user sees this incident.
+pub async fn may_see_incident(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<bool, Error> {
+    const SQL: &str = scoped!("SELECT 1 FROM visible_incident WHERE incident_id = $2");
+    Ok(optional(client, SQL, &[&user_id, &incident_id]).await?.is_some())
+}

@@ -279,3 +279,9 @@ async fn zones(client: &impl GenericClient, user_id: Uuid, person_id: Uuid) -> R
         })
         .collect()
 }
+
+/// Says whether the user sees this person.
+pub async fn may_see_person(client: &impl GenericClient, user_id: Uuid, person_id: Uuid) -> Result<bool, Error> {
+    const SQL: &str = scoped!("SELECT 1 FROM visible_person WHERE person_id = $2");
+    Ok(optional(client, SQL, &[&user_id, &person_id]).await?.is_some())
+}
