@@ -8,7 +8,10 @@ mod convert;
 mod crossing;
 mod error;
 mod geometry;
+pub mod ring;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -16,7 +19,7 @@ use crate::{LayerId, OrderId, PersonId, Revision, ZoneId};
 
 pub use convert::time_zone;
 pub use error::{GeometryError, GeometryFault, RulesError, RulesFault};
-pub use geometry::{Geometry, LonLat, MAX_RADIUS_M, MAX_VERTICES, Polygon, UnwrappedRing, unwrap_ring};
+pub use geometry::{Geometry, LonLat, MAX_RADIUS_M, MAX_VERTICES, Polygon};
 pub use schedule::{DatedInterval, Schedule, WeeklyInterval};
 
 /// What applies to a person: the whole set at a revision.

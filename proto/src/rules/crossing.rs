@@ -1,8 +1,227 @@
-//! Whether the rings of a zone enclose areas cleanly: no crossing, no overlap, holes inside.
+//! Whether the rings of a zone enclose areas cleanly: no crossing, no overlap, holes inside their exterior.
+//!
+//! The rules are those of the Simple Features standard, as far as they change what is inside: a ring touches itself nowhere;
+//! two rings may touch at points, and neither crosses nor overlaps the other.
 
-use super::{error::GeometryError, geometry::Polygon};
+use super::{
+    error::{EdgeName, GeometryError, GeometryFault},
+    geometry::Polygon,
+    ring::{Place, Ring, Side, cross, degrees},
+};
 
-#[expect(clippy::unnecessary_wraps, reason = "checks follow in the next commit")]
-pub(super) fn check(_polygons: &[Polygon]) -> Result<(), GeometryError> {
+/// An edge of any ring, its ends in order of longitude.
+#[derive(Clone, Copy)]
+struct Edge {
+    polygon: u32,
+    ring: u32,
+    index: u32,
+    west: Place,
+    east: Place,
+}
+
+/// How two edges meet.
+enum Meeting {
+    /// Inside both: one passes to the other side.
+    Cross,
+    /// At the end of one of them.
+    Touch(Place),
+    /// Along a stretch.
+    Overlap(Place),
+}
+
+pub(super) fn check(polygons: &[Polygon]) -> Result<(), GeometryError> {
+    let rings: Vec<Vec<Ring>> = polygons
+        .iter()
+        .map(|polygon| polygon.rings().map(|ring| Ring::new(ring)).collect())
+        .collect();
+    let several = polygons.len() > 1;
+    for (polygon, parts) in rings.iter().enumerate() {
+        for (index, ring) in parts.iter().enumerate() {
+            if ring.encloses_left().is_none() {
+                return Err(GeometryError::from(GeometryFault::NoArea)
+                    .ring(index)
+                    .polygon(polygon, polygons.len()));
+            }
+        }
+    }
+    let touching = meetings(&rings, several)?;
+    for (polygon, parts) in rings.iter().enumerate() {
+        let Some((exterior, holes)) = parts.split_first() else {
+            continue;
+        };
+        for (hole, ring) in holes.iter().enumerate() {
+            let place = |error: GeometryError| error.ring(hole + 1).polygon(polygon, polygons.len());
+            if let Some(at) = strays(ring, exterior, Side::Outside, touching) {
+                let at = degrees(at);
+                let fault = GeometryFault::HoleOutside {
+                    longitude: at.longitude,
+                    latitude: at.latitude,
+                };
+                return Err(place(fault.into()));
+            }
+            for (other, around) in holes.iter().enumerate().filter(|(other, _)| *other != hole) {
+                if let Some(at) = strays(ring, around, Side::Inside, touching) {
+                    return Err(place(nested(at, format!("ring {}", other + 2))));
+                }
+            }
+        }
+        for (other, around) in rings.iter().enumerate().filter(|(other, _)| *other != polygon) {
+            let Some(outer) = around.first() else { continue };
+            let inside = strays(exterior, outer, Side::Inside, touching);
+            // A part within a hole of another is an island, and fine.
+            let island = |at: Place| around.iter().skip(1).any(|hole| hole.side(within(at)) != Side::Outside);
+            if let Some(at) = inside.filter(|at| !island(*at)) {
+                return Err(nested(at, format!("polygon {}", other + 1))
+                    .ring(0)
+                    .polygon(polygon, polygons.len()));
+            }
+        }
+    }
     Ok(())
+}
+
+fn nested(at: Place, other: String) -> GeometryError {
+    let at = degrees(at);
+    GeometryFault::Nested {
+        other,
+        longitude: at.longitude,
+        latitude: at.latitude,
+    }
+    .into()
+}
+
+/// A position of a ring that lies on the wrong side of another. Rings that meet nowhere need one look.
+fn strays(ring: &Ring, other: &Ring, wrong: Side, touching: bool) -> Option<Place> {
+    if ring.low()[1] > other.high()[1] || ring.high()[1] < other.low()[1] {
+        return ring.places().first().copied().filter(|_| wrong == Side::Outside);
+    }
+    let corners = ring.places().iter().copied();
+    let middles = ring
+        .edges()
+        .map(|(from, to)| [i64::midpoint(from[0], to[0]), i64::midpoint(from[1], to[1])]);
+    let mut sides = corners
+        .chain(middles)
+        .map(|at| (at, other.side(within(at))))
+        .filter(|(_, side)| *side != Side::Edge);
+    if touching {
+        sides.find(|(_, side)| *side == wrong).map(|(at, _)| at)
+    } else {
+        sides.next().filter(|(_, side)| *side == wrong).map(|(at, _)| at)
+    }
+}
+
+/// The same place with its longitude within -180..=180 degrees.
+fn within(at: Place) -> Place {
+    use super::ring::{FULL_TURN, HALF_TURN};
+    [(at[0] + HALF_TURN).rem_euclid(FULL_TURN) - HALF_TURN, at[1]]
+}
+
+/// Looks at every pair of edges whose boxes meet; says whether different rings touch at all.
+fn meetings(rings: &[Vec<Ring>], several: bool) -> Result<bool, GeometryError> {
+    let mut edges = Vec::new();
+    for (polygon, parts) in (0_u32..).zip(rings) {
+        for (ring, places) in (0_u32..).zip(parts) {
+            for (index, (from, to)) in (0_u32..).zip(places.edges()) {
+                let (west, east) = if from <= to { (from, to) } else { (to, from) };
+                edges.push(Edge {
+                    polygon,
+                    ring,
+                    index,
+                    west,
+                    east,
+                });
+            }
+        }
+    }
+    edges.sort_unstable_by_key(|edge| edge.west);
+    let mut touching = false;
+    for (position, edge) in edges.iter().enumerate() {
+        let (south, north) = (edge.west[1].min(edge.east[1]), edge.west[1].max(edge.east[1]));
+        let later = edges
+            .iter()
+            .skip(position + 1)
+            .take_while(|other| other.west[0] <= edge.east[0]);
+        for other in later {
+            if other.west[1].min(other.east[1]) > north || other.west[1].max(other.east[1]) < south {
+                continue;
+            }
+            let Some(meeting) = meet(edge, other) else { continue };
+            let same_ring = edge.polygon == other.polygon && edge.ring == other.ring;
+            let at = match meeting {
+                Meeting::Cross => crossing(edge, other),
+                Meeting::Overlap(at) => at,
+                Meeting::Touch(at) if same_ring => {
+                    let count = rings
+                        .get(edge.polygon as usize)
+                        .and_then(|parts| parts.get(edge.ring as usize))
+                        .map_or(0, |ring| ring.places().len().saturating_sub(1));
+                    if neighbours(edge.index, other.index, count) {
+                        continue;
+                    }
+                    at
+                }
+                Meeting::Touch(_) => {
+                    touching = true;
+                    continue;
+                }
+            };
+            return Err(fault(edge, other, at, several));
+        }
+    }
+    Ok(touching)
+}
+
+fn neighbours(first: u32, second: u32, count: usize) -> bool {
+    let apart = first.abs_diff(second) as usize;
+    apart == 1 || apart + 1 == count
+}
+
+fn fault(first: &Edge, second: &Edge, at: Place, several: bool) -> GeometryError {
+    let name = |edge: &Edge| EdgeName {
+        polygon: several.then_some(edge.polygon as usize),
+        ring: edge.ring as usize,
+        edge: edge.index as usize,
+    };
+    let at = degrees(at);
+    GeometryFault::Crossing {
+        first: name(first),
+        second: name(second),
+        longitude: at.longitude,
+        latitude: at.latitude,
+    }
+    .into()
+}
+
+fn meet(first: &Edge, second: &Edge) -> Option<Meeting> {
+    let of_second = [second.west, second.east].map(|place| cross(first.west, first.east, place).signum());
+    let of_first = [first.west, first.east].map(|place| cross(second.west, second.east, place).signum());
+    if of_second == [0, 0] {
+        // On one line: they share what lies between the later start and the earlier end.
+        let (start, end) = (first.west.max(second.west), first.east.min(second.east));
+        return match start.cmp(&end) {
+            std::cmp::Ordering::Less => Some(Meeting::Overlap(start)),
+            std::cmp::Ordering::Equal => Some(Meeting::Touch(start)),
+            std::cmp::Ordering::Greater => None,
+        };
+    }
+    let [a, b] = of_second;
+    let [c, d] = of_first;
+    if a * b > 0 || c * d > 0 {
+        return None;
+    }
+    let ends = [(a, second.west), (b, second.east), (c, first.west), (d, first.east)];
+    match ends.into_iter().find(|(side, _)| *side == 0) {
+        Some((_, at)) => Some(Meeting::Touch(at)),
+        None => Some(Meeting::Cross),
+    }
+}
+
+/// Where two edges that cross do so, rounded to the grid.
+#[expect(clippy::cast_possible_truncation, reason = "the result lies within both edges")]
+fn crossing(first: &Edge, second: &Edge) -> Place {
+    let before = cross(second.west, second.east, first.west) as f64;
+    let after = cross(second.west, second.east, first.east) as f64;
+    let share = before / (before - after);
+    let along = |from: i64, to: i64| from + ((to - from) as f64 * share).round() as i64;
+    [along(first.west[0], first.east[0]), along(first.west[1], first.east[1])]
 }

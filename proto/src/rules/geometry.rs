@@ -15,10 +15,7 @@ pub const MAX_VERTICES: usize = 100_000;
 const MAX_LONGITUDE: f64 = 540.0;
 
 /// Parts of a degree on the grid on which zones are decided: 1e-9 degree, 0.1 mm.
-const PER_DEGREE: f64 = 1e9;
-const HALF_TURN: i64 = 180_000_000_000;
-const FULL_TURN: i64 = 360_000_000_000;
-const POLE: i64 = 90_000_000_000;
+pub(super) const PER_DEGREE: f64 = 1e9;
 
 /// A position in WGS-84 degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -177,68 +174,4 @@ fn validate_ring(ring: &[LonLat]) -> Result<(), GeometryError> {
         return Err(GeometryFault::Unclosed.into());
     }
     Ok(())
-}
-
-/// A ring with continuous longitudes on the grid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnwrappedRing {
-    /// Longitude and latitude in 1e-9 degree; the last is the first, plus `turns` whole turns.
-    pub positions: Vec<[i64; 2]>,
-    /// How often the ring runs round the axis, eastward positive: 0, or ±1 where it encloses a pole.
-    pub turns: i64,
-}
-
-/// Makes a ring's longitudes continuous, as they are meant.
-///
-/// An edge that spans more than 180 degrees of longitude runs the short way, across the antimeridian. An edge of exactly 360
-/// degrees runs round a parallel (a band, or the pole of a cap) when its ends have one latitude and its neighbours do not run
-/// against it; otherwise 180 and -180 are the same meridian and it does not run at all.
-pub fn unwrap_ring(ring: &[LonLat]) -> UnwrappedRing {
-    let grid: Vec<[i64; 2]> = ring.iter().map(|at| at.grid()).collect();
-    let raw: Vec<i64> = grid.windows(2).map(delta).collect();
-    let runs = |step: &i64| *step != 0 && step.abs() != FULL_TURN;
-    let against = |index: usize, span: i64| {
-        let (before, after) = raw.split_at(index);
-        let after = after.get(1..).unwrap_or_default();
-        let previous = before.iter().rev().chain(after.iter().rev()).find(|step| runs(step));
-        let next = after.iter().chain(before).find(|step| runs(step));
-        [previous, next]
-            .into_iter()
-            .flatten()
-            .any(|step| short(*step).signum() == -span.signum())
-    };
-    let mut positions = Vec::with_capacity(grid.len());
-    let mut longitude = grid.first().map_or(0, |first| first[0]);
-    positions.extend(grid.first().map(|first| [longitude, first[1]]));
-    for (index, (pair, span)) in grid.windows(2).zip(&raw).enumerate() {
-        let [from, to] = pair else { continue };
-        longitude += if span.abs() == FULL_TURN {
-            let round = from[1] == to[1] && (from[1].abs() == POLE || !against(index, *span));
-            if round { *span } else { 0 }
-        } else {
-            short(*span)
-        };
-        positions.push([longitude, to[1]]);
-    }
-    let turned = positions
-        .last()
-        .zip(positions.first())
-        .map_or(0, |(last, first)| last[0] - first[0]);
-    UnwrappedRing {
-        positions,
-        turns: turned / FULL_TURN,
-    }
-}
-
-fn delta(pair: &[[i64; 2]]) -> i64 {
-    if let [from, to] = pair { to[0] - from[0] } else { 0 }
-}
-
-/// The short way round; exactly half a turn stays as it is written.
-fn short(span: i64) -> i64 {
-    if span.abs() <= HALF_TURN {
-        return span;
-    }
-    let within = span.rem_euclid(FULL_TURN);
-    if within > HALF_TURN { within - FULL_TURN } else { within }
 }
