@@ -1,0 +1,128 @@
+//! Sub-packages put together again (4.4.3, table 3), bounded in number, size and time.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use jiff::{SignedDuration, Timestamp};
+
+use super::Header;
+use crate::Fault;
+
+/// Messages of one session that may be incomplete at a time.
+pub(super) const MAX_OPEN: usize = 4;
+
+/// Most sub-packages of a message: 64 times 1,023 bytes hold some 900 position reports.
+pub(super) const MAX_PACKAGES: u16 = 64;
+
+/// How long a message may stay incomplete.
+pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
+
+/// What became of a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assembled {
+    /// A whole message. `serials`: of every frame that it came in, in their order; each is to be answered.
+    Whole {
+        /// The body.
+        body: Bytes,
+        /// Serial numbers.
+        serials: Vec<u16>,
+    },
+    /// A sub-package; others are missing.
+    Part {
+        /// From 1.
+        number: u16,
+        /// How many there are.
+        total: u16,
+    },
+}
+
+#[derive(Debug)]
+struct Open {
+    id: u16,
+    /// Serial that sub-package 1 has or would have: one message's are numbered in a row.
+    base: u16,
+    total: u16,
+    since: Timestamp,
+    parts: BTreeMap<u16, (u16, Bytes)>,
+}
+
+/// Puts sub-packages of one session together.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    open: Vec<Open>,
+}
+
+impl Assembler {
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        self.open
+            .iter()
+            .flat_map(|open| open.parts.values())
+            .map(|(_, part)| part.len())
+            .sum()
+    }
+
+    /// Takes a frame's header and body.
+    ///
+    /// The oldest incomplete message goes when there are too many, and any that is older than [`PATIENCE`]: nothing of it
+    /// was acknowledged, so its device still has it.
+    pub fn take(&mut self, header: &Header, body: Bytes, now: Timestamp) -> Result<Assembled, Fault> {
+        let (total, number) = match header.package {
+            None | Some((0 | 1, _)) => {
+                return Ok(Assembled::Whole {
+                    body,
+                    serials: vec![header.serial],
+                });
+            }
+            Some(package) => package,
+        };
+        if number == 0 || number > total || total > MAX_PACKAGES {
+            return Err(Fault::Package(format!("number {number} of {total}")));
+        }
+        self.open.retain(|open| now.duration_since(open.since) <= PATIENCE);
+        let base = header.serial.wrapping_sub(number - 1);
+        let found = self
+            .open
+            .iter()
+            .position(|open| (open.id, open.base, open.total) == (header.id, base, total));
+        // Devices that send a part anew give it a new serial: it belongs to the one message of its kind that lacks it.
+        let found = found.or_else(|| {
+            let mut lacking =
+                self.open.iter().enumerate().filter(|(_, open)| {
+                    (open.id, open.total) == (header.id, total) && !open.parts.contains_key(&number)
+                });
+            lacking.next().filter(|_| number > 1).map(|(index, _)| index)
+        });
+        let index = found.unwrap_or_else(|| {
+            if self.open.len() >= MAX_OPEN {
+                self.open.remove(0);
+            }
+            self.open.push(Open {
+                id: header.id,
+                base,
+                total,
+                since: now,
+                parts: BTreeMap::new(),
+            });
+            self.open.len() - 1
+        });
+        let complete = self.open.get_mut(index).is_some_and(|open| {
+            open.parts.insert(number, (header.serial, body));
+            open.parts.len() == usize::from(total)
+        });
+        if !complete {
+            return Ok(Assembled::Part { number, total });
+        }
+        let parts = self.open.remove(index).parts;
+        let mut whole = BytesMut::with_capacity(parts.values().map(|(_, part)| part.len()).sum());
+        let mut serials = Vec::with_capacity(parts.len());
+        for (serial, part) in parts.into_values() {
+            whole.extend_from_slice(&part);
+            serials.push(serial);
+        }
+        Ok(Assembled::Whole {
+            body: whole.freeze(),
+            serials,
+        })
+    }
+}

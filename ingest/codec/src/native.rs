@@ -1,0 +1,14 @@
+//! Homeward's own protocol: a 4-byte big-endian length and one protobuf message of `proto/homeward/v1/device.proto`.
+
+pub mod client;
+pub mod frame;
+pub mod gateway;
+pub mod handshake;
+
+pub use frame::{Framer, Item, MAX_FRAME_BYTES, Malformed, to_wire};
+
+/// The version of the protocol that a hello names.
+pub const VERSION: u32 = 1;
+
+/// Most reports that a device may put into one batch; the welcome says it.
+pub const MAX_BATCH: u32 = 256;
