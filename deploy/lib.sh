@@ -1,10 +1,11 @@
 # shellcheck shell=bash
-# What the scripts in deploy/ share. Source it after `set -euo pipefail`; it defines functions and a few paths and does nothing else.
+# What the scripts in deploy/ share. Source it after `set -euo pipefail`; it defines functions and a few paths.
 # Messages go to standard error, results (an address, a path) to standard output.
 
+shopt -s inherit_errexit                # a failure inside $(…) is a failure
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 ACCOUNT=${HOMEWARD_ACCOUNT:-homeward}   # servers run under it when the caller is root
-STEP=0 STEPS=0
+STEP=0 STEPS=0 TITLE=''
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -13,7 +14,7 @@ else BOLD='' DIM='' RED='' YELLOW='' GREEN='' PLAIN=''; fi
 export BOLD DIM RED YELLOW GREEN PLAIN
 
 # step TITLE [WHY]: the next numbered step.
-step() { STEP=$((STEP + 1)); printf '%s[%d/%d] %s%s%s\n' "$BOLD" "$STEP" "$STEPS" "$1" "$PLAIN" "${2:+ ${DIM}$2$PLAIN}" >&2; }
+step() { STEP=$((STEP + 1)) TITLE=$1; printf '%s[%d/%d] %s%s%s\n' "$BOLD" "$STEP" "$STEPS" "$1" "$PLAIN" "${2:+${DIM} - $2$PLAIN}" >&2; }
 say()  { printf '      %s\n' "$*" >&2; }
 warn() { printf '%s      notice: %s%s\n' "$YELLOW" "$*" "$PLAIN" >&2; }
 fail() { printf '%serror: %s%s\n' "$RED" "$*" "$PLAIN" >&2; exit 1; }
@@ -44,12 +45,31 @@ ensure_account() {
   useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$ACCOUNT"
 }
 
-# as_account COMMAND…: as the unprivileged account. The process id stays the same (setpriv replaces itself), so
-# `(exec_as_account server) &` leaves the server's own id in $!.
-as_account() { if is_root; then setpriv --reuid="$ACCOUNT" --regid="$ACCOUNT" --clear-groups --reset-env -- "$@"; else "$@"; fi; }
+# leave_environment: what belongs to root's session stays there. For a subshell that becomes the account's.
+leave_environment() {
+  local name
+  for name in $(compgen -e); do
+    case $name in
+      PATH|LANG|LANGUAGE|LC_*|TZ|TERM|RUST_*|SSL_CERT_*|HOMEWARD_*) ;;
+      *) unset "$name" 2>/dev/null || true ;;
+    esac
+  done
+  export HOME=/nonexistent
+}
+
+# as_account COMMAND…: runs it under the account and waits.
+as_account() {
+  if is_root; then (leave_environment; exec setpriv --reuid="$ACCOUNT" --regid="$ACCOUNT" --clear-groups -- "$@")
+  else "$@"; fi
+}
+
+# exec_as_account COMMAND…: becomes it, in a session of its own, out of reach of the terminal's Ctrl-C: who started it stops it.
+# The process id stays the same, so `(exec_as_account server) &` leaves the server's own id in $!.
 exec_as_account() {
-  if is_root; then exec setsid setpriv --reuid="$ACCOUNT" --regid="$ACCOUNT" --clear-groups -- env HOME=/nonexistent "$@"
-  else exec setsid "$@"; fi
+  if is_root; then
+    leave_environment
+    exec setsid env --default-signal=INT,QUIT setpriv --reuid="$ACCOUNT" --regid="$ACCOUNT" --clear-groups -- "$@"
+  else exec setsid env --default-signal=INT,QUIT "$@"; fi
 }
 
 own() { if is_root; then chown -R "$ACCOUNT:$ACCOUNT" "$@"; fi; }
@@ -57,17 +77,18 @@ own() { if is_root; then chown -R "$ACCOUNT:$ACCOUNT" "$@"; fi; }
 # place DIR: makes DIR and prints its physical path, which the account can reach. A folder below one that the account cannot
 # enter (/root, a private home) is moved to /var/lib/homeward and left behind as a link.
 place() {
-  local dir=$1 real
+  local dir=$1 real there status=0
   mkdir -p -- "$dir"
   real=$(readlink -f -- "$dir")
-  if is_root && ! as_account test -x "$real/."; then
-    # A folder of the account's own fails this test only because of a parent.
-    local there
+  as_account test -x "$real/." || status=$?
+  if is_root && [ "$status" -eq 1 ]; then
     there=/var/lib/homeward/$(printf '%s' "$real" | sha256sum | cut -c1-12)
     say "the account '$ACCOUNT' cannot enter $real, so its content lives in $there (linked)"
-    mkdir -p -- /var/lib/homeward "$there"; chmod 755 /var/lib/homeward "$there"
-    if [ -n "$(ls -A -- "$real")" ]; then cp -a -- "$real/." "$there/"; fi
-    rm -rf -- "$real"; ln -s -- "$there" "$real"
+    mkdir -p -- /var/lib/homeward
+    chmod 755 /var/lib/homeward
+    [ ! -e "$there" ] || fail "$there exists already: remove it, if nothing in it is needed"
+    mv -T -- "$real" "$there"
+    ln -s -- "$there" "$real"
     real=$there
   fi
   printf '%s\n' "$real"
@@ -115,15 +136,20 @@ apt_install() {
 # ── tools that a newcomer brings ─────────────────────────────────────────────────────────────────────────────────────
 
 need_cargo() {
-  command -v cargo >/dev/null || { [ -x "${HOME:-/root}/.cargo/bin/cargo" ] && PATH=${HOME:-/root}/.cargo/bin:$PATH; }
-  command -v cargo >/dev/null || fail "cargo is missing: install Rust 1.95 or newer (rustup), then run this again"
+  if ! command -v cargo >/dev/null && [ -x "${HOME:-/root}/.cargo/bin/cargo" ]; then PATH=${HOME:-/root}/.cargo/bin:$PATH; fi
+  command -v cargo >/dev/null || fail "cargo is missing: install Rust with rustup, then run this again"
   # In the checkout, so that rustup follows rust-toolchain.toml.
   (cd "$ROOT" && cargo --version >/dev/null) || fail "cargo does not start in $ROOT (see the message above)"
+  local wanted have
+  wanted=$(sed -n 's/^rust-version *= *"\([0-9.]*\)".*/\1/p' "$ROOT/Cargo.toml"); have=$(cd "$ROOT" && cargo --version | cut -d' ' -f2)
+  [ "$(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -n 1)" = "$wanted" ] \
+    || fail "Rust $have is too old: $wanted or newer is needed (with rustup: rustup update)"
 }
 
 need_node() {
-  command -v node >/dev/null && command -v npm >/dev/null \
-    || fail "Node.js is missing: install Node.js 20 or newer with npm, then run this again (the console's page is built with it)"
+  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    fail "Node.js is missing: install Node.js 20 or newer with npm, then run this again (the console's page is built with it)"
+  fi
   local version; version=$(node --version)
   version=${version#v}
   [ "${version%%.*}" -ge 20 ] || fail "Node.js $version is too old: 20 or newer is needed to build the console's page"
@@ -156,6 +182,52 @@ stop_process() {
   kill -TERM "$pid" 2>/dev/null || return 0
   while alive "$pid" && [ "$tenths" -gt 0 ]; do sleep 0.1; tenths=$((tenths - 1)); done
   if alive "$pid"; then warn "process $pid did not end in $2 s and is killed"; kill -KILL "$pid" 2>/dev/null || true; fi
+}
+
+# A long command in the foreground that a signal to this script alone also ends, with everything it started.
+# in_group SECONDS COMMAND…
+in_group() {
+  local status=0
+  (exec setsid timeout --kill-after=10 "$1" env --default-signal=INT,QUIT "${@:2}" 9>&-) &
+  GROUP=$!
+  wait "$GROUP" || status=$?
+  GROUP=''
+  if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then warn "ended after $1 s: $2"; fi
+  return $status
+}
+GROUP=''
+
+# end_group: ends the command that in_group is waiting for. For a trap.
+end_group() { [ -z "$GROUP" ] || stop_process "$GROUP" 15; GROUP=''; }
+
+# ready ADDRESS PATH: whether http://ADDRESS/PATH answers 200. (No curl on a fresh machine.)
+ready() {
+  local host=${1%:*} port=${1##*:} line=''
+  case $host in 0.0.0.0|''|'[::]') host=127.0.0.1 ;; esac
+  host=${host#[}; host=${host%]}
+  {
+    exec 3<>"/dev/tcp/$host/$port" || return 1
+    printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$2" "$1" >&3
+    IFS= read -r -t 5 line <&3 || true
+    exec 3>&- 3<&-
+  } 2>/dev/null
+  [[ $line == HTTP/1.*' 200'* ]]
+}
+
+# page_is_fresh WEB: whether the built page is newer than everything it is made from. packages_are_fresh WEB: the same for npm's.
+page_is_fresh() {
+  local web=$1
+  [ -f "$web/dist/index.html" ] && [ -z "$(find "$web" -path "$web/node_modules" -prune -o -path "$web/dist" -prune -o -path "$web/e2e" -prune -o -type f -newer "$web/dist/index.html" -print -quit)" ]
+}
+packages_are_fresh() { [ -f "$1/node_modules/.package-lock.json" ] && [ ! "$1/package-lock.json" -nt "$1/node_modules/.package-lock.json" ]; }
+
+target_dir() { (cd "$ROOT" && cargo metadata --format-version 1 --no-deps --offline 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'); }
+
+# ensure_compiler: the C parts of the Kafka client and of TLS are compiled.
+ensure_compiler() {
+  if ! command -v cc >/dev/null || ! command -v c++ >/dev/null || ! command -v make >/dev/null; then
+    apt_install "a compiler for the C parts of the Kafka client and of TLS" build-essential || fail "a C compiler could not be installed"
+  fi
 }
 
 random_hex() { od -An -N16 -tx1 /dev/urandom | tr -d ' \n'; }
