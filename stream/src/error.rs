@@ -85,3 +85,20 @@ impl Error {
         self.class() == Class::Retry
     }
 }
+
+/// What to tell a reader that stands outside `start..=end`. Past the end is damage: the log that the offset came from was
+/// lost or replaced, and what would come next is not what the reader means.
+pub(crate) fn out_of_bounds(topic: Topic, partition: Partition, offset: Offset, start: Offset, end: Offset) -> Error {
+    if offset < start {
+        Error::Trimmed {
+            topic,
+            partition,
+            offset,
+            start,
+        }
+    } else {
+        Error::Configuration(format!(
+            "{topic} partition {partition}: offset {offset} is past the end of the log, {end}"
+        ))
+    }
+}

@@ -20,9 +20,12 @@
 //!    within a partition.
 
 mod error;
+mod inflight;
 pub mod kafka;
 pub mod memory;
 pub mod postgres;
+mod share;
+mod sync;
 
 use std::time::Duration;
 
@@ -32,6 +35,7 @@ use jiff::Timestamp;
 pub use proto::{Partition, PersonId, Topic};
 
 pub use error::{Class, Error};
+pub use inflight::Bound;
 
 /// Position of a record in its partition.
 pub type Offset = u64;
