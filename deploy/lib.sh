@@ -11,7 +11,7 @@ STEP=0 STEPS=0 TITLE=''
 
 if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then BOLD=$'\e[1m' DIM=$'\e[2m' RED=$'\e[31m' YELLOW=$'\e[33m' GREEN=$'\e[32m' PLAIN=$'\e[0m'
 else BOLD='' DIM='' RED='' YELLOW='' GREEN='' PLAIN=''; fi
-export BOLD DIM RED YELLOW GREEN PLAIN
+export BOLD DIM RED YELLOW GREEN PLAIN TITLE
 
 # step TITLE [WHY]: the next numbered step.
 step() { STEP=$((STEP + 1)) TITLE=$1; printf '%s[%d/%d] %s%s%s\n' "$BOLD" "$STEP" "$STEPS" "$1" "$PLAIN" "${2:+${DIM} - $2$PLAIN}" >&2; }
