@@ -21,9 +21,6 @@ use crate::{
     pool::{GenericClient, execute, optional, row, rows},
 };
 
-/// Told (without payload) when messages were queued.
-pub const CHANNEL: &str = "homeward_notification";
-
 const WORKER: &str = "SELECT u.email, u.locale FROM person p JOIN app_user u ON u.user_id = p.social_worker_id
     WHERE p.person_id = $1 AND u.disabled_at IS NULL AND u.email <> ''";
 const TARGETS: &str = "SELECT target_id, agency_id, channel, address, max_severity, locale FROM notification_target
@@ -70,8 +67,8 @@ const ENQUEUE: &str = "WITH queued AS (
             CASE m.channel WHEN 'console' THEN clock_timestamp() END
         FROM unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[]) AS m (id, channel, recipient, target, locale)
         ON CONFLICT (idempotency_key) DO NOTHING RETURNING channel
-    ), waiting AS (SELECT count(*) AS messages FROM queued WHERE channel <> 'console')
-    SELECT messages, CASE WHEN messages > 0 THEN pg_notify('homeward_notification', '') END FROM waiting";
+    )
+    SELECT count(*) AS messages FROM queued WHERE channel <> 'console'";
 
 /// Queues messages about an event of an incident; each once, however often this is called. Returns how many wait to be sent.
 pub async fn enqueue(
@@ -113,8 +110,6 @@ pub struct Lease {
 pub struct Job {
     /// The right to send it.
     pub lease: Lease,
-    /// The same at each try: receivers recognise a copy by it.
-    pub idempotency_key: String,
     /// How.
     pub channel: Channel,
     /// Mail address or URL.
@@ -129,16 +124,10 @@ pub struct Job {
     pub incident_id: Uuid,
     /// Its number.
     pub number: i64,
-    /// Its version now.
-    pub version: i64,
     /// Its severity now.
     pub severity: Severity,
-    /// Its state now.
-    pub state: String,
     /// Its audience now.
     pub audience: String,
-    /// Whether it goes on.
-    pub ongoing: bool,
     /// Of the event that the message tells of.
     pub kind: EventKind,
     /// When that violation began.
@@ -163,9 +152,9 @@ const LEASE: &str = "WITH due AS (
             next_attempt_at = clock_timestamp() + make_interval(secs => $2)
         FROM due WHERE n.notification_id = due.notification_id RETURNING n.*
     )
-    SELECT n.notification_id, n.idempotency_key, n.channel, n.recipient, n.locale, n.attempts, n.created_at, n.incident_id,
+    SELECT n.notification_id, n.channel, n.recipient, n.locale, n.attempts, n.created_at, n.incident_id,
         n.target_id IS NOT NULL AND t.target_id IS NULL AS target_removed, t.secret,
-        i.number, i.version, i.severity, i.state, i.audience, i.ongoing, e.kind, e.onset_at, p.reference, p.time_zone,
+        i.number, i.severity, i.audience, e.kind, e.onset_at, p.reference, p.time_zone,
         NOT EXISTS (SELECT FROM incident_action a WHERE a.incident_id = n.incident_id AND a.action = 'raise'
             AND a.event_id = n.event_id) AS worsened
     FROM leased n JOIN incident i USING (incident_id) JOIN person p USING (person_id) JOIN event e ON e.event_id = n.event_id
@@ -193,7 +182,6 @@ fn job(row: &Row, worker: &str) -> Result<Job, Error> {
             worker: worker.to_owned(),
             attempt: row.try_get("attempts")?,
         },
-        idempotency_key: row.try_get("idempotency_key")?,
         channel: channel(row)?,
         recipient: row.try_get("recipient")?,
         locale: locale(row)?,
@@ -201,11 +189,8 @@ fn job(row: &Row, worker: &str) -> Result<Job, Error> {
         secret: row.try_get("secret")?,
         incident_id: row.try_get("incident_id")?,
         number: row.try_get("number")?,
-        version: row.try_get("version")?,
         severity: severity(row.try_get("severity")?)?,
-        state: row.try_get("state")?,
         audience: row.try_get("audience")?,
-        ongoing: row.try_get("ongoing")?,
         kind: proto::event::parse_kind(kind).unwrap_or(EventKind::Unspecified),
         onset_at: row.try_get("onset_at")?,
         worsened: row.try_get("worsened")?,
@@ -332,15 +317,13 @@ pub async fn dead_letters(client: &impl GenericClient, limit: i64) -> Result<Vec
 }
 
 // Tries and age start anew, so that it is not given up at once.
-const REQUEUE: &str = "WITH again AS (
-        UPDATE notification SET state = 'queued', next_attempt_at = clock_timestamp(), created_at = clock_timestamp(),
-            leased_by = NULL, attempts = 0
-        WHERE notification_id = $1 AND state = 'dead' RETURNING notification_id
-    ) SELECT pg_notify('homeward_notification', '') FROM again";
+const REQUEUE: &str = "UPDATE notification SET state = 'queued', next_attempt_at = clock_timestamp(),
+        created_at = clock_timestamp(), leased_by = NULL, attempts = 0
+    WHERE notification_id = $1 AND state = 'dead'";
 
 /// Queues a message that was given up once more. False when it is not dead.
 pub async fn requeue(client: &impl GenericClient, notification_id: Uuid) -> Result<bool, Error> {
-    Ok(optional(client, REQUEUE, &[&notification_id]).await?.is_some())
+    Ok(execute(client, REQUEUE, &[&notification_id]).await? == 1)
 }
 
 /// How many messages are in which state, besides those that were sent.

@@ -1,1 +1,46 @@
-//! homeward-alerts-worker.
+//! Turns events into incidents and tells people about them.
+//!
+//! [`run`] starts both halves: [`consume`] reads the stream's `events`, and stores event, incident, actions, queued
+//! messages and its own offset in one transaction; [`dispatch`] leases queued messages and sends them. Any number of
+//! workers may run at once: partitions have one owner, and messages one lease.
+
+mod apply;
+mod backoff;
+pub mod channel;
+mod config;
+pub mod consume;
+pub mod dispatch;
+mod error;
+
+use std::sync::Arc;
+
+use casedb::Database;
+use stream::Log;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use config::{Credentials, SmtpConfig, SmtpTls, WorkerConfig};
+pub use error::WorkerError;
+
+/// Runs until `shutdown` is cancelled, or until something fails that trying again cannot help. Messages in flight get
+/// [`WorkerConfig::drain`] to finish; what does not is sent by the next worker once its lease runs out.
+pub async fn run(
+    db: Database,
+    log: Arc<dyn Log>,
+    config: WorkerConfig,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
+    // Either half stops the other when it fails: a worker that half works would look healthy.
+    let stop = shutdown.child_token();
+    let (queued, woken) = watch::channel(());
+    let consumer = async {
+        let _guard = stop.clone().drop_guard();
+        consume::run(&db, log.as_ref(), &config, &queued, &stop).await
+    };
+    let dispatcher = async {
+        let _guard = stop.clone().drop_guard();
+        dispatch::run(&db, &config, &woken, &stop).await
+    };
+    let (consumed, dispatched) = tokio::join!(consumer, dispatcher);
+    consumed.and(dispatched)
+}

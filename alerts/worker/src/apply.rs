@@ -1,0 +1,153 @@
+//! What one event does, within a transaction.
+
+use alerts::{
+    Severity,
+    group::{self, Decision},
+    route::{self, Recipient},
+};
+use casedb::{
+    GenericClient,
+    event::{self, Event, Stored},
+    incident::{self, IncidentRow},
+    notification,
+};
+use jiff::Timestamp;
+
+use crate::WorkerError;
+
+/// What an event came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It cannot be read, or it breaks a rule of the schema.
+    Invalid,
+    /// There is no such person.
+    UnknownPerson,
+    /// It is stored already.
+    Known,
+    /// It is stored now.
+    New {
+        /// When the gateway received what proved it.
+        received_at: Option<Timestamp>,
+        /// It raised an incident, this urgent.
+        raised: Option<Severity>,
+        /// Messages wait to be sent.
+        queued: bool,
+    },
+}
+
+impl Outcome {
+    /// Counts it, once it is committed. True when messages wait to be sent.
+    pub(crate) fn count(&self, stored_at: Timestamp) -> bool {
+        let word = match self {
+            Self::Invalid => "invalid",
+            Self::UnknownPerson => "unknown_person",
+            Self::Known => "known",
+            Self::New { .. } => "new",
+        };
+        metrics::counter!("homeward_alerts_events_total", "outcome" => word).increment(1);
+        let Self::New {
+            received_at,
+            raised,
+            queued,
+        } = self
+        else {
+            return false;
+        };
+        let seconds = received_at.map(|received| stored_at.duration_since(received).as_secs_f64().max(0.0));
+        if let Some(seconds) = seconds {
+            metrics::histogram!("homeward_stage_seconds", "stage" => "incident").record(seconds);
+        }
+        if let Some(severity) = raised {
+            metrics::counter!("homeward_alerts_incidents_total", "severity" => severity.to_string()).increment(1);
+            // The commit's NOTIFY is the first hand-over: the consoles have it now.
+            if let Some(seconds) = seconds {
+                metrics::histogram!("homeward_stage_seconds", "stage" => "notified").record(seconds);
+            }
+        }
+        *queued
+    }
+}
+
+/// Stores an event, and does with incidents what it calls for.
+pub(crate) async fn event(
+    transaction: &impl GenericClient,
+    event: &Event,
+    payload: &[u8],
+    now: Timestamp,
+) -> Result<Outcome, WorkerError> {
+    let context = match event::store(transaction, event, payload).await? {
+        Stored::UnknownPerson => return Ok(Outcome::UnknownPerson),
+        Stored::Known => return Ok(Outcome::Known),
+        Stored::New(context) => context,
+    };
+    let candidates = incident::candidates(transaction, event).await?;
+    let (raised, recipients) = match group::decide(&event.for_grouping(), &context, &candidates) {
+        Decision::Ignore => (None, None),
+        Decision::End { incident, ongoing } => {
+            incident::end(transaction, incident, event, ongoing, now).await?;
+            (None, None)
+        }
+        Decision::Fold {
+            incident,
+            severity,
+            audience,
+            ongoing,
+        } => {
+            let (before, after) =
+                incident::fold(transaction, incident, event, severity, audience, ongoing, now).await?;
+            (
+                None,
+                worse(transaction, &before, &after).await?.map(|list| (after, list)),
+            )
+        }
+        Decision::Raise {
+            key,
+            severity,
+            audience,
+            ongoing,
+        } => {
+            let row = incident::raise(transaction, event, &key, severity, audience, ongoing, now).await?;
+            let list = recipients(transaction, &row).await?;
+            (Some(severity), Some((row, list)))
+        }
+    };
+    let queued = match recipients {
+        Some((row, list)) => {
+            notification::enqueue(transaction, row.incident_id, event.event_id.uuid(), &list).await? > 0
+        }
+        None => false,
+    };
+    Ok(Outcome::New {
+        received_at: event.received_at,
+        raised,
+        queued,
+    })
+}
+
+async fn recipients(transaction: &impl GenericClient, row: &IncidentRow) -> Result<Vec<Recipient>, WorkerError> {
+    let contacts = notification::contacts(transaction, row).await?;
+    Ok(route::recipients(
+        row.standing.audience,
+        row.standing.severity,
+        &contacts,
+    ))
+}
+
+/// Who hears of an incident again: everybody when it became more urgent; when it only came to concern the other branch, those
+/// who had not been told. Flapping alone tells nobody a second time.
+async fn worse(
+    transaction: &impl GenericClient,
+    before: &IncidentRow,
+    after: &IncidentRow,
+) -> Result<Option<Vec<Recipient>>, WorkerError> {
+    if after.standing.severity < before.standing.severity {
+        return Ok(Some(recipients(transaction, after).await?));
+    }
+    if after.standing.audience == before.standing.audience {
+        return Ok(None);
+    }
+    let told = recipients(transaction, before).await?;
+    let mut list = recipients(transaction, after).await?;
+    list.retain(|recipient| !told.contains(recipient));
+    Ok(Some(list))
+}

@@ -1,0 +1,155 @@
+//! Signed HTTP requests to a system of the agency's own. `docs/alerts.md` shows how to verify them.
+
+use std::time::Duration;
+
+use casedb::notification::Job;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use reqwest::{Client, StatusCode, header, redirect};
+use sha2::Sha256;
+
+use super::SendError;
+use crate::WorkerError;
+
+/// Header of the signature: `t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`.
+pub const SIGNATURE: &str = "X-Homeward-Signature";
+/// Header of the key by which a receiver recognises a copy.
+pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// Sends webhooks.
+#[derive(Debug)]
+pub struct Webhook {
+    client: Client,
+}
+
+impl Webhook {
+    /// Prepares a client: no redirects (the signed body is for the address that was configured), no proxy of the
+    /// environment, and a time-out over all.
+    pub fn new(timeout: Duration) -> Result<Self, WorkerError> {
+        let client = Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .timeout(timeout)
+            .user_agent(concat!("homeward/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| WorkerError::Channel {
+                channel: "webhook",
+                reason: error.to_string(),
+            })?;
+        Ok(Self { client })
+    }
+
+    /// Sends one request; it is handed over when the answer is 2xx.
+    pub async fn send(&self, job: &Job, text: &alerts::text::Message, now: Timestamp) -> Result<(), SendError> {
+        let Some(secret) = job.secret.as_deref().filter(|secret| !secret.is_empty()) else {
+            return Err(SendError::Refused("the target has no secret to sign with".to_owned()));
+        };
+        let body = body(job, text);
+        let answer = self
+            .client
+            .post(&job.recipient)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(SIGNATURE, signature(secret, now.as_second(), &body))
+            .header(IDEMPOTENCY_KEY, job.lease.notification_id.to_string())
+            .body(body)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => judge(answer.status()),
+            // The address may hold a token of the receiver's: it stays out of what is stored and logged.
+            Err(error) if error.is_builder() => Err(SendError::Refused(describe(error))),
+            Err(error) => Err(SendError::Transient(describe(error))),
+        }
+    }
+}
+
+/// Says what an answer means: 5xx and the codes that ask to come again are transient, the rest is a refusal.
+fn judge(status: StatusCode) -> Result<(), SendError> {
+    let text = || format!("HTTP {}", status.as_u16());
+    match status.as_u16() {
+        200..=299 => Ok(()),
+        408 | 425 | 429 | 500..=599 => Err(SendError::Transient(text())),
+        _ => Err(SendError::Refused(text())),
+    }
+}
+
+fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+/// The request's body: the same at each try of one message, without name and place.
+fn body(job: &Job, text: &alerts::text::Message) -> String {
+    serde_json::json!({
+        "id": job.lease.notification_id,
+        "type": if job.worsened { "incident.worsened" } else { "incident.raised" },
+        "incident": {
+            "incident_id": job.incident_id,
+            "number": job.number,
+            "severity": job.severity.level(),
+            "audience": job.audience,
+        },
+        "kind": proto::event::kind_name(job.kind),
+        "onset_at": job.onset_at,
+        "case_reference": job.reference,
+        "locale": job.locale.tag(),
+        "subject": text.subject,
+        "text": text.body,
+    })
+    .to_string()
+}
+
+/// The value of [`SIGNATURE`] for a body sent at `unix_s`.
+pub fn signature(secret: &[u8], unix_s: i64, body: &str) -> String {
+    // HMAC takes keys of any length; should that ever change, an empty signature verifies nowhere.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
+        return String::new();
+    };
+    mac.update(unix_s.to_string().as_bytes());
+    mac.update(b".");
+    mac.update(body.as_bytes());
+    format!("t={unix_s},v1={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signature_is_that_of_the_documentation() {
+        // Computed with: printf '1792000000.{"id":1}' | openssl dgst -sha256 -hmac 'a shared secret'
+        let expected = "5b14f49274b862574b5deab62056dcb18ca2375adc4374dc29b1fb8b42f84555";
+        assert_eq!(
+            signature(b"a shared secret", 1_792_000_000, r#"{"id":1}"#),
+            format!("t=1792000000,v1={expected}")
+        );
+    }
+
+    #[test]
+    fn answers_are_judged_by_who_can_help() {
+        for status in [200, 202, 204] {
+            assert_eq!(judge(StatusCode::from_u16(status).unwrap()), Ok(()));
+        }
+        for status in [408, 425, 429, 500, 502, 503, 504] {
+            assert!(
+                matches!(
+                    judge(StatusCode::from_u16(status).unwrap()),
+                    Err(SendError::Transient(_))
+                ),
+                "{status}"
+            );
+        }
+        for status in [301, 302, 307, 400, 401, 403, 404, 410, 413] {
+            assert!(
+                matches!(judge(StatusCode::from_u16(status).unwrap()), Err(SendError::Refused(_))),
+                "{status}"
+            );
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Settings of a worker.
+
+use std::{fmt, time::Duration};
+
+/// How a worker works. The defaults are for production.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Name of this worker in leases; of each running process its own.
+    pub name: String,
+    /// The mail server; without one, mails wait in the queue until a worker with one runs, and are given up after
+    /// [`WorkerConfig::give_up_after`].
+    pub smtp: Option<SmtpConfig>,
+    /// Events of one transaction, at most.
+    pub batch: usize,
+    /// Messages of one channel in flight, at most.
+    pub parallel: usize,
+    /// How often the queue is looked at for retries and for messages that other processes queued.
+    pub poll: Duration,
+    /// How long a leased message is this worker's. Must exceed what sending may take.
+    pub lease: Duration,
+    /// Time-out of a webhook request, from connecting to the end of the answer.
+    pub webhook_timeout: Duration,
+    /// Tries before a message is given up.
+    pub max_attempts: i32,
+    /// Tries before a message is given up that the receiver has refused for good.
+    pub max_refusals: i32,
+    /// Pause after the first failed try; doubles with each.
+    pub backoff: Duration,
+    /// The longest pause.
+    pub backoff_max: Duration,
+    /// Messages older than this are given up unsent.
+    pub give_up_after: Duration,
+    /// How long messages in flight may take at shutdown.
+    pub drain: Duration,
+    /// Seed of the jitter in pauses.
+    pub seed: u64,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        let unique = uuid::Uuid::now_v7();
+        Self {
+            name: format!("worker-{}-{}", std::process::id(), unique.simple()),
+            smtp: None,
+            batch: 256,
+            parallel: 16,
+            poll: Duration::from_millis(500),
+            lease: Duration::from_mins(1),
+            webhook_timeout: Duration::from_secs(10),
+            max_attempts: 12,
+            max_refusals: 3,
+            backoff: Duration::from_secs(2),
+            backoff_max: Duration::from_mins(15),
+            give_up_after: Duration::from_hours(24),
+            drain: Duration::from_secs(12),
+            // Low bits of a UUIDv7 are random: workers started together do not retry together.
+            seed: unique.as_u64_pair().1,
+        }
+    }
+}
+
+/// A mail server.
+#[derive(Debug, Clone)]
+pub struct SmtpConfig {
+    /// Host name, also for the certificate.
+    pub host: String,
+    /// Port; usually 25 or 587 with STARTTLS, 465 with TLS from the start.
+    pub port: u16,
+    /// How the connection is protected.
+    pub tls: SmtpTls,
+    /// Log-in, if the server wants one.
+    pub credentials: Option<Credentials>,
+    /// Sender, for instance `Homeward <homeward@agency.example>`.
+    pub from: String,
+    /// Of each step of the conversation.
+    pub timeout: Duration,
+}
+
+/// How the connection to a mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SmtpTls {
+    /// Not at all: for a relay on the same machine.
+    None,
+    /// Begins plain and changes to TLS; a server that does not offer it is an error.
+    #[default]
+    StartTls,
+    /// TLS from the start.
+    Tls,
+}
+
+impl std::str::FromStr for SmtpTls {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "starttls" => Ok(Self::StartTls),
+            "tls" => Ok(Self::Tls),
+            other => Err(format!("unknown TLS mode {other:?}, expected none, starttls or tls")),
+        }
+    }
+}
+
+/// User and password; the password does not appear in `Debug`.
+#[derive(Clone)]
+pub struct Credentials {
+    /// User.
+    pub username: String,
+    /// Password.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}

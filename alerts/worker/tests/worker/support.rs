@@ -1,0 +1,493 @@
+//! A small world for the worker: an agency of each branch, people, receivers on loopback.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use alerts::route::Channel;
+use anyhow::Result;
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
+use casedb::Database;
+use homeward_alerts_worker::{self as worker, SmtpConfig, SmtpTls, WorkerConfig, WorkerError, channel::webhook};
+use proto::{
+    EventId, PersonId, Topic, ViolationId, ZoneId,
+    topic::partition_of,
+    wire::{self, Edge, EventKind},
+};
+use stream::{Log, NewRecord, memory::MemoryLog};
+use testkit::TestDatabase;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+    task::JoinHandle,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const PARTITIONS: u32 = 4;
+
+/// Settings that do not make tests wait.
+pub fn quick() -> WorkerConfig {
+    WorkerConfig {
+        poll: Duration::from_millis(20),
+        backoff: Duration::from_millis(20),
+        backoff_max: Duration::from_millis(100),
+        drain: Duration::from_secs(2),
+        ..WorkerConfig::default()
+    }
+}
+
+/// Waits up to 20 s for a value.
+pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(value) = look().await {
+            return value;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// One edge of a violation that began `onset_s` seconds after 2026 began, an end ten seconds later.
+pub fn event(person: PersonId, kind: EventKind, edge: Edge, zone: Option<ZoneId>, onset_s: i64) -> wire::Event {
+    let onset_us = (1_767_225_600 + onset_s) * 1_000_000;
+    let violation = ViolationId::derive(person, kind as i32, zone, 1, onset_us);
+    wire::Event {
+        event_id: EventId::derive(violation, edge as i32).to_wire(),
+        violation_id: violation.to_wire(),
+        person_id: person.to_wire(),
+        kind: kind as i32,
+        edge: edge as i32,
+        zone_id: zone.map(ZoneId::to_wire).unwrap_or_default(),
+        zone_revision: zone.map_or(0, |_| 1),
+        rules_revision: 1,
+        onset_us,
+        end_us: (edge == Edge::End).then_some(onset_us + 10_000_000),
+        decided_at_us: onset_us + 1_000,
+        ..wire::Event::default()
+    }
+}
+
+/// A few hundred events in an order in which an engine might say them.
+pub fn many_events(people: &[PersonId], home: ZoneId) -> Vec<wire::Event> {
+    let kinds = [
+        EventKind::LeftDuringCurfew,
+        EventKind::Silence,
+        EventKind::StrapTamper,
+        EventKind::BatteryLow,
+    ];
+    let mut events = Vec::new();
+    for round in 0..8 {
+        for (n, person) in people.iter().enumerate() {
+            let kind = kinds[(n + round) % kinds.len()];
+            let zone = (kind == EventKind::LeftDuringCurfew).then_some(home);
+            let onset_s = i64::try_from(round * 1_000 + n).unwrap();
+            events.push(event(*person, kind, Edge::Onset, zone, onset_s));
+            if (n + round) % 3 != 0 {
+                events.push(event(*person, kind, Edge::End, zone, onset_s));
+            }
+        }
+    }
+    events
+}
+
+/// A database with two agencies and two users, and a log.
+pub struct World {
+    database: TestDatabase,
+    pub db: Database,
+    pub log: Arc<MemoryLog>,
+    pub police: Uuid,
+    pub social: Uuid,
+    pub officer: Uuid,
+    pub worker: Uuid,
+}
+
+/// What tests look at of an incident.
+#[derive(Debug, Clone)]
+pub struct Incident {
+    pub incident_id: Uuid,
+    pub kind: String,
+    pub state: String,
+    pub severity: i16,
+    pub audience: String,
+    pub ongoing: bool,
+    pub ended: bool,
+    pub events: i64,
+    pub version: i64,
+}
+
+impl World {
+    pub async fn new() -> Result<Option<Self>> {
+        match testkit::database().await? {
+            Some(database) => Ok(Some(Self::set_up(database).await?)),
+            None => Ok(None),
+        }
+    }
+
+    pub async fn on_every_edition() -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for database in testkit::databases().await? {
+            all.push(Self::set_up(database).await?);
+        }
+        Ok(all)
+    }
+
+    async fn set_up(database: TestDatabase) -> Result<Self> {
+        casedb::migrate(&database.url, PARTITIONS).await?;
+        let db = Database::connect(&database.url, 16).await?;
+        let [police, social, officer, worker] = [1, 2, 3, 4].map(Uuid::from_u128);
+        let world = Self {
+            database,
+            db,
+            log: Arc::new(MemoryLog::new(PARTITIONS)),
+            police,
+            social,
+            officer,
+            worker,
+        };
+        world
+            .execute(
+                "INSERT INTO agency (agency_id, path, name, kind, time_zone) VALUES
+                    ('00000000-0000-0000-0000-000000000001', 'town.police', 'Police', 'police', 'Asia/Shanghai'),
+                    ('00000000-0000-0000-0000-000000000002', 'town.social', 'Social work', 'social_work', 'Asia/Shanghai')",
+            )
+            .await;
+        world
+            .execute(
+                "INSERT INTO app_user (user_id, username, display_name, role, agency_id, password_hash, email) VALUES
+                    ('00000000-0000-0000-0000-000000000003', 'officer', 'O.', 'duty_officer',
+                        '00000000-0000-0000-0000-000000000001', '', NULL),
+                    ('00000000-0000-0000-0000-000000000004', 'worker', 'W.', 'social_worker',
+                        '00000000-0000-0000-0000-000000000002', '', 'worker@social.example')",
+            )
+            .await;
+        Ok(world)
+    }
+
+    pub async fn drop_now(self) -> Result<()> {
+        let Self { database, db, .. } = self;
+        drop(db);
+        database.drop_now().await
+    }
+
+    pub async fn client(&self) -> impl casedb::GenericClient + use<> {
+        self.db.client().await.unwrap()
+    }
+
+    pub async fn execute(&self, sql: &str) {
+        self.db.client().await.unwrap().batch_execute(sql).await.unwrap();
+    }
+
+    /// The first column of a query.
+    pub async fn strings(&self, sql: &str) -> Vec<String> {
+        let rows = self.db.client().await.unwrap().query(sql, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    pub async fn person(&self, reference: &str, risk_level: i16) -> Result<PersonId> {
+        let person = PersonId::from_name(reference);
+        self.db
+            .client()
+            .await?
+            .execute(
+                "INSERT INTO person (person_id, reference, display_name, risk_level, police_agency_id, social_agency_id,
+                    social_worker_id, time_zone) VALUES ($1, $2, 'Anna Example', $3, $4, $5, $6, 'Asia/Shanghai')",
+                &[&person.uuid(), &reference, &risk_level, &self.police, &self.social, &self.worker],
+            )
+            .await?;
+        Ok(person)
+    }
+
+    pub async fn zone(&self, label: &str, audience: &str) -> Result<ZoneId> {
+        self.zone_of(label, audience, Uuid::now_v7()).await
+    }
+
+    pub async fn zone_of(&self, label: &str, audience: &str, id: Uuid) -> Result<ZoneId> {
+        self.db
+            .client()
+            .await?
+            .execute(
+                "INSERT INTO zone (zone_id, label, kind, audience) VALUES ($1, $2, 'inclusion', $3)",
+                &[&id, &label, &audience],
+            )
+            .await?;
+        Ok(ZoneId::new(id))
+    }
+
+    pub async fn target(
+        &self,
+        agency: Uuid,
+        channel: Channel,
+        address: &str,
+        secret: Option<&[u8]>,
+        max_severity: i16,
+    ) -> Result<()> {
+        self.db
+            .client()
+            .await?
+            .execute(
+                "INSERT INTO notification_target (target_id, agency_id, channel, address, secret, max_severity)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+                &[
+                    &Uuid::now_v7(),
+                    &agency,
+                    &channel.name(),
+                    &address,
+                    &secret,
+                    &max_severity,
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+
+    pub async fn append(&self, events: &[wire::Event]) -> Result<()> {
+        let records = events
+            .iter()
+            .map(|event| {
+                let person = PersonId::from_wire(&event.person_id).unwrap();
+                record(person, prost::Message::encode_to_vec(event))
+            })
+            .collect();
+        self.log.append(Topic::Events, records).await?;
+        Ok(())
+    }
+
+    pub async fn append_raw(&self, person: PersonId, payloads: Vec<Vec<u8>>) -> Result<()> {
+        let records = payloads.into_iter().map(|payload| record(person, payload)).collect();
+        self.log.append(Topic::Events, records).await?;
+        Ok(())
+    }
+
+    /// Waits until everything in the log has had its effect.
+    pub async fn caught_up(&self) {
+        wait_for("the worker to catch up", async || {
+            for partition in 0..PARTITIONS {
+                let end = self.log.bounds(Topic::Events, partition).await.unwrap().end;
+                let client = self.db.client().await.unwrap();
+                let next = casedb::offset::load(&client, worker::consume::READER, Topic::Events, partition)
+                    .await
+                    .unwrap();
+                if next < end {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    }
+
+    pub fn start(&self, config: WorkerConfig) -> Running {
+        let stop = CancellationToken::new();
+        let log: Arc<dyn Log> = self.log.clone();
+        let task = tokio::spawn(worker::run(self.db.clone(), log, config, stop.clone()));
+        Running { stop, task }
+    }
+
+    pub async fn incidents(&self) -> Vec<Incident> {
+        let sql = "SELECT incident_id, kind, state, severity, audience, ongoing, ended_at IS NOT NULL AS ended, events, version
+            FROM incident ORDER BY number";
+        let rows = self.db.client().await.unwrap().query(sql, &[]).await.unwrap();
+        rows.iter()
+            .map(|row| Incident {
+                incident_id: row.get("incident_id"),
+                kind: row.get("kind"),
+                state: row.get("state"),
+                severity: row.get("severity"),
+                audience: row.get("audience"),
+                ongoing: row.get("ongoing"),
+                ended: row.get("ended"),
+                events: row.get("events"),
+                version: row.get("version"),
+            })
+            .collect()
+    }
+
+    /// What two runs over the same events must agree on.
+    pub async fn summary(&self) -> Vec<String> {
+        self.strings(
+            "SELECT concat_ws(' ', p.reference, i.grouping_key, i.kind, i.severity, i.audience, i.state, i.ongoing,
+                extract(epoch FROM i.onset_at)::bigint, extract(epoch FROM i.ended_at)::bigint, i.events, i.version,
+                (SELECT count(*) FROM incident_action a WHERE a.incident_id = i.incident_id),
+                (SELECT count(*) FROM incident_event e WHERE e.incident_id = i.incident_id),
+                (SELECT count(*) FROM notification n WHERE n.incident_id = i.incident_id))
+             FROM incident i JOIN person p USING (person_id) ORDER BY 1",
+        )
+        .await
+    }
+
+    /// Every row that events may have made, as text.
+    pub async fn everything(&self) -> Vec<String> {
+        self.strings(
+            "SELECT i::text FROM incident i UNION ALL SELECT a::text FROM incident_action a UNION ALL
+             SELECT e::text FROM event e UNION ALL SELECT l::text FROM incident_event l UNION ALL
+             SELECT concat_ws(' ', notification_id, idempotency_key) FROM notification ORDER BY 1",
+        )
+        .await
+    }
+}
+
+fn record(person: PersonId, payload: Vec<u8>) -> NewRecord {
+    NewRecord {
+        partition: partition_of(person, PARTITIONS),
+        key: person.to_wire().into(),
+        payload: payload.into(),
+    }
+}
+
+/// A worker under way.
+pub struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), WorkerError>>,
+}
+
+impl Running {
+    pub async fn stop(self) -> Result<()> {
+        self.stop.cancel();
+        Ok(self.task.await??)
+    }
+
+    /// Drops it wherever it is.
+    pub fn crash(self) {
+        self.task.abort();
+    }
+}
+
+/// What a webhook receiver got.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub signature: String,
+    pub key: String,
+    pub body: String,
+}
+
+/// The kind that a webhook tells of.
+pub fn kind_of(request: &Request) -> String {
+    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    body["kind"].as_str().unwrap().to_owned()
+}
+
+#[derive(Debug, Default)]
+struct Received {
+    requests: Vec<Request>,
+    next_answers: VecDeque<u16>,
+    answer: Option<u16>,
+}
+
+/// A webhook receiver.
+pub struct Hook {
+    pub url: String,
+    received: Arc<Mutex<Received>>,
+}
+
+impl Hook {
+    pub async fn start() -> Result<Self> {
+        let received = Arc::new(Mutex::new(Received::default()));
+        let router = Router::new()
+            .route("/hook", post(Self::take))
+            .with_state(Arc::clone(&received));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/hook", listener.local_addr()?);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(Self { url, received })
+    }
+
+    async fn take(State(received): State<Arc<Mutex<Received>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+        let header = |name| {
+            headers
+                .get(name)
+                .map_or(String::new(), |value| value.to_str().unwrap().to_owned())
+        };
+        let mut received = received.lock().unwrap();
+        received.requests.push(Request {
+            signature: header(webhook::SIGNATURE),
+            key: header(webhook::IDEMPOTENCY_KEY),
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        });
+        let answer = received.next_answers.pop_front().or(received.answer).unwrap_or(204);
+        StatusCode::from_u16(answer).unwrap()
+    }
+
+    pub fn answer_with<const N: usize>(&self, answers: [u16; N]) {
+        self.received.lock().unwrap().next_answers.extend(answers);
+    }
+
+    pub fn always_answer(&self, answer: u16) {
+        self.received.lock().unwrap().answer = Some(answer);
+    }
+
+    pub fn requests(&self) -> Vec<Request> {
+        self.received.lock().unwrap().requests.clone()
+    }
+}
+
+/// A mail server that takes everything.
+pub struct MailServer {
+    port: u16,
+    mails: Arc<Mutex<Vec<String>>>,
+}
+
+impl MailServer {
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let mails = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&mails);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let kept = Arc::clone(&kept);
+                tokio::spawn(async move { Self::converse(socket, kept).await });
+            }
+        });
+        Ok(Self { port, mails })
+    }
+
+    async fn converse(mut socket: tokio::net::TcpStream, kept: Arc<Mutex<Vec<String>>>) -> Result<()> {
+        let (read, mut write) = socket.split();
+        let mut lines = BufReader::new(read).lines();
+        write.write_all(b"220 test\r\n").await?;
+        while let Some(line) = lines.next_line().await? {
+            let verb = line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+            match verb.as_str() {
+                "DATA" => {
+                    write.write_all(b"354 go on\r\n").await?;
+                    let mut mail = String::new();
+                    while let Some(line) = lines.next_line().await? {
+                        if line == "." {
+                            break;
+                        }
+                        mail.push_str(&line);
+                        mail.push('\n');
+                    }
+                    kept.lock().unwrap().push(mail);
+                    write.write_all(b"250 taken\r\n").await?;
+                }
+                "QUIT" => {
+                    write.write_all(b"221 bye\r\n").await?;
+                    break;
+                }
+                _ => write.write_all(b"250 fine\r\n").await?,
+            }
+        }
+        Ok(())
+    }
+
+    pub fn mails(&self) -> Vec<String> {
+        self.mails.lock().unwrap().clone()
+    }
+
+    pub fn config(&self) -> SmtpConfig {
+        SmtpConfig {
+            host: "127.0.0.1".into(),
+            port: self.port,
+            tls: SmtpTls::None,
+            credentials: None,
+            from: "Homeward <homeward@agency.example>".into(),
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
