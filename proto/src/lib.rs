@@ -4,6 +4,7 @@
 //! [`PersonId`], [`fix::Fix`] or [`rules::Rules`] has been checked when it was made and needs no second look.
 
 pub mod event;
+pub mod fix;
 pub mod ids;
 pub mod rules;
 pub mod topic;
