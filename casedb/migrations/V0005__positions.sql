@@ -57,9 +57,10 @@ DECLARE
     ends constant timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('position_make_partition'));
-    IF to_regclass(name) IS NOT NULL
-       OR NOT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('position') AND relkind = 'p')
-       OR EXISTS (SELECT FROM position_default WHERE fix_time >= starts AND fix_time < ends) THEN
+    IF to_regclass(name) IS NOT NULL OR to_regclass('position_default') IS NULL THEN
+        RETURN false;
+    END IF;
+    IF EXISTS (SELECT FROM position_default WHERE fix_time >= starts AND fix_time < ends) THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE %I PARTITION OF position FOR VALUES FROM (%L) TO (%L)', name, starts, ends);
@@ -74,7 +75,7 @@ DECLARE
     dropped bigint := 0;
     child name;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('position') AND relkind = 'p') THEN
+    IF to_regclass('position_default') IS NULL THEN
         SELECT count(*) INTO dropped FROM drop_chunks('position', older_than => before);
         RETURN dropped;
     END IF;

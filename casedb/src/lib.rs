@@ -4,20 +4,27 @@
 
 pub mod access;
 pub mod agency;
+pub mod backoff;
 pub mod checkpoint;
+pub mod device;
 pub mod edition;
 mod error;
 pub mod event;
+pub mod history;
 pub mod incident;
+mod leader;
 pub mod migrate;
 pub mod notification;
 pub mod offset;
 pub mod order;
+pub mod outbox;
 pub mod person;
 pub mod pool;
+pub mod quarantine;
 pub mod rules;
 pub mod session;
 mod text;
+pub mod ticker;
 pub mod user;
 pub mod view;
 pub mod zone;

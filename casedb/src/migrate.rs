@@ -39,7 +39,7 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
     pool::check_version(&client).await?;
     // Released with the session, so also when this process dies.
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK_KEY]).await?;
-    migrate_stream(url, partitions).await?;
+    stream::postgres::migrate(url, partitions).await?;
     let report = embedded::migrations::runner()
         .set_migration_table_name(HISTORY_TABLE)
         .run_async(&mut client)
@@ -53,11 +53,6 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
     let edition = Edition::detect(&client).await?;
     info!(applied = applied.len(), %edition, "case database is up to date");
     Ok(Report { applied, edition })
-}
-
-#[expect(clippy::unused_async, reason = "calls the stream's own migration once that is there")]
-async fn migrate_stream(_url: &str, _partitions: u32) -> Result<(), Error> {
-    Ok(())
 }
 
 fn refinery_error(error: &refinery::Error) -> Error {

@@ -192,7 +192,7 @@ async fn compose(
         rules.layer_ids = zone::layers_of(client, person_id)
             .await?
             .into_iter()
-            .map(|layer| layer.to_wire())
+            .map(proto::LayerId::to_wire)
             .collect();
     }
     // What the engine would refuse must not get into the stream.

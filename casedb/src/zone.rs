@@ -203,7 +203,12 @@ pub async fn attach(
     attendance: bool,
 ) -> Result<(), Error> {
     let json = schedule.map(Schedule::to_json).transpose()?;
-    execute(client, ATTACH, &[&person_id.uuid(), &zone_id.uuid(), &json, &attendance]).await?;
+    execute(
+        client,
+        ATTACH,
+        &[&person_id.uuid(), &zone_id.uuid(), &json, &attendance],
+    )
+    .await?;
     Ok(())
 }
 

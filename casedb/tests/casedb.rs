@@ -1,21 +1,23 @@
 //! The case database on every edition of PostgreSQL that the test machine has.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests are test code"
+)]
 
-use homeward_casedb as casedb;
+extern crate homeward_casedb as casedb;
 
-use casedb::{Chunks, Database};
-use testkit::TestDatabase;
+#[path = "casedb/history.rs"]
+mod history;
+#[path = "casedb/publish.rs"]
+mod publish;
+#[path = "casedb/support.rs"]
+mod support;
 
-/// Migrated databases, one of each edition.
-async fn migrated() -> Vec<(TestDatabase, Database)> {
-    let mut all = Vec::new();
-    for test in testkit::databases().await.unwrap() {
-        casedb::migrate(&test.url, 4).await.unwrap();
-        let db = Database::connect(&test.url, 8).await.unwrap();
-        all.push((test, db));
-    }
-    all
-}
+use casedb::{Chunks, Database, Notice};
+use jiff::{Timestamp, ToSpan};
+use support::migrated;
 
 #[tokio::test]
 async fn migrations_run_twice_and_at_once() {
@@ -79,5 +81,86 @@ async fn errors_name_the_constraint_and_have_a_class() {
         assert_eq!(gone.class(), casedb::Class::Fatal, "{gone}");
         let refused = Database::connect("postgres://u@127.0.0.1:1/x", 1).await.unwrap_err();
         assert_eq!(refused.class(), casedb::Class::Retry, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_belongs_to_its_newest_claim() {
+    for (test, db) in migrated().await {
+        let client = db.client().await.unwrap();
+        let first = casedb::checkpoint::claim(&client, 2, "one").await.unwrap();
+        assert_eq!((first.epoch, first.next_offset, first.state), (1, 0, None));
+        casedb::checkpoint::save(&client, 2, first.epoch, 40, b"forty")
+            .await
+            .unwrap();
+        let second = casedb::checkpoint::claim(&client, 2, "two").await.unwrap();
+        assert_eq!(
+            (second.epoch, second.next_offset, second.state.as_deref()),
+            (2, 40, Some(&b"forty"[..]))
+        );
+        let zombie = casedb::checkpoint::save(&client, 2, first.epoch, 50, b"fifty")
+            .await
+            .unwrap_err();
+        assert_eq!(zombie.class(), casedb::Class::Abort);
+        assert_eq!(
+            zombie.to_string(),
+            "fenced: partition 2 belongs to two now, epoch 1 is over"
+        );
+        casedb::checkpoint::save(&client, 2, second.epoch, 45, b"fortyfive")
+            .await
+            .unwrap();
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_listener_restores_its_connection_and_says_so() {
+    for (test, db) in migrated().await {
+        let mut listener = db.listen(&["homeward_test"]).await.unwrap();
+        let client = db.client().await.unwrap();
+        client.batch_execute("NOTIFY homeward_test, 'one'").await.unwrap();
+        let note = |payload: &str| {
+            Some(Notice::Notification {
+                channel: "homeward_test".to_owned(),
+                payload: payload.to_owned(),
+            })
+        };
+        assert_eq!(listener.recv().await, note("one"));
+        let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'homeward listener'";
+        client.batch_execute(kill).await.unwrap();
+        assert_eq!(listener.recv().await, Some(Notice::Lost));
+        assert_eq!(listener.recv().await, Some(Notice::Resumed));
+        client.batch_execute("NOTIFY homeward_test, 'two'").await.unwrap();
+        assert_eq!(listener.recv().await, note("two"));
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn days_are_made_ahead_and_dropped() {
+    for (test, db) in migrated().await {
+        let client = db.client().await.unwrap();
+        let now = Timestamp::now();
+        let made = casedb::history::maintain(&client, now).await.unwrap();
+        assert_eq!(made > 0, test.edition == "plain");
+        assert_eq!(casedb::history::maintain(&client, now).await.unwrap(), 0, "made once");
+        let insert = r#"INSERT INTO position (person_id, fix_time, report_id, device_id, received_at, appended_at, sequence,
+                valid, source, strap, "case", motion, alarms, backfill)
+            SELECT gen_random_uuid(), at, gen_random_uuid(), gen_random_uuid(), at, at, 0, false, 0, 0, 0, 0, 0, false
+            FROM unnest(ARRAY[now(), now() - interval '3 days', now() - interval '300 days']) AS at"#;
+        client.batch_execute(insert).await.unwrap();
+        let before = now - 48.hours();
+        assert!(casedb::history::drop_before(&client, before).await.unwrap() > 0);
+        let left: i64 = client
+            .query_one("SELECT count(*) FROM position", &[])
+            .await
+            .unwrap()
+            .get(0);
+        assert_eq!(left, 1, "{}", test.edition);
+        drop(client);
+        test.drop_now().await.unwrap();
     }
 }
