@@ -1,0 +1,208 @@
+//! Devices: who is registered, who wears what, and what gateways need to know of it.
+
+use jiff::Timestamp;
+use proto::{DeviceId, PersonId};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    pool::{GenericClient, execute, optional, row, rows},
+    rules::DIRECTORY_CHANNEL,
+};
+
+/// A monitor.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its id.
+    pub device_id: DeviceId,
+    /// `native`, `jt808`, …
+    pub protocol: String,
+    /// As the protocol carries it; of JT/T 808 the phone number without leading zeros.
+    pub identity: String,
+    /// Native: key of the proof; JT/T 808: the authentication code, as text.
+    pub secret: Option<Vec<u8>>,
+    /// For people.
+    pub model: String,
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Device")
+            .field("device_id", &self.device_id)
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A device as a gateway sees it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The device.
+    pub device: Device,
+    /// Who wears it.
+    pub person_id: Option<PersonId>,
+    /// Terms of the wearer's orders that run now or later, as `starts..ends`; without one nobody is monitored.
+    pub terms: Vec<(Timestamp, Timestamp)>,
+}
+
+const DIRECTORY: &str = "SELECT d.device_id, d.protocol, d.identity, d.secret, d.model, a.person_id, o.starts, o.ends
+    FROM device d
+    LEFT JOIN device_assignment a ON a.device_id = d.device_id AND a.ended_at IS NULL
+    LEFT JOIN LATERAL (
+        SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
+               array_agg(LEAST(ends_at, revoked_at) ORDER BY starts_at) AS ends
+        FROM supervision_order
+        WHERE person_id = a.person_id AND LEAST(ends_at, revoked_at) > now()) o ON true
+    WHERE d.retired_at IS NULL AND d.protocol = ANY ($1)";
+const REGISTER: &str = "INSERT INTO device (device_id, protocol, identity, secret, model) VALUES ($1, $2, $3, $4, $5)";
+const RELEASE: &str = "DELETE FROM quarantined_device WHERE protocol = $1 AND identity = $2";
+const RETIRE: &str = "UPDATE device SET retired_at = $2 WHERE device_id = $1 AND retired_at IS NULL";
+const UNASSIGN: &str = "UPDATE device_assignment SET ended_at = GREATEST($2, assigned_at)
+    WHERE device_id = $1 AND ended_at IS NULL RETURNING person_id";
+const ASSIGN: &str =
+    "INSERT INTO device_assignment (assignment_id, device_id, person_id, assigned_at) VALUES ($1, $2, $3, $4)";
+const NOTIFY: &str = "SELECT pg_notify($1, $2)";
+const BY_IDENTITY: &str =
+    "SELECT device_id, protocol, identity, secret, model FROM device WHERE protocol = $1 AND identity = $2";
+const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway)
+    SELECT s.device_id, s.seen_at, $3 FROM unnest($1::uuid[], $2::timestamptz[]) AS s (device_id, seen_at)
+    JOIN device USING (device_id)
+    ON CONFLICT (device_id) DO UPDATE SET last_seen_at = excluded.last_seen_at, gateway = excluded.gateway
+    WHERE device_status.last_seen_at < excluded.last_seen_at";
+
+/// The identity under which a device is kept: JT/T 808 pads numbers with zeros, to 12 or 20 digits as its edition has it.
+pub fn canonical_identity(protocol: &str, identity: &str) -> String {
+    let identity = identity.trim();
+    if protocol != "jt808" {
+        return identity.to_owned();
+    }
+    match identity.trim_start_matches('0') {
+        "" if !identity.is_empty() => "0".to_owned(),
+        digits => digits.to_owned(),
+    }
+}
+
+/// Reads every device of these protocols that is not retired, with who wears it and until when that is monitored.
+pub async fn directory(client: &impl GenericClient, protocols: &[&str]) -> Result<Vec<Entry>, Error> {
+    rows(client, DIRECTORY, &[&protocols])
+        .await?
+        .iter()
+        .map(entry)
+        .collect()
+}
+
+/// Registers a device, and takes it off the quarantine list. Its assignment is another step: [`assign`].
+pub async fn register(client: &impl GenericClient, device: &Device) -> Result<(), Error> {
+    let identity = canonical_identity(&device.protocol, &device.identity);
+    if identity.is_empty() {
+        return Err(Error::Input("device identity is empty".to_owned()));
+    }
+    let values: [&(dyn postgres_types::ToSql + Sync); 5] = [
+        &device.device_id.uuid(),
+        &device.protocol,
+        &identity,
+        &device.secret,
+        &device.model,
+    ];
+    execute(client, REGISTER, &values).await?;
+    execute(client, RELEASE, &[&device.protocol, &identity]).await?;
+    notify(client, "").await
+}
+
+/// Finds a device by what its protocol calls it.
+pub async fn by_identity(client: &impl GenericClient, protocol: &str, identity: &str) -> Result<Option<Device>, Error> {
+    let identity = canonical_identity(protocol, identity);
+    optional(client, BY_IDENTITY, &[&protocol, &identity])
+        .await?
+        .as_ref()
+        .map(device)
+        .transpose()
+}
+
+/// Retires a device for good; its reports are refused from now on.
+pub async fn retire(client: &impl GenericClient, device_id: DeviceId, now: Timestamp) -> Result<(), Error> {
+    if execute(client, RETIRE, &[&device_id.uuid(), &now]).await? == 0 {
+        return Err(Error::not_found("device", device_id));
+    }
+    notify(client, "").await
+}
+
+/// Puts a device on a person, from `now` on; it ends the device's assignment before. Call it in a transaction.
+pub async fn assign(
+    client: &impl GenericClient,
+    device_id: DeviceId,
+    person_id: PersonId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    optional(client, UNASSIGN, &[&device_id.uuid(), &now]).await?;
+    execute(
+        client,
+        ASSIGN,
+        &[&Uuid::now_v7(), &device_id.uuid(), &person_id.uuid(), &now],
+    )
+    .await?;
+    notify(client, &person_id.to_string()).await
+}
+
+/// Takes a device off its person; returns whose it was.
+pub async fn unassign(
+    client: &impl GenericClient,
+    device_id: DeviceId,
+    now: Timestamp,
+) -> Result<Option<PersonId>, Error> {
+    let Some(ended) = optional(client, UNASSIGN, &[&device_id.uuid(), &now]).await? else {
+        return Ok(None);
+    };
+    let person_id = PersonId::new(ended.try_get(0)?);
+    notify(client, &person_id.to_string()).await?;
+    Ok(Some(person_id))
+}
+
+/// Writes when devices were last seen; never moves one back.
+pub async fn seen(client: &impl GenericClient, seen: &[(DeviceId, Timestamp)], gateway: &str) -> Result<(), Error> {
+    let (devices, times): (Vec<Uuid>, Vec<Timestamp>) = seen.iter().map(|(device, at)| (device.uuid(), *at)).unzip();
+    execute(client, SEEN, &[&devices, &times, &gateway]).await?;
+    Ok(())
+}
+
+async fn notify(client: &impl GenericClient, payload: &str) -> Result<(), Error> {
+    row(client, NOTIFY, &[&DIRECTORY_CHANNEL, &payload]).await?;
+    Ok(())
+}
+
+fn device(row: &Row) -> Result<Device, Error> {
+    Ok(Device {
+        device_id: DeviceId::new(row.try_get(0)?),
+        protocol: row.try_get(1)?,
+        identity: row.try_get(2)?,
+        secret: row.try_get(3)?,
+        model: row.try_get(4)?,
+    })
+}
+
+fn entry(row: &Row) -> Result<Entry, Error> {
+    let starts: Option<Vec<Timestamp>> = row.try_get(6)?;
+    let ends: Option<Vec<Timestamp>> = row.try_get(7)?;
+    Ok(Entry {
+        device: device(row)?,
+        person_id: row.try_get::<_, Option<Uuid>>(5)?.map(PersonId::new),
+        terms: starts
+            .unwrap_or_default()
+            .into_iter()
+            .zip(ends.unwrap_or_default())
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_kept_without_padding() {
+        assert_eq!(canonical_identity("jt808", "00000000013912345678"), "13912345678");
+        assert_eq!(canonical_identity("jt808", "000000000000"), "0");
+        assert_eq!(canonical_identity("native", " 007 "), "007");
+    }
+}
