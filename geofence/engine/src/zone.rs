@@ -1,56 +1,123 @@
-//! Zones as compiled geometry: closed sets on the ellipsoid, decided exactly.
+//! Zones as compiled geometry: closed sets on the ellipsoid, sides decided exactly, distances right to a millimetre near by.
+//!
+//! `docs/geometry.md` says how rings, holes, the antimeridian and the poles are meant.
+
+mod bounds;
+mod circle;
+mod edge;
+pub mod import;
+pub(crate) mod index;
+pub mod layer;
+mod located;
+mod polygon;
+mod seam;
+#[cfg(test)]
+mod tests;
 
 use proto::rules::{Geometry, LonLat};
 
-/// A zone's geometry, compiled for many questions.
-#[derive(Debug, Clone)]
-pub struct Shape {}
+pub use bounds::BoundingBox;
+pub use layer::CompiledLayer;
+pub use located::Located;
 
-/// Why a geometry cannot be compiled: it was not validated.
+use bounds::Block;
+use circle::Circle;
+use polygon::Polygons;
+
+/// A zone's geometry, compiled for many questions; no question allocates.
+///
+/// A position that is none (not finite, or beyond a pole) lies in no zone and infinitely far from each.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    form: Form,
+    block: Block,
+    bounding_box: BoundingBox,
+}
+
+#[derive(Debug, Clone)]
+enum Form {
+    Circle(Circle),
+    Polygons(Polygons),
+}
+
+/// Why a geometry cannot be compiled.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ShapeError {
-    /// The geometry is wrong.
+    /// The geometry was not validated, and would not have passed.
     #[error(transparent)]
     Geometry(#[from] proto::rules::GeometryError),
 }
 
-/// A box of longitudes and latitudes, degrees; `east` may exceed 180 where the box crosses the antimeridian.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BoundingBox {
-    /// Within -180..=180.
-    pub west: f64,
-    /// At least -90.
-    pub south: f64,
-    /// At least `west`, at most `west + 360`.
-    pub east: f64,
-    /// At most 90.
-    pub north: f64,
-}
-
 impl Shape {
-    /// Compiles a geometry.
+    /// Compiles a geometry; time and memory grow with its vertices.
     pub fn compile(geometry: &Geometry) -> Result<Self, ShapeError> {
         geometry.validate()?;
-        Ok(Self {})
+        Ok(match geometry {
+            Geometry::Circle { centre, radius_m } => {
+                let circle = Circle::new(*centre, *radius_m);
+                Self { block: circle.block(), bounding_box: circle.bounding_box(), form: Form::Circle(circle) }
+            }
+            Geometry::Polygons(polygons) => {
+                let polygons = Polygons::new(polygons);
+                Self { block: polygons.block(), bounding_box: polygons.bounding_box(), form: Form::Polygons(polygons) }
+            }
+        })
     }
 
     /// Says whether a position lies in the zone, its edge included.
-    pub fn contains(&self, _at: LonLat) -> bool {
-        false
+    pub fn contains(&self, at: LonLat) -> bool {
+        Located::new(at).is_some_and(|at| self.contains_located(&at))
     }
 
-    /// Distance to the zone's edge in metres, negative inside.
-    pub fn signed_distance_m(&self, _at: LonLat) -> f64 {
-        f64::MAX
+    /// [`Shape::contains`], for a position that is asked about more than once.
+    pub fn contains_located(&self, at: &Located) -> bool {
+        match &self.form {
+            Form::Circle(circle) => circle.signed_distance_m(at) <= 0.0,
+            Form::Polygons(polygons) => polygons.contains(at),
+        }
+    }
+
+    /// Distance to the zone's edge in metres: negative inside, zero on the edge, positive outside.
+    ///
+    /// A seam at which parts of one zone meet on a meridian is no edge.
+    pub fn signed_distance_m(&self, at: LonLat) -> f64 {
+        Located::new(at).map_or(f64::INFINITY, |at| self.signed_distance_located_m(&at))
+    }
+
+    /// [`Shape::signed_distance_m`], for a position that is asked about more than once.
+    pub fn signed_distance_located_m(&self, at: &Located) -> f64 {
+        match &self.form {
+            Form::Circle(circle) => circle.signed_distance_m(at),
+            Form::Polygons(polygons) => polygons.signed_distance_m(at),
+        }
+    }
+
+    /// Says whether a position lies in the zone or at most this far outside.
+    pub fn within(&self, at: &Located, margin_m: f64) -> bool {
+        if !self.block.within(at.point(), margin_m) {
+            return false;
+        }
+        if margin_m > 0.0 { self.signed_distance_located_m(at) <= margin_m } else { self.contains_located(at) }
     }
 
     /// Says whether the zone is certainly at least this far away: a cheap no for the hot path. `false` says nothing.
-    pub fn distance_at_least(&self, _at: LonLat, _limit_m: f64) -> bool {
-        false
+    pub fn distance_at_least(&self, at: LonLat, limit_m: f64) -> bool {
+        Located::new(at).is_none_or(|at| self.distance_at_least_located(&at, limit_m))
     }
 
-    /// The box around the zone.
+    /// [`Shape::distance_at_least`], for a position that is asked about more than once.
+    pub fn distance_at_least_located(&self, at: &Located, limit_m: f64) -> bool {
+        let distance_squared = self.block.distance_squared(at.point());
+        distance_squared > 0.0 && distance_squared >= limit_m * limit_m
+    }
+
+    /// The box of longitudes and latitudes around the zone.
     pub fn bounding_box(&self) -> BoundingBox {
-        BoundingBox { west: -180.0, south: -90.0, east: 180.0, north: 90.0 }
+        self.bounding_box
+    }
+
+    /// The box in space around the zone: no antimeridian and no pole to think of.
+    pub(crate) fn block(&self) -> Block {
+        self.block
     }
 }

@@ -1,0 +1,159 @@
+//! Shared layers: thousands of zones that apply to many people.
+
+use prost::Message as _;
+use proto::{
+    IdError, LayerId, Revision, ZoneId,
+    rules::{RulesError, Schedule, Zone, ZoneKind},
+    wire,
+};
+
+use super::{Shape, index::Index, located::Located};
+
+/// One revision of a shared layer, compiled.
+#[derive(Debug, Clone)]
+pub struct CompiledLayer {
+    id: LayerId,
+    revision: Revision,
+    hash: [u8; 32],
+    zones: Vec<LayerZone>,
+    refused: Vec<RulesError>,
+    index: Index,
+}
+
+/// A zone of a shared layer.
+#[derive(Debug, Clone)]
+pub struct LayerZone {
+    /// The same for all revisions.
+    pub zone_id: ZoneId,
+    /// Counts up with every change.
+    pub revision: Revision,
+    /// What it asks of a person.
+    pub kind: ZoneKind,
+    /// Warning buffer outside, metres.
+    pub buffer_m: f64,
+    /// When it holds; `None`: always.
+    pub schedule: Option<Schedule>,
+    /// Where it is.
+    pub shape: Shape,
+}
+
+/// Why a layer cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// The bytes are no layer.
+    #[error("layer of {length} bytes cannot be decoded")]
+    Decode {
+        /// How many bytes came.
+        length: usize,
+        /// What is wrong with them.
+        #[source]
+        source: prost::DecodeError,
+    },
+    /// The layer's id is none.
+    #[error(transparent)]
+    Id(#[from] IdError),
+}
+
+impl CompiledLayer {
+    /// Decodes and compiles a layer as it is stored; its hash is that of the bytes, as in its marker.
+    pub fn decode(content: &[u8]) -> Result<Self, LayerError> {
+        let layer = wire::Layer::decode(content).map_err(|source| LayerError::Decode {
+            length: content.len(),
+            source,
+        })?;
+        Self::build(&layer, *blake3::hash(content).as_bytes())
+    }
+
+    /// Compiles a layer; its hash is that of its encoding.
+    pub fn compile(layer: &wire::Layer) -> Result<Self, LayerError> {
+        Self::build(layer, *blake3::hash(&layer.encode_to_vec()).as_bytes())
+    }
+
+    /// A zone that is refused costs the layer nothing else: see [`CompiledLayer::refused`].
+    fn build(layer: &wire::Layer, hash: [u8; 32]) -> Result<Self, LayerError> {
+        let id = LayerId::from_wire(&layer.layer_id)?;
+        let (mut zones, mut refused) = (Vec::with_capacity(layer.zones.len()), Vec::new());
+        for (index, zone) in layer.zones.iter().enumerate() {
+            match LayerZone::new(zone) {
+                Ok(zone) => zones.push(zone),
+                Err(error) => refused.push(error.zone(index, &zone.zone_id)),
+            }
+        }
+        let index = Index::new(zones.iter().map(|zone| &zone.shape));
+        Ok(Self {
+            id,
+            revision: layer.revision,
+            hash,
+            zones,
+            refused,
+            index,
+        })
+    }
+
+    /// The layer's id.
+    pub fn id(&self) -> LayerId {
+        self.id
+    }
+
+    /// The layer's revision.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// BLAKE3 of the layer as stored.
+    pub fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    /// The zones; [`CompiledLayer::covering`] tells their numbers.
+    pub fn zones(&self) -> &[LayerZone] {
+        &self.zones
+    }
+
+    /// Zones that were left out, and why.
+    pub fn refused(&self) -> &[RulesError] {
+        &self.refused
+    }
+
+    /// Visits the number of every zone in which a position lies, or from which it is at most `margin_m` away, in no particular
+    /// order. Allocates nothing; time grows with the logarithm of the zones and with those near by.
+    pub fn covering(&self, at: &Located, margin_m: f64, visit: &mut impl FnMut(usize)) {
+        self.index.near(at, margin_m, &mut |index| {
+            if self
+                .zones
+                .get(index)
+                .is_some_and(|zone| zone.shape.within(at, margin_m))
+            {
+                visit(index);
+            }
+        });
+    }
+}
+
+impl LayerZone {
+    fn new(zone: &wire::Zone) -> Result<Self, RulesError> {
+        let Zone {
+            zone_id,
+            revision,
+            kind,
+            geometry,
+            buffer_m,
+            schedule,
+            attendance: _,
+        } = Zone::try_from(zone)?;
+        let super::ShapeError::Geometry(error) = match Shape::compile(&geometry) {
+            Ok(shape) => {
+                return Ok(Self {
+                    zone_id,
+                    revision,
+                    kind,
+                    buffer_m,
+                    schedule,
+                    shape,
+                });
+            }
+            Err(error) => error,
+        };
+        Err(proto::rules::RulesFault::from(error).into())
+    }
+}
