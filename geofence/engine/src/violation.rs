@@ -1,0 +1,163 @@
+//! Open violations: what has begun and has not ended, and the events of both edges.
+
+use proto::{Revision, ZoneId, wire::EventKind};
+use serde::{Deserialize, Serialize};
+
+use crate::explain::{About, Entry, Grounds, RecentFixes, Writer, agreement, span, whereabouts};
+
+/// The time of something that will never come.
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// A violation that has begun and has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Open {
+    kind: i32,
+    pub(crate) onset_us: i64,
+    /// When the schedule that it breaks stops holding; [`NEVER`] without one.
+    pub(crate) until_us: i64,
+    /// The zone as it was at the onset; `None` where no zone is involved.
+    pub(crate) zone: Option<(ZoneId, Revision)>,
+}
+
+impl Open {
+    pub(crate) fn kind(&self) -> EventKind {
+        EventKind::try_from(self.kind).unwrap_or(EventKind::Unspecified)
+    }
+}
+
+/// Why a violation ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Ended {
+    /// The newest fixes say so.
+    ByFixes(Grounds),
+    /// The schedule stopped holding.
+    BySchedule,
+    /// The zone was changed or taken away.
+    ByRules,
+    /// The person is no longer monitored.
+    ByEndOfMonitoring,
+    /// The device says so, in these words.
+    ByDevice(&'static str),
+}
+
+/// A violation to begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Onset<'a> {
+    pub(crate) kind: EventKind,
+    pub(crate) onset_us: i64,
+    pub(crate) until_us: i64,
+    pub(crate) about: Option<About<'a>>,
+    pub(crate) grounds: Grounds,
+}
+
+/// Room for at most one violation of one sort: a zone's, its buffer's, a condition of the device.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    open: Option<Open>,
+    /// The latest onset written from here: a violation's id is made of its onset, so no two may share one.
+    last_onset_us: i64,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { open: None, last_onset_us: i64::MIN }
+    }
+}
+
+impl Place {
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// When the schedule ends the violation.
+    pub(crate) fn due_us(&self) -> i64 {
+        self.open.map_or(NEVER, |open| open.until_us)
+    }
+
+    /// Moves the end that the schedule brings.
+    pub(crate) fn set_until(&mut self, until_us: i64) {
+        if let Some(open) = &mut self.open {
+            open.until_us = until_us;
+        }
+    }
+
+    /// An onset that no earlier violation from here has.
+    fn fresh(&mut self, onset_us: i64) -> i64 {
+        self.last_onset_us = onset_us.max(self.last_onset_us.saturating_add(1));
+        self.last_onset_us
+    }
+
+    /// Begins a violation; does nothing where one is open. `sentence` gets the place and the agreement of the fixes.
+    pub(crate) fn begin(
+        &mut self,
+        writer: &mut Writer<'_>,
+        fixes: &RecentFixes,
+        onset: Onset<'_>,
+        sentence: impl FnOnce(&str, &str) -> String,
+    ) {
+        if self.open.is_some() {
+            return;
+        }
+        let onset_us = self.fresh(onset.onset_us);
+        let zone = onset.about.map(|about| (about.zone_id, about.revision));
+        self.open = Some(Open { kind: onset.kind.into(), onset_us, until_us: onset.until_us, zone });
+        let entry =
+            Entry { kind: onset.kind, onset_us, end_us: None, zone, about: onset.about, grounds: onset.grounds };
+        writer.write(entry, fixes, |evidence| sentence(&whereabouts(evidence), &agreement(evidence, onset.grounds)));
+    }
+
+    /// Ends the open violation, never before its onset; returns it with the time of its end.
+    pub(crate) fn end(
+        &mut self,
+        writer: &mut Writer<'_>,
+        fixes: &RecentFixes,
+        end_us: i64,
+        about: Option<About<'_>>,
+        ended: Ended,
+    ) -> Option<(Open, i64)> {
+        let open = self.open.take()?;
+        let end_us = end_us.max(open.onset_us);
+        let (grounds, about) = match ended {
+            Ended::ByFixes(grounds) => (grounds, about),
+            _ => (Grounds::NONE, None),
+        };
+        let entry =
+            Entry { kind: open.kind(), onset_us: open.onset_us, end_us: Some(end_us), zone: open.zone, about, grounds };
+        let lasted = span(end_us.saturating_sub(open.onset_us));
+        writer.write(entry, fixes, |evidence| match ended {
+            Ended::ByFixes(grounds) => {
+                format!("{}{}; it lasted {lasted}", whereabouts(evidence), agreement(evidence, grounds))
+            }
+            Ended::BySchedule => format!("the schedule stopped holding; it lasted {lasted}"),
+            Ended::ByRules => format!("the zone's rule was changed or taken away; it lasted {lasted}"),
+            Ended::ByEndOfMonitoring => format!("monitoring ended; it lasted {lasted}"),
+            Ended::ByDevice(words) => format!("{words}; it lasted {lasted}"),
+        });
+        Some((open, end_us))
+    }
+
+    /// Writes a violation that is over when it is known: its onset and, at once, its end.
+    pub(crate) fn whole(
+        &mut self,
+        writer: &mut Writer<'_>,
+        fixes: &RecentFixes,
+        onset: Onset<'_>,
+        end_us: i64,
+        sentence: impl Fn(&str, &str) -> String,
+    ) {
+        let onset_us = onset.onset_us;
+        let zone = onset.about.map(|about| (about.zone_id, about.revision));
+        for end_us in [None, Some(end_us.max(onset_us))] {
+            let entry =
+                Entry { kind: onset.kind, onset_us, end_us, zone, about: onset.about, grounds: onset.grounds };
+            writer.write(entry, fixes, |evidence| sentence(&whereabouts(evidence), &agreement(evidence, onset.grounds)));
+        }
+    }
+
+    /// Writes an onset that never ends by itself.
+    pub(crate) fn moment(&mut self, writer: &mut Writer<'_>, kind: EventKind, onset_us: i64, sentence: &str) {
+        let onset_us = if writer.late { onset_us } else { self.fresh(onset_us) };
+        let entry = Entry { kind, onset_us, end_us: None, zone: None, about: None, grounds: Grounds::NONE };
+        writer.write(entry, &[None, None], |_| sentence.to_owned());
+    }
+}
