@@ -57,9 +57,9 @@ leave_environment() {
   export HOME=/nonexistent
 }
 
-# as_account COMMAND…: runs it under the account and waits.
+# as_account COMMAND…: runs it under the account and waits. The account may not be able to enter the folder we are in.
 as_account() {
-  if is_root; then (leave_environment; exec setpriv --reuid="$ACCOUNT" --regid="$ACCOUNT" --clear-groups -- "$@")
+  if is_root; then (leave_environment; cd /; exec setpriv --reuid="$ACCOUNT" --regid="$ACCOUNT" --clear-groups -- "$@")
   else "$@"; fi
 }
 
@@ -86,8 +86,8 @@ place() {
     say "the account '$ACCOUNT' cannot enter $real, so its content lives in $there (linked)"
     mkdir -p -- /var/lib/homeward
     chmod 755 /var/lib/homeward
-    [ ! -e "$there" ] || fail "$there exists already: remove it, if nothing in it is needed"
-    mv -T -- "$real" "$there"
+    if [ ! -e "$there" ]; then mv -T -- "$real" "$there"
+    else rmdir -- "$real" 2>/dev/null || fail "both $real and $there have content: remove the one that is not needed"; fi
     ln -s -- "$there" "$real"
     real=$there
   fi
@@ -108,6 +108,7 @@ state_dir() {
 have_package() { [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null)" = 'ii ' ]; }
 
 apt_update() {
+  if ! is_root && ! command -v sudo >/dev/null; then return 0; fi    # with the lists there are
   [ -n "${HOMEWARD_APT_FRESH:-}" ] && return 0
   # Once an hour is enough, across the scripts that call each other.
   local mark; mark=$(state_dir)/apt-updated
