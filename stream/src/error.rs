@@ -80,6 +80,15 @@ impl Error {
         }
     }
 
+    /// The same, naming what it is about.
+    pub(crate) fn within(self, what: &str) -> Self {
+        match self {
+            Self::Unavailable(message) => Self::Unavailable(format!("{what}: {message}")),
+            Self::Configuration(message) => Self::Configuration(format!("{what}: {message}")),
+            other => other,
+        }
+    }
+
     /// True when trying again may help.
     pub fn is_retryable(&self) -> bool {
         self.class() == Class::Retry

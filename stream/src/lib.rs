@@ -20,6 +20,7 @@
 //!    within a partition.
 
 mod error;
+mod held;
 mod inflight;
 pub mod kafka;
 pub mod memory;

@@ -6,7 +6,7 @@
 
 mod connection;
 mod group;
-mod held;
+
 mod maintain;
 mod migrate;
 mod read;

@@ -13,12 +13,11 @@ use uuid::Uuid;
 use super::{
     Shared,
     connection::{Server, Session, failure, pause},
-    held::Held,
     read::{self, Cursor},
     tick::{self, Identity},
     wake::{Moved, Wake},
 };
-use crate::{Delivery, Error, Member, Offset, Partition, Record, Topic, sync::lock};
+use crate::{Delivery, Error, Member, Offset, Partition, Record, Topic, held::Held, sync::lock};
 
 /// A look at the group takes no longer than this, or the session counts as lost.
 const LOOK_WITHIN: Duration = Duration::from_secs(8);

@@ -164,11 +164,8 @@ async fn census(
     let (mut living, mut dead) = (Vec::new(), Vec::new());
     for row in rows {
         let member = row.try_get(0)?;
-        if row.try_get(2)? {
-            dead.push(member)
-        } else {
-            living.push(member)
-        }
+        let list = if row.try_get(2)? { &mut dead } else { &mut living };
+        list.push(member);
     }
     Ok((living, dead))
 }

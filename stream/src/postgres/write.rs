@@ -216,7 +216,7 @@ impl Writer {
         }
         let (partitions, counts): (Vec<i32>, Vec<i64>) = counts.into_iter().unzip();
         // One round trip: the three are sent in this order before the first answer is awaited.
-        let (_, _, rows) = try_join3(
+        let ((), _, rows) = try_join3(
             client.batch_execute("BEGIN"),
             client.execute(&connected.lock, &[&topic, &partitions]),
             client.query(&connected.reserve, &[&topic, &partitions, &counts]),

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Result, ensure};
 use stream::{
     Bound, Delivery, Error, Log, Member, NewRecord, Offset, Partition, Position, Record, Topic,
+    kafka::{self, KafkaLog},
     memory::{Faults, MemoryLog},
     postgres::{self, PostgresLog},
 };
@@ -44,12 +45,20 @@ pub enum Place {
         database: TestDatabase,
         holder: tokio::sync::Mutex<Option<tokio_postgres::Client>>,
     },
+    Kafka {
+        brokers: String,
+        prefix: String,
+    },
 }
 
 /// All places that are there, each empty.
 pub async fn places() -> Result<Vec<Place>> {
     let mut all = vec![Place::Memory(Mutex::default())];
     all.extend(databases().await?);
+    all.extend(testkit::kafka().map(|brokers| Place::Kafka {
+        brokers,
+        prefix: format!("test-{}.", uuid::Uuid::now_v7().simple()),
+    }));
     Ok(all)
 }
 
@@ -72,6 +81,7 @@ impl Place {
             Self::Memory(_) => "memory",
             Self::Postgres { database, .. } if database.edition == "plain" => "postgres, plain",
             Self::Postgres { .. } => "postgres, timescale",
+            Self::Kafka { .. } => "kafka",
         }
     }
 
@@ -105,6 +115,16 @@ impl Place {
                     ..Default::default()
                 };
                 Ok(Box::new(PostgresLog::connect(&database.url, config).await?))
+            }
+            Self::Kafka { brokers, prefix } => {
+                let config = kafka::Config {
+                    partitions: setting.partitions,
+                    in_flight,
+                    topic_prefix: prefix.clone(),
+                    session_timeout: setting.lease_ttl.max(Duration::from_secs(6)),
+                    ..Default::default()
+                };
+                Ok(Box::new(KafkaLog::connect(brokers, config).await?))
             }
         }
     }

@@ -28,13 +28,13 @@ struct Slot {
 
 /// Partitions of one member.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(crate) struct Held {
     slots: BTreeMap<Partition, Slot>,
 }
 
 impl Held {
     /// Takes over what the database says is ours, until a time on our own clock.
-    pub(super) fn renewed(&mut self, ours: &BTreeSet<Partition>, until: Instant) {
+    pub(crate) fn renewed(&mut self, ours: &BTreeSet<Partition>, until: Instant) {
         self.slots
             .retain(|partition, slot| slot.state != State::Untold || ours.contains(partition));
         for (partition, slot) in &mut self.slots {
@@ -54,7 +54,7 @@ impl Held {
     }
 
     /// Drops what ran out.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Instant) {
         self.slots.retain(|_, slot| {
             let over = slot.until <= now;
             if over && slot.state == State::Owned {
@@ -65,17 +65,17 @@ impl Held {
     }
 
     /// Drops everything, as when the session is lost.
-    pub(super) fn lose_all(&mut self) {
+    pub(crate) fn lose_all(&mut self) {
         self.renewed(&BTreeSet::new(), Instant::now());
     }
 
     /// Partitions to tell as revoked; each is told once.
-    pub(super) fn take_revoked(&mut self, now: Instant, wait: Duration) -> Vec<Partition> {
+    pub(crate) fn take_revoked(&mut self, now: Instant, wait: Duration) -> Vec<Partition> {
         self.take(State::ToRevoke, State::Revoked, Some(now + wait))
     }
 
     /// Partitions to tell as assigned; each is told once.
-    pub(super) fn take_assigned(&mut self) -> Vec<Partition> {
+    pub(crate) fn take_assigned(&mut self) -> Vec<Partition> {
         self.take(State::Untold, State::Owned, None)
     }
 
@@ -90,7 +90,7 @@ impl Held {
     }
 
     /// Of these, the ones that the consumer was told to let go.
-    pub(super) fn revoked_of(&self, partitions: &[Partition]) -> Vec<Partition> {
+    pub(crate) fn revoked_of(&self, partitions: &[Partition]) -> Vec<Partition> {
         let told = |partition: &&Partition| {
             self.slots
                 .get(partition)
@@ -100,14 +100,14 @@ impl Held {
     }
 
     /// The consumer let go.
-    pub(super) fn released(&mut self, partitions: &[Partition]) {
+    pub(crate) fn released(&mut self, partitions: &[Partition]) {
         for partition in self.revoked_of(partitions) {
             self.slots.remove(&partition);
         }
     }
 
     /// Partitions that the consumer may still work on after losing them: not to be taken again yet.
-    pub(super) fn blocked(&self) -> Vec<Partition> {
+    pub(crate) fn blocked(&self) -> Vec<Partition> {
         let blocked = |slot: &Slot| matches!(slot.state, State::ToRevoke | State::Revoked);
         self.slots
             .iter()
@@ -117,14 +117,14 @@ impl Held {
     }
 
     /// Whether records of a partition may be handed out now.
-    pub(super) fn owns(&self, partition: Partition, now: Instant) -> bool {
+    pub(crate) fn owns(&self, partition: Partition, now: Instant) -> bool {
         self.slots
             .get(&partition)
             .is_some_and(|slot| slot.state == State::Owned && slot.until > now)
     }
 
     /// When something runs out next that the consumer must hear of.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.slots
             .values()
             .filter(|slot| slot.state == State::Owned)
