@@ -42,11 +42,14 @@ pub struct Entry {
     pub device: Device,
     /// Who wears it.
     pub person_id: Option<PersonId>,
+    /// Since when: what the device said before is not this person's.
+    pub assigned_at: Option<Timestamp>,
     /// Terms of the wearer's orders that run now or later, as `starts..ends`; without one nobody is monitored.
     pub terms: Vec<(Timestamp, Timestamp)>,
 }
 
-const DIRECTORY: &str = "SELECT d.device_id, d.protocol, d.identity, d.secret, d.model, a.person_id, o.starts, o.ends
+const DIRECTORY: &str =
+    "SELECT d.device_id, d.protocol, d.identity, d.secret, d.model, a.person_id, o.starts, o.ends, a.assigned_at
     FROM device d
     LEFT JOIN device_assignment a ON a.device_id = d.device_id AND a.ended_at IS NULL
     LEFT JOIN LATERAL (
@@ -187,6 +190,7 @@ fn entry(row: &Row) -> Result<Entry, Error> {
     Ok(Entry {
         device: device(row)?,
         person_id: row.try_get::<_, Option<Uuid>>(5)?.map(PersonId::new),
+        assigned_at: row.try_get(8)?,
         terms: starts
             .unwrap_or_default()
             .into_iter()

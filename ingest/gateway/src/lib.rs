@@ -1,1 +1,21 @@
-//! homeward-gateway.
+//! Sockets for devices: sessions of the native protocol and of JT/T 808, into the stream.
+//!
+//! A device is acknowledged only after its report is durable: a session appends to the stream and answers when the append has
+//! come back, in order, with a bounded number under way; past the bound it stops reading, so that the device feels the
+//! back-pressure. If an append fails, it is tried again while the session lives; if the session ends, nothing is
+//! acknowledged and the device still has its copy.
+//!
+//! Who may speak is in the [`Directory`], a copy of the case database's devices that outlives its absence.
+
+mod config;
+mod directory;
+mod limits;
+mod presence;
+mod quarantine;
+mod records;
+mod server;
+mod session;
+
+pub use config::Config;
+pub use directory::{Directory, Found, Known};
+pub use server::{Error, Gateway, Handle};

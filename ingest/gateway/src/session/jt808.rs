@@ -1,0 +1,248 @@
+//! Sessions of JT/T 808.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use codec::{
+    Fault, Message, Protocol,
+    jt808::{
+        Assembled, Assembler, Frame, Framer, Header, Item, decode_body, id,
+        reply::{self, Kind, Outcome, Registration},
+    },
+};
+use jiff::Timestamp;
+use subtle::ConstantTimeEq;
+
+use super::{Dialect, Peer, Stop};
+use crate::{
+    directory::{Found, Known},
+    records::{Fate, fate},
+};
+
+/// Refusals after which the connection is closed.
+const MAX_REFUSED: u32 = 10;
+/// Bad frames in a row after which the connection is closed: it speaks another protocol.
+const MAX_MALFORMED: u32 = 100;
+
+/// A session: registration, authentication, then reports. A device that has no secret needs neither.
+#[derive(Debug, Default)]
+pub(crate) struct Jt808 {
+    /// Number of the platform's next message.
+    serial: u16,
+    /// The terminal that has authenticated.
+    authenticated: Option<String>,
+    assembler: Assembler,
+    refused: u32,
+    malformed: u32,
+}
+
+impl Dialect for Jt808 {
+    type Framer = Framer;
+    type Item = Item;
+    const PROTOCOL: Protocol = Protocol::Jt808;
+
+    async fn handle(&mut self, item: Item, peer: &mut Peer) -> Result<(), Stop> {
+        let received_at = Timestamp::now();
+        match item {
+            Item::Frame(frame) => self.frame(&frame, peer, received_at).await,
+            Item::Text(text) => peer.send(&reply::text(&text, received_at).unwrap_or_default()).await,
+            Item::Malformed(bad) => {
+                let identity = self.authenticated.clone().unwrap_or_default();
+                self.bad(&identity, &bad.fault, &bad.raw, peer)
+            }
+        }
+    }
+}
+
+impl Jt808 {
+    fn bad(&mut self, identity: &str, fault: &Fault, raw: &Bytes, peer: &Peer) -> Result<(), Stop> {
+        peer.malformed(identity, fault, raw);
+        self.malformed += 1;
+        if self.malformed > MAX_MALFORMED {
+            Err(Stop("malformed"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn next_serial(&mut self) -> u16 {
+        let serial = self.serial;
+        self.serial = self.serial.wrapping_add(1);
+        serial
+    }
+
+    async fn frame(&mut self, frame: &Frame, peer: &mut Peer, received_at: Timestamp) -> Result<(), Stop> {
+        metrics::counter!("homeward_gateway_frames_total", "protocol" => "jt808").increment(1);
+        let (header, body) = match frame.parse() {
+            Ok(parsed) => parsed,
+            Err(fault) => return self.bad("", &fault, &frame.to_wire(), peer),
+        };
+        let identity = header.phone.identity();
+        let known = match peer.shared.directory.find(Protocol::Jt808, &identity).await {
+            Found::Known(known) => known,
+            Found::Unknown => return self.refuse(&header, &identity, "unknown device", peer).await,
+            // Without an answer the terminal tries again; an answer would be a lie.
+            Found::Unavailable => return Err(Stop("directory")),
+        };
+        match header.id {
+            id::REGISTER => return self.register(&header, &known, peer).await,
+            id::AUTHENTICATE => return self.authenticate(&header, &body, &identity, &known, peer).await,
+            _ => (),
+        }
+        if known.secret.is_some() && self.authenticated.as_ref() != Some(&identity) {
+            return self.refuse(&header, &identity, "not authenticated", peer).await;
+        }
+        peer.belongs_to(known.device_id);
+        peer.alive();
+        self.malformed = 0;
+        match self.assembler.take(&header, body, received_at) {
+            // Answered with the last one, when all of them are durable.
+            Ok(Assembled::Part { .. }) => Ok(()),
+            Ok(Assembled::Whole { body, serials }) => {
+                self.message(&header, &body, &serials, &known, frame, peer, received_at)
+                    .await
+            }
+            Err(fault) => {
+                self.bad(&identity, &fault, &frame.to_wire(), peer)?;
+                let answer = self.answer(&header, &[header.serial], Outcome::Wrong, received_at);
+                peer.send(&answer).await
+            }
+        }
+    }
+
+    async fn register(&mut self, header: &Header, known: &Known, peer: &mut Peer) -> Result<(), Stop> {
+        peer.alive();
+        let digits = header.phone.digits();
+        let code = known.secret.as_deref().unwrap_or(digits.as_bytes());
+        let answer = reply::registered(header, self.next_serial(), Registration::Success, code);
+        peer.send(&answer.to_wire()).await
+    }
+
+    async fn authenticate(
+        &mut self,
+        header: &Header,
+        body: &[u8],
+        identity: &str,
+        known: &Known,
+        peer: &mut Peer,
+    ) -> Result<(), Stop> {
+        let content = decode_body(header, body).unwrap_or_default();
+        let Some(Message::Authenticate(message)) = content.messages.first() else {
+            return self.refuse(header, identity, "wrong authentication code", peer).await;
+        };
+        let right = known
+            .secret
+            .as_ref()
+            .is_none_or(|secret| bool::from(secret.as_slice().ct_eq(&message.code)));
+        if !right {
+            return self.refuse(header, identity, "wrong authentication code", peer).await;
+        }
+        self.authenticated = Some(identity.to_owned());
+        self.refused = 0;
+        peer.belongs_to(known.device_id);
+        peer.alive();
+        let answer = reply::general(header, header.serial, self.next_serial(), Outcome::Success);
+        peer.send(&answer.to_wire()).await
+    }
+
+    /// Says no, and records who asked.
+    async fn refuse(&mut self, header: &Header, identity: &str, reason: &str, peer: &mut Peer) -> Result<(), Stop> {
+        peer.refused(identity, reason);
+        self.refused += 1;
+        let serial = self.next_serial();
+        let answer = if header.id == id::REGISTER {
+            reply::registered(header, serial, Registration::NoTerminal, &[])
+        } else {
+            reply::general(header, header.serial, serial, Outcome::Failure)
+        };
+        peer.send(&answer.to_wire()).await?;
+        if self.refused >= MAX_REFUSED {
+            Err(Stop("refused"))
+        } else {
+            Ok(())
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call, each argument a thing of its own")]
+    async fn message(
+        &mut self,
+        header: &Header,
+        body: &[u8],
+        serials: &[u16],
+        known: &Arc<Known>,
+        frame: &Frame,
+        peer: &mut Peer,
+        received_at: Timestamp,
+    ) -> Result<(), Stop> {
+        let identity = header.phone.identity();
+        let content = match decode_body(header, body) {
+            Ok(content) => content,
+            Err(fault) => {
+                self.bad(&identity, &fault, &frame.to_wire(), peer)?;
+                let answer = self.answer(header, serials, Outcome::Wrong, received_at);
+                return peer.send(&answer).await;
+            }
+        };
+        for rejected in &content.rejected {
+            let fault = Fault::Range {
+                what: "report of a batch",
+                value: format!("number {}: {}", rejected.index, rejected.reason),
+            };
+            peer.malformed(&identity, &fault, &frame.to_wire());
+            count("rejected");
+        }
+        let mut records = Vec::new();
+        let mut reports = false;
+        for message in &content.messages {
+            let Message::Report(report) = message else { continue };
+            reports = true;
+            if known.person_id.is_none() {
+                return self.refuse(header, &identity, "not assigned", peer).await;
+            }
+            match fate(
+                Protocol::Jt808,
+                known,
+                report,
+                received_at,
+                peer.shared.log.partitions(),
+            ) {
+                Ok(Fate::Append(record)) => records.push(record),
+                Ok(Fate::Discard(reason)) => count(reason),
+                Err(fault) => {
+                    peer.malformed(&identity, &fault, &frame.to_wire());
+                    count("rejected");
+                }
+            }
+        }
+        let answer = self.answer(header, serials, Outcome::Success, received_at);
+        if reports {
+            peer.append(records, received_at, answer);
+            return Ok(());
+        }
+        if header.id == id::LOGOUT {
+            self.authenticated = None;
+        }
+        peer.send(&answer).await
+    }
+
+    /// The answer that a message gets; empty for those that get none.
+    fn answer(&mut self, header: &Header, serials: &[u16], outcome: Outcome, now: Timestamp) -> Bytes {
+        let outcome = match reply::kind(header) {
+            Kind::None => return Bytes::new(),
+            Kind::Compact => return reply::compact(header, outcome).to_wire(),
+            Kind::Time => return reply::time(header, self.next_serial(), now).to_wire(),
+            Kind::Unsupported => Outcome::Unsupported,
+            Kind::General | Kind::Registered => outcome,
+        };
+        let mut wire = BytesMut::new();
+        for answered in serials {
+            let frame = reply::general(header, *answered, self.next_serial(), outcome);
+            wire.extend_from_slice(&frame.to_wire());
+        }
+        wire.freeze()
+    }
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("homeward_gateway_reports_total", "protocol" => "jt808", "outcome" => outcome).increment(1);
+}

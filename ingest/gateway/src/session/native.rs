@@ -1,0 +1,239 @@
+//! Sessions of the native protocol.
+
+use bytes::Bytes;
+use codec::{
+    Fault, Message, Protocol, Rejected,
+    native::{self, Framer, Item, gateway, handshake},
+};
+use jiff::Timestamp;
+use proto::wire::{DeviceFrame, device_frame::Body};
+
+use super::{Dialect, Peer, Stop};
+use crate::{
+    directory::{Found, Known},
+    records::{Fate, fate},
+};
+
+/// Bad frames that a session may send.
+const MAX_MALFORMED: u32 = 100;
+
+#[derive(Debug, Default)]
+enum Phase {
+    #[default]
+    Hello,
+    Proof {
+        device: String,
+        device_nonce: Vec<u8>,
+        gateway_nonce: [u8; handshake::NONCE_BYTES],
+    },
+    Open {
+        device: String,
+    },
+}
+
+/// A session: hello, challenge, proof, welcome; then reports and heartbeats.
+#[derive(Debug, Default)]
+pub(crate) struct Native {
+    phase: Phase,
+    malformed: u32,
+}
+
+impl Dialect for Native {
+    type Framer = Framer<DeviceFrame>;
+    type Item = Item<DeviceFrame>;
+    const PROTOCOL: Protocol = Protocol::Native;
+
+    async fn handle(&mut self, item: Self::Item, peer: &mut Peer) -> Result<(), Stop> {
+        let received_at = Timestamp::now();
+        let frame = match item {
+            Item::Frame(frame) => frame,
+            Item::Malformed(bad) => {
+                peer.malformed(self.device(), &bad.fault, &bad.raw);
+                self.malformed += 1;
+                let enough = bad.fatal || self.malformed > MAX_MALFORMED || !matches!(self.phase, Phase::Open { .. });
+                return if enough { Err(Stop("malformed")) } else { Ok(()) };
+            }
+        };
+        metrics::counter!("homeward_gateway_frames_total", "protocol" => "native").increment(1);
+        match (&self.phase, &frame.body) {
+            (Phase::Hello, Some(Body::Hello(_))) => self.hello(frame, peer).await,
+            (Phase::Proof { .. }, Some(Body::Proof(proof))) => self.proof(&proof.hmac, peer, received_at).await,
+            (Phase::Open { device }, Some(Body::Reports(_))) => {
+                let device = device.clone();
+                reports(&device, &frame, peer, received_at)
+            }
+            (Phase::Open { .. }, Some(Body::Heartbeat(_))) => {
+                peer.alive();
+                peer.send(&gateway::heartbeat_reply(received_at)).await
+            }
+            _ => {
+                let fault = Fault::Protobuf("message out of turn".to_owned());
+                peer.malformed(self.device(), &fault, &native::to_wire(&frame));
+                Err(Stop("malformed"))
+            }
+        }
+    }
+}
+
+impl Native {
+    fn device(&self) -> &str {
+        match &self.phase {
+            Phase::Hello => "",
+            Phase::Proof { device, .. } | Phase::Open { device } => device,
+        }
+    }
+
+    async fn hello(&mut self, frame: DeviceFrame, peer: &mut Peer) -> Result<(), Stop> {
+        let Some(Body::Hello(hello)) = frame.body else {
+            return Err(Stop("malformed"));
+        };
+        if hello.version != native::VERSION {
+            return refuse(peer, &hello.device, "unsupported version", 3_600).await;
+        }
+        if !handshake::is_device_name(&hello.device) || hello.device_nonce.len() != handshake::NONCE_BYTES {
+            let fault = Fault::Range {
+                what: "hello",
+                value: format!("{} bytes of nonce", hello.device_nonce.len()),
+            };
+            let raw = native::to_wire(&DeviceFrame {
+                body: Some(Body::Hello(hello)),
+            });
+            peer.malformed("", &fault, &raw);
+            return Err(Stop("malformed"));
+        }
+        match peer.shared.directory.find(Protocol::Native, &hello.device).await {
+            Found::Unknown => return refuse(peer, &hello.device, "unknown device", 600).await,
+            Found::Unavailable => {
+                peer.send(&gateway::refusal("try again later", 10)).await?;
+                return Err(Stop("directory"));
+            }
+            Found::Known(known) if known.person_id.is_none() => {
+                return refuse(peer, &hello.device, "not assigned", 300).await;
+            }
+            Found::Known(_) => (),
+        }
+        let gateway_nonce: [u8; handshake::NONCE_BYTES] = rand::random();
+        peer.send(&gateway::challenge(&gateway_nonce)).await?;
+        self.phase = Phase::Proof {
+            device: hello.device,
+            device_nonce: hello.device_nonce,
+            gateway_nonce,
+        };
+        Ok(())
+    }
+
+    async fn proof(&mut self, proof: &[u8], peer: &mut Peer, now: Timestamp) -> Result<(), Stop> {
+        let Phase::Proof {
+            device,
+            device_nonce,
+            gateway_nonce,
+        } = std::mem::take(&mut self.phase)
+        else {
+            return Err(Stop("malformed"));
+        };
+        let known = peer.shared.directory.get(Protocol::Native, &device);
+        let Some(known) = known else {
+            return refuse(peer, &device, "unknown device", 600).await;
+        };
+        let right = |secret: &Vec<u8>| handshake::verify(secret, &device_nonce, &gateway_nonce, &device, proof);
+        // A device without a secret can prove nothing.
+        if !known.secret.as_ref().is_some_and(right) {
+            return refuse(peer, &device, "wrong proof", 60).await;
+        }
+        peer.belongs_to(known.device_id);
+        peer.alive();
+        // 0: the device sends everything it still has; what is known already is recognised by its sequence number.
+        peer.send(&gateway::welcome(0, now)).await?;
+        self.phase = Phase::Open { device };
+        Ok(())
+    }
+}
+
+async fn refuse(peer: &mut Peer, device: &str, reason: &'static str, retry_after_s: u32) -> Result<(), Stop> {
+    peer.refused(device, reason);
+    peer.send(&gateway::refusal(reason, retry_after_s)).await?;
+    Err(Stop("refused"))
+}
+
+/// Appends a batch; its acknowledgement follows when it is durable.
+fn reports(device: &str, frame: &DeviceFrame, peer: &mut Peer, received_at: Timestamp) -> Result<(), Stop> {
+    peer.alive();
+    let known = peer.shared.directory.get(Protocol::Native, device);
+    let Some(known) = known.filter(|known| known.person_id.is_some()) else {
+        return Err(Stop("unassigned")); // since the welcome; the next hello is refused with the reason
+    };
+    let decoded = match gateway::decode(frame) {
+        Ok(decoded) => decoded,
+        Err(fault) => {
+            peer.malformed(device, &fault, &native::to_wire(frame));
+            return Ok(());
+        }
+    };
+    let mut batch = Batch::default();
+    for rejected in decoded.rejected {
+        batch.reject(rejected);
+    }
+    for message in decoded.messages {
+        if let Message::Report(report) = message {
+            batch.take(&report, &known, peer, received_at);
+        }
+    }
+    if !batch.rejected.is_empty() {
+        let fault = Fault::Range {
+            what: "reports",
+            value: format!("{} of a batch rejected", batch.rejected.len()),
+        };
+        peer.malformed(device, &fault, &native::to_wire(frame));
+    }
+    let answer = gateway::acknowledgement(batch.last, &batch.rejected);
+    peer.append(batch.records, received_at, answer);
+    Ok(())
+}
+
+#[derive(Default)]
+struct Batch {
+    records: Vec<stream::NewRecord>,
+    rejected: Vec<Rejected>,
+    last: u64,
+}
+
+impl Batch {
+    fn take(&mut self, report: &codec::Report, known: &Known, peer: &Peer, received_at: Timestamp) {
+        match fate(
+            Protocol::Native,
+            known,
+            report,
+            received_at,
+            peer.shared.log.partitions(),
+        ) {
+            Ok(Fate::Append(record)) => self.records.push(record),
+            Ok(Fate::Discard(reason)) => {
+                metrics::counter!("homeward_gateway_reports_total", "protocol" => "native", "outcome" => reason)
+                    .increment(1);
+            }
+            Err(fault) => {
+                return self.reject(Rejected {
+                    index: 0,
+                    sequence: report.sequence,
+                    reason: fault.to_string(),
+                });
+            }
+        }
+        self.last = self.last.max(report.sequence);
+    }
+
+    /// Refuses a report for good: its sequence number is acknowledged, and listed.
+    fn reject(&mut self, rejected: Rejected) {
+        metrics::counter!("homeward_gateway_reports_total", "protocol" => "native", "outcome" => "rejected")
+            .increment(1);
+        if i64::try_from(rejected.sequence).is_ok() {
+            self.last = self.last.max(rejected.sequence);
+        }
+        self.rejected.push(rejected);
+    }
+}
+
+/// Bytes that refuse a connection for want of room.
+pub(crate) fn busy() -> Bytes {
+    gateway::refusal("too many sessions", 30)
+}
