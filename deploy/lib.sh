@@ -4,7 +4,7 @@
 
 shopt -s inherit_errexit                # a failure inside $(…) is a failure
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-ACCOUNT=${HOMEWARD_ACCOUNT:-homeward}   # servers run under it when the caller is root
+ACCOUNT=${DEPLOY_ACCOUNT:-homeward}   # servers run under it when the caller is root
 STEP=0 STEPS=0 TITLE=''
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,7 +109,7 @@ have_package() { [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null)" 
 
 apt_update() {
   if ! is_root && ! command -v sudo >/dev/null; then return 0; fi    # with the lists there are
-  [ -n "${HOMEWARD_APT_FRESH:-}" ] && return 0
+  [ -n "${DEPLOY_APT_FRESH:-}" ] && return 0
   # Once an hour is enough, across the scripts that call each other.
   local mark; mark=$(state_dir)/apt-updated
   if [ -z "$(find "$mark" -mmin -60 2>/dev/null)" ]; then
@@ -117,7 +117,7 @@ apt_update() {
     as_root apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update >&2 || warn "apt-get update reported errors; going on with the lists there are"
     touch "$mark"
   fi
-  export HOMEWARD_APT_FRESH=1
+  export DEPLOY_APT_FRESH=1
 }
 
 # apt_install WHY PACKAGE…: installs what is missing, and says so.
@@ -148,12 +148,13 @@ need_cargo() {
 }
 
 need_node() {
+  local version oldest=20.19                                    # Vite's
   if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-    fail "Node.js is missing: install Node.js 20 or newer with npm, then run this again (the console's page is built with it)"
+    fail "Node.js is missing: install Node.js $oldest or newer with npm, then run this again (the console's page is built with it)"
   fi
-  local version; version=$(node --version)
-  version=${version#v}
-  [ "${version%%.*}" -ge 20 ] || fail "Node.js $version is too old: 20 or newer is needed to build the console's page"
+  version=$(node --version); version=${version#v}
+  [ "$(printf '%s\n%s\n' "$oldest" "$version" | sort -V | head -n 1)" = "$oldest" ] \
+    || fail "Node.js $version is too old: $oldest or newer is needed to build the console's page"
 }
 
 # ── ports and processes ──────────────────────────────────────────────────────────────────────────────────────────────
