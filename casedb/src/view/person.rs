@@ -89,6 +89,8 @@ pub struct PersonZone {
     /// When the rule holds, as in `docs/rules.schema.json`; null: always.
     #[schema(value_type = Option<Object>)]
     pub schedule: Option<serde_json::Value>,
+    /// Of an inclusion zone with a schedule: be seen inside once in each interval, not all the time.
+    pub attendance: bool,
 }
 
 /// A person with what applies to them.
@@ -252,7 +254,8 @@ fn device(row: &Row) -> Result<Option<DeviceRow>, Error> {
 
 async fn zones(client: &impl GenericClient, user_id: Uuid, person_id: Uuid) -> Result<Vec<PersonZone>, Error> {
     const SQL: &str = scoped!(
-        "SELECT z.zone_id, z.label, z.kind, r.geometry, r.radius_m, r.buffer_m, z.audience, pz.schedule
+        "SELECT z.zone_id, z.label, z.kind, r.geometry, r.radius_m, r.buffer_m, z.audience, pz.schedule,
+            pz.attendance
         FROM visible_person p JOIN person_zone pz USING (person_id) JOIN visible_zone z USING (zone_id)
         JOIN LATERAL (
             SELECT zr.geometry, zr.radius_m, zr.buffer_m FROM zone_revision zr WHERE zr.zone_id = z.zone_id
@@ -275,6 +278,7 @@ async fn zones(client: &impl GenericClient, user_id: Uuid, person_id: Uuid) -> R
                 },
                 audience: row.try_get(6)?,
                 schedule: row.try_get(7)?,
+                attendance: row.try_get(8)?,
             })
         })
         .collect()

@@ -1,0 +1,7 @@
+//! The HTTP API, one resource a file.
+
+pub mod incidents;
+pub mod map;
+pub mod people;
+pub mod quarantine;
+pub mod session;

@@ -1,0 +1,346 @@
+//! The queue, an incident, and what is done about it.
+
+use std::str::FromStr;
+
+use alerts::{Audience, ClosingCode, Locale};
+use axum::{Json, extract::State};
+use casedb::{
+    access::{self, Access, Purpose},
+    incident::{self, IncidentError},
+    user::{Branch, User},
+    view::{self, IncidentDetail, IncidentList, IncidentState},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::people::{case_number, purpose};
+use crate::{
+    ApiError, App,
+    authorise::{Asked, Authorised, Body, Handler, Id, Reader},
+    error::ErrorBody,
+};
+
+const MOST_INCIDENTS: i64 = 1_000;
+const LONGEST_NOTE: usize = 4_000;
+
+/// Which incidents.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct IncidentQuery {
+    /// Without it, the open ones.
+    pub state: Option<IncidentState>,
+    /// At most 1,000; without it, 200.
+    pub limit: Option<i64>,
+    /// Only of this person.
+    pub person_id: Option<Uuid>,
+}
+
+/// Lists incidents; open ones with the most urgent first: severity, then ongoing, then oldest raised.
+#[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", params(IncidentQuery), responses(
+    (status = 200, body = IncidentList),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 422, description = "A parameter is wrong", body = ErrorBody),
+))]
+pub async fn list(
+    caller: Authorised<Reader>,
+    State(app): State<App>,
+    Asked(asked): Asked<IncidentQuery>,
+) -> Result<Json<IncidentList>, ApiError> {
+    let limit = asked.limit.unwrap_or(200);
+    if !(1..=MOST_INCIDENTS).contains(&limit) {
+        return Err(ApiError::invalid(
+            "bad_query",
+            format!("limit {limit} is not between 1 and {MOST_INCIDENTS}"),
+        ));
+    }
+    let state = asked.state.unwrap_or(IncidentState::Open);
+    let client = app.0.database.client().await?;
+    Ok(Json(
+        view::incidents(&client, caller.user.user_id, state, asked.person_id, limit).await?,
+    ))
+}
+
+/// Why an incident's track is read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DetailQuery {
+    /// `duty`, `incident`, `court` or `maintenance`; without it, `incident`.
+    pub purpose: Option<String>,
+    /// Case number.
+    pub case: Option<String>,
+}
+
+/// One incident with events, actions, zones, track and messages. The reading of the track is written down.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), responses(
+    (status = 200, body = IncidentDetail),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 422, description = "A parameter is wrong", body = ErrorBody),
+))]
+pub async fn one(
+    caller: Authorised<Reader>,
+    State(app): State<App>,
+    Id(incident_id): Id,
+    Asked(asked): Asked<DetailQuery>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let purpose = purpose(asked.purpose.as_deref())?.unwrap_or(Purpose::Incident);
+    let case = case_number(asked.case.as_deref())?;
+    detail(&app, &caller.user, incident_id, purpose, case).await.map(Json)
+}
+
+async fn detail(
+    app: &App,
+    user: &User,
+    incident_id: Uuid,
+    purpose: Purpose,
+    case_number: &str,
+) -> Result<IncidentDetail, ApiError> {
+    let client = app.0.database.client().await?;
+    let found = view::incident(&client, user.user_id, incident_id).await?;
+    let mut detail = found.ok_or(ApiError::NotFound("incident"))?;
+    let fields = &detail.fields;
+    let person_id = fields.person.person_id;
+    let scope = format!("incident {}", fields.number);
+    let access = Access {
+        user_id: user.user_id,
+        person_id,
+        purpose,
+        case_number,
+        scope: &scope,
+    };
+    access::record(&client, &access).await?;
+    let (onset_at, ended_at) = (fields.onset_at, fields.ended_at.or(fields.closed_at));
+    let track = view::track_of_incident(&client, user.user_id, person_id, onset_at, ended_at, Timestamp::now()).await?;
+    detail.track = track.fixes;
+    detail.track_truncated = track.truncated;
+    Ok(detail)
+}
+
+/// Taking an incident on.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledge {
+    /// The version that the user saw; when it has moved, the answer is 409.
+    pub version: Option<i64>,
+}
+
+/// Writing a note.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// The note, 1 to 4,000 characters.
+    pub text: String,
+    /// Who sees it; without it, both branches (as far as they see the incident).
+    #[serde(default)]
+    pub audience: NoteAudience,
+}
+
+/// Who sees a note.
+#[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteAudience {
+    /// Police and social work.
+    #[default]
+    Both,
+    /// The writer's own branch.
+    Own,
+}
+
+/// Closing an incident.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Close {
+    /// One of the closing codes; mandatory.
+    pub code: Option<String>,
+    /// More about why; mandatory with the code `other`.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// The version that the user saw; when it has moved, the answer is 409.
+    pub version: Option<i64>,
+}
+
+fn checked_text(text: &str) -> Result<&str, ApiError> {
+    let text = text.trim();
+    if text.chars().count() > LONGEST_NOTE {
+        return Err(ApiError::invalid(
+            "text_too_long",
+            format!("text has more than {LONGEST_NOTE} characters"),
+        ));
+    }
+    Ok(text)
+}
+
+/// An incident that the user may not see is not found, whatever is wanted of it.
+async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiError> {
+    let client = app.0.database.client().await?;
+    let sees = view::may_see_incident(&client, user.user_id, incident_id).await?;
+    sees.then_some(()).ok_or(ApiError::NotFound("incident"))
+}
+
+/// A change that the incident's state or version does not allow is a conflict, not a failure.
+fn refused(error: IncidentError) -> ApiError {
+    match error {
+        IncidentError::NotFound(_) => ApiError::NotFound("incident"),
+        IncidentError::Conflict { .. } | IncidentError::Refused(_) => ApiError::Conflict(error.to_string()),
+        IncidentError::Database(error) => error.into(),
+    }
+}
+
+/// Takes an incident on.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/acknowledge", tag = "incidents", params(("id" = Uuid, Path)), request_body = Acknowledge, responses(
+    (status = 200, body = IncidentDetail),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 409, description = "`conflict`: somebody else was faster", body = ErrorBody),
+))]
+pub async fn acknowledge(
+    caller: Authorised<Handler>,
+    State(app): State<App>,
+    Id(incident_id): Id,
+    Body(asked): Body<Acknowledge>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    must_see(&app, &caller.user, incident_id).await?;
+    incident::acknowledge(
+        &app.0.database,
+        incident_id,
+        caller.user.user_id,
+        asked.version,
+        Timestamp::now(),
+    )
+    .await
+    .map_err(refused)?;
+    detail(&app, &caller.user, incident_id, Purpose::Incident, "")
+        .await
+        .map(Json)
+}
+
+/// Writes a note.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/notes", tag = "incidents", params(("id" = Uuid, Path)), request_body = Note, responses(
+    (status = 200, body = IncidentDetail),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 422, description = "`text_required`, `text_too_long`, `bad_value`", body = ErrorBody),
+))]
+pub async fn note(
+    caller: Authorised<Handler>,
+    State(app): State<App>,
+    Id(incident_id): Id,
+    Body(asked): Body<Note>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let text = checked_text(&asked.text)?;
+    if text.is_empty() {
+        return Err(ApiError::invalid("text_required", "text is empty"));
+    }
+    must_see(&app, &caller.user, incident_id).await?;
+    let audience = match (asked.audience, caller.user.branch) {
+        (NoteAudience::Own, Branch::Police) => Audience::Police,
+        (NoteAudience::Own, Branch::SocialWork) => Audience::SocialWork,
+        (NoteAudience::Own, Branch::Administration) => {
+            return Err(ApiError::invalid(
+                "bad_value",
+                "audience own: an administration has no branch of its own",
+            ));
+        }
+        (NoteAudience::Both, _) => Audience::Both,
+    };
+    incident::note(
+        &app.0.database,
+        incident_id,
+        caller.user.user_id,
+        text,
+        audience,
+        Timestamp::now(),
+    )
+    .await
+    .map_err(refused)?;
+    detail(&app, &caller.user, incident_id, Purpose::Incident, "")
+        .await
+        .map(Json)
+}
+
+/// Closes an incident, with a code.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/close", tag = "incidents", params(("id" = Uuid, Path)), request_body = Close, responses(
+    (status = 200, body = IncidentDetail),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 409, description = "`conflict`: somebody else was faster", body = ErrorBody),
+    (status = 422, description = "`code_required`, `unknown_code`, `text_required`, `text_too_long`", body = ErrorBody),
+))]
+pub async fn close(
+    caller: Authorised<Handler>,
+    State(app): State<App>,
+    Id(incident_id): Id,
+    Body(asked): Body<Close>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let code = asked.code.as_deref().unwrap_or_default();
+    if code.is_empty() {
+        return Err(ApiError::invalid(
+            "code_required",
+            "code is missing: an incident is closed with a code",
+        ));
+    }
+    let code = ClosingCode::from_str(code).map_err(|error| ApiError::invalid("unknown_code", error.to_string()))?;
+    let text = checked_text(asked.text.as_deref().unwrap_or_default())?;
+    if code.needs_text() && text.is_empty() {
+        return Err(ApiError::invalid("text_required", format!("code {code} needs a text")));
+    }
+    must_see(&app, &caller.user, incident_id).await?;
+    incident::close(
+        &app.0.database,
+        incident_id,
+        caller.user.user_id,
+        code,
+        text,
+        asked.version,
+        Timestamp::now(),
+    )
+    .await
+    .map_err(refused)?;
+    detail(&app, &caller.user, incident_id, Purpose::Incident, "")
+        .await
+        .map(Json)
+}
+
+/// A reason for closing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CodeRow {
+    /// For `close`.
+    pub code: &'static str,
+    /// English.
+    pub label_en: &'static str,
+    /// Simplified Chinese.
+    pub label_zh: &'static str,
+    /// Closing with it needs a text.
+    pub needs_text: bool,
+}
+
+/// The reasons for closing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CodeList {
+    /// In the order in which they are offered.
+    pub codes: Vec<CodeRow>,
+}
+
+/// Lists the closing codes.
+#[utoipa::path(get, path = "/api/v1/closing-codes", tag = "incidents", responses(
+    (status = 200, body = CodeList),
+    (status = 401, description = "No session", body = ErrorBody),
+))]
+pub async fn closing_codes(_caller: Authorised<crate::authorise::Anyone>) -> Json<CodeList> {
+    let codes = ClosingCode::all()
+        .map(|code| CodeRow {
+            code: code.name(),
+            label_en: code.label(Locale::En),
+            label_zh: code.label(Locale::ZhCn),
+            needs_text: code.needs_text(),
+        })
+        .collect();
+    Json(CodeList { codes })
+}

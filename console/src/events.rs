@@ -1,0 +1,286 @@
+//! Live updates: one listener on the database for the process, one server-sent stream for each page.
+//!
+//! A page gets `incident` for each change of an incident that its user may see, `beat` every two seconds, and `resync`
+//! whenever changes may have been missed: then it reads everything anew.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, Sse},
+    },
+};
+use casedb::{
+    Database, Listener, Notice,
+    view::{IncidentHead, Sight, head},
+};
+use futures::stream;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::{Interval, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    ApiError, App,
+    authorise::{Authorised, Reader},
+};
+
+/// The database's channel.
+pub const CHANNEL: &str = "homeward_incident";
+/// Between two beats.
+pub const BEAT: Duration = Duration::from_secs(2);
+/// Changes that a slow page may leave waiting before it is told to read everything anew.
+const WAITING: usize = 1_024;
+/// Beats between two looks whether the session still holds.
+const BEATS_PER_CHECK: u32 = 15;
+
+/// What changed about an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It is new.
+    Raised,
+    /// Its state or its words changed.
+    Updated,
+    /// It was closed.
+    Closed,
+    /// An event was added.
+    Event,
+}
+
+/// The data of an `incident` event.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct IncidentChange {
+    /// Which incident.
+    pub incident_id: Uuid,
+    /// Its version.
+    pub version: i64,
+    /// What changed.
+    pub change: Change,
+    /// The number people say.
+    pub number: i64,
+}
+
+/// The data of a `beat` event.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Beat {
+    /// The server's clock.
+    #[schema(value_type = String, format = DateTime)]
+    pub server_time: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+enum News {
+    Changed(Arc<(IncidentHead, Change)>),
+    Resync,
+}
+
+/// What a notification's payload says; the rest is read from the table.
+#[derive(Debug, Deserialize)]
+struct Payload {
+    incident_id: Uuid,
+    #[serde(default)]
+    change: Option<Change>,
+}
+
+impl Payload {
+    fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok().or_else(|| {
+            Uuid::parse_str(text.trim()).ok().map(|incident_id| Self {
+                incident_id,
+                change: None,
+            })
+        })
+    }
+}
+
+/// Hands changes to every page.
+#[derive(Debug)]
+pub struct Hub {
+    sender: broadcast::Sender<News>,
+}
+
+impl Hub {
+    /// Starts to listen. When this returns, changes from now on arrive.
+    pub async fn start(database: &Database, stop: CancellationToken) -> Result<Self, casedb::Error> {
+        let (sender, _) = broadcast::channel(WAITING);
+        let listener = database.listen(&[CHANNEL]).await?;
+        tokio::spawn(listen(listener, database.clone(), sender.clone(), stop));
+        Ok(Self { sender })
+    }
+}
+
+async fn listen(mut listener: Listener, database: Database, sender: broadcast::Sender<News>, stop: CancellationToken) {
+    loop {
+        let notice = tokio::select! {
+            notice = listener.recv() => notice,
+            () = stop.cancelled() => return,
+        };
+        let news = match notice {
+            None => return,
+            Some(Notice::Notification { payload, .. }) => changed(&database, &payload).await,
+            // Pages learn of it when the connection is back: before, there is nothing new to be read.
+            Some(Notice::Lost) => None,
+            Some(Notice::Resumed) => {
+                info!("live updates resume");
+                Some(News::Resync)
+            }
+        };
+        if let Some(news) = news {
+            // An error only says that no page is open.
+            let _ = sender.send(news);
+        }
+    }
+}
+
+async fn changed(database: &Database, payload: &str) -> Option<News> {
+    let Some(payload) = Payload::parse(payload) else {
+        warn!("a notification names no incident");
+        return None;
+    };
+    let read = async {
+        let client = database.client().await?;
+        head(&client, payload.incident_id).await
+    };
+    match read.await {
+        Ok(Some(head)) => {
+            let change = payload.change.unwrap_or(match head.state.as_str() {
+                "closed" => Change::Closed,
+                _ if head.version == 1 => Change::Raised,
+                _ => Change::Updated,
+            });
+            Some(News::Changed(Arc::new((head, change))))
+        }
+        Ok(None) => None,
+        Err(error) => {
+            // What it was about cannot be told, so everybody looks.
+            warn!(%error, "a changed incident cannot be read");
+            Some(News::Resync)
+        }
+    }
+}
+
+struct Page {
+    app: App,
+    caller: Authorised<Reader>,
+    sight: Sight,
+    news: broadcast::Receiver<News>,
+    beats: Interval,
+    beat: u32,
+}
+
+impl Page {
+    /// The next event for this page; `None` ends the stream.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            tokio::select! {
+                () = self.app.0.stop.cancelled() => return None,
+                _ = self.beats.tick() => {
+                    self.beat = self.beat.wrapping_add(1);
+                    if self.beat.is_multiple_of(BEATS_PER_CHECK) && !self.still_valid().await {
+                        return None;
+                    }
+                    return event("beat", &Beat { server_time: Timestamp::now() });
+                }
+                news = self.news.recv() => match news {
+                    Ok(News::Changed(changed)) => {
+                        let (head, change) = &*changed;
+                        if self.sight.sees(&head.audience, &head.police_path, &head.social_path) {
+                            let change = IncidentChange {
+                                incident_id: head.incident_id,
+                                version: head.version,
+                                change: *change,
+                                number: head.number,
+                            };
+                            return event("incident", &change);
+                        }
+                    }
+                    Ok(News::Resync) => return event("resync", &serde_json::json!({})),
+                    Err(RecvError::Lagged(missed)) => {
+                        metrics::counter!("homeward_console_lagged_total").increment(missed);
+                        return event("resync", &serde_json::json!({}));
+                    }
+                    Err(RecvError::Closed) => return None,
+                },
+            }
+        }
+    }
+
+    /// A session that was ended, or an account that was disabled, stops hearing of incidents.
+    async fn still_valid(&self) -> bool {
+        let look = async {
+            let client = self.app.0.database.client().await?;
+            casedb::session::find(&client, &self.caller.token, Timestamp::now()).await
+        };
+        match look.await {
+            Ok(user) => user.is_some_and(|user| Sight::of(&user) == self.sight),
+            // While the database is away nothing is told anyway.
+            Err(_) => true,
+        }
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        metrics::gauge!("homeward_console_pages").decrement(1.0);
+    }
+}
+
+fn event(name: &str, data: &impl Serialize) -> Option<Event> {
+    Event::default().event(name).json_data(data).ok()
+}
+
+/// Live changes of the incidents that the user may see, as server-sent events: `incident`, `beat` every two seconds,
+/// `resync` when changes may have been missed.
+#[utoipa::path(get, path = "/api/v1/stream", tag = "incidents", responses(
+    (status = 200, description = "Events `incident` (IncidentChange), `beat` (Beat), `resync`", content_type = "text/event-stream", body = IncidentChange),
+    (status = 401, description = "No session", body = crate::error::ErrorBody),
+    (status = 403, description = "The role may not", body = crate::error::ErrorBody),
+))]
+pub async fn stream_changes(caller: Authorised<Reader>, State(app): State<App>) -> Result<Response, ApiError> {
+    let news = app.0.hub.sender.subscribe();
+    let mut beats = tokio::time::interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    metrics::gauge!("homeward_console_pages").increment(1.0);
+    let page = Page {
+        sight: Sight::of(&caller.user),
+        app,
+        caller,
+        news,
+        beats,
+        beat: 0,
+    };
+    let events = stream::unfold(page, |mut page| async move {
+        let event = page.next().await?;
+        Some((Ok::<_, Infallible>(event), page))
+    });
+    let mut response = Sse::new(events).into_response();
+    let headers = response.headers_mut();
+    headers.insert("cache-control", axum::http::HeaderValue::from_static("no-store"));
+    // Proxies that buffer would hold beats back.
+    headers.insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_are_json_or_a_bare_id() {
+        let id = Uuid::from_u128(7);
+        let json = format!(r#"{{"incident_id":"{id}","change":"closed","version":3}}"#);
+        let parsed = Payload::parse(&json).unwrap();
+        assert_eq!((parsed.incident_id, parsed.change), (id, Some(Change::Closed)));
+        assert_eq!(Payload::parse(&id.to_string()).unwrap().incident_id, id);
+        assert!(Payload::parse("nonsense").is_none());
+    }
+}

@@ -1,0 +1,46 @@
+//! The API's own description, OpenAPI 3.1.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+use crate::{api, assets, error, events, router};
+
+/// Every route, schema and error.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "Homeward console",
+        description = "Incidents, people and live updates for the duty room. Log in with POST /api/v1/session; the answer sets \
+            the cookie `homeward_session`. Every method but GET and HEAD needs the header `X-Homeward-Request: 1`. Who sees what \
+            follows from the user's agency: an object outside it is 404."
+    ),
+    paths(
+        api::session::log_in,
+        api::session::who,
+        api::session::log_out,
+        api::incidents::list,
+        api::incidents::one,
+        api::incidents::acknowledge,
+        api::incidents::note,
+        api::incidents::close,
+        api::incidents::closing_codes,
+        api::people::list,
+        api::people::one,
+        api::people::track,
+        api::quarantine::list,
+        api::map::town,
+        assets::basemap,
+        events::stream_changes,
+        document,
+        router::livez,
+        router::readyz,
+    ),
+    components(schemas(error::ErrorBody, events::Beat, events::IncidentChange))
+)]
+pub struct Document;
+
+/// This document.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "description", responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
+pub async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Document::openapi())
+}

@@ -1,0 +1,233 @@
+//! Every route, who may call it, and what is wrapped around all of them.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use casedb::user::Role;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::{
+        CompressionLayer, Predicate,
+        predicate::{DefaultPredicate, NotForContentType},
+    },
+    timeout::TimeoutLayer,
+};
+
+use crate::{
+    ApiError, App, api, assets,
+    authorise::{Anyone, DeviceKeeper, Handler, Reader, Requirement, refuse_foreign},
+    events, openapi,
+};
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Everybody, without a session.
+    Public,
+    /// A session whose user has one of these roles.
+    Roles(&'static [Role]),
+}
+
+/// Every route of the API: method, path as in the OpenAPI document, admission. The tests call each as each role.
+pub const ROUTES: &[(&str, &str, Admission)] = &[
+    ("post", "/api/v1/session", Admission::Public),
+    ("get", "/api/v1/session", Admission::Roles(Anyone::ROLES)),
+    ("delete", "/api/v1/session", Admission::Public),
+    ("get", "/api/v1/incidents", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/incidents/{id}", Admission::Roles(Reader::ROLES)),
+    (
+        "post",
+        "/api/v1/incidents/{id}/acknowledge",
+        Admission::Roles(Handler::ROLES),
+    ),
+    ("post", "/api/v1/incidents/{id}/notes", Admission::Roles(Handler::ROLES)),
+    ("post", "/api/v1/incidents/{id}/close", Admission::Roles(Handler::ROLES)),
+    ("get", "/api/v1/closing-codes", Admission::Roles(Anyone::ROLES)),
+    ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/people/{id}/track", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/quarantine", Admission::Roles(DeviceKeeper::ROLES)),
+    ("get", "/api/v1/map/town", Admission::Roles(Anyone::ROLES)),
+    ("get", "/basemap.pmtiles", Admission::Roles(Anyone::ROLES)),
+    ("get", "/api/v1/stream", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/openapi.json", Admission::Public),
+    ("get", "/livez", Admission::Public),
+    ("get", "/readyz", Admission::Public),
+];
+
+/// Bigger requests are refused unread: the longest is a note.
+const BIGGEST_BODY: usize = 64 * 1024;
+/// A request that takes longer is given up; streams and downloads only have to begin.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The page runs only what came with it. `blob:` is for MapLibre's worker.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+    font-src 'self'; connect-src 'self'; worker-src 'self' blob:; child-src blob:; manifest-src 'self'; base-uri 'none'; \
+    form-action 'self'; frame-ancestors 'none'";
+
+/// Builds the service.
+pub fn build(app: App) -> Router {
+    let api = Router::new()
+        .route(
+            "/session",
+            post(api::session::log_in)
+                .get(api::session::who)
+                .delete(api::session::log_out),
+        )
+        .route("/incidents", get(api::incidents::list))
+        .route("/incidents/{id}", get(api::incidents::one))
+        .route("/incidents/{id}/acknowledge", post(api::incidents::acknowledge))
+        .route("/incidents/{id}/notes", post(api::incidents::note))
+        .route("/incidents/{id}/close", post(api::incidents::close))
+        .route("/closing-codes", get(api::incidents::closing_codes))
+        .route("/people", get(api::people::list))
+        .route("/people/{id}", get(api::people::one))
+        .route("/people/{id}/track", get(api::people::track))
+        .route("/quarantine", get(api::quarantine::list))
+        .route("/map/town", get(api::map::town))
+        .route("/stream", get(events::stream_changes))
+        .route("/openapi.json", get(openapi::document))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(no_such_path)
+        .layer(middleware::from_fn(refuse_foreign))
+        .layer(middleware::from_fn(no_store));
+    let compressed = DefaultPredicate::new().and(NotForContentType::new("application/vnd.pmtiles"));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/basemap.pmtiles", get(assets::basemap))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .fallback(assets::page)
+        .layer(DefaultBodyLimit::max(BIGGEST_BODY))
+        .layer(CompressionLayer::new().compress_when(compressed))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST))
+        .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
+        .layer(middleware::from_fn(count))
+        .layer(middleware::from_fn(secure))
+        .with_state(app)
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::MethodNotAllowed
+}
+
+async fn no_such_path() -> ApiError {
+    ApiError::NotFound("path")
+}
+
+/// Adds the headers that keep browsers from doing what the page does not need.
+async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=()",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Keeps answers about people out of caches, where the handler does not say otherwise.
+async fn no_store(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn count(request: Request, next: Next) -> Response {
+    let start = std::time::Instant::now();
+    let response = next.run(request).await;
+    let status = match response.status().as_u16() {
+        ..=399 => "ok",
+        400..=499 => "refused",
+        _ => "failed",
+    };
+    metrics::counter!("homeward_console_requests_total", "outcome" => status).increment(1);
+    metrics::histogram!("homeward_console_request_seconds").record(start.elapsed().as_secs_f64());
+    response
+}
+
+/// The process runs.
+#[utoipa::path(get, path = "/livez", tag = "operation", responses((status = 200, description = "The process runs", content_type = "text/plain")))]
+pub async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// The process can serve: the database answers, and the rest of the process is ready.
+#[utoipa::path(get, path = "/readyz", tag = "operation", responses(
+    (status = 200, description = "It can serve", content_type = "text/plain"),
+    (status = 503, description = "It cannot; the body says why", content_type = "text/plain"),
+))]
+pub async fn readyz(State(app): State<App>) -> Response {
+    let database = tokio::time::timeout(Duration::from_secs(2), app.0.database.ready()).await;
+    let reason = match database {
+        Err(_) => Err("database: no answer within 2 s".to_owned()),
+        // The reason of the database names hosts; it is in the log, not on an open port.
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "not ready");
+            Err("database: unavailable".to_owned())
+        }
+        Ok(Ok(())) => (app.0.ready)(),
+    };
+    match reason {
+        Ok(()) => Body::from("ok\n").into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use utoipa::OpenApi;
+
+    use super::ROUTES;
+
+    #[test]
+    fn the_document_has_every_route_and_no_other() {
+        let document = serde_json::to_value(crate::openapi::Document::openapi()).unwrap();
+        assert!(
+            document["openapi"].as_str().unwrap().starts_with("3.1"),
+            "{}",
+            document["openapi"]
+        );
+        let described: BTreeSet<(String, String)> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .map(|method| (method.clone(), path.clone()))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let table: BTreeSet<_> = ROUTES
+            .iter()
+            .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
+            .collect();
+        assert_eq!(described, table);
+    }
+}
