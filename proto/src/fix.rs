@@ -89,7 +89,10 @@ impl Fix {
 
     /// The point, in degrees.
     pub fn lon_lat(&self) -> LonLat {
-        LonLat { longitude: f64::from(self.longitude_e7) / 1e7, latitude: f64::from(self.latitude_e7) / 1e7 }
+        LonLat {
+            longitude: f64::from(self.longitude_e7) / 1e7,
+            latitude: f64::from(self.latitude_e7) / 1e7,
+        }
     }
 }
 
@@ -99,7 +102,11 @@ pub fn check_time(fix_time_us: i64, received_at_us: i64) -> Result<(), NotJudged
         return Err(NotJudged::TooOld);
     }
     let latest = received_at_us.saturating_add(i64::try_from(MAX_AHEAD.as_micros()).unwrap_or(i64::MAX));
-    if fix_time_us > latest { Err(NotJudged::Ahead) } else { Ok(()) }
+    if fix_time_us > latest {
+        Err(NotJudged::Ahead)
+    } else {
+        Ok(())
+    }
 }
 
 /// A time of the wire, where it lies within the range of [`Timestamp`].
@@ -120,9 +127,15 @@ pub const fn source_name(source: FixSource) -> &'static str {
 
 /// Reads the text form of a source; the empty text is "not known".
 pub fn parse_source(text: &str) -> Option<FixSource> {
-    [FixSource::Unspecified, FixSource::Gnss, FixSource::Wifi, FixSource::Cell, FixSource::Beacon]
-        .into_iter()
-        .find(|&source| source_name(source) == text)
+    [
+        FixSource::Unspecified,
+        FixSource::Gnss,
+        FixSource::Wifi,
+        FixSource::Cell,
+        FixSource::Beacon,
+    ]
+    .into_iter()
+    .find(|&source| source_name(source) == text)
 }
 
 /// Reads `closed` or `open`; the empty text is "not known".
@@ -166,7 +179,9 @@ pub const fn alarm_name(alarm: Alarm) -> &'static str {
 
 /// Reads the text form of an alarm; `None` for anything else.
 pub fn parse_alarm(text: &str) -> Option<Alarm> {
-    (1..=12).filter_map(|number| Alarm::try_from(number).ok()).find(|&alarm| alarm_name(alarm) == text)
+    (1..=12)
+        .filter_map(|number| Alarm::try_from(number).ok())
+        .find(|&alarm| alarm_name(alarm) == text)
 }
 
 #[cfg(test)]
@@ -174,19 +189,44 @@ mod tests {
     use super::*;
 
     fn position() -> Position {
-        Position { latitude_e7: 302_500_000, longitude_e7: 1_201_600_000, valid: true, ..Position::default() }
+        Position {
+            latitude_e7: 302_500_000,
+            longitude_e7: 1_201_600_000,
+            valid: true,
+            ..Position::default()
+        }
     }
 
     #[test]
     fn a_position_is_judged_only_when_nothing_speaks_against_it() {
         assert!(Fix::new(Some(&position())).is_ok());
         assert_eq!(Fix::new(None), Err(NotJudged::Absent));
-        assert_eq!(Fix::new(Some(&Position { valid: false, ..position() })), Err(NotJudged::Invalid));
-        assert_eq!(Fix::new(Some(&Position { latitude_e7: 900_000_001, ..position() })), Err(NotJudged::OutOfRange));
-        let null_island = Position { latitude_e7: 0, longitude_e7: 0, ..position() };
+        assert_eq!(
+            Fix::new(Some(&Position {
+                valid: false,
+                ..position()
+            })),
+            Err(NotJudged::Invalid)
+        );
+        assert_eq!(
+            Fix::new(Some(&Position {
+                latitude_e7: 900_000_001,
+                ..position()
+            })),
+            Err(NotJudged::OutOfRange)
+        );
+        let null_island = Position {
+            latitude_e7: 0,
+            longitude_e7: 0,
+            ..position()
+        };
         assert_eq!(Fix::new(Some(&null_island)), Err(NotJudged::NullIsland));
         for useless in [0.0, -3.0, f32::NAN, f32::INFINITY] {
-            let fix = Fix::new(Some(&Position { accuracy_m: Some(useless), ..position() })).unwrap();
+            let fix = Fix::new(Some(&Position {
+                accuracy_m: Some(useless),
+                ..position()
+            }))
+            .unwrap();
             assert_eq!(fix.accuracy_m, None);
         }
     }

@@ -209,6 +209,26 @@ impl ZoneId {
     }
 }
 
+impl LayerId {
+    /// Derives an id from an outside name, as [`PersonId::from_name`].
+    pub fn from_name(name: &str) -> Self {
+        Uuid::parse_str(name).map_or_else(
+            |_| Self(derive("homeward 2026 named layer v1", &[name.as_bytes()])),
+            Self,
+        )
+    }
+}
+
+impl OrderId {
+    /// Derives an id from an outside name, as [`PersonId::from_name`].
+    pub fn from_name(name: &str) -> Self {
+        Uuid::parse_str(name).map_or_else(
+            |_| Self(derive("homeward 2026 named order v1", &[name.as_bytes()])),
+            Self,
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
