@@ -5,6 +5,7 @@ use std::{
     error::Error,
     fs::File,
     io::{BufReader, BufWriter, Read},
+    path::Path,
 };
 
 use flate2::read::MultiGzDecoder;
@@ -15,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: evaluate ZONES.geojson TRACKS.csv[.gz] OUT.csv".into());
     };
     let file = BufReader::new(File::open(tracks)?);
-    let tracks: Box<dyn Read> = if tracks.ends_with(".gz") {
+    let tracks: Box<dyn Read> = if Path::new(tracks).extension().is_some_and(|extension| extension == "gz") {
         Box::new(MultiGzDecoder::new(file))
     } else {
         Box::new(file)

@@ -155,15 +155,12 @@ pub fn run(zones: impl Read, tracks: impl Read, out: impl Write) -> Result<Summa
     while tracks.read_byte_record(&mut record).map_err(EvaluateError::Tracks)? {
         let track = record.get(columns.track).unwrap_or_default();
         // A refused row keeps its number, so that those after it keep theirs.
-        let sequence = match next_in_track.get_mut(track) {
-            Some(next) => {
-                *next += 1;
-                *next - 1
-            }
-            None => {
-                next_in_track.insert(track.to_vec(), 1);
-                0
-            }
+        let sequence = if let Some(next) = next_in_track.get_mut(track) {
+            *next += 1;
+            *next - 1
+        } else {
+            next_in_track.insert(track.to_vec(), 1);
+            0
         };
         let (person, at) = match columns.fix(&record) {
             Ok(fix) => fix,
@@ -177,7 +174,7 @@ pub fn run(zones: impl Read, tracks: impl Read, out: impl Write) -> Result<Summa
         summary.rows += 1;
         near.clear();
         zones.index.near(&at, EVERYBODY_WITHIN_M, &mut |index| {
-            near.extend(zones.everybody.get(index))
+            near.extend(zones.everybody.get(index));
         });
         near.sort_unstable();
         let own = zones.by_person.get(person).map(Vec::as_slice).unwrap_or_default();

@@ -38,9 +38,12 @@ pub(super) fn check(polygons: &[Polygon]) -> Result<(), GeometryError> {
     for (polygon, parts) in rings.iter().enumerate() {
         for (index, ring) in parts.iter().enumerate() {
             if ring.encloses_left().is_none() {
-                return Err(GeometryError::from(GeometryFault::NoArea)
-                    .ring(index)
-                    .polygon(polygon, polygons.len()));
+                let at = degrees(ring.places().first().copied().unwrap_or_default());
+                let fault = GeometryFault::NoArea {
+                    longitude: at.longitude,
+                    latitude: at.latitude,
+                };
+                return Err(GeometryError::from(fault).ring(index).polygon(polygon, polygons.len()));
             }
         }
     }

@@ -51,8 +51,13 @@ pub enum GeometryFault {
     #[error("the ring is not closed: its last position differs from its first")]
     Unclosed,
     /// A ring has an area.
-    #[error("the ring encloses nothing")]
-    NoArea,
+    #[error("the ring encloses nothing, at longitude {longitude}, latitude {latitude}")]
+    NoArea {
+        /// Its first position.
+        longitude: f64,
+        /// Its first position.
+        latitude: f64,
+    },
     /// Edges cross, overlap, or touch where a ring must not touch itself.
     #[error("edges {first} and {second} cross at longitude {longitude}, latitude {latitude}")]
     Crossing {
