@@ -199,6 +199,9 @@ in_group() {
 }
 GROUP=''
 
+# installing SECONDS COMMAND…: the same for what may call sudo, which asks for a password only where it has the terminal.
+installing() { if is_root; then in_group "$@"; else "${@:2}" 9>&-; fi; }
+
 # end_group: ends the command that in_group is waiting for. For a trap.
 end_group() { [ -z "$GROUP" ] || stop_process "$GROUP" 15; GROUP=''; }
 
