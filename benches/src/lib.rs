@@ -1,1 +1,5 @@
-//! homeward-benches.
+//! Measurements: the parts behind `homeward-bench`.
+
+pub mod machine;
+pub mod pipeline;
+pub mod process;

@@ -80,6 +80,12 @@ pub struct Sample {
     pub alarms: Vec<wire::Alarm>,
 }
 
+/// When a device takes its `tick`-th report, seconds from the world's start. Devices do not all report in the same instant.
+pub fn report_time_s(chance: Chance, person: &Person, interval_s: f64, tick: u64) -> f64 {
+    let phase = (chance.uniform("phase", person.index, 0) * interval_s * 10.0).floor() / 10.0;
+    phase + tick as f64 * interval_s
+}
+
 /// What a person's device reports at its `tick`-th time, `None` while it is off.
 pub fn sample(
     chance: Chance,
@@ -89,9 +95,7 @@ pub fn sample(
     interval_s: f64,
     tick: u64,
 ) -> Option<Sample> {
-    // Devices do not all report in the same instant; whole milliseconds survive every protocol but JT/T 808's seconds.
-    let phase = (chance.uniform("phase", person.index, 0) * interval_s * 10.0).floor() / 10.0;
-    let time_s = phase + tick as f64 * interval_s;
+    let time_s = report_time_s(chance, person, interval_s, tick);
     let within = |from: f64, until: f64| (from..until).contains(&time_s);
     let mut sample = Sample {
         sequence: u64::try_from(start.as_microsecond()).unwrap_or(0) + tick,

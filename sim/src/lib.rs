@@ -5,6 +5,7 @@
 //! socket or a clock; `homeward simulate` puts the reports on real sockets.
 
 pub mod chance;
+pub mod check;
 pub mod device;
 pub mod person;
 pub mod radio;

@@ -1,6 +1,6 @@
 //! An invented person: who they are, which rules apply, where they truly are, and what is going to happen.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use proto::{DeviceId, OrderId, PersonId, ZoneId, wire};
 
 use crate::{device::Fault, route::Route, town::Local};
@@ -42,6 +42,19 @@ pub struct PlannedHours {
     pub from_s: i64,
     /// Ends.
     pub until_s: i64,
+}
+
+impl PlannedHours {
+    /// Begin and end as seconds after local midnight in a time zone, for a schedule of every day.
+    pub fn local_seconds(self, start: Timestamp, zone: &TimeZone) -> (u32, u32) {
+        let second_of_day = |seconds: i64| {
+            let at = Timestamp::from_second(start.as_second().saturating_add(seconds)).unwrap_or(start);
+            let time = at.to_zoned(zone.clone()).time();
+            let [hour, minute, second] = [time.hour(), time.minute(), time.second()].map(|part| part.unsigned_abs());
+            u32::from(hour) * 3_600 + u32::from(minute) * 60 + u32::from(second)
+        };
+        (second_of_day(self.from_s), second_of_day(self.until_s))
+    }
 }
 
 /// A zone of one person.

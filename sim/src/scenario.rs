@@ -64,7 +64,7 @@ fn cast(builder: &Builder, index: u64, person: &mut Person) {
         }
         2 | 3 => {
             // Two who are out when their curfew begins: one comes home late, the other stays away.
-            let begins = 50 + 20 * (index as i64 - 2);
+            let begins = 50 + 20 * (index.cast_signed() - 2);
             let zone = home_zone(
                 builder,
                 person,
@@ -141,8 +141,9 @@ fn cast(builder: &Builder, index: u64, person: &mut Person) {
         7 => {
             home_zone(builder, person, LATER);
             let office = PlannedShape::Circle(builder.town.crossing(shifted(at, 4)), 60.0);
+            // Begins after the rules do: nobody is blamed for an appointment that was half over when they heard of it.
             let hours = PlannedHours {
-                from_s: -3_600,
+                from_s: 20,
                 until_s: 100,
             };
             let zone = builder.zone(
@@ -228,6 +229,8 @@ fn device_story(builder: &Builder, index: u64, person: &mut Person) {
 /// Somebody of the crowd: at home under curfew, or out and about with a curfew later today.
 fn daily(builder: &Builder, index: u64, person: &mut Person) {
     person.speaks = match index % 8 {
+        // JT/T 808 knows whole seconds: devices that report more often speak the native protocol.
+        _ if builder.interval_s < 1.0 => Speaks::Native,
         5 => Speaks::Jt808 { header_2019: false },
         7 => Speaks::Jt808 { header_2019: true },
         _ => Speaks::Native,

@@ -19,6 +19,7 @@ impl Local {
         (self.east - other.east).hypot(self.north - other.north)
     }
 
+    #[must_use]
     /// The point a share `t` (0 to 1) of the way to another.
     pub fn toward(self, other: Self, t: f64) -> Self {
         Self {

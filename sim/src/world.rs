@@ -6,7 +6,7 @@ use uuid::Builder as UuidBuilder;
 
 use crate::{
     chance::Chance,
-    device::{Sample, sample},
+    device::{Sample, report_time_s, sample},
     person::{Audience, Person, PlannedHours, PlannedShape, PlannedZone, Speaks},
     route::Route,
     scenario::{Scenario, tell},
@@ -181,6 +181,11 @@ impl World {
             self.config.interval_s,
             tick,
         )
+    }
+
+    /// When a device takes its `tick`-th report, seconds from the world's start.
+    pub fn report_time_s(&self, person: &Person, tick: u64) -> f64 {
+        report_time_s(self.chance, person, self.config.interval_s, tick)
     }
 
     /// The last tick of a device at or before a time (seconds from start), for loops of bounded length.

@@ -1,0 +1,119 @@
+//! The engine over a simulated world, in one thread without a clock: what it says against what is true.
+
+use engine::{Engine, Input};
+use jiff::{Timestamp, tz::TimeZone};
+use proto::{ReportId, wire};
+
+use crate::{
+    World,
+    person::{Person, time_at},
+};
+
+/// Seconds from a fix to its place in the log.
+const DELAY_S: f64 = 0.3;
+/// Server time enters the log this often.
+const TICK_S: f64 = 5.0;
+
+/// Folds a world's first `seconds` and returns the engine's events.
+pub fn events(world: &World, zone: &TimeZone, seconds: f64) -> Vec<wire::Event> {
+    let start = world.config.start;
+    let mut engine = Engine::new();
+    let mut events = Vec::new();
+    for person in &world.people {
+        engine.fold(
+            time_at(start, -2.0),
+            Input::Rules(&rules(world, zone, person)),
+            &mut events,
+        );
+    }
+    // Every report and every tick, in the order of the log.
+    let mut log: Vec<(f64, Option<(usize, u64)>)> = Vec::new();
+    for (index, person) in world.people.iter().enumerate() {
+        for tick in 0..world.ticks_until(seconds) {
+            log.push((world.report_time_s(person, tick) + DELAY_S, Some((index, tick))));
+        }
+    }
+    let mut tick = 0.0;
+    while tick < seconds {
+        log.push((tick, None));
+        tick += TICK_S;
+    }
+    log.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for (appended_s, entry) in log {
+        let appended_at = time_at(start, appended_s);
+        let report = entry.and_then(|(index, tick)| {
+            let person = world.people.get(index)?;
+            Some(report(person, &world.sample(person, tick)?, appended_at))
+        });
+        match (&report, entry) {
+            (Some(report), _) => engine.fold(appended_at, Input::Report(report), &mut events),
+            (None, None) => engine.fold(appended_at, Input::Tick, &mut events),
+            (None, Some(_)) => continue, // the device is off
+        };
+    }
+    events
+}
+
+/// A person's rules as the case database would publish them.
+pub fn rules(world: &World, time_zone: &TimeZone, person: &Person) -> wire::Rules {
+    let schedule = |hours: crate::person::PlannedHours| {
+        let (start_s, end_s) = hours.local_seconds(world.config.start, time_zone);
+        let weekly = (1..=7)
+            .map(|weekday| wire::WeeklyInterval {
+                weekday,
+                start_s,
+                end_s,
+            })
+            .collect();
+        wire::Schedule {
+            weekly,
+            additions: Vec::new(),
+            exceptions: Vec::new(),
+        }
+    };
+    let zones = person.zones.iter().map(|zone| wire::Zone {
+        zone_id: zone.zone_id.to_wire(),
+        revision: 1,
+        kind: zone.kind as i32,
+        geometry: Some(world.geometry(&zone.shape)),
+        buffer_m: zone.buffer_m,
+        schedule: zone.hours.map(schedule),
+        attendance: zone.attendance,
+    });
+    wire::Rules {
+        person_id: person.person_id.to_wire(),
+        revision: 1,
+        order_id: person.order_id.to_wire(),
+        active: true,
+        time_zone: time_zone.iana_name().unwrap_or("UTC").to_owned(),
+        zones: zones.collect(),
+        layer_ids: Vec::new(),
+        reporting_interval_s: 5,
+        silence_after_s: person.silence_after_s,
+        home_exit_grace_s: 0,
+        late_return_after_s: person.late_return_after_s,
+        valid_from_us: time_at(world.config.start, -86_400.0).as_microsecond(),
+        valid_until_us: None,
+    }
+}
+
+/// A sample as the gateway would append it.
+pub fn report(person: &Person, sample: &crate::device::Sample, received_at: Timestamp) -> wire::Report {
+    wire::Report {
+        report_id: ReportId::derive(person.device_id, &sample.sequence.to_be_bytes()).to_wire(),
+        person_id: person.person_id.to_wire(),
+        device_id: person.device_id.to_wire(),
+        protocol: wire::Protocol::Native as i32,
+        sequence: sample.sequence,
+        fix_time_us: sample.fix_time.as_microsecond(),
+        received_at_us: received_at.as_microsecond(),
+        backfill: false,
+        position: sample.position,
+        battery_percent: Some(sample.battery_percent),
+        strap: sample.strap as i32,
+        case: sample.case as i32,
+        motion: sample.motion as i32,
+        alarms: sample.alarms.iter().map(|alarm| *alarm as i32).collect(),
+        charging: None,
+    }
+}

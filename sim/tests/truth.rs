@@ -1,0 +1,67 @@
+//! What the engine finds in the simulated worlds is what truly happens there, and nothing else.
+
+use std::collections::BTreeSet;
+
+use homeward_sim::{World, check, scenario::Scenario, world::Config};
+use jiff::tz::TimeZone;
+use proto::{PersonId, wire};
+
+fn world(scenario: Scenario, seed: u64, people: u64, interval_s: f64) -> World {
+    let start = "2026-03-02T12:00:00Z".parse().unwrap();
+    World::new(Config {
+        seed,
+        people,
+        scenario,
+        start,
+        interval_s,
+        latitude: 30.2825,
+        longitude: 120.16,
+    })
+}
+
+type Kinds = BTreeSet<(PersonId, wire::EventKind)>;
+
+fn found(world: &World, seconds: f64) -> Kinds {
+    let zone = TimeZone::get("Asia/Shanghai").unwrap();
+    let onsets = check::events(world, &zone, seconds)
+        .into_iter()
+        .filter(|event| event.edge() == wire::Edge::Onset);
+    onsets
+        .map(|event| (PersonId::from_wire(&event.person_id).unwrap(), event.kind()))
+        .collect()
+}
+
+fn truth(world: &World, seconds: f64) -> Kinds {
+    let all = world.people.iter().flat_map(|person| {
+        let known = person
+            .violations
+            .iter()
+            .filter(move |violation| violation.proof_s <= seconds);
+        known.map(|violation| (person.person_id, violation.kind))
+    });
+    all.collect()
+}
+
+#[test]
+fn the_demo_raises_its_violations_and_no_other() {
+    for seed in [2026, 1, 2] {
+        let world = world(Scenario::Demo, seed, 60, 5.0);
+        assert_eq!(
+            found(&world, 190.0),
+            truth(&world, 190.0),
+            "seed {seed}: found (left), true (right)"
+        );
+    }
+}
+
+#[test]
+fn the_soak_raises_its_violations_and_no_other() {
+    let world = world(Scenario::Soak, 5, 40, 2.0);
+    assert_eq!(found(&world, 75.0), truth(&world, 75.0), "found (left), true (right)");
+}
+
+#[test]
+fn a_quiet_town_is_quiet() {
+    let world = world(Scenario::Quiet, 3, 100, 10.0);
+    assert_eq!(found(&world, 3_600.0), Kinds::new());
+}
