@@ -260,15 +260,15 @@ async fn lock(transaction: &impl GenericClient, incident_id: Uuid) -> Result<Opt
 }
 
 const WRITE: &str = "WITH changed AS (
-        UPDATE incident SET state = $2, closing_code = $3, severity = $4, audience = $5, ongoing = $6, acknowledged_by = $7,
-            acknowledged_at = CASE WHEN $7 IS DISTINCT FROM acknowledged_by THEN $9 ELSE acknowledged_at END,
-            closed_by = CASE WHEN $3 IS NOT NULL AND closed_at IS NULL THEN $8 ELSE closed_by END,
-            closed_at = CASE WHEN $3 IS NOT NULL AND closed_at IS NULL THEN $9 ELSE closed_at END,
+        UPDATE incident SET state = $2, closing_code = $3::text, severity = $4, audience = $5, ongoing = $6, acknowledged_by = $7::uuid,
+            acknowledged_at = CASE WHEN $7::uuid IS DISTINCT FROM acknowledged_by THEN $9::timestamptz ELSE acknowledged_at END,
+            closed_by = CASE WHEN $3::text IS NOT NULL AND closed_at IS NULL THEN $8::uuid ELSE closed_by END,
+            closed_at = CASE WHEN $3::text IS NOT NULL AND closed_at IS NULL THEN $9::timestamptz ELSE closed_at END,
             version = version + 1
         WHERE incident_id = $1 RETURNING *
     ), acted AS (
         INSERT INTO incident_action (incident_id, action, user_id, audience, text, code, event_id, acted_at)
-        SELECT incident_id, $10, $8, $11, $12, $13, $14, $9 FROM changed
+        SELECT incident_id, $10, $8::uuid, $11, $12, $13, $14, $9::timestamptz FROM changed
     )
     SELECT c.incident_id, c.number, c.version, c.person_id, c.severity, c.audience, c.state, c.ongoing, c.acknowledged_by,
         c.closing_code, p.police_agency_id, p.social_agency_id,

@@ -61,7 +61,7 @@ pub async fn contacts(client: &impl GenericClient, incident: &IncidentRow) -> Re
 const ENQUEUE: &str = "WITH queued AS (
         INSERT INTO notification (notification_id, idempotency_key, incident_id, event_id, channel, recipient, target_id, locale,
             state, attempts, sent_at)
-        SELECT m.id, concat_ws(':', $1, $2, m.channel, m.recipient), $1, $2, m.channel, m.recipient, m.target, m.locale,
+        SELECT m.id, concat_ws(':', $1::uuid, $2::uuid, m.channel, m.recipient), $1, $2, m.channel, m.recipient, m.target, m.locale,
             CASE m.channel WHEN 'console' THEN 'sent' ELSE 'queued' END,
             CASE m.channel WHEN 'console' THEN 1 ELSE 0 END,
             CASE m.channel WHEN 'console' THEN clock_timestamp() END

@@ -33,7 +33,7 @@ async fn an_event_becomes_an_incident_a_webhook_and_a_mail() -> Result<()> {
         world
             .target(world.police, Channel::Webhook, &hook.url, Some(b"a shared secret"), 2)
             .await?;
-        let home = world.zone("Home of Anna", "both").await?;
+        let home = world.zone("Villa of Anna", "both").await?;
         let running = world.start(WorkerConfig {
             smtp: Some(server.config()),
             ..support::quick()
@@ -69,7 +69,7 @@ async fn an_event_becomes_an_incident_a_webhook_and_a_mail() -> Result<()> {
         );
         for text in [&request.body, &mail] {
             assert!(
-                !text.contains("Anna") && !text.contains("Home"),
+                !text.contains("Anna") && !text.contains("Villa"),
                 "a name or a place left the house: {text}"
             );
         }

@@ -177,7 +177,7 @@ const LINK: &str = "WITH linked AS (
     )
     UPDATE incident SET events = events + (SELECT count(*) FROM linked),
         onset_at = least(onset_at, (SELECT min(onset_at) FROM event WHERE violation_id = $2)),
-        ended_at = CASE WHEN NOT $3 THEN greatest(
+        ended_at = CASE WHEN NOT $3::boolean THEN greatest(
             (SELECT max(ended_at) FROM event WHERE violation_id = $2),
             (SELECT max(e.ended_at) FROM incident_event ie JOIN event e USING (event_id) WHERE ie.incident_id = $1)) END
     WHERE incident_id = $1";

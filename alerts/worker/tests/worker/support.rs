@@ -30,7 +30,7 @@ use uuid::Uuid;
 const PARTITIONS: u32 = 4;
 
 /// Settings that do not make tests wait.
-pub fn quick() -> WorkerConfig {
+pub(crate) fn quick() -> WorkerConfig {
     WorkerConfig {
         poll: Duration::from_millis(20),
         backoff: Duration::from_millis(20),
@@ -41,7 +41,7 @@ pub fn quick() -> WorkerConfig {
 }
 
 /// Waits up to 20 s for a value.
-pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(value) = look().await {
@@ -53,7 +53,7 @@ pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -
 }
 
 /// One edge of a violation that began `onset_s` seconds after 2026 began, an end ten seconds later.
-pub fn event(person: PersonId, kind: EventKind, edge: Edge, zone: Option<ZoneId>, onset_s: i64) -> wire::Event {
+pub(crate) fn event(person: PersonId, kind: EventKind, edge: Edge, zone: Option<ZoneId>, onset_s: i64) -> wire::Event {
     let onset_us = (1_767_225_600 + onset_s) * 1_000_000;
     let violation = ViolationId::derive(person, kind as i32, zone, 1, onset_us);
     wire::Event {
@@ -73,7 +73,7 @@ pub fn event(person: PersonId, kind: EventKind, edge: Edge, zone: Option<ZoneId>
 }
 
 /// A few hundred events in an order in which an engine might say them.
-pub fn many_events(people: &[PersonId], home: ZoneId) -> Vec<wire::Event> {
+pub(crate) fn many_events(people: &[PersonId], home: ZoneId) -> Vec<wire::Event> {
     let kinds = [
         EventKind::LeftDuringCurfew,
         EventKind::Silence,
@@ -96,39 +96,39 @@ pub fn many_events(people: &[PersonId], home: ZoneId) -> Vec<wire::Event> {
 }
 
 /// A database with two agencies and two users, and a log.
-pub struct World {
+pub(crate) struct World {
     database: TestDatabase,
-    pub db: Database,
-    pub log: Arc<MemoryLog>,
-    pub police: Uuid,
-    pub social: Uuid,
-    pub officer: Uuid,
-    pub worker: Uuid,
+    pub(crate) db: Database,
+    pub(crate) log: Arc<MemoryLog>,
+    pub(crate) police: Uuid,
+    pub(crate) social: Uuid,
+    pub(crate) officer: Uuid,
+    pub(crate) worker: Uuid,
 }
 
 /// What tests look at of an incident.
 #[derive(Debug, Clone)]
-pub struct Incident {
-    pub incident_id: Uuid,
-    pub kind: String,
-    pub state: String,
-    pub severity: i16,
-    pub audience: String,
-    pub ongoing: bool,
-    pub ended: bool,
-    pub events: i64,
-    pub version: i64,
+pub(crate) struct Incident {
+    pub(crate) incident_id: Uuid,
+    pub(crate) kind: String,
+    pub(crate) state: String,
+    pub(crate) severity: i16,
+    pub(crate) audience: String,
+    pub(crate) ongoing: bool,
+    pub(crate) ended: bool,
+    pub(crate) events: i64,
+    pub(crate) version: i64,
 }
 
 impl World {
-    pub async fn new() -> Result<Option<Self>> {
+    pub(crate) async fn new() -> Result<Option<Self>> {
         match testkit::database().await? {
             Some(database) => Ok(Some(Self::set_up(database).await?)),
             None => Ok(None),
         }
     }
 
-    pub async fn on_every_edition() -> Result<Vec<Self>> {
+    pub(crate) async fn on_every_edition() -> Result<Vec<Self>> {
         let mut all = Vec::new();
         for database in testkit::databases().await? {
             all.push(Self::set_up(database).await?);
@@ -168,27 +168,31 @@ impl World {
         Ok(world)
     }
 
-    pub async fn drop_now(self) -> Result<()> {
+    pub(crate) async fn drop_now(self) -> Result<()> {
         let Self { database, db, .. } = self;
         drop(db);
-        database.drop_now().await
+        // Background workers of the server's own may still look at the database; then it goes with the cluster.
+        if let Err(error) = database.drop_now().await {
+            eprintln!("test database stays: {error}");
+        }
+        Ok(())
     }
 
-    pub async fn client(&self) -> impl casedb::GenericClient + use<> {
+    pub(crate) async fn client(&self) -> impl casedb::GenericClient + use<> {
         self.db.client().await.unwrap()
     }
 
-    pub async fn execute(&self, sql: &str) {
+    pub(crate) async fn execute(&self, sql: &str) {
         self.db.client().await.unwrap().batch_execute(sql).await.unwrap();
     }
 
     /// The first column of a query.
-    pub async fn strings(&self, sql: &str) -> Vec<String> {
+    pub(crate) async fn strings(&self, sql: &str) -> Vec<String> {
         let rows = self.db.client().await.unwrap().query(sql, &[]).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     }
 
-    pub async fn person(&self, reference: &str, risk_level: i16) -> Result<PersonId> {
+    pub(crate) async fn person(&self, reference: &str, risk_level: i16) -> Result<PersonId> {
         let person = PersonId::from_name(reference);
         self.db
             .client()
@@ -202,11 +206,11 @@ impl World {
         Ok(person)
     }
 
-    pub async fn zone(&self, label: &str, audience: &str) -> Result<ZoneId> {
+    pub(crate) async fn zone(&self, label: &str, audience: &str) -> Result<ZoneId> {
         self.zone_of(label, audience, Uuid::now_v7()).await
     }
 
-    pub async fn zone_of(&self, label: &str, audience: &str, id: Uuid) -> Result<ZoneId> {
+    pub(crate) async fn zone_of(&self, label: &str, audience: &str, id: Uuid) -> Result<ZoneId> {
         self.db
             .client()
             .await?
@@ -218,7 +222,7 @@ impl World {
         Ok(ZoneId::new(id))
     }
 
-    pub async fn target(
+    pub(crate) async fn target(
         &self,
         agency: Uuid,
         channel: Channel,
@@ -245,7 +249,7 @@ impl World {
         Ok(())
     }
 
-    pub async fn append(&self, events: &[wire::Event]) -> Result<()> {
+    pub(crate) async fn append(&self, events: &[wire::Event]) -> Result<()> {
         let records = events
             .iter()
             .map(|event| {
@@ -257,14 +261,14 @@ impl World {
         Ok(())
     }
 
-    pub async fn append_raw(&self, person: PersonId, payloads: Vec<Vec<u8>>) -> Result<()> {
+    pub(crate) async fn append_raw(&self, person: PersonId, payloads: Vec<Vec<u8>>) -> Result<()> {
         let records = payloads.into_iter().map(|payload| record(person, payload)).collect();
         self.log.append(Topic::Events, records).await?;
         Ok(())
     }
 
     /// Waits until everything in the log has had its effect.
-    pub async fn caught_up(&self) {
+    pub(crate) async fn caught_up(&self) {
         wait_for("the worker to catch up", async || {
             for partition in 0..PARTITIONS {
                 let end = self.log.bounds(Topic::Events, partition).await.unwrap().end;
@@ -281,14 +285,15 @@ impl World {
         .await;
     }
 
-    pub fn start(&self, config: WorkerConfig) -> Running {
+    pub(crate) fn start(&self, config: WorkerConfig) -> Running {
         let stop = CancellationToken::new();
         let log: Arc<dyn Log> = self.log.clone();
-        let task = tokio::spawn(worker::run(self.db.clone(), log, config, stop.clone()));
+        let run = worker::run(self.db.clone(), log, config, stop.clone());
+        let task = tokio::spawn(async move { run.await.inspect_err(|error| eprintln!("worker failed: {error}")) });
         Running { stop, task }
     }
 
-    pub async fn incidents(&self) -> Vec<Incident> {
+    pub(crate) async fn incidents(&self) -> Vec<Incident> {
         let sql = "SELECT incident_id, kind, state, severity, audience, ongoing, ended_at IS NOT NULL AS ended, events, version
             FROM incident ORDER BY number";
         let rows = self.db.client().await.unwrap().query(sql, &[]).await.unwrap();
@@ -308,7 +313,7 @@ impl World {
     }
 
     /// What two runs over the same events must agree on.
-    pub async fn summary(&self) -> Vec<String> {
+    pub(crate) async fn summary(&self) -> Vec<String> {
         self.strings(
             "SELECT concat_ws(' ', p.reference, i.grouping_key, i.kind, i.severity, i.audience, i.state, i.ongoing,
                 extract(epoch FROM i.onset_at)::bigint, extract(epoch FROM i.ended_at)::bigint, i.events, i.version,
@@ -321,7 +326,7 @@ impl World {
     }
 
     /// Every row that events may have made, as text.
-    pub async fn everything(&self) -> Vec<String> {
+    pub(crate) async fn everything(&self) -> Vec<String> {
         self.strings(
             "SELECT i::text FROM incident i UNION ALL SELECT a::text FROM incident_action a UNION ALL
              SELECT e::text FROM event e UNION ALL SELECT l::text FROM incident_event l UNION ALL
@@ -340,33 +345,33 @@ fn record(person: PersonId, payload: Vec<u8>) -> NewRecord {
 }
 
 /// A worker under way.
-pub struct Running {
+pub(crate) struct Running {
     stop: CancellationToken,
     task: JoinHandle<Result<(), WorkerError>>,
 }
 
 impl Running {
-    pub async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
         self.stop.cancel();
         Ok(self.task.await??)
     }
 
     /// Drops it wherever it is.
-    pub fn crash(self) {
+    pub(crate) fn crash(self) {
         self.task.abort();
     }
 }
 
 /// What a webhook receiver got.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub signature: String,
-    pub key: String,
-    pub body: String,
+pub(crate) struct Request {
+    pub(crate) signature: String,
+    pub(crate) key: String,
+    pub(crate) body: String,
 }
 
 /// The kind that a webhook tells of.
-pub fn kind_of(request: &Request) -> String {
+pub(crate) fn kind_of(request: &Request) -> String {
     let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
     body["kind"].as_str().unwrap().to_owned()
 }
@@ -379,13 +384,13 @@ struct Received {
 }
 
 /// A webhook receiver.
-pub struct Hook {
-    pub url: String,
+pub(crate) struct Hook {
+    pub(crate) url: String,
     received: Arc<Mutex<Received>>,
 }
 
 impl Hook {
-    pub async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let received = Arc::new(Mutex::new(Received::default()));
         let router = Router::new()
             .route("/hook", post(Self::take))
@@ -412,27 +417,27 @@ impl Hook {
         StatusCode::from_u16(answer).unwrap()
     }
 
-    pub fn answer_with<const N: usize>(&self, answers: [u16; N]) {
+    pub(crate) fn answer_with<const N: usize>(&self, answers: [u16; N]) {
         self.received.lock().unwrap().next_answers.extend(answers);
     }
 
-    pub fn always_answer(&self, answer: u16) {
+    pub(crate) fn always_answer(&self, answer: u16) {
         self.received.lock().unwrap().answer = Some(answer);
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.received.lock().unwrap().requests.clone()
     }
 }
 
 /// A mail server that takes everything.
-pub struct MailServer {
+pub(crate) struct MailServer {
     port: u16,
     mails: Arc<Mutex<Vec<String>>>,
 }
 
 impl MailServer {
-    pub async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let mails = Arc::new(Mutex::new(Vec::new()));
@@ -476,11 +481,11 @@ impl MailServer {
         Ok(())
     }
 
-    pub fn mails(&self) -> Vec<String> {
+    pub(crate) fn mails(&self) -> Vec<String> {
         self.mails.lock().unwrap().clone()
     }
 
-    pub fn config(&self) -> SmtpConfig {
+    pub(crate) fn config(&self) -> SmtpConfig {
         SmtpConfig {
             host: "127.0.0.1".into(),
             port: self.port,
