@@ -145,7 +145,7 @@ pub async fn people(
         ) p
         CROSS JOIN LATERAL (SELECT coalesce(p.count, 0) AS count) open
         LEFT JOIN LATERAL (
-            SELECT f.fix_time FROM position f WHERE f.person_id = p.person_id AND f.fix_time > $3 - interval '30 days'
+            SELECT f.fix_time FROM position f WHERE f.person_id = p.person_id AND f.fix_time > $3::timestamptz - interval '30 days'
                 AND f.valid ORDER BY f.fix_time DESC LIMIT 1
         ) last ON true
         ORDER BY open.count > 0 DESC, p.display_name, p.person_id"
@@ -193,11 +193,11 @@ pub async fn person(
         LEFT JOIN device_status s ON s.device_id = d.device_id
         LEFT JOIN LATERAL (
             SELECT f.received_at FROM position f WHERE f.person_id = p.person_id
-                AND f.fix_time > $3 - interval '30 days' AND f.device_id = d.device_id ORDER BY f.fix_time DESC LIMIT 1
+                AND f.fix_time > $3::timestamptz - interval '30 days' AND f.device_id = d.device_id ORDER BY f.fix_time DESC LIMIT 1
         ) r ON true
         LEFT JOIN LATERAL (
             SELECT f.battery_percent FROM position f WHERE f.person_id = p.person_id AND f.battery_percent IS NOT NULL
-                AND f.fix_time > $3 - interval '30 days' AND f.device_id = d.device_id ORDER BY f.fix_time DESC LIMIT 1
+                AND f.fix_time > $3::timestamptz - interval '30 days' AND f.device_id = d.device_id ORDER BY f.fix_time DESC LIMIT 1
         ) b ON true
         WHERE p.person_id = $2"
     );

@@ -282,9 +282,9 @@ pub async fn incident(
         .await?;
     client
         .execute(
-            "INSERT INTO notification (notification_id, idempotency_key, incident_id, channel, recipient, state, attempts, sent_at)
-            VALUES ($1, $2, $3, 'mail', 'duty@harbour.example', 'sent', 1, $4)",
-            &[&Uuid::now_v7(), &Uuid::now_v7().to_string(), &id, &(onset + SignedDuration::from_secs(132))],
+            "INSERT INTO notification (notification_id, idempotency_key, incident_id, event_id, channel, recipient, state, attempts, sent_at)
+            VALUES ($1, $2, $3, $5, 'mail', 'duty@harbour.example', 'sent', 1, $4)",
+            &[&Uuid::now_v7(), &Uuid::now_v7().to_string(), &id, &(onset + SignedDuration::from_secs(132)), &event],
         )
         .await?;
     Ok(id)
