@@ -1,0 +1,834 @@
+//! The gateway over real sockets: on the memory log, and on PostgreSQL with the case database where there is one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are test code"
+)]
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use codec::{
+    Protocol,
+    jt808::{
+        self, Variant,
+        terminal::{Answer, Location, Terminal, answer},
+    },
+    native::{self, client},
+};
+use homeward_gateway::{Config, Directory, Gateway, Handle, Known};
+use jiff::Timestamp;
+use prost::Message;
+use proto::{
+    DeviceId, PersonId, ReportId, Topic,
+    wire::{self, DeviceReport, GatewayFrame, gateway_frame::Body},
+};
+use stream::{
+    Log,
+    memory::{self, MemoryLog},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_util::codec::Decoder;
+
+const SECRET: &[u8] = b"a device's secret";
+const PATIENCE: Duration = Duration::from_secs(5);
+const BRIEFLY: Duration = Duration::from_millis(300);
+
+fn known(name: &str, secret: Option<&[u8]>) -> Known {
+    Known {
+        device_id: DeviceId::from_name(name),
+        secret: secret.map(<[u8]>::to_vec),
+        person_id: Some(PersonId::from_name(&format!("person of {name}"))),
+        assigned_at: None,
+        terms: vec![(Timestamp::MIN, Timestamp::MAX)],
+    }
+}
+
+fn directory() -> Directory {
+    Directory::fixed([
+        (Protocol::Native, "HW-1".to_owned(), known("HW-1", Some(SECRET))),
+        (
+            Protocol::Native,
+            "HW-free".to_owned(),
+            Known {
+                terms: Vec::new(),
+                ..known("HW-free", Some(SECRET))
+            },
+        ),
+        (
+            Protocol::Native,
+            "HW-shelf".to_owned(),
+            Known {
+                person_id: None,
+                ..known("HW-shelf", Some(SECRET))
+            },
+        ),
+        (
+            Protocol::Jt808,
+            "013900000001".to_owned(),
+            known("T-1", Some(b"code-1")),
+        ),
+        (Protocol::Jt808, "13900000002".to_owned(), known("T-2", None)),
+    ])
+}
+
+fn config() -> Config {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    Config {
+        native_listen: Some(any),
+        jt808_listen: Some(any),
+        ..Config::default()
+    }
+}
+
+async fn start(log: &MemoryLog) -> Handle {
+    Gateway::start(config(), Arc::new(log.clone()), directory(), None)
+        .await
+        .unwrap()
+}
+
+/// Reports in the log, in the order of partitions.
+async fn reports(log: &dyn Log) -> Vec<wire::Report> {
+    let mut found = Vec::new();
+    for partition in 0..log.partitions() {
+        let bounds = log.bounds(Topic::Reports, partition).await.unwrap();
+        if bounds.start == bounds.end {
+            continue;
+        }
+        let mut reader = log.read(Topic::Reports, vec![(partition, bounds.start)]).await.unwrap();
+        let mut next = bounds.start;
+        while next < bounds.end {
+            for record in reader.next(1_000).await.unwrap() {
+                next = record.offset + 1;
+                match wire::ReportRecord::decode(record.payload).unwrap().body {
+                    Some(wire::report_record::Body::Report(report)) => found.push(report),
+                    other => panic!("not a report: {other:?}"),
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The device's end of a connection.
+struct Line<F> {
+    stream: TcpStream,
+    buffer: BytesMut,
+    framer: F,
+}
+
+impl<F: Decoder<Error = std::io::Error> + Default> Line<F> {
+    async fn open(address: Option<SocketAddr>) -> Self {
+        let stream = TcpStream::connect(address.unwrap()).await.unwrap();
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            framer: F::default(),
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// The next item; `None` when the gateway has closed.
+    async fn next(&mut self) -> Option<F::Item> {
+        loop {
+            if let Some(item) = self.framer.decode(&mut self.buffer).unwrap() {
+                return Some(item);
+            }
+            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.buffer))
+                .await
+                .expect("no answer in time");
+            if read.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Asserts that nothing comes for a while.
+    async fn silence(&mut self) {
+        let read = timeout(BRIEFLY, self.stream.read_buf(&mut self.buffer)).await;
+        assert!(read.is_err(), "unexpected answer: {:02x?}", &self.buffer[..]);
+    }
+}
+
+type NativeLine = Line<client::Answers>;
+type Jt808Line = Line<jt808::Framer>;
+
+impl NativeLine {
+    async fn answer(&mut self) -> Option<Body> {
+        self.next().await.map(|item| match item {
+            native::Item::Frame(GatewayFrame { body: Some(body) }) => body,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    /// Says hello; returns the answer to the proof.
+    async fn log_in(&mut self, device: &str, secret: &[u8]) -> Body {
+        let nonce = [7; 16];
+        self.send(&client::hello(device, nonce, "test")).await;
+        let challenge = match self.answer().await.unwrap() {
+            Body::Challenge(challenge) => challenge,
+            other => return other,
+        };
+        self.send(&client::proof(secret, &nonce, &challenge.gateway_nonce, device))
+            .await;
+        self.answer().await.unwrap()
+    }
+
+    async fn opened(handle: &Handle) -> Self {
+        let mut line = Self::open(handle.native).await;
+        assert!(matches!(line.log_in("HW-1", SECRET).await, Body::Welcome(_)));
+        line
+    }
+
+    async fn acknowledged(&mut self) -> u64 {
+        match self.answer().await.unwrap() {
+            Body::Acknowledgement(answer) => {
+                assert_eq!(answer.rejected, [], "nothing is rejected");
+                answer.sequence
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Jt808Line {
+    async fn answer(&mut self) -> Option<Answer> {
+        self.next().await.map(|item| match item {
+            jt808::Item::Frame(frame) => answer(&frame).unwrap(),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    /// Registers and authenticates.
+    async fn opened(handle: &Handle, digits: &str, variant: Variant) -> (Self, Terminal) {
+        let mut line = Self::open(handle.jt808).await;
+        let mut terminal = Terminal::new(digits, variant).unwrap();
+        line.send(&terminal.register("HMWRD", "ANKLE-1", "0000001")).await;
+        let Some(Answer::Registered { result: 0, code, .. }) = line.answer().await else {
+            panic!("not registered")
+        };
+        line.send(&terminal.authenticate(&code)).await;
+        assert!(matches!(
+            line.answer().await,
+            Some(Answer::General {
+                id: 0x0102,
+                result: 0,
+                ..
+            })
+        ));
+        (line, terminal)
+    }
+}
+
+fn report(sequence: u64) -> DeviceReport {
+    DeviceReport {
+        sequence,
+        fix_time_us: Timestamp::now().as_microsecond(),
+        position: Some(wire::Position {
+            latitude_e7: 302_500_000,
+            longitude_e7: 1_201_600_000,
+            valid: true,
+            source: wire::FixSource::Gnss.into(),
+            accuracy_m: Some(5.0),
+            ..Default::default()
+        }),
+        battery_percent: Some(80),
+        strap: wire::Strap::Closed.into(),
+        ..Default::default()
+    }
+}
+
+fn location() -> Location {
+    Location {
+        battery_percent: Some(80),
+        satellites: Some(9),
+        ..Location::new(Timestamp::now(), 30.25, 120.16)
+    }
+}
+
+#[tokio::test]
+async fn native_session_from_hello_to_acknowledgement() {
+    let log = MemoryLog::new(4);
+    let handle = start(&log).await;
+    let mut line = NativeLine::opened(&handle).await;
+    line.send(&client::reports(vec![report(1), report(2)])).await;
+    assert_eq!(line.acknowledged().await, 2);
+    line.send(&client::heartbeat(0, Some(80))).await;
+    assert!(matches!(line.answer().await, Some(Body::HeartbeatReply(_))));
+    // The acknowledgement was lost: the device sends the same again, and it is the same report.
+    line.send(&client::reports(vec![report(2), report(3)])).await;
+    assert_eq!(line.acknowledged().await, 3);
+    let stored = reports(&log).await;
+    let sequences: Vec<u64> = stored.iter().map(|report| report.sequence).collect();
+    assert_eq!(sequences, [1, 2, 2, 3]);
+    assert_eq!(stored[1].report_id, stored[2].report_id);
+    let expected = ReportId::derive(DeviceId::from_name("HW-1"), &2_u64.to_be_bytes());
+    assert_eq!(stored[1].report_id, expected.to_wire());
+    assert!(stored[0].received_at_us >= stored[0].fix_time_us);
+    // A bad report is refused for good, the others are taken.
+    let mut bad = report(5);
+    bad.position.as_mut().unwrap().latitude_e7 = 910_000_000;
+    line.send(&client::reports(vec![report(4), bad, report(6)])).await;
+    let Some(Body::Acknowledgement(answer)) = line.answer().await else {
+        panic!("no acknowledgement")
+    };
+    assert_eq!(
+        (answer.sequence, answer.rejected.len(), answer.rejected[0].sequence),
+        (6, 1, 5)
+    );
+    assert!(
+        answer.rejected[0].reason.contains("latitude"),
+        "{}",
+        answer.rejected[0].reason
+    );
+    assert_eq!(reports(&log).await.len(), 6);
+    handle.drain(PATIENCE).await;
+    assert_eq!(line.answer().await, None, "closed by the drain");
+}
+
+#[tokio::test]
+async fn native_refusals_say_why() {
+    let log = MemoryLog::new(4);
+    let handle = start(&log).await;
+    for (device, secret, reason) in [
+        ("HW-unknown", SECRET, "unknown device"),
+        ("HW-shelf", SECRET, "not assigned"),
+        ("HW-1", &b"another secret"[..], "wrong proof"),
+    ] {
+        let mut line = NativeLine::open(handle.native).await;
+        match line.log_in(device, secret).await {
+            Body::Refusal(refusal) => assert_eq!(refusal.reason, reason),
+            other => panic!("{device}: {other:?}"),
+        }
+        assert_eq!(line.answer().await, None, "closed");
+    }
+    // Without a legal basis a report is acknowledged and forgotten.
+    let mut line = NativeLine::open(handle.native).await;
+    assert!(matches!(line.log_in("HW-free", SECRET).await, Body::Welcome(_)));
+    line.send(&client::reports(vec![report(1)])).await;
+    assert_eq!(line.acknowledged().await, 1);
+    assert_eq!(reports(&log).await, []);
+    // Reports before the proof, and a length that no frame has, end the session and nothing else.
+    for bytes in [client::reports(vec![report(1)]), Bytes::from_static(&[0xff; 64])] {
+        let mut line = NativeLine::open(handle.native).await;
+        line.send(&bytes).await;
+        assert_eq!(line.answer().await, None);
+    }
+    assert_eq!(reports(&log).await, []);
+}
+
+#[tokio::test]
+async fn jt808_session_in_every_edition() {
+    let log = MemoryLog::new(4);
+    let handle = start(&log).await;
+    for variant in [Variant::V2011, Variant::V2013, Variant::V2019] {
+        let before = reports(&log).await.len();
+        let (mut line, mut terminal) = Jt808Line::opened(&handle, "13900000001", variant).await;
+        let serial = terminal.next_serial();
+        line.send(&terminal.location(&location())).await;
+        assert_eq!(
+            line.answer().await,
+            Some(Answer::General {
+                serial,
+                id: 0x0200,
+                result: 0
+            })
+        );
+        // Back-fill that needs sub-packages: each is answered, once all is durable.
+        let stored: Vec<Location> = (0..60).map(|_| location()).collect();
+        let serial = terminal.next_serial();
+        let frames = terminal.batch(&stored, true);
+        assert!(frames.len() > 1, "needs sub-packages");
+        for frame in &frames {
+            line.send(frame).await;
+        }
+        for number in 0..frames.len() {
+            let serial = serial + u16::try_from(number).unwrap();
+            assert_eq!(
+                line.answer().await,
+                Some(Answer::General {
+                    serial,
+                    id: 0x0704,
+                    result: 0
+                })
+            );
+        }
+        line.send(&terminal.heartbeat()).await;
+        assert!(matches!(
+            line.answer().await,
+            Some(Answer::General {
+                id: 0x0002,
+                result: 0,
+                ..
+            })
+        ));
+        let all = reports(&log).await;
+        assert_eq!(all.len() - before, 61, "{variant:?}");
+        assert_eq!(all.iter().filter(|report| report.backfill).count() % 60, 0);
+        assert_eq!(all[before].battery_percent, Some(80));
+        assert_eq!(all[before].device_id, DeviceId::from_name("T-1").to_wire());
+    }
+}
+
+#[tokio::test]
+async fn jt808_strangers_are_refused() {
+    let log = MemoryLog::new(4);
+    let handle = start(&log).await;
+    let mut line = Jt808Line::open(handle.jt808).await;
+    let mut stranger = Terminal::new("13999999999", Variant::V2013).unwrap();
+    line.send(&stranger.register("HMWRD", "ANKLE-1", "1")).await;
+    assert!(
+        matches!(line.answer().await, Some(Answer::Registered { result: 4, .. })),
+        "no such terminal"
+    );
+    line.send(&stranger.location(&location())).await;
+    assert!(matches!(
+        line.answer().await,
+        Some(Answer::General {
+            id: 0x0200,
+            result: 1,
+            ..
+        })
+    ));
+    // Known, but with a wrong code or none.
+    let mut terminal = Terminal::new("13900000001", Variant::V2013).unwrap();
+    line.send(&terminal.location(&location())).await;
+    assert!(matches!(
+        line.answer().await,
+        Some(Answer::General {
+            id: 0x0200,
+            result: 1,
+            ..
+        })
+    ));
+    line.send(&terminal.authenticate(b"guess")).await;
+    assert!(matches!(
+        line.answer().await,
+        Some(Answer::General {
+            id: 0x0102,
+            result: 1,
+            ..
+        })
+    ));
+    assert_eq!(reports(&log).await, []);
+    // Without a secret, a terminal may report at once.
+    let mut open = Terminal::new("13900000002", Variant::V2019).unwrap();
+    line.send(&open.location(&location())).await;
+    assert!(matches!(
+        line.answer().await,
+        Some(Answer::General {
+            id: 0x0200,
+            result: 0,
+            ..
+        })
+    ));
+    assert_eq!(reports(&log).await.len(), 1);
+}
+
+#[tokio::test]
+async fn garbage_does_not_cost_the_frame_after_it() {
+    let log = MemoryLog::new(4);
+    let handle = start(&log).await;
+    let (mut line, mut terminal) = Jt808Line::opened(&handle, "13900000001", Variant::V2013).await;
+    let good = terminal.location(&location());
+    let mut corrupt = terminal.location(&location()).to_vec();
+    corrupt[20] ^= 0x01;
+    let cut = &good[..30];
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n"[..],
+        &corrupt,
+        cut,
+        &[0x7e, 0x7e, 0x7d, 0x7e],
+        &[0xe7; 9],
+        &[0x55; 9_000],
+    ] {
+        line.send(garbage).await;
+        let serial = terminal.next_serial();
+        line.send(&terminal.location(&location())).await;
+        assert_eq!(
+            line.answer().await,
+            Some(Answer::General {
+                serial,
+                id: 0x0200,
+                result: 0
+            }),
+            "{garbage:02x?}"
+        );
+    }
+    // One byte at a time.
+    let serial = terminal.next_serial();
+    for byte in terminal.location(&location()) {
+        line.send(&[byte]).await;
+    }
+    assert_eq!(
+        line.answer().await,
+        Some(Answer::General {
+            serial,
+            id: 0x0200,
+            result: 0
+        })
+    );
+    assert_eq!(reports(&log).await.len(), 7);
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_before_it_is_durable() {
+    let log = MemoryLog::new(4);
+    let handle = start(&log).await;
+    let mut line = NativeLine::opened(&handle).await;
+    let (mut terminal_line, mut terminal) = Jt808Line::opened(&handle, "13900000001", Variant::V2013).await;
+    log.faults(|faults| faults.hold_appends = true);
+    line.send(&client::reports(vec![report(1)])).await;
+    terminal_line.send(&terminal.location(&location())).await;
+    line.silence().await;
+    terminal_line.silence().await;
+    // Signs of life are answered meanwhile, so that nobody gives up the connection.
+    line.send(&client::heartbeat(0, None)).await;
+    assert!(matches!(line.answer().await, Some(Body::HeartbeatReply(_))));
+    // Appends that fail are tried again while the session lives.
+    log.faults(|faults| {
+        faults.hold_appends = false;
+        faults.refuse_appends = 3;
+    });
+    assert_eq!(line.acknowledged().await, 1);
+    assert!(matches!(
+        terminal_line.answer().await,
+        Some(Answer::General {
+            id: 0x0200,
+            result: 0,
+            ..
+        })
+    ));
+    // A session that ends before its append has come back acknowledged nothing; the copy is recognised.
+    log.faults(|faults| faults.hold_appends = true);
+    line.send(&client::reports(vec![report(2)])).await;
+    line.silence().await;
+    drop(line);
+    log.faults(|faults| faults.hold_appends = false);
+    let mut line = NativeLine::opened(&handle).await;
+    line.send(&client::reports(vec![report(2)])).await;
+    assert_eq!(line.acknowledged().await, 2);
+    // A write whose acknowledgement was lost is appended again, under the same id.
+    log.faults(|faults| faults.lose_acknowledgements = 1);
+    line.send(&client::reports(vec![report(3)])).await;
+    assert_eq!(line.acknowledged().await, 3);
+    let mut ids: Vec<_> = reports(&log).await.into_iter().map(|report| report.report_id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+}
+
+#[tokio::test]
+async fn a_stream_that_stands_still_stops_the_reading() {
+    let log = MemoryLog::with_config(
+        memory::Config {
+            partitions: 1,
+            ..memory::Config::default()
+        },
+        Timestamp::now,
+    );
+    let handle = start(&log).await;
+    let mut line = NativeLine::opened(&handle).await;
+    log.faults(|faults| faults.hold_appends = true);
+    // Far more than the window and the socket buffers hold.
+    let (reader, mut writer) = line.stream.into_split();
+    let mut sequence = 0;
+    let mut sent = 0;
+    let blocked = loop {
+        let batch: Vec<DeviceReport> = (0..256).map(|n| report(sequence + n + 1)).collect();
+        let bytes = client::reports(batch);
+        if timeout(BRIEFLY, writer.write_all(&bytes)).await.is_err() {
+            break true; // a frame is cut in its middle: this session is of no more use
+        }
+        sequence += 256;
+        sent += bytes.len();
+        if sent > 64 * 1024 * 1024 {
+            break false;
+        }
+    };
+    assert!(blocked, "{sent} bytes taken while nothing could be appended");
+    // Another session is not held up by it, but for the stream itself.
+    let mut other = NativeLine::open(handle.native).await;
+    assert!(matches!(other.log_in("HW-free", SECRET).await, Body::Welcome(_)));
+    log.faults(|faults| faults.hold_appends = false);
+    line = Line {
+        stream: reader.reunite(writer).unwrap(),
+        buffer: BytesMut::new(),
+        framer: client::Answers::default(),
+    };
+    let mut last = 0;
+    while last < sequence {
+        last = line.acknowledged().await;
+    }
+    assert_eq!(reports(&log).await.len() as u64, sequence);
+}
+
+#[tokio::test]
+async fn the_newest_session_of_a_device_wins() {
+    let log = MemoryLog::new(4);
+    let handle = start(&log).await;
+    let mut first = NativeLine::opened(&handle).await;
+    let mut second = NativeLine::opened(&handle).await;
+    assert_eq!(first.answer().await, None, "the older is closed");
+    second.send(&client::reports(vec![report(1)])).await;
+    assert_eq!(second.acknowledged().await, 1);
+}
+
+#[tokio::test]
+async fn limits_hold() {
+    let log = MemoryLog::new(4);
+    let config = Config {
+        max_sessions: 2,
+        hello_within: Duration::from_millis(400),
+        idle_after: Duration::from_millis(800),
+        ..config()
+    };
+    let handle = Gateway::start(config, Arc::new(log.clone()), directory(), None)
+        .await
+        .unwrap();
+    let mut open = NativeLine::opened(&handle).await;
+    let mut slow = NativeLine::open(handle.native).await;
+    slow.send(&[0, 0]).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // No room for a third.
+    let mut third = NativeLine::open(handle.native).await;
+    assert!(matches!(third.answer().await, Some(Body::Refusal(refusal)) if refusal.reason == "too many sessions"));
+    assert_eq!(third.answer().await, None);
+    // One byte now and then is no hello.
+    assert_eq!(slow.next().await, None, "hello in time");
+    // Silence ends a session.
+    assert_eq!(open.answer().await, None, "idle");
+    let mut again = NativeLine::opened(&handle).await;
+    again.send(&client::heartbeat(0, None)).await;
+    assert!(matches!(again.answer().await, Some(Body::HeartbeatReply(_))));
+}
+
+mod database {
+    use casedb::Database;
+    use stream::postgres::{self, PostgresLog};
+    use testkit::TestDatabase;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const PARTITIONS: u32 = 4;
+
+    async fn prepared() -> Option<(TestDatabase, Database, PersonId)> {
+        let test = testkit::database().await.unwrap()?;
+        casedb::migrate(&test.url, PARTITIONS).await.unwrap();
+        postgres::migrate(&test.url, PARTITIONS).await.unwrap();
+        let database = Database::connect(&test.url, 4).await.unwrap();
+        let client = database.client().await.unwrap();
+        let (agency, person) = (Uuid::now_v7(), PersonId::new(Uuid::now_v7()));
+        let sql = "INSERT INTO agency (agency_id, path, name, kind, time_zone) VALUES ($1, 'a', 'Invented unit', 'police', 'UTC')";
+        client.execute(sql, &[&agency]).await.unwrap();
+        let sql =
+            "INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
+            VALUES ($1, 'R-1', 'Invented Person', $2, $2, 'UTC')";
+        client.execute(sql, &[&person.uuid(), &agency]).await.unwrap();
+        let sql = "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at)
+            VALUES ($1, $2, 'test', now() - interval '1 day', now() + interval '1 day')";
+        client.execute(sql, &[&Uuid::now_v7(), &person.uuid()]).await.unwrap();
+        Some((test, database, person))
+    }
+
+    fn device(protocol: &str, identity: &str) -> casedb::device::Device {
+        casedb::device::Device {
+            device_id: DeviceId::from_name(identity),
+            protocol: protocol.to_owned(),
+            identity: identity.to_owned(),
+            secret: Some(SECRET.to_vec()),
+            model: "test".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_device_is_refused_listed_registered_and_heard() {
+        let Some((test, database, person)) = prepared().await else {
+            return;
+        };
+        let log = PostgresLog::connect(
+            &test.url,
+            postgres::Config {
+                partitions: PARTITIONS,
+                ..Default::default()
+            },
+        );
+        let log: Arc<dyn Log> = Arc::new(log.await.unwrap());
+        let directory = Directory::follow(database.clone()).await;
+        let handle = Gateway::start(config(), Arc::clone(&log), directory, Some(database.clone()))
+            .await
+            .unwrap();
+
+        let mut line = NativeLine::open(handle.native).await;
+        let refused = line.log_in("HW-new", SECRET).await;
+        assert!(matches!(refused, Body::Refusal(refusal) if refusal.reason == "unknown device"));
+        let mut terminal = Terminal::new("13900000009", Variant::V2019).unwrap();
+        let mut stranger = Jt808Line::open(handle.jt808).await;
+        let mut corrupt = terminal.location(&location()).to_vec();
+        corrupt[20] ^= 0x01;
+        stranger.send(&corrupt).await;
+        stranger.send(&terminal.location(&location())).await;
+        assert!(matches!(
+            stranger.answer().await,
+            Some(Answer::General { result: 1, .. })
+        ));
+
+        let client = database.client().await.unwrap();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let (devices, frames) = loop {
+            let devices = casedb::quarantine::devices(&client, 10).await.unwrap();
+            let frames = casedb::quarantine::frames(&client, 10).await.unwrap();
+            if devices.len() == 2 && frames.len() == 1 {
+                break (devices, frames);
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{devices:?} {frames:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let mut identities: Vec<_> = devices.iter().map(|device| device.identity.as_str()).collect();
+        identities.sort_unstable();
+        assert_eq!(identities, ["13900000009", "HW-new"]);
+        assert_eq!(frames[0].reason, "checksum");
+        assert!(
+            frames[0].detail.starts_with("checksum: expected 0x"),
+            "{}",
+            frames[0].detail
+        );
+
+        // Registered and put on a person: heard at once, and off the list.
+        let now = Timestamp::now();
+        for device in [device("native", "HW-new"), device("jt808", "00000000013900000009")] {
+            casedb::device::register(&client, &device).await.unwrap();
+            casedb::device::assign(&client, device.device_id, person, now)
+                .await
+                .unwrap();
+        }
+        assert_eq!(casedb::quarantine::devices(&client, 10).await.unwrap(), []);
+        let mut line = NativeLine::open(handle.native).await;
+        assert!(matches!(line.log_in("HW-new", SECRET).await, Body::Welcome(_)));
+        line.send(&client::reports(vec![report(1)])).await;
+        assert_eq!(line.acknowledged().await, 1);
+        let (mut line, mut terminal) = Jt808Line::opened(&handle, "13900000009", Variant::V2019).await;
+        line.send(&terminal.location(&location())).await;
+        assert!(matches!(
+            line.answer().await,
+            Some(Answer::General {
+                id: 0x0200,
+                result: 0,
+                ..
+            })
+        ));
+        let stored = reports(log.as_ref()).await;
+        assert_eq!(stored.len(), 2);
+        assert!(stored.iter().all(|report| report.person_id == person.to_wire()));
+
+        // What the device said before it was this person's is acknowledged and forgotten.
+        let old = Location {
+            time: now - Duration::from_secs(3_600),
+            ..location()
+        };
+        line.send(&terminal.batch(&[old], true)[0]).await;
+        assert!(matches!(
+            line.answer().await,
+            Some(Answer::General {
+                id: 0x0704,
+                result: 0,
+                ..
+            })
+        ));
+        assert_eq!(reports(log.as_ref()).await.len(), 2);
+
+        // Taken off the person: refused again.
+        casedb::device::unassign(&client, DeviceId::from_name("HW-new"), Timestamp::now())
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut line = NativeLine::open(handle.native).await;
+        let refused = line.log_in("HW-new", SECRET).await;
+        assert!(matches!(refused, Body::Refusal(refusal) if refusal.reason == "not assigned"));
+
+        handle.drain(PATIENCE).await;
+        let seen: i64 = client
+            .query_one("SELECT count(*) FROM device_status", &[])
+            .await
+            .unwrap()
+            .get(0);
+        assert_eq!(seen, 2, "last seen is written by the drain at the latest");
+        log.close(PATIENCE).await;
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn quarantine_is_bounded() {
+        use casedb::quarantine::{self, SeenFrame};
+        let Some((test, database, _)) = prepared().await else {
+            return;
+        };
+        let client = database.client().await.unwrap();
+        let frame = |identity: &str, n: usize| SeenFrame {
+            protocol: "jt808",
+            identity: identity.to_owned(),
+            reason: "checksum",
+            detail: format!("number {n}\0"),
+            raw: vec![0xa5; 5_000],
+            raw_length: 5_000,
+            received_at: Timestamp::now(),
+            remote_address: "192.0.2.1:1".to_owned(),
+        };
+        for round in 0..3 {
+            let frames: Vec<_> = (0..30)
+                .map(|n| frame("loud", round * 30 + n))
+                .chain([frame("quiet", round)])
+                .collect();
+            quarantine::record_frames(&client, &frames).await.unwrap();
+        }
+        let kept = quarantine::frames(&client, 1_000).await.unwrap();
+        let loud: Vec<_> = kept.iter().filter(|frame| frame.identity == "loud").collect();
+        assert_eq!((loud.len(), kept.len()), (20, 23), "the newest of each device");
+        assert_eq!(
+            (loud[0].detail.as_str(), loud[0].raw_length, loud[0].raw.len()),
+            ("number 89", 5_000, 8_192)
+        );
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn known_devices_go_on_while_the_database_is_away() {
+        let Some((test, database, person)) = prepared().await else {
+            return;
+        };
+        let client = database.client().await.unwrap();
+        casedb::device::register(&client, &device("native", "HW-2"))
+            .await
+            .unwrap();
+        casedb::device::assign(&client, DeviceId::from_name("HW-2"), person, Timestamp::now())
+            .await
+            .unwrap();
+        let directory = Directory::follow(database.clone()).await;
+        assert_eq!(directory.len(), 1);
+        let log = MemoryLog::new(4);
+        let handle = Gateway::start(config(), Arc::new(log.clone()), directory, Some(database.clone()))
+            .await
+            .unwrap();
+        drop(client);
+        test.drop_now().await.unwrap();
+        let mut line = NativeLine::open(handle.native).await;
+        assert!(matches!(line.log_in("HW-2", SECRET).await, Body::Welcome(_)));
+        line.send(&client::reports(vec![report(1)])).await;
+        assert_eq!(line.acknowledged().await, 1);
+        // Nobody can tell whether another is registered: it is told to come later, not that it is unknown.
+        let mut line = NativeLine::open(handle.native).await;
+        assert!(
+            matches!(line.log_in("HW-3", SECRET).await, Body::Refusal(refusal) if refusal.reason == "try again later")
+        );
+    }
+}
