@@ -102,3 +102,67 @@ pub(crate) fn dot(a: Point, b: Point) -> f64 {
 pub(crate) fn squared(a: Point) -> f64 {
     dot(a, a)
 }
+
+#[cfg(test)]
+mod tests {
+    use geographiclib_rs::DirectGeodesic;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The position at a distance and azimuth.
+    fn away(from: LonLat, azimuth: f64, distance_m: f64) -> LonLat {
+        let (latitude, longitude) = Geodesic::wgs84().direct(from.latitude, from.longitude, azimuth, distance_m);
+        LonLat { longitude, latitude }
+    }
+
+    proptest! {
+        #[test]
+        fn distances_are_those_of_the_geodesic_everywhere(
+            longitude in -180.0..=180.0_f64,
+            latitude in prop_oneof![-90.0..=90.0_f64, 89.9..=90.0_f64, -90.0..=-89.9_f64],
+            azimuth in -180.0..180.0_f64,
+            distance in prop_oneof![0.0..100.0_f64, 0.0..10_000.0_f64, 0.0..FAR_M],
+        ) {
+            let from = LonLat { longitude, latitude };
+            prop_assert!((distance_m(from, away(from, azimuth, distance)) - distance).abs() < 0.001);
+        }
+
+        #[test]
+        fn distances_far_out_are_those_of_the_geodesic(
+            longitude in -180.0..=180.0_f64,
+            latitude in -90.0..=90.0_f64,
+            azimuth in -180.0..180.0_f64,
+            distance in FAR_M..15_000_000.0_f64,
+        ) {
+            let from = LonLat { longitude, latitude };
+            prop_assert!((distance_m(from, away(from, azimuth, distance)) - distance).abs() < 0.01);
+        }
+
+        #[test]
+        fn the_local_metric_is_right_to_half_a_millimetre_at_5_km(
+            longitude in -180.0..=180.0_f64,
+            latitude in -45.0..=45.0_f64,
+            azimuth in -180.0..180.0_f64,
+            distance in 0.0..5_000.0_f64,
+        ) {
+            let from = LonLat { longitude, latitude };
+            let [east, north] = offset_m(from, away(from, azimuth, distance));
+            prop_assert!((east.hypot(north) - distance).abs() < 0.0005, "{}", east.hypot(north) - distance);
+        }
+    }
+
+    #[test]
+    fn known_lengths() {
+        let at = |longitude, latitude| LonLat { longitude, latitude };
+        // Ten degrees of the equator; a quarter of a meridian.
+        assert!((distance_m(at(0.0, 0.0), at(10.0, 0.0)) - EQUATORIAL_RADIUS_M * 10.0_f64.to_radians()).abs() < 0.001);
+        assert!((distance_m(at(0.0, 0.0), at(50.0, 90.0)) - 10_001_965.729).abs() < 0.001);
+        // Across the antimeridian, and over the pole.
+        let step = EQUATORIAL_RADIUS_M * 0.02_f64.to_radians();
+        assert!((distance_m(at(179.99, 0.0), at(-179.99, 0.0)) - step).abs() < 0.001);
+        assert!((distance_m(at(10.0, 89.99), at(-170.0, 89.99)) - 2_233.879_8).abs() < 0.001);
+        let [east, north] = offset_m(at(179.99, 0.0), at(-179.99, 0.01));
+        assert!((east - step).abs() < 0.1 && (north - 1_105.74).abs() < 0.1);
+    }
+}

@@ -185,6 +185,13 @@ fn fault(first: &Edge, second: &Edge, at: Place, several: bool) -> GeometryError
         ring: edge.ring as usize,
         edge: edge.index as usize,
     };
+    // In the order of the file, not of the search.
+    let place = |edge: &Edge| (edge.polygon, edge.ring, edge.index);
+    let (first, second) = if place(first) <= place(second) {
+        (first, second)
+    } else {
+        (second, first)
+    };
     let at = degrees(at);
     GeometryFault::Crossing {
         first: name(first),

@@ -45,16 +45,14 @@ impl LonLat {
 
     /// Longitude and latitude in 1e-9 degree, the grid on which zones are decided: decimals as people write them are exact on it.
     ///
-    /// A value that is not finite becomes 0, one far outside the globe the nearest representable.
+    /// What is no position (not finite, or millions of degrees) lands somewhere on the grid, so that arithmetic cannot overflow.
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "float to integer casts saturate; checked positions never reach it"
+        reason = "clamped to what fits; not a number becomes 0"
     )]
     pub fn grid(self) -> [i64; 2] {
-        [
-            (self.longitude * PER_DEGREE).round() as i64,
-            (self.latitude * PER_DEGREE).round() as i64,
-        ]
+        let on_grid = |degrees: f64| (degrees.clamp(-1e6, 1e6) * PER_DEGREE).round() as i64;
+        [on_grid(self.longitude), on_grid(self.latitude)]
     }
 
     fn checked(longitude: f64, latitude: f64, max_longitude: f64) -> Result<Self, GeometryFault> {
