@@ -1,0 +1,171 @@
+// The page: who is here, and what they look at.
+
+import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { IncidentPage } from "./incident/incident";
+import { PeoplePage } from "./person/people";
+import { PersonPage } from "./person/person";
+import { QuarantinePage } from "./quarantine/quarantine";
+import { QueuePage } from "./queue/queue";
+import { useQueue } from "./queue/store";
+import { api, ApiError, onLoggedOut } from "./shared/api";
+import { Chrome } from "./shared/chrome";
+import { DutyContext, maySeeQuarantine, useDuty, type Duty } from "./shared/context";
+import { firstLocale, isLocale, translator, type Locale } from "./shared/i18n";
+import { Live } from "./shared/live";
+import { LogIn } from "./shared/login";
+import { useRoute } from "./shared/router";
+import type { ClosingCode, Session } from "./shared/types";
+
+function Nowhere(): ReactNode {
+  const { t } = useDuty();
+  return (
+    <section className="page">
+      <h1>{t("nowhere")}</h1>
+    </section>
+  );
+}
+
+function Room({ onLogOut, onLanguage }: { onLogOut: () => void; onLanguage: () => void }): ReactNode {
+  const route = useRoute();
+  const queue = useQueue();
+  const { session } = useDuty();
+  const page = (): ReactNode => {
+    switch (route.name) {
+      case "queue":
+        return <QueuePage queue={queue} />;
+      case "incident":
+        return <IncidentPage key={route.id} id={route.id} queue={queue} />;
+      case "people":
+        return <PeoplePage />;
+      case "person":
+        return <PersonPage key={route.id} id={route.id} />;
+      case "quarantine":
+        return maySeeQuarantine(session) ? <QuarantinePage /> : <Nowhere />;
+      case "nowhere":
+        return <Nowhere />;
+    }
+  };
+  return (
+    <Chrome count={queue.total} onLogOut={onLogOut} onLanguage={onLanguage}>
+      {page()}
+    </Chrome>
+  );
+}
+
+/** How long something said stays to be seen. */
+const SAID_MS = 4_000;
+
+function SignedIn(props: { session: Session; locale: Locale; onLogOut: () => void; onEnded: () => void; onLanguage: () => void }): ReactNode {
+  const { session, locale, onEnded } = props;
+  const live = useMemo(() => new Live("/api/v1/stream"), []);
+  const [codes, setCodes] = useState<ClosingCode[]>([]);
+  const [said, setSaid] = useState("");
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const say = useCallback((text: string) => {
+    setSaid(text);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => setSaid(""), SAID_MS);
+  }, []);
+
+  useEffect(() => {
+    live.offset = Date.parse(session.server_time) - Date.now();
+    // A stream that cannot be opened says nothing of why: ask whether the session has ended.
+    const end = live.subscribe({
+      refused: () => {
+        api.session().catch((error: unknown) => {
+          if (error instanceof ApiError && error.status === 401) onEnded();
+        });
+      },
+    });
+    live.start();
+    return () => {
+      end();
+      live.stop();
+    };
+  }, [live, onEnded, session.server_time]);
+
+  useEffect(() => {
+    const read = (): void => {
+      api.closingCodes().then(
+        (list) => setCodes(list.codes),
+        () => undefined,
+      );
+    };
+    read();
+    return live.subscribe({ resync: read });
+  }, [live]);
+
+  const duty = useMemo<Duty>(
+    () => ({
+      session,
+      t: translator(locale),
+      locale,
+      clock: { zone: session.user.time_zone, locale },
+      live,
+      codes,
+      say,
+    }),
+    [session, locale, live, codes, say],
+  );
+  return (
+    <DutyContext value={duty}>
+      <Room onLogOut={props.onLogOut} onLanguage={props.onLanguage} />
+      <div className={`toast ${said ? "shown" : ""}`} role="status" aria-live="assertive" data-testid="said">
+        {said}
+      </div>
+    </DutyContext>
+  );
+}
+
+export function App(): ReactNode {
+  const [session, setSession] = useState<Session | null | undefined>(undefined);
+  const [ended, setEnded] = useState(false);
+  const [locale, setLocale] = useState<Locale>(firstLocale);
+  useEffect(() => {
+    document.documentElement.lang = locale;
+  }, [locale]);
+
+  const enter = useCallback((entered: Session) => {
+    setEnded(false);
+    // What was chosen on this machine wins over the account's setting.
+    if (!isLocale(localStorage.getItem("homeward.locale")) && isLocale(entered.user.locale)) setLocale(entered.user.locale);
+    setSession(entered);
+  }, []);
+  const onEnded = useCallback(() => {
+    setEnded(true);
+    setSession(null);
+  }, []);
+
+  useEffect(() => {
+    let retry: ReturnType<typeof setTimeout> | undefined;
+    const read = (): void => {
+      api.session().then(enter, (error: unknown) => {
+        if (error instanceof ApiError && error.status === 401) setSession(null);
+        else retry = setTimeout(read, 2_000);
+      });
+    };
+    read();
+    return () => clearTimeout(retry);
+  }, [enter]);
+  useEffect(() => onLoggedOut(() => setSession((old) => (old ? (setEnded(true), null) : old))), []);
+  useEffect(() => {
+    if (!session) document.title = "Homeward";
+  }, [session]);
+
+  const onLanguage = useCallback(() => {
+    setLocale((old) => {
+      const next = old === "en" ? "zh-CN" : "en";
+      localStorage.setItem("homeward.locale", next);
+      return next;
+    });
+  }, []);
+  const onLogOut = useCallback(() => {
+    api.logOut().catch(() => undefined);
+    setEnded(false);
+    setSession(null);
+  }, []);
+
+  if (session === undefined) return <p className="loading first">{translator(locale)("loading")}</p>;
+  if (session === null) return <LogIn locale={locale} ended={ended} onLanguage={onLanguage} onLoggedIn={enter} />;
+  return <SignedIn session={session} locale={locale} onLogOut={onLogOut} onEnded={onEnded} onLanguage={onLanguage} />;
+}

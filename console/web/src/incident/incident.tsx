@@ -1,0 +1,255 @@
+// An incident: where it happened, why the engine said so, what was done, and what to do.
+
+import { useMemo, useRef, useState, type ReactNode } from "react";
+import { MapPanel } from "../map/map";
+import type { Drawing } from "../map/geo";
+import { QueueList } from "../queue/queue";
+import type { Queue } from "../queue/store";
+import { api, ApiError } from "../shared/api";
+import { explain, mayHandle, useDuty, useLive, useResource } from "../shared/context";
+import { word } from "../shared/i18n";
+import { useKeys } from "../shared/keys";
+import { go } from "../shared/router";
+import { full } from "../shared/time";
+import type { IncidentDetail } from "../shared/types";
+import { Failure, Key, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { CloseDialog } from "./close";
+import { EventList } from "./events";
+import { NoteForm, type NoteFormHandle } from "./note";
+import { Messages, Timeline } from "./timeline";
+
+function useDrawing(incident: IncidentDetail | null): Drawing | null {
+  return useMemo(() => {
+    if (!incident) return null;
+    return {
+      subject: incident.incident_id,
+      zones: incident.zones,
+      zoneId: incident.zone?.zone_id ?? null,
+      fixes: incident.track,
+      // The newest onset explains what is going on; earlier ones are in the list below the map.
+      evidence: incident.events.findLast((event) => event.edge === "onset")?.fixes ?? incident.events.at(-1)?.fixes ?? [],
+    };
+  }, [incident]);
+}
+
+function Head({ incident }: { incident: IncidentDetail }): ReactNode {
+  const { t, codes, locale } = useDuty();
+  const code = codes.find((each) => each.code === incident.closing_code);
+  return (
+    <header className="incident-head">
+      <div className="incident-title">
+        <SeverityBadge severity={incident.severity} />
+        <h1>
+          {word(t, "kind", incident.kind)} <span className="muted">#{incident.number}</span>
+        </h1>
+        <StateBadge incident={incident} />
+      </div>
+      <dl className="facts">
+        <div>
+          <dt>{t("incident.person")}</dt>
+          <dd>
+            <Link to={`/people/${incident.person.person_id}`}>{incident.person.display_name}</Link>{" "}
+            <span className="muted">{incident.person.reference}</span> <Risk level={incident.person.risk_level} />
+          </dd>
+        </div>
+        <div>
+          <dt>{t("incident.onset")}</dt>
+          <dd>
+            <Time at={incident.onset_at} />
+          </dd>
+        </div>
+        <div>
+          <dt>{incident.ongoing ? t("incident.status") : t("incident.ended_at")}</dt>
+          <dd>
+            {incident.ongoing ? (
+              <strong className="ongoing">{t("incident.ongoing")}</strong>
+            ) : incident.ended_at ? (
+              <Time at={incident.ended_at} />
+            ) : (
+              t("incident.ended")
+            )}
+          </dd>
+        </div>
+        {incident.zone && (
+          <div>
+            <dt>{t("incident.zone")}</dt>
+            <dd>
+              {incident.zone.label} <span className="muted">{word(t, "zone", incident.zone.kind)}</span>
+            </dd>
+          </div>
+        )}
+        <div>
+          <dt>{t("incident.audience")}</dt>
+          <dd>{word(t, "audience", incident.audience)}</dd>
+        </div>
+        {incident.closed_at && (
+          <div>
+            <dt>{t("incident.closed")}</dt>
+            <dd>
+              {code ? (locale === "zh-CN" ? code.label_zh : code.label_en) : incident.closing_code}
+              {incident.closed_by && `, ${incident.closed_by.display_name}`} <Time at={incident.closed_at} />
+            </dd>
+          </div>
+        )}
+      </dl>
+    </header>
+  );
+}
+
+export function IncidentPage({ id, queue }: { id: string; queue: Queue }): ReactNode {
+  const { t, say, session, clock } = useDuty();
+  const { value: incident, error, reload, set } = useResource(`incident ${id}`, (signal) => api.incident(id, signal));
+  const [closing, setClosing] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+  const note = useRef<NoteFormHandle>(null);
+  const drawing = useDrawing(incident);
+  useLive({
+    changed: (change) => {
+      if (change.incident_id === id) reload();
+    },
+    resync: reload,
+  });
+
+  /** Does something, shows what came of it; where somebody else was faster, says who and shows the newest. */
+  const act = async (work: () => Promise<IncidentDetail>, done: string): Promise<boolean> => {
+    setBusy(true);
+    setProblem(null);
+    try {
+      set(await work());
+      say(done);
+      queue.reload();
+      return true;
+    } catch (caught) {
+      const failure = caught instanceof ApiError ? caught : new ApiError(0, "unknown", String(caught));
+      if (failure.code === "conflict") {
+        try {
+          const newest = await api.incident(id);
+          set(newest);
+          const by = newest.closed_by ?? newest.acknowledged_by;
+          const other = by && by.user_id !== session.user.user_id ? by.display_name : null;
+          setProblem(other ? t("conflict.by", { name: other }) : t("error.conflict"));
+        } catch {
+          setProblem(t("error.conflict"));
+        }
+      } else {
+        setProblem(explain(t, failure));
+      }
+      return false;
+    } finally {
+      setBusy(false);
+    }
+  };
+
+  const open = incident !== null && incident.state !== "closed";
+  const handles = mayHandle(session);
+  const mine = incident?.acknowledged_by?.user_id === session.user.user_id;
+  const canAcknowledge = open && handles && incident.acknowledged_by === null;
+  const acknowledge = (): void => {
+    if (canAcknowledge && !busy) {
+      void act(() => api.acknowledge(id), t("incident.acknowledged_done", { number: incident.number }));
+    }
+  };
+  const step = (by: 1 | -1): void => {
+    const at = queue.shown.findIndex((each) => each.incident_id === id);
+    const next = queue.shown[at < 0 ? 0 : at + by];
+    if (next) {
+      queue.select(next.incident_id);
+      go(`/incidents/${next.incident_id}`);
+    }
+  };
+  useKeys({
+    a: acknowledge,
+    n: () => handles && note.current?.focus(),
+    c: () => open && handles && setClosing(true),
+    j: () => step(1),
+    k: () => step(-1),
+  });
+
+  if (!incident) {
+    return (
+      <div className="incident-layout">
+        <aside className="side-queue" aria-label={t("queue.title")}>
+          <QueueList queue={queue} compact current={id} />
+        </aside>
+        <section className="page">{error ? <Failure error={error} retry={reload} /> : <Loading />}</section>
+      </div>
+    );
+  }
+  return (
+    <div className="incident-layout">
+      <aside className="side-queue" aria-label={t("queue.title")}>
+        <Link to="/" className="back">
+          ← {t("nav.queue")}
+        </Link>
+        <QueueList queue={queue} compact current={id} />
+      </aside>
+      <article className="page incident-page" data-testid="incident" data-state={incident.state} data-incident={id}>
+        <Link to="/" className="back back-narrow">
+          ← {t("nav.queue")}
+        </Link>
+        <Head incident={incident} />
+        {handles && (
+          <div className="actions" role="group" aria-label={t("incident.actions")}>
+            {open && (
+              <button type="button" className="primary" disabled={!canAcknowledge || busy} onClick={acknowledge} data-testid="acknowledge">
+                {incident.acknowledged_by
+                  ? mine
+                    ? t("incident.yours")
+                    : t("incident.taken_by", { name: incident.acknowledged_by.display_name })
+                  : t("incident.acknowledge")}
+                {canAcknowledge && <Key>a</Key>}
+              </button>
+            )}
+            <button type="button" onClick={() => note.current?.focus()}>
+              {t("incident.note")} <Key>n</Key>
+            </button>
+            {open && (
+              <button type="button" disabled={busy} onClick={() => setClosing(true)} data-testid="close">
+                {t("incident.close")} <Key>c</Key>
+              </button>
+            )}
+          </div>
+        )}
+        {problem && (
+          <div className="problem" role="alert" data-testid="problem">
+            {problem}
+          </div>
+        )}
+        {error && <Failure error={error} retry={reload} />}
+        <div className="incident-columns">
+          <div className="incident-main">
+            {drawing && <MapPanel drawing={drawing} />}
+            <EventList incident={incident} />
+          </div>
+          <div className="incident-side">
+            {handles && (
+              <NoteForm
+                ref={note}
+                branch={session.user.branch}
+                onNote={(text, audience) => act(() => api.note(id, text, audience), t("note.done"))}
+              />
+            )}
+            <Timeline incident={incident} />
+            <Messages incident={incident} />
+          </div>
+        </div>
+        <p className="muted fine">
+          {t("incident.access_note")} {incident.track_truncated && t("map.truncated")}
+        </p>
+        <p className="print-only">{full(new Date(), clock)}</p>
+      </article>
+      {closing && (
+        <CloseDialog
+          incident={incident}
+          onCancel={() => setClosing(false)}
+          onClose={async (code, text, version) => {
+            const done = await act(() => api.close(id, code, text, version), t("close.done", { number: incident.number }));
+            setClosing(false);
+            return done;
+          }}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,278 @@
+// A person: where they were today (once the reader has said why they look), what applies to them, what is open.
+
+import { useEffect, useMemo, useState, type FormEvent, type ReactNode } from "react";
+import { MapPanel } from "../map/map";
+import type { Drawing } from "../map/geo";
+import { api, ApiError } from "../shared/api";
+import { explain, useDuty, useLive, useResource } from "../shared/context";
+import { word } from "../shared/i18n";
+import { day, startOfDay } from "../shared/time";
+import { PURPOSES, type Fix, type PersonDetail, type PersonZone, type Purpose } from "../shared/types";
+import { Failure, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { weekly } from "./schedule";
+
+/** How often today's track is read anew while it is looked at. */
+const RENEW_MS = 30_000;
+
+function ScheduleWords({ zone }: { zone: PersonZone }): ReactNode {
+  const { t, locale } = useDuty();
+  if (!zone.schedule) return <span>{t("schedule.always")}</span>;
+  const hours = weekly(zone.schedule, t, locale);
+  return (
+    <ul className="schedule">
+      {hours.map((each) => (
+        <li key={each.days + each.hours}>
+          {each.days} <span className="mono">{each.hours}</span> {each.overnight && <span className="muted">{t("schedule.overnight")}</span>}
+        </li>
+      ))}
+      {(zone.schedule.additions ?? []).map((each) => (
+        <li key={each.start}>
+          {t("schedule.also")} <Time at={each.start} show="absolute" /> – <Time at={each.end} show="absolute" />
+        </li>
+      ))}
+      {(zone.schedule.exceptions ?? []).map((each) => (
+        <li key={each.start}>
+          {t("schedule.pass")} <Time at={each.start} show="absolute" /> – <Time at={each.end} show="absolute" />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Zones({ person }: { person: PersonDetail }): ReactNode {
+  const { t } = useDuty();
+  return (
+    <section className="panel" aria-labelledby="zones-title">
+      <h2 id="zones-title">{t("person.zones")}</h2>
+      {person.zones.length === 0 && <p className="muted">{t("person.no_zones")}</p>}
+      <ul className="zones">
+        {person.zones.map((zone) => (
+          <li key={zone.zone_id} className={`zone-item zone-${zone.kind}`}>
+            <div className="zone-head">
+              <strong>{zone.label}</strong> <span className="tag">{word(t, "zone", zone.kind)}</span>
+              {zone.audience !== "both" && <span className="tag">{word(t, "audience", zone.audience)}</span>}
+            </div>
+            <p className="muted fine">
+              {zone.attendance ? t("rule.attendance") : word(t, "rule", zone.kind)}
+              {zone.radius_m !== null && ` · ${t("person.radius", { metres: zone.radius_m })}`}
+              {zone.buffer_m > 0 && ` · ${t("person.buffer", { metres: zone.buffer_m })}`}
+            </p>
+            <ScheduleWords zone={zone} />
+          </li>
+        ))}
+      </ul>
+      <p className="muted fine">{t("person.schedule_zone", { zone: person.time_zone })}</p>
+    </section>
+  );
+}
+
+function Facts({ person }: { person: PersonDetail }): ReactNode {
+  const { t, clock } = useDuty();
+  const { order, device } = person;
+  return (
+    <section className="panel" aria-labelledby="facts-title">
+      <h2 id="facts-title">{t("person.basis")}</h2>
+      <dl className="facts stacked">
+        <div>
+          <dt>{t("person.order")}</dt>
+          <dd>
+            {order ? (
+              <>
+                {order.legal_basis} {!order.in_force && <strong className="ongoing">{t("person.not_in_force")}</strong>}
+                <br />
+                <span className="muted">{order.grounds}</span>
+              </>
+            ) : (
+              <strong className="ongoing">{t("person.no_order")}</strong>
+            )}
+          </dd>
+        </div>
+        {order && (
+          <div>
+            <dt>{t("person.term")}</dt>
+            <dd>
+              {day(new Date(order.starts_at), clock)} – {day(new Date(order.ends_at), clock)}
+            </dd>
+          </div>
+        )}
+        <div>
+          <dt>{t("person.police")}</dt>
+          <dd>{person.police_agency}</dd>
+        </div>
+        <div>
+          <dt>{t("person.social")}</dt>
+          <dd>
+            {person.social_agency}
+            {person.social_worker && `, ${person.social_worker}`}
+          </dd>
+        </div>
+        <div>
+          <dt>{t("person.device")}</dt>
+          <dd>{device ? `${device.model} ${device.identity} (${device.protocol})` : t("person.no_device")}</dd>
+        </div>
+        {device && (
+          <>
+            <div>
+              <dt>{t("person.battery")}</dt>
+              <dd>
+                {device.battery_percent === null ? (
+                  "–"
+                ) : (
+                  <span className={device.battery_percent <= 20 ? "battery low" : "battery"}>
+                    <meter min={0} max={100} low={20} optimum={100} value={device.battery_percent}>
+                      {device.battery_percent} %
+                    </meter>{" "}
+                    {device.battery_percent} %
+                  </span>
+                )}
+              </dd>
+            </div>
+            <div>
+              <dt>{t("person.last_report")}</dt>
+              <dd>{device.last_report_at ? <Time at={device.last_report_at} /> : "–"}</dd>
+            </div>
+          </>
+        )}
+      </dl>
+    </section>
+  );
+}
+
+function TrackPanel({ person }: { person: PersonDetail }): ReactNode {
+  const { t, clock, live } = useDuty();
+  const [purpose, setPurpose] = useState<Purpose>("duty");
+  const [caseNumber, setCaseNumber] = useState("");
+  const [asked, setAsked] = useState<{ purpose: Purpose; caseNumber: string } | null>(null);
+  const [fixes, setFixes] = useState<Fix[] | null>(null);
+  const [truncated, setTruncated] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+
+  useEffect(() => {
+    if (!asked) return;
+    let gone = false;
+    const read = async (): Promise<void> => {
+      const now = new Date(Date.now() + live.offset);
+      try {
+        const track = await api.track(
+          person.person_id,
+          startOfDay(now, clock.zone).toISOString(),
+          now.toISOString(),
+          asked.purpose,
+          asked.caseNumber,
+        );
+        if (gone) return;
+        setFixes(track.fixes);
+        setTruncated(track.truncated);
+        setProblem(null);
+      } catch (error) {
+        if (!gone) setProblem(explain(t, error instanceof ApiError ? error : new ApiError(0, "unknown", String(error))));
+      }
+    };
+    void read();
+    const timer = setInterval(() => void read(), RENEW_MS);
+    return () => {
+      gone = true;
+      clearInterval(timer);
+    };
+  }, [asked, person.person_id, clock.zone, live, t]);
+
+  const drawing = useMemo<Drawing>(
+    () => ({
+      subject: `${person.person_id}${fixes === null ? "" : " track"}`,
+      zones: person.zones,
+      zoneId: null,
+      fixes: fixes ?? [],
+      evidence: [],
+    }),
+    [person, fixes],
+  );
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    setAsked({ purpose, caseNumber: caseNumber.trim() });
+  };
+  return (
+    <>
+      <form className="purpose panel" onSubmit={submit}>
+        <div className="purpose-words">
+          <h2>{t("track.title")}</h2>
+          <p className="muted fine">{t("track.why")}</p>
+        </div>
+        <label className="field">
+          <span>{t("track.purpose")}</span>
+          <select value={purpose} onChange={(event) => setPurpose(event.target.value as Purpose)}>
+            {PURPOSES.map((each) => (
+              <option key={each} value={each}>
+                {word(t, "purpose", each)}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label className="field">
+          <span>{t("track.case")}</span>
+          <input value={caseNumber} maxLength={100} onChange={(event) => setCaseNumber(event.target.value)} />
+        </label>
+        <button type="submit" className="primary" data-testid="show-track">
+          {fixes === null ? t("track.show") : t("track.again")}
+        </button>
+      </form>
+      {problem && (
+        <p className="problem" role="alert">
+          {problem}
+        </p>
+      )}
+      {fixes !== null && (
+        <p className="muted fine" role="status">
+          {fixes.length === 0 ? t("track.none") : t("track.count", { count: fixes.length })} {truncated && t("map.truncated")}
+        </p>
+      )}
+      <MapPanel drawing={drawing} />
+    </>
+  );
+}
+
+export function PersonPage({ id }: { id: string }): ReactNode {
+  const { t } = useDuty();
+  const { value: person, error, reload } = useResource(`person ${id}`, (signal) => api.person(id, signal));
+  useLive({ changed: reload, resync: reload });
+  if (!person) return <section className="page">{error ? <Failure error={error} retry={reload} /> : <Loading />}</section>;
+  return (
+    <article className="page person-page">
+      <Link to="/people" className="back">
+        ← {t("nav.people")}
+      </Link>
+      <header className="incident-head">
+        <div className="incident-title">
+          <h1>
+            {person.display_name} <span className="muted">{person.reference}</span>
+          </h1>
+          <Risk level={person.risk_level} />
+        </div>
+      </header>
+      <div className="incident-columns">
+        <div className="incident-main">
+          <TrackPanel key={person.person_id} person={person} />
+        </div>
+        <div className="incident-side">
+          <section className="panel" aria-labelledby="open-title">
+            <h2 id="open-title">{t("person.open")}</h2>
+            {person.open_incidents.length === 0 && <p className="muted">{t("person.nothing_open")}</p>}
+            <ul className="open-incidents">
+              {person.open_incidents.map((incident) => (
+                <li key={incident.incident_id}>
+                  <Link to={`/incidents/${incident.incident_id}`}>
+                    <SeverityBadge severity={incident.severity} />
+                    <span className="kind">{word(t, "kind", incident.kind)}</span>
+                    <StateBadge incident={incident} />
+                    <Time at={incident.onset_at} show="relative" />
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          </section>
+          <Zones person={person} />
+          <Facts person={person} />
+        </div>
+      </div>
+    </article>
+  );
+}

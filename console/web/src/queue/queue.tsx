@@ -1,0 +1,165 @@
+// The incident queue: everything open, most urgent first.
+
+import { useEffect, useRef, type ReactNode } from "react";
+import { api, ApiError } from "../shared/api";
+import { explain, mayHandle, useDuty } from "../shared/context";
+import { word } from "../shared/i18n";
+import { useKeys } from "../shared/keys";
+import { go } from "../shared/router";
+import type { Incident } from "../shared/types";
+import { Failure, Link, Loading, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import type { Filter, Queue } from "./store";
+
+function Filters({ queue }: { queue: Queue }): ReactNode {
+  const { t } = useDuty();
+  const { filter, setFilter } = queue;
+  const count = (severity: number): number =>
+    (queue.incidents ?? []).filter((incident) => incident.severity === severity).length;
+  return (
+    <div className="filters" role="group" aria-label={t("queue.filters")}>
+      {([0, 1, 2, 3, 4] as const).map((severity) => (
+        <button
+          key={severity}
+          type="button"
+          className="chip"
+          aria-pressed={filter.severity === severity}
+          onClick={() => setFilter({ ...filter, severity } satisfies Filter)}
+        >
+          {severity === 0 ? t("queue.all") : <SeverityBadge severity={severity} />}
+          <span className="chip-count">{severity === 0 ? (queue.incidents?.length ?? 0) : count(severity)}</span>
+        </button>
+      ))}
+      <button
+        type="button"
+        className="chip"
+        aria-pressed={filter.mine}
+        onClick={() => setFilter({ ...filter, mine: !filter.mine })}
+      >
+        {t("queue.mine")}
+      </button>
+    </div>
+  );
+}
+
+function Row(props: { incident: Incident; queue: Queue; compact: boolean; current: boolean }): ReactNode {
+  const { t } = useDuty();
+  const { incident, queue, compact, current } = props;
+  const reference = useRef<HTMLLIElement>(null);
+  const selected = queue.selected === incident.incident_id;
+  useEffect(() => {
+    if (!selected) return;
+    reference.current?.scrollIntoView({ block: "nearest" });
+    // The keyboard's place follows the selection, so that Enter and a screen reader are where the eye is.
+    if (!compact) reference.current?.querySelector("a")?.focus({ preventScroll: true });
+  }, [selected, compact]);
+  const fresh = queue.fresh.has(incident.incident_id);
+  return (
+    <li
+      ref={reference}
+      className={`row sev-${incident.severity} ${selected ? "selected" : ""} ${fresh ? "fresh" : ""} ${current ? "current" : ""}`}
+      data-incident={incident.incident_id}
+      data-state={incident.state}
+      data-kind={incident.kind}
+      data-reference={incident.person.reference}
+    >
+      <Link to={`/incidents/${incident.incident_id}`} className="row-link">
+        <span className="cell cell-severity">
+          <SeverityBadge severity={incident.severity} />
+          {fresh && <span className="new">{t("queue.new")}</span>}
+        </span>
+        <span className="cell cell-what">
+          <span className="kind">{word(t, "kind", incident.kind)}</span>
+          <span className="sub">
+            {incident.zone && <span className="zone-name">{incident.zone.label}</span>}
+            <span className={incident.ongoing ? "ongoing" : "ended"}>
+              {incident.ongoing ? t("incident.ongoing") : t("incident.ended")}
+            </span>
+            {incident.events > 1 && <span>{t("incident.event_count", { count: incident.events })}</span>}
+          </span>
+        </span>
+        <span className="cell cell-who">
+          <span className="person-name">{incident.person.display_name}</span>
+          <span className="sub">
+            <span>{incident.person.reference}</span>
+          </span>
+        </span>
+        <span className="cell cell-when">
+          <Time at={incident.onset_at} />
+        </span>
+        <span className="cell cell-state">
+          <StateBadge incident={incident} />
+        </span>
+        <span className="cell cell-number">#{incident.number}</span>
+      </Link>
+    </li>
+  );
+}
+
+export function QueueList({ queue, compact = false, current }: { queue: Queue; compact?: boolean; current?: string }): ReactNode {
+  const { t } = useDuty();
+  if (queue.incidents === null) return queue.error ? <Failure error={queue.error} retry={queue.reload} /> : <Loading />;
+  if (queue.incidents.length === 0) {
+    return (
+      <div className="empty" data-testid="queue-empty">
+        <svg viewBox="0 0 48 48" width="44" height="44" aria-hidden="true">
+          <circle cx="24" cy="24" r="20" fill="none" stroke="currentColor" strokeWidth="2.5" />
+          <path d="m15 25 6 6 12-13" fill="none" stroke="currentColor" strokeWidth="2.5" strokeLinecap="round" strokeLinejoin="round" />
+        </svg>
+        <p>{t("queue.empty")}</p>
+        {!compact && <p className="muted">{t("queue.empty_more")}</p>}
+      </div>
+    );
+  }
+  if (queue.shown.length === 0) return <p className="empty-filter">{t("queue.empty_filter")}</p>;
+  return (
+    <ol className={`queue ${compact ? "compact" : ""}`} aria-label={t("queue.title")}>
+      {queue.shown.map((incident) => (
+        <Row
+          key={incident.incident_id}
+          incident={incident}
+          queue={queue}
+          compact={compact}
+          current={current === incident.incident_id}
+        />
+      ))}
+    </ol>
+  );
+}
+
+export function QueuePage({ queue }: { queue: Queue }): ReactNode {
+  const { t, say, session } = useDuty();
+  const acknowledge = async (): Promise<void> => {
+    if (!queue.selected || !mayHandle(session)) return;
+    try {
+      const incident = await api.acknowledge(queue.selected);
+      say(t("incident.acknowledged_done", { number: incident.number }));
+    } catch (error) {
+      if (error instanceof ApiError) say(explain(t, error));
+    }
+    queue.reload();
+  };
+  const open = (suffix: string): void => {
+    if (queue.selected) go(`/incidents/${queue.selected}${suffix}`);
+  };
+  useKeys({
+    j: () => queue.move(1),
+    ArrowDown: () => queue.move(1),
+    k: () => queue.move(-1),
+    ArrowUp: () => queue.move(-1),
+    Enter: () => open(""),
+    a: () => void acknowledge(),
+  });
+  return (
+    <section className="page queue-page" aria-labelledby="queue-title">
+      <div className="page-head">
+        <h1 id="queue-title">{t("queue.title")}</h1>
+        <p className="muted">
+          {queue.total !== null && t(queue.total === 1 ? "queue.count_one" : "queue.count", { count: queue.total })}
+        </p>
+        <Filters queue={queue} />
+      </div>
+      {queue.error && queue.incidents !== null && <Failure error={queue.error} retry={queue.reload} />}
+      <QueueList queue={queue} />
+    </section>
+  );
+}

@@ -1,0 +1,88 @@
+// Requests to the server. Every failure is an ApiError with the server's code; a lost network is "offline".
+
+import type {
+  ClosingCode,
+  Fix,
+  Incident,
+  IncidentDetail,
+  PersonDetail,
+  PersonRow,
+  Purpose,
+  Quarantine,
+  Session,
+} from "./types";
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+let whenLoggedOut: () => void = () => undefined;
+
+/** Names what to do when the server says that the session has ended. */
+export function onLoggedOut(callback: () => void): void {
+  whenLoggedOut = callback;
+}
+
+async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (method !== "GET") headers["X-Homeward-Request"] = "1";
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response: Response;
+  try {
+    const init: RequestInit = { method, headers, credentials: "same-origin" };
+    if (body !== undefined) init.body = JSON.stringify(body);
+    if (signal) init.signal = signal;
+    response = await fetch(path, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError(0, "offline", String(error));
+  }
+  if (response.status === 204) return undefined as T;
+  let json: unknown;
+  try {
+    json = await response.json();
+  } catch {
+    throw new ApiError(response.status, "unreadable", `status ${response.status}`);
+  }
+  if (!response.ok) {
+    const error = (json as { error?: { code?: string; message?: string } }).error;
+    if (response.status === 401 && error?.code === "not_logged_in") whenLoggedOut();
+    throw new ApiError(response.status, error?.code ?? "unknown", error?.message ?? `status ${response.status}`);
+  }
+  return json as T;
+}
+
+const id = encodeURIComponent;
+
+export const api = {
+  session: () => request<Session>("GET", "/api/v1/session"),
+  logIn: (username: string, password: string) => request<Session>("POST", "/api/v1/session", { username, password }),
+  logOut: () => request<undefined>("DELETE", "/api/v1/session"),
+  incidents: (signal?: AbortSignal) =>
+    request<{ incidents: Incident[]; total: number }>("GET", "/api/v1/incidents?state=open&limit=500", undefined, signal),
+  incident: (incident: string, signal?: AbortSignal) =>
+    request<IncidentDetail>("GET", `/api/v1/incidents/${id(incident)}`, undefined, signal),
+  acknowledge: (incident: string) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/acknowledge`, {}),
+  note: (incident: string, text: string, audience: "both" | "own") =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/notes`, { text, audience }),
+  close: (incident: string, code: string, text: string, version: number) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/close`, { code, text, version }),
+  closingCodes: () => request<{ codes: ClosingCode[] }>("GET", "/api/v1/closing-codes"),
+  people: (query: string, signal?: AbortSignal) =>
+    request<{ people: PersonRow[] }>("GET", `/api/v1/people?query=${id(query)}`, undefined, signal),
+  person: (person: string, signal?: AbortSignal) =>
+    request<PersonDetail>("GET", `/api/v1/people/${id(person)}`, undefined, signal),
+  track: (person: string, from: string, to: string, purpose: Purpose, caseNumber: string) => {
+    const query = new URLSearchParams({ from, to, purpose, case: caseNumber });
+    return request<{ fixes: Fix[]; truncated: boolean }>("GET", `/api/v1/people/${id(person)}/track?${query}`);
+  },
+  quarantine: (signal?: AbortSignal) => request<Quarantine>("GET", "/api/v1/quarantine", undefined, signal),
+  town: () => request<GeoJSON.FeatureCollection>("GET", "/api/v1/map/town"),
+};

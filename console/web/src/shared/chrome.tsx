@@ -1,0 +1,151 @@
+// What is around every page: navigation, who and when, the state of the connection, help.
+
+import { useState, type ReactNode } from "react";
+import { maySeeQuarantine, useDuty, useLive, useNow } from "./context";
+import { useKeys } from "./keys";
+import { Dialog, Key, Link } from "./ui";
+import type { Key as WordKey } from "./i18n";
+import { go, useRoute } from "./router";
+import { timeOfDay, zoneName } from "./time";
+
+function Now(): ReactNode {
+  const { clock, t } = useDuty();
+  const now = useNow();
+  return (
+    <span className="now" title={t("time.zone", { zone: zoneName(clock, now) })}>
+      <span className="now-time">{timeOfDay(now, clock)}</span> <span className="now-zone">{zoneName(clock, now)}</span>
+    </span>
+  );
+}
+
+/** Stands within five seconds of the last word of the server. */
+export function ConnectionBanner(): ReactNode {
+  const { live, t, clock } = useDuty();
+  const [state, setState] = useState(live.state);
+  useLive({ connection: (connected, since) => setState({ connected, since }) });
+  if (state.connected) return null;
+  return (
+    <div className="banner" role="alert" data-testid="connection-lost">
+      <strong>{t("connection.lost")}</strong>{" "}
+      {state.since !== null && t("connection.since", { time: timeOfDay(new Date(state.since + live.offset), clock) })}{" "}
+      {t("connection.trying")}
+    </div>
+  );
+}
+
+const HELP: [string, WordKey][] = [
+  ["j ↓", "help.next"],
+  ["k ↑", "help.previous"],
+  ["Enter", "help.open"],
+  ["a", "help.acknowledge"],
+  ["n", "help.note"],
+  ["c", "help.close"],
+  ["q", "help.queue"],
+  ["p", "help.people"],
+  ["/", "help.search"],
+  ["Esc", "help.back"],
+  ["?", "help.help"],
+];
+
+function Help({ onClose }: { onClose: () => void }): ReactNode {
+  const { t } = useDuty();
+  return (
+    <Dialog title={t("help.title")} onClose={onClose}>
+      <dl className="keys">
+        {HELP.map(([keys, text]) => (
+          <div key={text}>
+            <dt>
+              {keys.split(" ").map((key) => (
+                <Key key={key}>{key}</Key>
+              ))}
+            </dt>
+            <dd>{t(text)}</dd>
+          </div>
+        ))}
+      </dl>
+      <div className="buttons">
+        <button type="button" className="primary" onClick={onClose}>
+          {t("help.done")}
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+export function Chrome(props: {
+  count: number | null;
+  onLogOut: () => void;
+  onLanguage: () => void;
+  children: ReactNode;
+}): ReactNode {
+  const { t, session, live } = useDuty();
+  const route = useRoute();
+  const [help, setHelp] = useState(false);
+  const [connected, setConnected] = useState(live.state.connected);
+  useLive({ connection: (now) => setConnected(now) });
+  useKeys({
+    "?": () => setHelp(true),
+    q: () => go("/"),
+    p: () => go("/people"),
+    Escape: () => {
+      if (route.name === "incident") go("/");
+      if (route.name === "person") go("/people");
+    },
+  });
+  const item = (to: string, text: string, here: boolean, count?: number | null): ReactNode => (
+    <li>
+      <Link to={to} className={here ? "here" : ""}>
+        <span aria-current={here ? "page" : undefined}>{text}</span>
+        {count !== null && count !== undefined && <span className="count">{count}</span>}
+      </Link>
+    </li>
+  );
+  return (
+    <div className="frame">
+      <a className="skip" href="#main">
+        {t("nav.skip")}
+      </a>
+      <header className="top">
+        <div className="brand">
+          <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true">
+            <path d="M6 16.5 16 7l10 9.5" fill="none" stroke="currentColor" strokeWidth="2.8" strokeLinecap="round" strokeLinejoin="round" />
+            <circle cx="16" cy="20.5" r="4.2" fill="none" stroke="currentColor" strokeWidth="2.6" />
+          </svg>
+          <span>Homeward</span>
+        </div>
+        <nav aria-label={t("nav.label")}>
+          <ul>
+            {item("/", t("nav.queue"), route.name === "queue" || route.name === "incident", props.count)}
+            {item("/people", t("nav.people"), route.name === "people" || route.name === "person")}
+            {maySeeQuarantine(session) && item("/quarantine", t("nav.quarantine"), route.name === "quarantine")}
+          </ul>
+        </nav>
+        <div className="top-right">
+          <span className={`link-state ${connected ? "up" : "down"}`} role="status">
+            <span className="dot" aria-hidden="true" />
+            {connected ? t("connection.live") : t("connection.down")}
+          </span>
+          <Now />
+          <span className="who" title={session.user.username}>
+            <span className="who-name">{session.user.display_name}</span>
+            <span className="who-agency">{session.user.agency_name}</span>
+          </span>
+          <button type="button" className="quiet" onClick={props.onLanguage}>
+            {t("nav.other_language")}
+          </button>
+          <button type="button" className="quiet" aria-label={t("help.title")} onClick={() => setHelp(true)}>
+            ?
+          </button>
+          <button type="button" className="quiet" onClick={props.onLogOut}>
+            {t("nav.log_out")}
+          </button>
+        </div>
+      </header>
+      <ConnectionBanner />
+      <main id="main" tabIndex={-1}>
+        {props.children}
+      </main>
+      {help && <Help onClose={() => setHelp(false)} />}
+    </div>
+  );
+}

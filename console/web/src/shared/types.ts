@@ -1,0 +1,220 @@
+// The words of the HTTP API (see /api/v1/openapi.json).
+
+export type Severity = 1 | 2 | 3 | 4;
+export type Audience = "police" | "social_work" | "both";
+export type State = "raised" | "notified" | "acknowledged" | "in_action" | "closed";
+
+export interface SessionUser {
+  user_id: string;
+  username: string;
+  display_name: string;
+  role: string;
+  branch: "police" | "social_work" | "administration";
+  agency_name: string;
+  time_zone: string;
+  locale: string;
+}
+
+export interface Session {
+  user: SessionUser;
+  server_time: string;
+  version: string;
+  basemap: { url: string } | null;
+}
+
+export interface UserName {
+  user_id: string;
+  display_name: string;
+}
+
+export interface IncidentFields {
+  incident_id: string;
+  number: number;
+  version: number;
+  kind: string;
+  severity: Severity;
+  audience: Audience;
+  state: State;
+  ongoing: boolean;
+  onset_at: string;
+  ended_at: string | null;
+  raised_at: string;
+  zone: { zone_id: string; label: string; kind: ZoneKind } | null;
+  person: { person_id: string; reference: string; display_name: string; risk_level: number };
+  acknowledged_at: string | null;
+  acknowledged_by: UserName | null;
+  closed_at: string | null;
+  closed_by: UserName | null;
+  closing_code: string | null;
+}
+
+export interface Incident extends IncidentFields {
+  events: number;
+}
+
+export interface Evidence {
+  fix_time: string;
+  latitude: number;
+  longitude: number;
+  accuracy_m: number | null;
+  signed_distance_m: number;
+  probability: number;
+}
+
+export interface IncidentEvent {
+  event_id: string;
+  kind: string;
+  edge: "onset" | "end";
+  onset_at: string;
+  ended_at: string | null;
+  decided_at: string;
+  late: boolean;
+  sentence: string;
+  fixes: Evidence[];
+}
+
+export interface Action {
+  action_id: number;
+  action: "raise" | "notify" | "acknowledge" | "start_action" | "note" | "close" | "event";
+  acted_at: string;
+  user: UserName | null;
+  text: string;
+  code: string | null;
+  audience: Audience;
+}
+
+export type ZoneKind = "inclusion" | "exclusion" | "neutral";
+
+export type Position = [number, number];
+export type Geometry =
+  | { type: "Point"; coordinates: Position }
+  | { type: "Polygon"; coordinates: Position[][] }
+  | { type: "MultiPolygon"; coordinates: Position[][][] };
+
+export interface Zone {
+  zone_id: string;
+  label: string;
+  kind: ZoneKind;
+  geometry: Geometry;
+  radius_m: number | null;
+  buffer_m: number;
+}
+
+export interface Fix {
+  fix_time: string;
+  received_at: string;
+  latitude: number;
+  longitude: number;
+  accuracy_m: number | null;
+  valid: boolean;
+  source: "gnss" | "wifi" | "cell" | "beacon" | "unknown";
+  speed_kmh: number | null;
+  course_deg: number | null;
+  battery_percent: number | null;
+  backfill: boolean;
+}
+
+export interface Notification {
+  channel: string;
+  recipient: string;
+  state: "queued" | "sending" | "sent" | "dead";
+  attempts: number;
+  sent_at: string | null;
+  last_error: string | null;
+}
+
+export interface IncidentDetail extends IncidentFields {
+  events: IncidentEvent[];
+  actions: Action[];
+  zones: Zone[];
+  track: Fix[];
+  track_truncated: boolean;
+  notifications: Notification[];
+}
+
+export interface ClosingCode {
+  code: string;
+  label_en: string;
+  label_zh: string;
+  needs_text: boolean;
+}
+
+export interface PersonRow {
+  person_id: string;
+  reference: string;
+  display_name: string;
+  risk_level: number;
+  open_incidents: number;
+  last_fix_at: string | null;
+  monitored: boolean;
+}
+
+export interface Schedule {
+  weekly?: { weekday: number; start: string; end: string }[];
+  additions?: { start: string; end: string }[];
+  exceptions?: { start: string; end: string }[];
+}
+
+export interface PersonZone extends Zone {
+  audience: Audience;
+  schedule: Schedule | null;
+  attendance: boolean;
+}
+
+export interface PersonDetail {
+  person_id: string;
+  reference: string;
+  display_name: string;
+  risk_level: number;
+  time_zone: string;
+  police_agency: string;
+  social_agency: string;
+  social_worker: string | null;
+  order: {
+    order_id: string;
+    legal_basis: string;
+    grounds: string;
+    starts_at: string;
+    ends_at: string;
+    revoked_at: string | null;
+    in_force: boolean;
+  } | null;
+  device: {
+    device_id: string;
+    protocol: string;
+    identity: string;
+    model: string;
+    assigned_at: string;
+    last_seen_at: string | null;
+    last_report_at: string | null;
+    battery_percent: number | null;
+  } | null;
+  zones: PersonZone[];
+  open_incidents: Incident[];
+}
+
+export interface Quarantine {
+  devices: {
+    protocol: string;
+    identity: string;
+    reason: string;
+    first_seen_at: string;
+    last_seen_at: string;
+    attempts: number;
+    remote_address: string;
+  }[];
+  frames: {
+    frame_id: number;
+    protocol: string;
+    identity: string;
+    reason: string;
+    detail: string;
+    raw: string;
+    raw_length: number;
+    received_at: string;
+    remote_address: string;
+  }[];
+}
+
+export const PURPOSES = ["duty", "incident", "court", "maintenance"] as const;
+export type Purpose = (typeof PURPOSES)[number];

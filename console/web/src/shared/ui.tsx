@@ -1,0 +1,132 @@
+// Small parts: times, severities, links, dialogs.
+
+import { useEffect, useRef, type ReactNode } from "react";
+import { explain, useDuty, useNow } from "./context";
+import type { ApiError } from "./api";
+import { word } from "./i18n";
+import { go } from "./router";
+import { full, moment, relative } from "./time";
+import type { IncidentFields, Severity } from "./types";
+
+/** A moment: relative and absolute, the whole truth in the title. */
+export function Time({ at, show = "both" }: { at: string; show?: "both" | "relative" | "absolute" }): ReactNode {
+  const { clock, locale } = useDuty();
+  const now = useNow();
+  const date = new Date(at);
+  return (
+    <time className="time" dateTime={at} title={full(date, clock)}>
+      {show !== "relative" && <span className="time-absolute">{moment(date, clock, now)}</span>}
+      {show !== "absolute" && <span className="time-relative">{relative(date, now, locale)}</span>}
+    </time>
+  );
+}
+
+// Told apart by shape and word first, by colour last.
+const SHAPES: Record<Severity, ReactNode> = {
+  1: <path d="M5 1h6l4 4v6l-4 4H5l-4-4V5z" fill="currentColor" />,
+  2: <path d="M8 1.5 15.2 14.5H.8z" fill="currentColor" />,
+  3: <rect x="2" y="2" width="12" height="12" rx="1.5" fill="none" stroke="currentColor" strokeWidth="2.4" />,
+  4: <circle cx="8" cy="8" r="5.6" fill="none" stroke="currentColor" strokeWidth="2" />,
+};
+
+export function SeverityBadge({ severity }: { severity: Severity }): ReactNode {
+  const { t } = useDuty();
+  return (
+    <span className={`severity severity-${severity}`}>
+      <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
+        {SHAPES[severity]}
+      </svg>
+      <span>{word(t, "severity", String(severity))}</span>
+    </span>
+  );
+}
+
+export function StateBadge({ incident }: { incident: IncidentFields }): ReactNode {
+  const { t, session } = useDuty();
+  const by = incident.acknowledged_by;
+  const mine = by?.user_id === session.user.user_id;
+  return (
+    <span className={`state state-${incident.state}`}>
+      {word(t, "state", incident.state)}
+      {incident.state !== "closed" && by && <span className="state-by">{mine ? t("state.by_me") : by.display_name}</span>}
+    </span>
+  );
+}
+
+export function Risk({ level }: { level: number }): ReactNode {
+  const { t } = useDuty();
+  return <span className={`risk risk-${level}`}>{t("person.risk", { level: word(t, "risk", String(level)) })}</span>;
+}
+
+/** A link inside of the page. */
+export function Link({ to, children, className }: { to: string; children: ReactNode; className?: string }): ReactNode {
+  return (
+    <a
+      href={to}
+      className={className}
+      onClick={(event) => {
+        if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
+        event.preventDefault();
+        go(to);
+      }}
+    >
+      {children}
+    </a>
+  );
+}
+
+export function Failure({ error, retry }: { error: ApiError; retry?: () => void }): ReactNode {
+  const { t } = useDuty();
+  return (
+    <div className="failure" role="alert">
+      <p>{explain(t, error)}</p>
+      {retry && (
+        <button type="button" onClick={retry}>
+          {t("error.retry")}
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function Loading(): ReactNode {
+  const { t } = useDuty();
+  return (
+    <p className="loading" role="status">
+      {t("loading")}
+    </p>
+  );
+}
+
+/** A modal dialog: the browser keeps the focus inside and gives it back. */
+export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; className?: string }): ReactNode {
+  const reference = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const dialog = reference.current;
+    if (dialog && !dialog.open) dialog.showModal();
+    return () => dialog?.close();
+  }, []);
+  return (
+    <dialog
+      ref={reference}
+      className={`dialog ${props.className ?? ""}`}
+      aria-labelledby="dialog-title"
+      onCancel={(event) => {
+        event.preventDefault();
+        props.onClose();
+      }}
+      onClick={(event) => {
+        if (event.target === reference.current) props.onClose();
+      }}
+    >
+      <div className="dialog-body">
+        <h2 id="dialog-title">{props.title}</h2>
+        {props.children}
+      </div>
+    </dialog>
+  );
+}
+
+export function Key({ children }: { children: ReactNode }): ReactNode {
+  return <kbd>{children}</kbd>;
+}
