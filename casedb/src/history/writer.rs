@@ -84,22 +84,35 @@ impl HistoryWriter {
             member = self.log.join(Topic::Reports, READER) => member?,
             () = shutdown.cancelled() => return Ok(()),
         };
+        let mut backoff = Backoff::default();
+        let mut not_before = Instant::now();
         loop {
             let waiting = self.waiting();
             let due = self.due;
+            let next = async {
+                sleep_until(not_before).await;
+                member.next(BATCH.saturating_sub(waiting).max(1)).await
+            };
             tokio::select! {
-                delivery = member.next(BATCH.saturating_sub(waiting).max(1)) => match delivery? {
-                    Delivery::Assigned(partitions) => {
+                delivery = next => match delivery {
+                    Err(error) if error.is_retryable() => {
+                        let pause = backoff.after_failure();
+                        warn!(%error, pause_ms = pause.as_millis(), "the stream gives no records");
+                        not_before = Instant::now() + pause;
+                    }
+                    Err(error) => return Err(error.into()),
+                    Ok(Delivery::Assigned(partitions)) => {
                         for partition in partitions {
                             self.take(member.as_mut(), partition).await?;
                         }
                     }
-                    Delivery::Revoked(partitions) => {
+                    Ok(Delivery::Revoked(partitions)) => {
                         self.flush(member.as_mut()).await?;
                         self.partitions.retain(|partition, _| !partitions.contains(partition));
                         member.released(&partitions).await?;
                     }
-                    Delivery::Records(records) => {
+                    Ok(Delivery::Records(records)) => {
+                        backoff.reset();
                         self.keep(records);
                         if self.waiting() >= BATCH {
                             self.flush(member.as_mut()).await?;
