@@ -78,10 +78,30 @@ impl OperatingPoints {
         cell_m: 800.0,
         beacon_m: 10.0,
         best_m: 3.0,
-        exclusion_in: Threshold { single: 0.95, single_sigmas: 0.0, single_distance_m: 0.0, repeated: 0.80 },
-        exclusion_out: Threshold { single: 0.95, single_sigmas: 0.0, single_distance_m: 0.0, repeated: 0.80 },
-        inclusion_out: Threshold { single: 0.999, single_sigmas: 3.0, single_distance_m: 50.0, repeated: 0.95 },
-        inclusion_in: Threshold { single: 0.80, single_sigmas: 0.0, single_distance_m: 0.0, repeated: 0.50 },
+        exclusion_in: Threshold {
+            single: 0.95,
+            single_sigmas: 0.0,
+            single_distance_m: 0.0,
+            repeated: 0.80,
+        },
+        exclusion_out: Threshold {
+            single: 0.95,
+            single_sigmas: 0.0,
+            single_distance_m: 0.0,
+            repeated: 0.80,
+        },
+        inclusion_out: Threshold {
+            single: 0.999,
+            single_sigmas: 3.0,
+            single_distance_m: 50.0,
+            repeated: 0.95,
+        },
+        inclusion_in: Threshold {
+            single: 0.80,
+            single_sigmas: 0.0,
+            single_distance_m: 0.0,
+            repeated: 0.50,
+        },
         settle_s: 10,
         crossing_gap_s: 600,
         crossing_speed_kmh: 15.0,
@@ -164,7 +184,13 @@ pub struct Belief {
 impl Belief {
     /// An answer without a run: what a person who was never near a zone has.
     pub const fn outside() -> Self {
-        Self { answer: Answer::Outside, since_us: i64::MIN, run: Answer::Unknown, run_since_us: 0, run_trusted: false }
+        Self {
+            answer: Answer::Outside,
+            since_us: i64::MIN,
+            run: Answer::Unknown,
+            run_since_us: 0,
+            run_trusted: false,
+        }
     }
 
     /// Says whether a run against the answer in force has begun.
@@ -175,12 +201,22 @@ impl Belief {
     /// Takes a fix in; returns the change when it decides.
     pub fn update(&mut self, points: &Points, fix: &Measured) -> Option<Change> {
         let sides = [
-            (Answer::Inside, &points.inside, fix.probability_inside, -fix.signed_distance_m),
-            (Answer::Outside, &points.outside, 1.0 - fix.probability_inside, fix.signed_distance_m),
+            (
+                Answer::Inside,
+                &points.inside,
+                fix.probability_inside,
+                -fix.signed_distance_m,
+            ),
+            (
+                Answer::Outside,
+                &points.outside,
+                1.0 - fix.probability_inside,
+                fix.signed_distance_m,
+            ),
         ];
-        let side = sides.into_iter().find(|(answer, threshold, probability, _)| {
-            *answer != self.answer && *probability >= threshold.repeated
-        });
+        let side = sides
+            .into_iter()
+            .find(|(answer, threshold, probability, _)| *answer != self.answer && *probability >= threshold.repeated);
         let Some((answer, threshold, probability, distance_m)) = side else {
             self.run = Answer::Unknown;
             return None;
@@ -200,12 +236,21 @@ impl Belief {
         if !alone && !together {
             return None;
         }
-        *self = Self { answer, since_us: self.run_since_us, ..Self::default() };
+        *self = Self {
+            answer,
+            since_us: self.run_since_us,
+            ..Self::default()
+        };
         let (threshold, fixes) = match (together, alone) {
             (true, _) => (threshold.repeated, 2),
             (false, _) => (threshold.single, 1),
         };
-        Some(Change { answer, since_us: self.since_us, threshold, fixes })
+        Some(Change {
+            answer,
+            since_us: self.since_us,
+            threshold,
+            fixes,
+        })
     }
 }
 

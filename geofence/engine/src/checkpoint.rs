@@ -73,12 +73,21 @@ impl Engine {
         let encode = |person: &Person| prost::Message::encode_to_vec(&person.wire);
         let state = Writing {
             clock_us: self.clock_us,
-            layers: self.layers.0.values().map(|in_force| (in_force.reference, in_force.since_us)).collect(),
+            layers: self
+                .layers
+                .0
+                .values()
+                .map(|in_force| (in_force.reference, in_force.since_us))
+                .collect(),
             people: self
                 .sorted()
                 .into_iter()
                 .map(|(person, slot)| {
-                    (person, slot.revision, slot.monitored.as_ref().map(|person| (encode(person), &person.known)))
+                    (
+                        person,
+                        slot.revision,
+                        slot.monitored.as_ref().map(|person| (encode(person), &person.known)),
+                    )
                 })
                 .collect(),
         };
@@ -109,7 +118,14 @@ impl Engine {
         let mut engine = Self::new();
         engine.clock_us = state.clock_us;
         for (reference, since_us) in state.layers {
-            engine.layers.0.insert(reference.layer_id, InForce { reference, since_us, given: None });
+            engine.layers.0.insert(
+                reference.layer_id,
+                InForce {
+                    reference,
+                    since_us,
+                    given: None,
+                },
+            );
         }
         for (id, revision, monitored) in state.people {
             let monitored = match monitored {

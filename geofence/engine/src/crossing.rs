@@ -58,7 +58,10 @@ impl Path {
         let east_m = east * METRES_PER_DEGREE * libm::cos(middle.to_radians());
         let length_m = libm::hypot(east_m, north * METRES_PER_DEGREE);
         let speed_kmh = length_m / (gap_us as f64 / 1e6) * 3.6;
-        let to = LonLat { longitude: start.longitude + east, latitude: end.latitude };
+        let to = LonLat {
+            longitude: start.longitude + east,
+            latitude: end.latitude,
+        };
         (speed_kmh >= points.crossing_speed_kmh).then_some(Self {
             from: start,
             to,
@@ -78,13 +81,20 @@ impl Path {
         if longitude.abs() > 180.0 {
             longitude -= 360.0_f64.copysign(longitude);
         }
-        LonLat { longitude, latitude: self.from.latitude + part * (self.to.latitude - self.from.latitude) }
+        LonLat {
+            longitude,
+            latitude: self.from.latitude + part * (self.to.latitude - self.from.latitude),
+        }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a part of at most ten minutes in microseconds")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a part of at most ten minutes in microseconds"
+    )]
     fn time_us(&self, metres: f64) -> i64 {
         let gap_us = self.to_us.saturating_sub(self.from_us);
-        self.from_us.saturating_add((gap_us as f64 * (metres / self.length_m).clamp(0.0, 1.0)) as i64)
+        self.from_us
+            .saturating_add((gap_us as f64 * (metres / self.length_m).clamp(0.0, 1.0)) as i64)
     }
 
     /// The first stretch of the way inside a zone in which neither end lies.
@@ -93,7 +103,10 @@ impl Path {
         if shape.distance_at_least(self.at(self.length_m / 2.0), self.length_m / 2.0 * 1.01 + MIN_STEP_M) {
             return None;
         }
-        let (first_m, last_m) = (shape.signed_distance_m(self.at(0.0)), shape.signed_distance_m(self.at(self.length_m)));
+        let (first_m, last_m) = (
+            shape.signed_distance_m(self.at(0.0)),
+            shape.signed_distance_m(self.at(self.length_m)),
+        );
         if first_m <= 0.0 || last_m <= 0.0 || first_m + last_m > self.length_m * 1.01 + MIN_STEP_M {
             return None;
         }
@@ -116,7 +129,11 @@ impl Path {
     }
 
     fn crossing(&self, start_m: f64, end_m: f64) -> Crossing {
-        Crossing { entered_us: self.time_us(start_m), left_us: self.time_us(end_m), length_m: end_m - start_m }
+        Crossing {
+            entered_us: self.time_us(start_m),
+            left_us: self.time_us(end_m),
+            length_m: end_m - start_m,
+        }
     }
 }
 

@@ -85,28 +85,44 @@ impl Device {
 
     /// When something happens here unless a report comes first.
     pub(crate) fn due_us(&self, silence_after_us: i64) -> i64 {
-        self.silence_due_us(silence_after_us).min(self.no_fix_due_us(silence_after_us))
+        self.silence_due_us(silence_after_us)
+            .min(self.no_fix_due_us(silence_after_us))
     }
 
     fn silence_due_us(&self, after_us: i64) -> i64 {
-        if after_us == 0 || self.silence.is_open() { NEVER } else { self.last_report_us.saturating_add(after_us) }
+        if after_us == 0 || self.silence.is_open() {
+            NEVER
+        } else {
+            self.last_report_us.saturating_add(after_us)
+        }
     }
 
     fn no_fix_due_us(&self, after_us: i64) -> i64 {
         let due_us = self.last_fix_us.saturating_add(after_us);
         // Only a report that came later can show it; without one it is silence.
         let shown = self.last_report_us >= due_us && self.last_report_us > self.last_fix_us;
-        if after_us == 0 || self.no_fix.is_open() || !shown { NEVER } else { due_us }
+        if after_us == 0 || self.no_fix.is_open() || !shown {
+            NEVER
+        } else {
+            due_us
+        }
     }
 
     /// Lets everything happen here that is due at `due_us`.
     pub(crate) fn on_due(&mut self, due_us: i64, silence_after_us: i64, writer: &mut Writer<'_>) {
         let fixes = [None, None];
-        let onset = |kind, onset_us| Onset { kind, onset_us, until_us: NEVER, about: None, grounds: Grounds::NONE };
+        let onset = |kind, onset_us| Onset {
+            kind,
+            onset_us,
+            until_us: NEVER,
+            about: None,
+            grounds: Grounds::NONE,
+        };
         let for_long = span(silence_after_us);
         if self.silence_due_us(silence_after_us) <= due_us {
             let onset = onset(EventKind::Silence, self.last_report_us);
-            self.silence.begin(writer, &fixes, onset, |_, _| format!("no report for {for_long}"));
+            self.silence
+                .begin(writer, &fixes, onset, |_, _| format!("no report for {for_long}"));
         }
         if self.no_fix_due_us(silence_after_us) <= due_us {
             let onset = onset(EventKind::NoFix, self.last_fix_us);
@@ -119,15 +135,23 @@ impl Device {
     /// Takes a report in.
     pub(crate) fn on_report(&mut self, heard: Heard<'_>, writer: &mut Writer<'_>) {
         let fixes = [None, None];
-        let Heard { report, time_us, clock_us, late, has_fix } = heard;
+        let Heard {
+            report,
+            time_us,
+            clock_us,
+            late,
+            has_fix,
+        } = heard;
         let alarm = |alarm: Alarm| report.alarms.contains(&i32::from(alarm));
-        self.silence.end(writer, &fixes, clock_us, None, Ended::ByDevice("a report came"));
+        self.silence
+            .end(writer, &fixes, clock_us, None, Ended::ByDevice("a report came"));
         self.last_report_us = clock_us;
 
         if alarm(Alarm::Sos) {
             let repeat_us = i64::from(OperatingPoints::DEFAULT.sos_repeat_s) * 1_000_000;
             if is_apart(self.last_sos_us, time_us, repeat_us) {
-                self.sos.moment(writer, EventKind::Sos, time_us, "the device's call button was pressed");
+                self.sos
+                    .moment(writer, EventKind::Sos, time_us, "the device's call button was pressed");
             }
             self.last_sos_us = Some(time_us);
         }
@@ -137,19 +161,39 @@ impl Device {
             Strap::Unspecified => None,
         };
         let words = ["the strap is reported open", "the device raised its strap alarm"];
-        self.strap.on_report(strap, alarm(Alarm::StrapTamper), words, EventKind::StrapTamper, heard, writer);
+        self.strap.on_report(
+            strap,
+            alarm(Alarm::StrapTamper),
+            words,
+            EventKind::StrapTamper,
+            heard,
+            writer,
+        );
         let case = match report.case() {
             Case::Open => Some(true),
             Case::Closed => Some(false),
             Case::Unspecified => None,
         };
         let words = ["the case is reported open", "the device raised its case alarm"];
-        self.case.on_report(case, alarm(Alarm::CaseTamper), words, EventKind::CaseTamper, heard, writer);
+        self.case.on_report(
+            case,
+            alarm(Alarm::CaseTamper),
+            words,
+            EventKind::CaseTamper,
+            heard,
+            writer,
+        );
         if late {
             return;
         }
         if has_fix {
-            self.no_fix.end(writer, &fixes, clock_us, None, Ended::ByDevice("a usable position came"));
+            self.no_fix.end(
+                writer,
+                &fixes,
+                clock_us,
+                None,
+                Ended::ByDevice("a usable position came"),
+            );
             self.last_fix_us = clock_us;
         }
         let said = report.position.is_some();
@@ -159,7 +203,10 @@ impl Device {
                 kind: EventKind::Jamming,
                 begins: alarm(Alarm::Jamming),
                 ends: said && !alarm(Alarm::Jamming),
-                words: ["the device reports radio jamming", "a position report came without the jamming alarm"],
+                words: [
+                    "the device reports radio jamming",
+                    "a position report came without the jamming alarm",
+                ],
             },
             time_us,
             writer,
@@ -170,7 +217,10 @@ impl Device {
                 kind: EventKind::Shielding,
                 begins: alarm(Alarm::Shielding),
                 ends: said && !alarm(Alarm::Shielding),
-                words: ["the device reports that it is shielded", "a position report came without the shielding alarm"],
+                words: [
+                    "the device reports that it is shielded",
+                    "a position report came without the shielding alarm",
+                ],
             },
             time_us,
             writer,
@@ -264,9 +314,20 @@ struct Condition {
 
 fn follow(place: &mut Place, condition: Condition, time_us: i64, writer: &mut Writer<'_>) {
     let fixes = [None, None];
-    let Condition { kind, begins, ends, words: [begin, end] } = condition;
+    let Condition {
+        kind,
+        begins,
+        ends,
+        words: [begin, end],
+    } = condition;
     if begins {
-        let onset = Onset { kind, onset_us: time_us, until_us: NEVER, about: None, grounds: Grounds::NONE };
+        let onset = Onset {
+            kind,
+            onset_us: time_us,
+            until_us: NEVER,
+            about: None,
+            grounds: Grounds::NONE,
+        };
         place.begin(writer, &fixes, onset, |_, _| begin.to_owned());
     } else if ends {
         place.end(writer, &fixes, time_us, None, Ended::ByDevice(end));

@@ -55,7 +55,10 @@ impl JudgedFix {
     }
 
     pub(crate) fn lon_lat(&self) -> LonLat {
-        LonLat { longitude: f64::from(self.longitude_e7) / 1e7, latitude: f64::from(self.latitude_e7) / 1e7 }
+        LonLat {
+            longitude: f64::from(self.longitude_e7) / 1e7,
+            latitude: f64::from(self.latitude_e7) / 1e7,
+        }
     }
 }
 
@@ -84,11 +87,19 @@ pub(crate) struct Grounds {
 
 impl Grounds {
     /// No fix had a part in it.
-    pub(crate) const NONE: Self = Self { claim: Answer::Unknown, threshold: 0.0, fixes: 0 };
+    pub(crate) const NONE: Self = Self {
+        claim: Answer::Unknown,
+        threshold: 0.0,
+        fixes: 0,
+    };
 
     /// A timer decided, over the answer that the newest fix had left.
     pub(crate) const fn last_known(claim: Answer) -> Self {
-        Self { claim, threshold: 0.0, fixes: 0 }
+        Self {
+            claim,
+            threshold: 0.0,
+            fixes: 0,
+        }
     }
 }
 
@@ -129,9 +140,10 @@ impl Writer<'_> {
     ) {
         let edge = if entry.end_us.is_some() { Edge::End } else { Edge::Onset };
         let (zone_id, zone_revision) = entry.zone.map_or((None, 0), |(zone, revision)| (Some(zone), revision));
-        let violation =
-            ViolationId::derive(self.person, entry.kind.into(), zone_id, zone_revision, entry.onset_us);
-        let evidence = entry.about.map_or_else(Vec::new, |about| evidence(fixes, &about, entry.grounds));
+        let violation = ViolationId::derive(self.person, entry.kind.into(), zone_id, zone_revision, entry.onset_us);
+        let evidence = entry
+            .about
+            .map_or_else(Vec::new, |about| evidence(fixes, &about, entry.grounds));
         self.out.push(Event {
             event_id: EventId::derive(violation, edge.into()).to_wire(),
             violation_id: violation.to_wire(),
@@ -176,7 +188,11 @@ fn evidence(fixes: &RecentFixes, about: &About<'_>, grounds: Grounds) -> Vec<Fix
                 longitude_e7: fix.longitude_e7,
                 accuracy_m: fix.accuracy_m,
                 signed_distance_m,
-                probability: if grounds.claim == Answer::Outside { 1.0 - inside } else { inside },
+                probability: if grounds.claim == Answer::Outside {
+                    1.0 - inside
+                } else {
+                    inside
+                },
             }
         })
         .collect()
@@ -184,17 +200,26 @@ fn evidence(fixes: &RecentFixes, about: &About<'_>, grounds: Grounds) -> Vec<Fix
 
 /// "outside the zone by 212 m (accuracy 15 m)", of the newest fix.
 pub(crate) fn whereabouts(evidence: &[FixEvidence]) -> String {
-    let Some(fix) = evidence.last() else { return "no position is known".to_owned() };
-    let side = if fix.signed_distance_m <= 0.0 { "inside" } else { "outside" };
-    let accuracy = fix.accuracy_m.map_or_else(|| "accuracy not stated".to_owned(), |metres| format!("accuracy {metres:.0} m"));
+    let Some(fix) = evidence.last() else {
+        return "no position is known".to_owned();
+    };
+    let side = if fix.signed_distance_m <= 0.0 {
+        "inside"
+    } else {
+        "outside"
+    };
+    let accuracy = fix.accuracy_m.map_or_else(
+        || "accuracy not stated".to_owned(),
+        |metres| format!("accuracy {metres:.0} m"),
+    );
     format!("{side} the zone by {:.0} m ({accuracy})", fix.signed_distance_m.abs())
 }
 
 /// "; 2 fixes agree at probability 0.999"; nothing where no fix decided.
 pub(crate) fn agreement(evidence: &[FixEvidence], grounds: Grounds) -> String {
     let lowest = evidence.iter().map(|fix| fix.probability).fold(1.0, f64::min);
-    // Cut, not rounded: 0.9999996 is not certainty.
-    let shown = (lowest * 1000.0).floor() / 1000.0;
+    // Cut, not rounded, and never 1: no fix is certain.
+    let shown = ((lowest * 1000.0).floor() / 1000.0).min(0.999);
     match grounds.fixes {
         0 => String::new(),
         1 => format!("; 1 fix says so with probability {shown:.3}"),

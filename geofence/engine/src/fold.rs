@@ -110,7 +110,9 @@ impl Engine {
 
     /// The highest append time so far; `None` before the first record.
     pub fn clock(&self) -> Option<Timestamp> {
-        Timestamp::from_microsecond(self.clock_us).ok().filter(|_| self.clock_us != i64::MIN)
+        Timestamp::from_microsecond(self.clock_us)
+            .ok()
+            .filter(|_| self.clock_us != i64::MIN)
     }
 
     /// How many people are monitored.
@@ -125,7 +127,12 @@ impl Engine {
 
     /// Layers in force that a restored engine has not been given back. Until it has, nobody is judged against them.
     pub fn layers_wanted(&self) -> Vec<LayerReference> {
-        self.layers.0.values().filter(|in_force| in_force.given.is_none()).map(|in_force| in_force.reference).collect()
+        self.layers
+            .0
+            .values()
+            .filter(|in_force| in_force.given.is_none())
+            .map(|in_force| in_force.reference)
+            .collect()
     }
 
     /// Gives back a layer that [`Self::layers_wanted`] names; to be done before the first [`Self::fold`] after a restore.
@@ -147,8 +154,11 @@ impl Engine {
 
     /// Everybody with a slot, by id.
     pub(crate) fn sorted(&self) -> Vec<(PersonId, &Slot)> {
-        let mut all: Vec<_> =
-            self.index.iter().filter_map(|(&person, &index)| Some((person, self.slots.get(index)?))).collect();
+        let mut all: Vec<_> = self
+            .index
+            .iter()
+            .filter_map(|(&person, &index)| Some((person, self.slots.get(index)?)))
+            .collect();
         all.sort_unstable_by_key(|(person, _)| *person);
         all
     }
@@ -161,8 +171,16 @@ impl Engine {
     }
 
     fn people_of_layer(&self, layer_id: proto::LayerId) -> Vec<PersonId> {
-        let bound = |slot: &Slot| slot.monitored.as_ref().is_some_and(|person| person.rules.layer_ids.contains(&layer_id));
-        self.sorted().into_iter().filter(|(_, slot)| bound(slot)).map(|(person, _)| person).collect()
+        let bound = |slot: &Slot| {
+            slot.monitored
+                .as_ref()
+                .is_some_and(|person| person.rules.layer_ids.contains(&layer_id))
+        };
+        self.sorted()
+            .into_iter()
+            .filter(|(_, slot)| bound(slot))
+            .map(|(person, _)| person)
+            .collect()
     }
 
     /// Lets everything happen that is due up to `target_us`.
@@ -171,8 +189,12 @@ impl Engine {
             && indexed_us <= target_us
         {
             self.timers.pop_first();
-            let Some(slot) = self.index.get(&person_id).and_then(|&index| self.slots.get_mut(index)) else { continue };
-            let Some(person) = slot.monitored.as_mut() else { continue };
+            let Some(slot) = self.index.get(&person_id).and_then(|&index| self.slots.get_mut(index)) else {
+                continue;
+            };
+            let Some(person) = slot.monitored.as_mut() else {
+                continue;
+            };
             person.indexed_us = NEVER;
             let due_us = person.due_us(&self.layers);
             if due_us > indexed_us {
@@ -184,7 +206,11 @@ impl Engine {
                 continue;
             }
             self.clock_us = self.clock_us.max(due_us);
-            let cause = Cause { clock_us: self.clock_us, layers: &self.layers, out };
+            let cause = Cause {
+                clock_us: self.clock_us,
+                layers: &self.layers,
+                out,
+            };
             if !person.on_due(due_us, cause) {
                 slot.monitored = None;
             }
@@ -194,8 +220,10 @@ impl Engine {
 
     /// Brings the timer index up to date after a change to a person; cheap when the next due time has moved back only.
     fn index_timer(&mut self, person_id: PersonId) {
-        let Some(person) =
-            self.index.get(&person_id).and_then(|&index| self.slots.get_mut(index)?.monitored.as_mut())
+        let Some(person) = self
+            .index
+            .get(&person_id)
+            .and_then(|&index| self.slots.get_mut(index)?.monitored.as_mut())
         else {
             return;
         };
@@ -212,40 +240,60 @@ impl Engine {
         else {
             return Outcome::Malformed;
         };
-        let Some(person) =
-            self.index.get(&person_id).and_then(|&index| self.slots.get_mut(index)?.monitored.as_mut())
+        let Some(person) = self
+            .index
+            .get(&person_id)
+            .and_then(|&index| self.slots.get_mut(index)?.monitored.as_mut())
         else {
             return Outcome::NotMonitored;
         };
-        let cause = Cause { clock_us: self.clock_us, layers: &self.layers, out };
+        let cause = Cause {
+            clock_us: self.clock_us,
+            layers: &self.layers,
+            out,
+        };
         let outcome = person.on_report(report_id, report, cause);
         self.index_timer(person_id);
         outcome
     }
 
     fn rules(&mut self, wire: &wire::Rules, out: &mut Vec<Event>) -> Outcome {
-        let Some(person_id) = person_id(&wire.person_id) else { return Outcome::Malformed };
+        let Some(person_id) = person_id(&wire.person_id) else {
+            return Outcome::Malformed;
+        };
         let index = match self.index.get(&person_id) {
             Some(&index) => index,
             None => {
                 let index = self.slots.len();
-                self.slots.push(Slot { revision: 0, monitored: None });
+                self.slots.push(Slot {
+                    revision: 0,
+                    monitored: None,
+                });
                 self.index.insert(person_id, index);
                 index
             }
         };
-        let Some(slot) = self.slots.get_mut(index) else { return Outcome::Malformed };
+        let Some(slot) = self.slots.get_mut(index) else {
+            return Outcome::Malformed;
+        };
         if wire.revision <= slot.revision {
             return Outcome::RulesStale;
         }
         let clock_us = self.clock_us;
-        let cause = Cause { clock_us, layers: &self.layers, out };
+        let cause = Cause {
+            clock_us,
+            layers: &self.layers,
+            out,
+        };
         let rules = match Rules::try_from(wire) {
             Ok(rules) => rules,
             Err(error) => return Outcome::RulesRefused(Box::new(error)),
         };
         let revision = rules.revision;
-        let over = !rules.active || rules.valid_until.is_some_and(|until| until.as_microsecond() <= clock_us);
+        let over = !rules.active
+            || rules
+                .valid_until
+                .is_some_and(|until| until.as_microsecond() <= clock_us);
         let applied = match (&mut slot.monitored, over) {
             (monitored, true) => {
                 if let Some(mut person) = monitored.take() {
@@ -267,12 +315,19 @@ impl Engine {
     fn layer(&mut self, layer: Arc<CompiledLayer>, out: &mut Vec<Event>) -> Outcome {
         let reference = LayerReference::of(&layer);
         let before = self.layers.0.get(&reference.layer_id).cloned();
-        if before.as_ref().is_some_and(|before| before.reference.revision >= reference.revision) {
+        if before
+            .as_ref()
+            .is_some_and(|before| before.reference.revision >= reference.revision)
+        {
             return Outcome::LayerStale;
         }
         let given = Given::new(layer);
         let new = given.clone();
-        let in_force = InForce { reference, since_us: self.clock_us, given: Some(given) };
+        let in_force = InForce {
+            reference,
+            since_us: self.clock_us,
+            given: Some(given),
+        };
         self.layers.0.insert(reference.layer_id, in_force);
         // A zone whose geometry changed has another revision.
         let unchanged = |zone_id| {
@@ -282,12 +337,18 @@ impl Engine {
             })
         };
         for person_id in self.people_of_layer(reference.layer_id) {
-            let Some(person) =
-                self.index.get(&person_id).and_then(|&index| self.slots.get_mut(index)?.monitored.as_mut())
+            let Some(person) = self
+                .index
+                .get(&person_id)
+                .and_then(|&index| self.slots.get_mut(index)?.monitored.as_mut())
             else {
                 continue;
             };
-            let cause = Cause { clock_us: self.clock_us, layers: &self.layers, out };
+            let cause = Cause {
+                clock_us: self.clock_us,
+                layers: &self.layers,
+                out,
+            };
             person.layer_changed(reference.layer_id, unchanged, cause);
             self.index_timer(person_id);
         }

@@ -21,7 +21,11 @@ pub struct LayerReference {
 impl LayerReference {
     /// The reference to a compiled layer.
     pub fn of(layer: &CompiledLayer) -> Self {
-        Self { layer_id: layer.id(), revision: layer.revision(), content_hash: *layer.hash() }
+        Self {
+            layer_id: layer.id(),
+            revision: layer.revision(),
+            content_hash: *layer.hash(),
+        }
     }
 }
 
@@ -48,10 +52,18 @@ pub(crate) struct Layers(pub(crate) BTreeMap<LayerId, InForce>);
 
 impl Given {
     pub(crate) fn new(layer: Arc<CompiledLayer>) -> Self {
-        let mut by_id: Vec<_> = layer.zones().iter().enumerate().map(|(number, zone)| (zone.zone_id, number)).collect();
+        let mut by_id: Vec<_> = layer
+            .zones()
+            .iter()
+            .enumerate()
+            .map(|(number, zone)| (zone.zone_id, number))
+            .collect();
         by_id.sort_unstable();
         by_id.dedup_by_key(|(zone_id, _)| *zone_id);
-        Self { layer, by_id: by_id.into() }
+        Self {
+            layer,
+            by_id: by_id.into(),
+        }
     }
 
     /// One zone.
@@ -62,7 +74,8 @@ impl Given {
 
     /// Adds every zone at most this far from a position.
     pub(crate) fn near<'a>(&'a self, at: &Located, reach_m: f64, found: &mut Vec<&'a LayerZone>) {
-        self.layer.covering(at, reach_m, &mut |number| found.extend(self.layer.zones().get(number)));
+        self.layer
+            .covering(at, reach_m, &mut |number| found.extend(self.layer.zones().get(number)));
     }
 }
 

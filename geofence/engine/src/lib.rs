@@ -14,6 +14,7 @@ pub mod geodesy;
 mod layers;
 mod outcome;
 mod person;
+pub mod replay;
 pub mod schedule;
 mod shared;
 mod tracker;

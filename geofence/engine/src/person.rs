@@ -79,11 +79,17 @@ fn compile(rules: &Rules) -> Result<Vec<OwnZone>, RulesError> {
         .zones
         .iter()
         .map(|zone| {
-            let shape = Shape::compile(&zone.geometry).map_err(|crate::zone::ShapeError::Geometry(error)| {
-                RulesError::from(RulesFault::from(error))
-            })?;
-            let schedule = zone.schedule.clone().map(|rule| Schedule::new(rules.time_zone.clone(), rule));
-            Ok(OwnZone { zone: zone.clone(), shape, schedule })
+            let shape = Shape::compile(&zone.geometry)
+                .map_err(|crate::zone::ShapeError::Geometry(error)| RulesError::from(RulesFault::from(error)))?;
+            let schedule = zone
+                .schedule
+                .clone()
+                .map(|rule| Schedule::new(rules.time_zone.clone(), rule));
+            Ok(OwnZone {
+                zone: zone.clone(),
+                shape,
+                schedule,
+            })
         })
         .collect()
 }
@@ -129,7 +135,10 @@ impl Known {
 
     /// Remembers a report; `false` when it was known.
     fn remember(&mut self, report_id: ReportId) -> bool {
-        let key = report_id.as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+        let key = report_id
+            .as_bytes()
+            .first_chunk()
+            .map_or(0, |first| u64::from_le_bytes(*first));
         if self.remembered.contains(&key) {
             return false;
         }
@@ -148,15 +157,30 @@ impl Person {
         let zones = compile(&rules)?;
         let margins = margins(&rules);
         let mut known = Known::new(since_us);
-        known.zones = zones.iter().map(|zone| Tracker::new(&zone.target(margins), since_us)).collect();
-        Ok(Self { wire: wire.clone(), rules, zones, known, indexed_us: NEVER })
+        known.zones = zones
+            .iter()
+            .map(|zone| Tracker::new(&zone.target(margins), since_us))
+            .collect();
+        Ok(Self {
+            wire: wire.clone(),
+            rules,
+            zones,
+            known,
+            indexed_us: NEVER,
+        })
     }
 
     /// Puts a person back from a checkpoint.
     pub(crate) fn restore(wire: wire::Rules, known: Known) -> Result<Self, RulesError> {
         let rules = Rules::try_from(&wire)?;
         let zones = compile(&rules)?;
-        Ok(Self { wire, rules, zones, known, indexed_us: NEVER })
+        Ok(Self {
+            wire,
+            rules,
+            zones,
+            known,
+            indexed_us: NEVER,
+        })
     }
 
     /// As many trackers as zones: what a checkpoint must hold.
@@ -192,7 +216,13 @@ impl Person {
         let margins = margins(&self.rules);
         let Cause { layers, .. } = cause;
         let mut writer = writer(&self.rules, self.rules.revision, cause);
-        let Known { zones, fixes, shared, device, .. } = &mut self.known;
+        let Known {
+            zones,
+            fixes,
+            shared,
+            device,
+            ..
+        } = &mut self.known;
         for (own, tracker) in self.zones.iter().zip(zones) {
             if tracker.due_us() <= due_us {
                 tracker.on_due(&own.target(margins), due_us, fixes, &mut writer);
@@ -211,7 +241,11 @@ impl Person {
         let valid_from_us = self.rules.valid_from.as_microsecond();
         let believed = check_time(report.fix_time_us, report.received_at_us)
             .and_then(|()| check_time(report.fix_time_us, clock_us));
-        let time_us = if believed.is_ok() { report.fix_time_us.min(clock_us) } else { clock_us };
+        let time_us = if believed.is_ok() {
+            report.fix_time_us.min(clock_us)
+        } else {
+            clock_us
+        };
         if clock_us < valid_from_us || time_us < valid_from_us {
             return Outcome::NotMonitored;
         }
@@ -233,7 +267,13 @@ impl Person {
             received_at_us: report.received_at_us,
             appended_at_us: clock_us,
         };
-        let heard = Heard { report, time_us, clock_us, late, has_fix: fix.is_ok() && newest };
+        let heard = Heard {
+            report,
+            time_us,
+            clock_us,
+            late,
+            has_fix: fix.is_ok() && newest,
+        };
         self.known.device.on_report(heard, &mut writer);
         match fix {
             Ok(fix) if newest => {
@@ -255,7 +295,14 @@ impl Person {
 
     fn judge(&mut self, fix: JudgedFix, layers: &Layers, writer: &mut Writer<'_>) {
         let margins = margins(&self.rules);
-        let Known { zones, fixes, shared, last_fix_us, since_us, .. } = &mut self.known;
+        let Known {
+            zones,
+            fixes,
+            shared,
+            last_fix_us,
+            since_us,
+            ..
+        } = &mut self.known;
         *last_fix_us = fix.fix_time_us;
         fixes.rotate_right(1);
         if let Some(newest) = fixes.first_mut() {
@@ -264,7 +311,11 @@ impl Person {
         let path = crossing::Path::of(fixes);
         // A validated fix is always somewhere.
         let Some(at) = Located::new(fix.lon_lat()) else { return };
-        let step = Step { fix: &fix, at: &at, fixes };
+        let step = Step {
+            fix: &fix,
+            at: &at,
+            fixes,
+        };
         for (own, tracker) in self.zones.iter().zip(zones) {
             let target = own.target(margins);
             if let (ZoneKind::Exclusion, Some(path)) = (own.zone.kind, &path) {
@@ -273,17 +324,21 @@ impl Person {
             tracker.on_fix(&target, step, writer);
         }
         for &layer_id in &self.rules.layer_ids {
-            crate::shared::on_fix(shared, layer_id, layers, &self.rules, *since_us, step, path.as_ref(), writer);
+            crate::shared::on_fix(
+                shared,
+                layer_id,
+                layers,
+                &self.rules,
+                *since_us,
+                step,
+                path.as_ref(),
+                writer,
+            );
         }
     }
 
     /// Takes over new rules.
-    pub(crate) fn change(
-        &mut self,
-        wire: &wire::Rules,
-        rules: Rules,
-        cause: Cause<'_>,
-    ) -> Result<(), RulesError> {
+    pub(crate) fn change(&mut self, wire: &wire::Rules, rules: Rules, cause: Cause<'_>) -> Result<(), RulesError> {
         let new_zones = compile(&rules)?;
         let clock_us = cause.clock_us.max(rules.valid_from.as_microsecond());
         let layers = cause.layers;
@@ -298,7 +353,11 @@ impl Person {
             let target = new.target(margins);
             let kept = old
                 .iter_mut()
-                .find(|entry| entry.as_ref().is_some_and(|(zone, _)| same_but_schedule(&zone.zone, &new.zone)))
+                .find(|entry| {
+                    entry
+                        .as_ref()
+                        .is_some_and(|(zone, _)| same_but_schedule(&zone.zone, &new.zone))
+                })
                 .and_then(Option::take);
             trackers.push(match kept {
                 Some((before, mut tracker)) => {
@@ -317,7 +376,9 @@ impl Person {
         known.shared.retain_mut(|shared| {
             let stays = rules.layer_ids.contains(&shared.layer_id);
             if !stays {
-                shared.tracker.close(writer.decided_at_us, &known.fixes, Ended::ByRules, &mut writer);
+                shared
+                    .tracker
+                    .close(writer.decided_at_us, &known.fixes, Ended::ByRules, &mut writer);
             }
             stays
         });
@@ -335,8 +396,17 @@ impl Person {
     /// Ends all that is open: the person is no longer monitored.
     pub(crate) fn forget(&mut self, at_us: i64, revision: Revision, cause: Cause<'_>) {
         let mut writer = writer(&self.rules, revision, cause);
-        let Known { zones, shared, fixes, device, .. } = &mut self.known;
-        for tracker in zones.iter_mut().chain(shared.iter_mut().map(|shared| &mut shared.tracker)) {
+        let Known {
+            zones,
+            shared,
+            fixes,
+            device,
+            ..
+        } = &mut self.known;
+        for tracker in zones
+            .iter_mut()
+            .chain(shared.iter_mut().map(|shared| &mut shared.tracker))
+        {
             tracker.close(at_us, fixes, Ended::ByEndOfMonitoring, &mut writer);
         }
         device.close(at_us, &mut writer);
@@ -371,7 +441,11 @@ fn writer<'a>(rules: &Rules, revision: Revision, cause: Cause<'a>) -> Writer<'a>
         decided_at_us: cause.clock_us,
         device: None,
         late: false,
-        trace: wire::Trace { fix_time_us: 0, received_at_us: 0, appended_at_us: cause.clock_us },
+        trace: wire::Trace {
+            fix_time_us: 0,
+            received_at_us: 0,
+            appended_at_us: cause.clock_us,
+        },
         out: cause.out,
     }
 }

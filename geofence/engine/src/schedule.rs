@@ -63,13 +63,20 @@ impl Schedule {
         loop {
             let to = shift(from, WINDOW_DAYS);
             self.boundaries(from, to, &mut boundaries);
-            if let Some(&change) = boundaries.iter().find(|&&boundary| boundary > at && self.active_at(boundary) != now) {
+            if let Some(&change) = boundaries
+                .iter()
+                .find(|&&boundary| boundary > at && self.active_at(boundary) != now)
+            {
                 return Some(change);
             }
             // One week is like the other but for dated intervals: a window without a change, and without a dated boundary,
             // is followed by none until the next dated boundary.
             let next_dated = self.dated().filter(|&boundary| boundary > from).min()?;
-            let next = if next_dated > to { shift(next_dated, -1).max(to) } else { to };
+            let next = if next_dated > to {
+                shift(next_dated, -1).max(to)
+            } else {
+                to
+            };
             if next <= from {
                 return None;
             }
@@ -79,7 +86,10 @@ impl Schedule {
 
     /// The interval around an instant in which the schedule holds; `None` where it does not hold.
     pub fn interval_at(&self, at: Timestamp) -> Option<Interval> {
-        self.active_at(at).then(|| Interval { start: self.start_before(at), end: self.next_change_after(at) })
+        self.active_at(at).then(|| Interval {
+            start: self.start_before(at),
+            end: self.next_change_after(at),
+        })
     }
 
     /// The start of the interval that holds at `at`; as [`Self::next_change_after`], backwards.
@@ -90,13 +100,21 @@ impl Schedule {
             let from = shift(to, -WINDOW_DAYS);
             self.boundaries(from, to, &mut boundaries);
             // A boundary starts the interval when the instant before it is not in.
-            let before = |boundary: Timestamp| boundary.saturating_sub(SignedDuration::from_micros(1)).unwrap_or(boundary);
+            let before = |boundary: Timestamp| {
+                boundary
+                    .saturating_sub(SignedDuration::from_micros(1))
+                    .unwrap_or(boundary)
+            };
             let starts = |boundary: &&Timestamp| **boundary <= at && !self.active_at(before(**boundary));
             if let Some(&start) = boundaries.iter().rev().find(starts) {
                 return Some(start);
             }
             let last_dated = self.dated().filter(|&boundary| boundary < to).max()?;
-            let next = if last_dated < from { shift(last_dated, 1).min(from) } else { from };
+            let next = if last_dated < from {
+                shift(last_dated, 1).min(from)
+            } else {
+                from
+            };
             if next >= to {
                 return None;
             }
@@ -105,20 +123,27 @@ impl Schedule {
     }
 
     fn dated(&self) -> impl Iterator<Item = Timestamp> + '_ {
-        self.rule.additions.iter().chain(&self.rule.exceptions).flat_map(|dated| [dated.start, dated.end])
+        self.rule
+            .additions
+            .iter()
+            .chain(&self.rule.exceptions)
+            .flat_map(|dated| [dated.start, dated.end])
     }
 
     fn weekly_at(&self, at: Timestamp) -> bool {
         let today = self.zone.to_datetime(at).date();
         // An interval spans at most two civil days and a change of clocks.
-        (-2_i64..=1).filter_map(|days| today.checked_add(days.days()).ok()).any(|day| {
-            let weekday = day.weekday();
-            self.rule.weekly
-                .iter()
-                .filter(|weekly| weekly.weekday == weekday)
-                .filter_map(|weekly| self.resolve(*weekly, day))
-                .any(|interval| within(interval, at))
-        })
+        (-2_i64..=1)
+            .filter_map(|days| today.checked_add(days.days()).ok())
+            .any(|day| {
+                let weekday = day.weekday();
+                self.rule
+                    .weekly
+                    .iter()
+                    .filter(|weekly| weekly.weekday == weekday)
+                    .filter_map(|weekly| self.resolve(*weekly, day))
+                    .any(|interval| within(interval, at))
+            })
     }
 
     /// Everything between `from` and `to` at which the answer may change, sorted.
@@ -142,20 +167,31 @@ impl Schedule {
     }
 
     fn resolve(&self, weekly: WeeklyInterval, day: Date) -> Option<DatedInterval> {
-        let end_day = if weekly.end_s > weekly.start_s { day } else { day.tomorrow().ok()? };
+        let end_day = if weekly.end_s > weekly.start_s {
+            day
+        } else {
+            day.tomorrow().ok()?
+        };
         let start = self.instant(day, weekly.start_s, Disambiguation::Compatible)?;
         let end = self.instant(end_day, weekly.end_s, Disambiguation::Later)?;
         (start < end).then_some(DatedInterval { start, end })
     }
 
     fn instant(&self, day: Date, seconds: u32, disambiguation: Disambiguation) -> Option<Timestamp> {
-        let local = day.to_datetime(Time::midnight()).checked_add(i64::from(seconds).seconds()).ok()?;
-        self.zone.to_ambiguous_timestamp(local).disambiguate(disambiguation).ok()
+        let local = day
+            .to_datetime(Time::midnight())
+            .checked_add(i64::from(seconds).seconds())
+            .ok()?;
+        self.zone
+            .to_ambiguous_timestamp(local)
+            .disambiguate(disambiguation)
+            .ok()
     }
 }
 
 fn shift(at: Timestamp, days: i32) -> Timestamp {
-    at.saturating_add(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(at)
+    at.saturating_add(SignedDuration::from_hours(24 * i64::from(days)))
+        .unwrap_or(at)
 }
 
 fn within(interval: DatedInterval, at: Timestamp) -> bool {

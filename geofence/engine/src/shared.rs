@@ -1,6 +1,9 @@
 //! Zones of shared layers: judged as exclusion zones, with a state only where the person is near.
 
-use proto::{LayerId, ZoneId, rules::{Rules, ZoneKind}};
+use proto::{
+    LayerId, ZoneId,
+    rules::{Rules, ZoneKind},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,7 +27,9 @@ pub(crate) struct SharedTracker {
 
 /// The zone's schedule in the person's time zone.
 fn schedule(zone: &LayerZone, rules: &Rules) -> Option<Schedule> {
-    zone.schedule.clone().map(|rule| Schedule::new(rules.time_zone.clone(), rule))
+    zone.schedule
+        .clone()
+        .map(|rule| Schedule::new(rules.time_zone.clone(), rule))
 }
 
 fn target<'a>(zone: &'a LayerZone, schedule: Option<&'a Schedule>, rules: &Rules) -> Target<'a> {
@@ -43,7 +48,9 @@ fn target<'a>(zone: &'a LayerZone, schedule: Option<&'a Schedule>, rules: &Rules
 impl SharedTracker {
     /// As [`Tracker::due_us`]; never, while the layer has not been given back after a restore.
     pub(crate) fn due_us(&self, layers: &Layers) -> i64 {
-        layers.zone(self.layer_id, self.zone_id).map_or(NEVER, |_| self.tracker.due_us())
+        layers
+            .zone(self.layer_id, self.zone_id)
+            .map_or(NEVER, |_| self.tracker.due_us())
     }
 
     pub(crate) fn on_due(
@@ -58,7 +65,8 @@ impl SharedTracker {
             && self.tracker.due_us() <= due_us
         {
             let schedule = schedule(zone, rules);
-            self.tracker.on_due(&target(zone, schedule.as_ref(), rules), due_us, fixes, writer);
+            self.tracker
+                .on_due(&target(zone, schedule.as_ref(), rules), due_us, fixes, writer);
         }
     }
 
@@ -75,13 +83,17 @@ impl SharedTracker {
             && zone.schedule.is_some()
         {
             let schedule = schedule(zone, rules);
-            self.tracker.reschedule(&target(zone, schedule.as_ref(), rules), now_us, fixes, writer);
+            self.tracker
+                .reschedule(&target(zone, schedule.as_ref(), rules), now_us, fixes, writer);
         }
     }
 }
 
 /// Judges a fix against a layer: the zones near it and those with a state.
-#[expect(clippy::too_many_arguments, reason = "a fix, the layer, the rules, and where events go; one caller")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a fix, the layer, the rules, and where events go; one caller"
+)]
 pub(crate) fn on_fix(
     trackers: &mut Vec<SharedTracker>,
     layer_id: LayerId,
@@ -92,12 +104,17 @@ pub(crate) fn on_fix(
     path: Option<&Path>,
     writer: &mut Writer<'_>,
 ) {
-    let Some((layer, layer_since_us)) = layers.get(layer_id) else { return };
+    let Some((layer, layer_since_us)) = layers.get(layer_id) else {
+        return;
+    };
     let reach_m = 100.0 + 8.0 * step.fix.sigma_m() + path.map_or(0.0, Path::length_m);
     let mut near = Vec::new();
     layer.near(step.at, reach_m, &mut near);
     near.extend(
-        trackers.iter().filter(|known| known.layer_id == layer_id).filter_map(|known| layer.zone(known.zone_id)),
+        trackers
+            .iter()
+            .filter(|known| known.layer_id == layer_id)
+            .filter_map(|known| layer.zone(known.zone_id)),
     );
     near.sort_unstable_by_key(|zone| zone.zone_id);
     near.dedup_by_key(|zone| zone.zone_id);
@@ -126,7 +143,14 @@ pub(crate) fn on_fix(
             }
             Err(index) if !far => {
                 if let Some(tracker) = fresh {
-                    trackers.insert(index, SharedTracker { layer_id, zone_id: zone.zone_id, tracker });
+                    trackers.insert(
+                        index,
+                        SharedTracker {
+                            layer_id,
+                            zone_id: zone.zone_id,
+                            tracker,
+                        },
+                    );
                 }
             }
             _ => {}

@@ -89,26 +89,48 @@ pub(crate) struct Tracker {
 
 impl Target<'_> {
     fn about(&self, widened_m: f64) -> About<'_> {
-        About { zone_id: self.zone_id, revision: self.revision, shape: self.shape, widened_m }
+        About {
+            zone_id: self.zone_id,
+            revision: self.revision,
+            shape: self.shape,
+            widened_m,
+        }
     }
 
     /// The stretch in which the schedule holds around an instant, in microseconds; `None` where it does not hold.
     fn holds(&self, at_us: i64) -> Option<(i64, i64)> {
-        let Some(schedule) = self.schedule else { return Some((i64::MIN, NEVER)) };
+        let Some(schedule) = self.schedule else {
+            return Some((i64::MIN, NEVER));
+        };
         let at = Timestamp::from_microsecond(at_us).ok()?;
         schedule.interval_at(at).map(|Interval { start, end }| {
-            (start.map_or(i64::MIN, Timestamp::as_microsecond), end.map_or(NEVER, Timestamp::as_microsecond))
+            (
+                start.map_or(i64::MIN, Timestamp::as_microsecond),
+                end.map_or(NEVER, Timestamp::as_microsecond),
+            )
         })
     }
 
     fn window(&self, at_us: i64) -> Window {
         match (self.holds(at_us), self.schedule, Timestamp::from_microsecond(at_us)) {
-            (Some((from_us, to_us)), ..) => Window { active: true, from_us, to_us },
+            (Some((from_us, to_us)), ..) => Window {
+                active: true,
+                from_us,
+                to_us,
+            },
             (None, Some(schedule), Ok(at)) => {
                 let next = schedule.next_change_after(at).map_or(NEVER, Timestamp::as_microsecond);
-                Window { active: false, from_us: at_us, to_us: next }
+                Window {
+                    active: false,
+                    from_us: at_us,
+                    to_us: next,
+                }
             }
-            _ => Window { active: false, from_us: at_us, to_us: NEVER },
+            _ => Window {
+                active: false,
+                from_us: at_us,
+                to_us: NEVER,
+            },
         }
     }
 
@@ -134,8 +156,14 @@ impl Target<'_> {
     fn points(&self) -> Points {
         let all = OperatingPoints::DEFAULT;
         match self.kind {
-            ZoneKind::Inclusion | ZoneKind::Neutral => Points { inside: all.inclusion_in, outside: all.inclusion_out },
-            ZoneKind::Exclusion => Points { inside: all.exclusion_in, outside: all.exclusion_out },
+            ZoneKind::Inclusion | ZoneKind::Neutral => Points {
+                inside: all.inclusion_in,
+                outside: all.inclusion_out,
+            },
+            ZoneKind::Exclusion => Points {
+                inside: all.exclusion_in,
+                outside: all.exclusion_out,
+            },
         }
     }
 }
@@ -152,7 +180,11 @@ impl Tracker {
             attendance: None,
             in_force_us,
             was_inside: false,
-            window: Window { active: false, from_us: in_force_us, to_us: in_force_us },
+            window: Window {
+                active: false,
+                from_us: in_force_us,
+                to_us: in_force_us,
+            },
         };
         tracker.window = target.window(in_force_us);
         tracker
@@ -160,7 +192,11 @@ impl Tracker {
 
     /// The state of a shared layer's zone which the person was never near.
     pub(crate) fn far(target: &Target<'_>, in_force_us: i64) -> Self {
-        Self { belief: Belief::outside(), buffer: Belief::outside(), ..Self::new(target, in_force_us) }
+        Self {
+            belief: Belief::outside(),
+            buffer: Belief::outside(),
+            ..Self::new(target, in_force_us)
+        }
     }
 
     /// Holds nothing that [`Self::far`] would not say as well.
@@ -176,7 +212,12 @@ impl Tracker {
     pub(crate) fn due_us(&self) -> i64 {
         let pending = self.pending.map_or(NEVER, |pending| pending.due_us);
         let attendance = self.attendance.map_or(NEVER, |attendance| attendance.due_us);
-        self.window.to_us.min(self.place.due_us()).min(self.buffer_place.due_us()).min(pending).min(attendance)
+        self.window
+            .to_us
+            .min(self.place.due_us())
+            .min(self.buffer_place.due_us())
+            .min(pending)
+            .min(attendance)
     }
 
     /// Judges a fix that is newer than all before it.
@@ -202,12 +243,19 @@ impl Tracker {
             }
             Answer::Outside if target.attendance || self.place.is_open() => {}
             Answer::Outside => {
-                let Some((start_us, until_us)) = self.holds(target, at_us) else { return };
+                let Some((start_us, until_us)) = self.holds(target, at_us) else {
+                    return;
+                };
                 let (kind, onset_us, due_us) = self.absence(target, start_us);
                 if at_us >= onset_us.saturating_add(target.margins.grace_us) {
                     self.absent(target, kind, onset_us, until_us, step.fixes, change, writer);
                 } else {
-                    self.pending = Some(Pending { kind: kind.into(), onset_us, due_us, until_us });
+                    self.pending = Some(Pending {
+                        kind: kind.into(),
+                        onset_us,
+                        due_us,
+                        until_us,
+                    });
                 }
             }
         }
@@ -216,22 +264,35 @@ impl Tracker {
     /// What an absence is called, when it began, and when it counts for want of other news.
     fn absence(&self, target: &Target<'_>, start_us: i64) -> (EventKind, i64, i64) {
         let start_us = start_us.max(self.in_force_us);
-        let Margins { grace_us, settle_us, .. } = target.margins;
+        let Margins {
+            grace_us, settle_us, ..
+        } = target.margins;
         let since_us = self.belief.since_us;
         if target.schedule.is_none() {
             let onset_us = since_us.max(start_us);
             (EventKind::LeftInclusion, onset_us, onset_us.saturating_add(grace_us))
         } else if since_us <= start_us {
-            (EventKind::CurfewAbsentAtStart, start_us, start_us.saturating_add(grace_us.max(settle_us)))
+            (
+                EventKind::CurfewAbsentAtStart,
+                start_us,
+                start_us.saturating_add(grace_us.max(settle_us)),
+            )
         } else if self.was_inside {
             (EventKind::LeftDuringCurfew, since_us, since_us.saturating_add(grace_us))
         } else {
             // Never seen inside, so nothing was left; and nothing is claimed for the time before the first fix.
-            (EventKind::CurfewAbsentAtStart, since_us, since_us.saturating_add(grace_us))
+            (
+                EventKind::CurfewAbsentAtStart,
+                since_us,
+                since_us.saturating_add(grace_us),
+            )
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the violation, its zone and its reason; one caller each for fix and timer")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the violation, its zone and its reason; one caller each for fix and timer"
+    )]
     fn absent(
         &mut self,
         target: &Target<'_>,
@@ -244,8 +305,16 @@ impl Tracker {
     ) {
         self.pending = None;
         let grounds = grounds(change, Answer::Outside);
-        let stale = writer.decided_at_us.saturating_sub(newest_us(fixes).unwrap_or(writer.decided_at_us));
-        let onset = Onset { kind, onset_us, until_us, about: Some(target.about(0.0)), grounds };
+        let stale = writer
+            .decided_at_us
+            .saturating_sub(newest_us(fixes).unwrap_or(writer.decided_at_us));
+        let onset = Onset {
+            kind,
+            onset_us,
+            until_us,
+            about: Some(target.about(0.0)),
+            grounds,
+        };
         self.place.begin(writer, fixes, onset, |place, agreement| {
             let rule = match kind {
                 EventKind::CurfewAbsentAtStart => "when the time to be inside began",
@@ -263,20 +332,38 @@ impl Tracker {
 
     fn returned(&mut self, target: &Target<'_>, fixes: &RecentFixes, grounds: Grounds, writer: &mut Writer<'_>) {
         let about = target.about(0.0);
-        let Some((open, end_us)) =
-            self.place.end(writer, fixes, self.belief.since_us, Some(about), Ended::ByFixes(grounds))
-        else {
+        let Some((open, end_us)) = self.place.end(
+            writer,
+            fixes,
+            self.belief.since_us,
+            Some(about),
+            Ended::ByFixes(grounds),
+        ) else {
             return;
         };
         let took = end_us.saturating_sub(open.onset_us);
         // An absence that began later than the schedule (first fix, changed rule) is no late return.
-        let from_start = target.holds(open.onset_us).is_some_and(|(start_us, _)| open.onset_us <= start_us.saturating_add(1_000));
+        let from_start = target
+            .holds(open.onset_us)
+            .is_some_and(|(start_us, _)| open.onset_us <= start_us.saturating_add(1_000));
         if open.kind() == EventKind::CurfewAbsentAtStart && from_start && took <= target.margins.late_return_us {
-            let about = open.zone.map(|(zone_id, revision)| About { zone_id, revision, ..about });
-            let onset =
-                Onset { kind: EventKind::LateReturn, onset_us: open.onset_us, until_us: NEVER, about, grounds };
+            let about = open.zone.map(|(zone_id, revision)| About {
+                zone_id,
+                revision,
+                ..about
+            });
+            let onset = Onset {
+                kind: EventKind::LateReturn,
+                onset_us: open.onset_us,
+                until_us: NEVER,
+                about,
+                grounds,
+            };
             self.place.whole(writer, fixes, onset, end_us, |place, agreement| {
-                format!("came {} after the time to be inside began: {place}{agreement}", span(took))
+                format!(
+                    "came {} after the time to be inside began: {place}{agreement}",
+                    span(took)
+                )
             });
         }
     }
@@ -306,17 +393,13 @@ impl Tracker {
     }
 
     /// Looks at the way between the two newest fixes; to be called before the newest is judged.
-    pub(crate) fn on_path(
-        &mut self,
-        target: &Target<'_>,
-        path: &Path,
-        fixes: &RecentFixes,
-        writer: &mut Writer<'_>,
-    ) {
+    pub(crate) fn on_path(&mut self, target: &Target<'_>, path: &Path, fixes: &RecentFixes, writer: &mut Writer<'_>) {
         if self.belief.answer == Answer::Inside || self.place.is_open() || path.from_us < self.in_force_us {
             return;
         }
-        let Some(crossing) = path.crosses(target.shape) else { return };
+        let Some(crossing) = path.crosses(target.shape) else {
+            return;
+        };
         if self.holds(target, crossing.entered_us).is_none() {
             return;
         }
@@ -325,7 +408,11 @@ impl Tracker {
             onset_us: crossing.entered_us,
             until_us: NEVER,
             about: Some(target.about(0.0)),
-            grounds: Grounds { claim: Answer::Inside, threshold: 0.0, fixes: 2 },
+            grounds: Grounds {
+                claim: Answer::Inside,
+                threshold: 0.0,
+                fixes: 2,
+            },
         };
         let apart = span(path.to_us.saturating_sub(path.from_us));
         let [length_m, way_m] = [crossing.length_m, path.length_m()];
@@ -368,7 +455,10 @@ impl Tracker {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the violation, its zone and its reason; one caller each for fix and timer")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the violation, its zone and its reason; one caller each for fix and timer"
+    )]
     fn entered(
         &mut self,
         target: &Target<'_>,
@@ -385,8 +475,16 @@ impl Tracker {
             Layer::Zone => (EventKind::ExclusionEntry, "which must not be entered"),
             Layer::Buffer => (EventKind::BufferEntry, "widened by the warning buffer"),
         };
-        let onset = Onset { kind, onset_us, until_us, about: Some(target.about(widened_m)), grounds };
-        place.begin(writer, fixes, onset, |place, agreement| format!("{place} {rule}{agreement}"));
+        let onset = Onset {
+            kind,
+            onset_us,
+            until_us,
+            about: Some(target.about(widened_m)),
+            grounds,
+        };
+        place.begin(writer, fixes, onset, |place, agreement| {
+            format!("{place} {rule}{agreement}")
+        });
     }
 
     fn place(&mut self, target: &Target<'_>, layer: Layer) -> (&mut Place, f64) {
@@ -433,7 +531,14 @@ impl Tracker {
     fn schedule_changed(&mut self, target: &Target<'_>, fixes: &RecentFixes, writer: &mut Writer<'_>) {
         let at_us = self.window.to_us;
         self.window = target.window(at_us);
-        let Window { active: true, to_us: until_us, .. } = self.window else { return };
+        let Window {
+            active: true,
+            to_us: until_us,
+            ..
+        } = self.window
+        else {
+            return;
+        };
         match target.kind {
             ZoneKind::Inclusion if target.attendance => {
                 if let Some(before) = self.attendance.take() {
@@ -441,13 +546,23 @@ impl Tracker {
                 }
                 if until_us != NEVER {
                     let due_us = until_us.saturating_add(target.margins.settle_us);
-                    self.attendance = Some(Attendance { start_us: at_us, end_us: until_us, due_us, seen: false });
+                    self.attendance = Some(Attendance {
+                        start_us: at_us,
+                        end_us: until_us,
+                        due_us,
+                        seen: false,
+                    });
                 }
             }
             ZoneKind::Inclusion => {
                 if self.belief.answer == Answer::Outside && !self.place.is_open() {
                     let (kind, onset_us, due_us) = self.absence(target, at_us);
-                    self.pending = Some(Pending { kind: kind.into(), onset_us, due_us, until_us });
+                    self.pending = Some(Pending {
+                        kind: kind.into(),
+                        onset_us,
+                        due_us,
+                        until_us,
+                    });
                 }
             }
             ZoneKind::Exclusion => {
@@ -474,7 +589,9 @@ impl Tracker {
         };
         self.place.whole(writer, fixes, onset, asked.end_us, |place, _| {
             let asked = span(asked.end_us.saturating_sub(asked.start_us));
-            format!("was not seen inside the zone in the {asked} of the attendance; the newest position then was {place}")
+            format!(
+                "was not seen inside the zone in the {asked} of the attendance; the newest position then was {place}"
+            )
         });
     }
 
@@ -489,7 +606,11 @@ impl Tracker {
         self.pending = None;
         self.attendance = None;
         self.window = target.window(now_us);
-        let Window { active, to_us: until_us, .. } = self.window;
+        let Window {
+            active,
+            to_us: until_us,
+            ..
+        } = self.window;
         if active {
             self.place.set_until(until_us);
             self.buffer_place.set_until(until_us);
@@ -502,7 +623,12 @@ impl Tracker {
         if active && !target.attendance && target.kind == ZoneKind::Inclusion {
             if self.belief.answer == Answer::Outside && !self.place.is_open() {
                 let (kind, onset_us, due_us) = self.absence(target, now_us);
-                self.pending = Some(Pending { kind: kind.into(), onset_us, due_us, until_us });
+                self.pending = Some(Pending {
+                    kind: kind.into(),
+                    onset_us,
+                    due_us,
+                    until_us,
+                });
             }
         } else if active && target.kind == ZoneKind::Exclusion {
             for (layer, answer) in [(Layer::Buffer, self.buffer.answer), (Layer::Zone, self.belief.answer)] {
@@ -532,7 +658,11 @@ enum Layer {
 fn grounds(change: Option<Change>, claim: Answer) -> Grounds {
     change.map_or_else(
         || Grounds::last_known(claim),
-        |change| Grounds { claim, threshold: change.threshold, fixes: change.fixes },
+        |change| Grounds {
+            claim,
+            threshold: change.threshold,
+            fixes: change.fixes,
+        },
     )
 }
 

@@ -60,7 +60,10 @@ pub(crate) struct Place {
 
 impl Default for Place {
     fn default() -> Self {
-        Self { open: None, last_onset_us: i64::MIN }
+        Self {
+            open: None,
+            last_onset_us: i64::MIN,
+        }
     }
 }
 
@@ -100,10 +103,23 @@ impl Place {
         }
         let onset_us = self.fresh(onset.onset_us);
         let zone = onset.about.map(|about| (about.zone_id, about.revision));
-        self.open = Some(Open { kind: onset.kind.into(), onset_us, until_us: onset.until_us, zone });
-        let entry =
-            Entry { kind: onset.kind, onset_us, end_us: None, zone, about: onset.about, grounds: onset.grounds };
-        writer.write(entry, fixes, |evidence| sentence(&whereabouts(evidence), &agreement(evidence, onset.grounds)));
+        self.open = Some(Open {
+            kind: onset.kind.into(),
+            onset_us,
+            until_us: onset.until_us,
+            zone,
+        });
+        let entry = Entry {
+            kind: onset.kind,
+            onset_us,
+            end_us: None,
+            zone,
+            about: onset.about,
+            grounds: onset.grounds,
+        };
+        writer.write(entry, fixes, |evidence| {
+            sentence(&whereabouts(evidence), &agreement(evidence, onset.grounds))
+        });
     }
 
     /// Ends the open violation, never before its onset; returns it with the time of its end.
@@ -121,12 +137,22 @@ impl Place {
             Ended::ByFixes(grounds) => (grounds, about),
             _ => (Grounds::NONE, None),
         };
-        let entry =
-            Entry { kind: open.kind(), onset_us: open.onset_us, end_us: Some(end_us), zone: open.zone, about, grounds };
+        let entry = Entry {
+            kind: open.kind(),
+            onset_us: open.onset_us,
+            end_us: Some(end_us),
+            zone: open.zone,
+            about,
+            grounds,
+        };
         let lasted = span(end_us.saturating_sub(open.onset_us));
         writer.write(entry, fixes, |evidence| match ended {
             Ended::ByFixes(grounds) => {
-                format!("{}{}; it lasted {lasted}", whereabouts(evidence), agreement(evidence, grounds))
+                format!(
+                    "{}{}; it lasted {lasted}",
+                    whereabouts(evidence),
+                    agreement(evidence, grounds)
+                )
             }
             Ended::BySchedule => format!("the schedule stopped holding; it lasted {lasted}"),
             Ended::ByRules => format!("the zone's rule was changed or taken away; it lasted {lasted}"),
@@ -148,16 +174,31 @@ impl Place {
         let onset_us = onset.onset_us;
         let zone = onset.about.map(|about| (about.zone_id, about.revision));
         for end_us in [None, Some(end_us.max(onset_us))] {
-            let entry =
-                Entry { kind: onset.kind, onset_us, end_us, zone, about: onset.about, grounds: onset.grounds };
-            writer.write(entry, fixes, |evidence| sentence(&whereabouts(evidence), &agreement(evidence, onset.grounds)));
+            let entry = Entry {
+                kind: onset.kind,
+                onset_us,
+                end_us,
+                zone,
+                about: onset.about,
+                grounds: onset.grounds,
+            };
+            writer.write(entry, fixes, |evidence| {
+                sentence(&whereabouts(evidence), &agreement(evidence, onset.grounds))
+            });
         }
     }
 
     /// Writes an onset that never ends by itself.
     pub(crate) fn moment(&mut self, writer: &mut Writer<'_>, kind: EventKind, onset_us: i64, sentence: &str) {
         let onset_us = if writer.late { onset_us } else { self.fresh(onset_us) };
-        let entry = Entry { kind, onset_us, end_us: None, zone: None, about: None, grounds: Grounds::NONE };
+        let entry = Entry {
+            kind,
+            onset_us,
+            end_us: None,
+            zone: None,
+            about: None,
+            grounds: Grounds::NONE,
+        };
         writer.write(entry, &[None, None], |_| sentence.to_owned());
     }
 }

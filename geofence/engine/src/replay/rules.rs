@@ -1,0 +1,380 @@
+//! Rules as a file: the export format, described by `docs/rules.schema.json`.
+
+use std::{collections::HashSet, sync::Arc};
+
+use jiff::Timestamp;
+use proto::{
+    LayerId, OrderId, PersonId, ZoneId,
+    rules::{Rules, ZoneKind},
+    wire,
+};
+use serde::Deserialize;
+
+use super::Names;
+use crate::{Input, zone::CompiledLayer, zone::import};
+
+/// Why a file of rules cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}", if place.is_empty() { "/" } else { place })]
+pub struct RulesFileError {
+    /// Where, as a JSON pointer (RFC 6901).
+    pub place: String,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+/// What takes effect, and when; `None`: before the first report.
+pub(super) struct Change {
+    pub(super) at: Option<Timestamp>,
+    what: What,
+}
+
+enum What {
+    Rules(Box<wire::Rules>),
+    Layer(Arc<CompiledLayer>),
+}
+
+impl Change {
+    pub(super) fn input(&self) -> Input<'_> {
+        match &self.what {
+            What::Rules(rules) => Input::Rules(rules),
+            What::Layer(layer) => Input::Layer(Arc::clone(layer)),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default, rename = "$schema")]
+    _schema: Option<String>,
+    people: Vec<Person>,
+    #[serde(default)]
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Person {
+    person_id: String,
+    #[serde(default = "one")]
+    revision: u64,
+    effective_at: Option<Timestamp>,
+    order_id: Option<String>,
+    #[serde(default = "yes")]
+    active: bool,
+    time_zone: String,
+    #[serde(default = "sixty")]
+    reporting_interval_s: u32,
+    #[serde(default = "quarter_hour")]
+    silence_after_s: u32,
+    #[serde(default)]
+    home_exit_grace_s: u32,
+    #[serde(default = "hour")]
+    late_return_after_s: u32,
+    valid_from: Option<Timestamp>,
+    valid_until: Option<Timestamp>,
+    #[serde(default)]
+    zones: Vec<Zone>,
+    #[serde(default)]
+    layers: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Layer {
+    layer_id: String,
+    #[serde(default = "one")]
+    revision: u64,
+    effective_at: Option<Timestamp>,
+    zones: Vec<Zone>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Zone {
+    zone_id: String,
+    #[serde(default = "one")]
+    revision: u64,
+    kind: String,
+    geometry: geojson::Geometry,
+    radius_m: Option<f64>,
+    #[serde(default)]
+    buffer_m: f64,
+    schedule: Option<Schedule>,
+    #[serde(default)]
+    attendance: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Schedule {
+    #[serde(default)]
+    weekly: Vec<Weekly>,
+    #[serde(default)]
+    additions: Vec<Dated>,
+    #[serde(default)]
+    exceptions: Vec<Dated>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Weekly {
+    #[serde(default)]
+    days: Vec<String>,
+    weekday: Option<u32>,
+    start: String,
+    end: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dated {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+const fn one() -> u64 {
+    1
+}
+const fn yes() -> bool {
+    true
+}
+const fn sixty() -> u32 {
+    60
+}
+const fn quarter_hour() -> u32 {
+    900
+}
+const fn hour() -> u32 {
+    3_600
+}
+
+fn at(place: impl Into<String>, reason: impl ToString) -> RulesFileError {
+    RulesFileError {
+        place: place.into(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Reads a file of rules: everything that takes effect, in the order in which it does.
+pub(super) fn read(json: &str, names: &mut Names) -> Result<Vec<Change>, RulesFileError> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let file: File = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let place = pointer(error.path());
+        at(place, error.into_inner())
+    })?;
+    deserializer.end().map_err(|error| at("", error))?;
+    let mut changes = Vec::with_capacity(file.people.len() + file.layers.len());
+    let layers: HashSet<&str> = file.layers.iter().map(|layer| layer.layer_id.as_str()).collect();
+    for (index, layer) in file.layers.iter().enumerate() {
+        let what = What::Layer(Arc::new(read_layer(layer, &format!("/layers/{index}"), names)?));
+        changes.push(Change {
+            at: layer.effective_at,
+            what,
+        });
+    }
+    let mut seen = HashSet::new();
+    for (index, person) in file.people.iter().enumerate() {
+        let place = format!("/people/{index}");
+        if !seen.insert((&person.person_id, person.revision)) {
+            return Err(at(format!("{place}/revision"), "the person has this revision already"));
+        }
+        if let Some(number) = person.layers.iter().position(|layer| !layers.contains(layer.as_str())) {
+            return Err(at(
+                format!("{place}/layers/{number}"),
+                "no layer of this file has this id",
+            ));
+        }
+        let rules = read_person(person, &place, names)?;
+        changes.push(Change {
+            at: person.effective_at,
+            what: What::Rules(Box::new(rules)),
+        });
+    }
+    // Stable: what takes effect together keeps the order of the file, layers before people.
+    changes.sort_by_key(|change| change.at);
+    Ok(changes)
+}
+
+fn read_person(person: &Person, place: &str, names: &mut Names) -> Result<wire::Rules, RulesFileError> {
+    if person.person_id.is_empty() {
+        return Err(at(format!("{place}/person_id"), "the id is empty"));
+    }
+    if person.revision == 0 {
+        return Err(at(format!("{place}/revision"), "revisions count from 1"));
+    }
+    let id = PersonId::from_name(&person.person_id);
+    let mut zone_ids = HashSet::new();
+    let mut zones = Vec::with_capacity(person.zones.len());
+    for (index, zone) in person.zones.iter().enumerate() {
+        let place = format!("{place}/zones/{index}");
+        if !zone_ids.insert(&zone.zone_id) {
+            return Err(at(
+                format!("{place}/zone_id"),
+                "the person has a zone of this id already",
+            ));
+        }
+        zones.push(read_zone(zone, &place, names)?);
+    }
+    let rules = wire::Rules {
+        person_id: id.to_wire(),
+        revision: person.revision,
+        order_id: person
+            .order_id
+            .as_deref()
+            .map_or_else(Vec::new, |name| OrderId::from_name(name).to_wire()),
+        active: person.active,
+        time_zone: person.time_zone.clone(),
+        zones,
+        layer_ids: person
+            .layers
+            .iter()
+            .map(|name| LayerId::from_name(name).to_wire())
+            .collect(),
+        reporting_interval_s: person.reporting_interval_s,
+        silence_after_s: person.silence_after_s,
+        home_exit_grace_s: person.home_exit_grace_s,
+        late_return_after_s: person.late_return_after_s,
+        valid_from_us: person.valid_from.map_or(0, Timestamp::as_microsecond),
+        valid_until_us: person.valid_until.map(Timestamp::as_microsecond),
+    };
+    Rules::try_from(&rules).map_err(|error| at(place, error))?;
+    names.people.insert(id, person.person_id.clone());
+    Ok(rules)
+}
+
+fn read_layer(layer: &Layer, place: &str, names: &mut Names) -> Result<CompiledLayer, RulesFileError> {
+    let zones = layer.zones.iter().enumerate();
+    let zones = zones.map(|(index, zone)| read_zone(zone, &format!("{place}/zones/{index}"), names));
+    let wire = wire::Layer {
+        layer_id: LayerId::from_name(&layer.layer_id).to_wire(),
+        revision: layer.revision,
+        zones: zones.collect::<Result<_, _>>()?,
+    };
+    let compiled = CompiledLayer::compile(&wire).map_err(|error| at(place, error))?;
+    match compiled.refused().first() {
+        Some(refused) => Err(at(place, refused)),
+        None => Ok(compiled),
+    }
+}
+
+fn read_zone(zone: &Zone, place: &str, names: &mut Names) -> Result<wire::Zone, RulesFileError> {
+    if zone.zone_id.is_empty() {
+        return Err(at(format!("{place}/zone_id"), "the id is empty"));
+    }
+    let kind = ZoneKind::parse(&zone.kind).ok_or_else(|| {
+        at(
+            format!("{place}/kind"),
+            format!("{:?} is not inclusion, exclusion or neutral", zone.kind),
+        )
+    })?;
+    let geometry =
+        import::geometry(&zone.geometry, zone.radius_m).map_err(|error| at(format!("{place}/geometry"), error))?;
+    if zone.attendance && (kind != ZoneKind::Inclusion || zone.schedule.is_none()) {
+        return Err(at(
+            format!("{place}/attendance"),
+            "only an inclusion zone with a schedule asks for attendance",
+        ));
+    }
+    let id = ZoneId::from_name(&zone.zone_id);
+    let wire = wire::Zone {
+        zone_id: id.to_wire(),
+        revision: zone.revision,
+        kind: wire::ZoneKind::from(kind).into(),
+        geometry: Some(wire::Geometry::from(&geometry)),
+        buffer_m: zone.buffer_m,
+        schedule: match &zone.schedule {
+            Some(schedule) => Some(read_schedule(schedule, &format!("{place}/schedule"))?),
+            None => None,
+        },
+        attendance: zone.attendance,
+    };
+    proto::rules::Zone::try_from(&wire).map_err(|error| at(place, error))?;
+    names.zones.insert(id, zone.zone_id.clone());
+    Ok(wire)
+}
+
+fn read_schedule(schedule: &Schedule, place: &str) -> Result<wire::Schedule, RulesFileError> {
+    let mut weekly = Vec::new();
+    for (index, interval) in schedule.weekly.iter().enumerate() {
+        let place = format!("{place}/weekly/{index}");
+        let start_s =
+            second_of_day(&interval.start).ok_or_else(|| at(format!("{place}/start"), "not HH:MM or HH:MM:SS"))?;
+        let end_s = second_of_day(&interval.end).ok_or_else(|| at(format!("{place}/end"), "not HH:MM or HH:MM:SS"))?;
+        let mut days = Vec::with_capacity(interval.days.len());
+        for (number, day) in interval.days.iter().enumerate() {
+            let known = DAYS.iter().position(|name| name == day);
+            days.push(known.ok_or_else(|| at(format!("{place}/days/{number}"), format!("{day:?} is not mon to sun")))?);
+        }
+        let mut weekdays: Vec<u32> = (1..)
+            .zip(0..DAYS.len())
+            .filter(|(_, day)| days.contains(day))
+            .map(|(n, _)| n)
+            .collect();
+        match interval.weekday {
+            Some(weekday @ 1..=7) => weekdays.push(weekday),
+            Some(_) => return Err(at(format!("{place}/weekday"), "not 1 (Monday) to 7 (Sunday)")),
+            None if weekdays.is_empty() => return Err(at(format!("{place}/days"), "no day is named")),
+            None => {}
+        }
+        weekly.extend(weekdays.into_iter().map(|weekday| wire::WeeklyInterval {
+            weekday,
+            start_s,
+            end_s,
+        }));
+    }
+    Ok(wire::Schedule {
+        weekly,
+        additions: dated(&schedule.additions, &format!("{place}/additions"))?,
+        exceptions: dated(&schedule.exceptions, &format!("{place}/exceptions"))?,
+    })
+}
+
+fn dated(intervals: &[Dated], place: &str) -> Result<Vec<wire::DatedInterval>, RulesFileError> {
+    let convert = |(index, interval): (usize, &Dated)| {
+        if interval.end <= interval.start {
+            return Err(at(format!("{place}/{index}/end"), "not after the start"));
+        }
+        Ok(wire::DatedInterval {
+            start_us: interval.start.as_microsecond(),
+            end_us: interval.end.as_microsecond(),
+        })
+    };
+    intervals.iter().enumerate().map(convert).collect()
+}
+
+/// `HH:MM` or `HH:MM:SS`, up to `24:00`.
+fn second_of_day(text: &str) -> Option<u32> {
+    let mut parts = [0_u32; 3];
+    let count = text.split(':').count();
+    if !(2..=3).contains(&count) {
+        return None;
+    }
+    for (slot, part) in parts.iter_mut().zip(text.split(':')) {
+        if part.len() != 2 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        *slot = part.parse().ok()?;
+    }
+    let [hours, minutes, seconds] = parts;
+    let total = hours * 3_600 + minutes * 60 + seconds;
+    (minutes < 60 && seconds < 60 && total <= 86_400).then_some(total)
+}
+
+/// A JSON pointer of where deserializing stopped.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+            Segment::Enum { variant } => pointer.push_str(&format!("/{variant}")),
+            Segment::Unknown => {}
+        }
+    }
+    pointer
+}
