@@ -246,6 +246,27 @@ pub(crate) async fn handed_over(
     Ok(())
 }
 
+/// Notes in an incident's history that a message about it was given up: somebody was not told.
+pub(crate) async fn undelivered(
+    transaction: &Transaction<'_>,
+    incident_id: Uuid,
+    event_id: Uuid,
+    channel: &str,
+    now: Timestamp,
+) -> Result<(), IncidentError> {
+    let before = lock(transaction, incident_id)
+        .await?
+        .ok_or(IncidentError::NotFound(incident_id))?;
+    let word = Word {
+        text: channel,
+        code: Some("dead"),
+        event: Some(event_id),
+        ..Word::of_system(now)
+    };
+    write(transaction, incident_id, &before.standing, Action::Notify, &word).await?;
+    Ok(())
+}
+
 const LOCK: &str = "SELECT i.incident_id, i.number, i.version, i.person_id, i.severity, i.audience, i.state, i.ongoing,
         i.acknowledged_by, i.closing_code, p.police_agency_id, p.social_agency_id
     FROM incident i JOIN person p USING (person_id) WHERE i.incident_id = $1 FOR NO KEY UPDATE OF i";

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::{
     Database, Error,
-    incident::{IncidentError, IncidentRow, handed_over},
-    pool::{GenericClient, execute, optional, row, rows},
+    incident::{IncidentError, IncidentRow, handed_over, undelivered},
+    pool::{GenericClient, Transaction, execute, optional, row, rows},
 };
 
 const WORKER: &str = "SELECT u.email, u.locale FROM person p JOIN app_user u ON u.user_id = p.social_worker_id
@@ -242,33 +242,51 @@ pub async fn retry(client: &impl GenericClient, lease: &Lease, error: &str, afte
         == 1)
 }
 
-const DEAD: &str = "WITH dead AS (
-        UPDATE notification SET state = 'dead', lease_until = NULL, last_error = $4
-        WHERE notification_id = $1 AND state = 'sending' AND leased_by = $2 AND attempts = $3
-        RETURNING incident_id, event_id, channel
-    )
-    INSERT INTO incident_action (incident_id, action, event_id, code, text)
-    SELECT incident_id, 'notify', event_id, 'dead', channel FROM dead";
+const DEAD: &str = "UPDATE notification SET state = 'dead', lease_until = NULL, last_error = $4
+    WHERE notification_id = $1 AND state = 'sending' AND leased_by = $2 AND attempts = $3
+    RETURNING incident_id, event_id, channel";
 
 /// Gives a message up: it stays, visible, until somebody asks for it again, and the incident's history says so. False when
 /// the lease was lost.
-pub async fn dead(client: &impl GenericClient, lease: &Lease, error: &str) -> Result<bool, Error> {
+pub async fn dead(db: &Database, lease: &Lease, error: &str, now: Timestamp) -> Result<bool, IncidentError> {
     let Lease {
         notification_id,
         worker,
         attempt,
     } = lease;
-    Ok(execute(client, DEAD, &[notification_id, worker, attempt, &error]).await? == 1)
+    let mut client = db.client().await?;
+    let transaction = client.transaction().await?;
+    let Some(row) = optional(&transaction, DEAD, &[notification_id, worker, attempt, &error]).await? else {
+        return Ok(false);
+    };
+    bury(&transaction, &row, now).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+async fn bury(transaction: &Transaction<'_>, row: &Row, now: Timestamp) -> Result<(), IncidentError> {
+    let [incident_id, event_id] = [row.try_get("incident_id")?, row.try_get("event_id")?];
+    undelivered(transaction, incident_id, event_id, row.try_get("channel")?, now).await
 }
 
 const EXPIRE: &str = "UPDATE notification SET state = 'dead', lease_until = NULL,
         last_error = concat_ws('; ', last_error, 'not delivered in time')
-    WHERE state = 'queued' AND created_at < clock_timestamp() - make_interval(secs => $1)";
+    WHERE notification_id = (SELECT notification_id FROM notification
+        WHERE state = 'queued' AND created_at < clock_timestamp() - make_interval(secs => $1)
+        ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING incident_id, event_id, channel";
 
-/// Gives up messages that have waited longer than `age` (no mail server was configured, a worker was down for days): late
-/// news of an incident long closed would do harm. Returns how many.
-pub async fn expire(client: &impl GenericClient, age: Duration) -> Result<u64, Error> {
-    execute(client, EXPIRE, &[&age.as_secs_f64()]).await
+/// Gives up the oldest message that has waited longer than `age` (no mail server was configured, a worker was down for days):
+/// late news of an incident long closed would do harm. False when there is none.
+pub async fn expire(db: &Database, age: Duration, now: Timestamp) -> Result<bool, IncidentError> {
+    let mut client = db.client().await?;
+    let transaction = client.transaction().await?;
+    let Some(row) = optional(&transaction, EXPIRE, &[&age.as_secs_f64()]).await? else {
+        return Ok(false);
+    };
+    bury(&transaction, &row, now).await?;
+    transaction.commit().await?;
+    Ok(true)
 }
 
 /// A message that was given up.

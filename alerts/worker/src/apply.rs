@@ -68,11 +68,13 @@ impl Outcome {
     }
 }
 
-/// Stores an event, and does with incidents what it calls for.
+/// Stores an event, and does with incidents what it calls for. Without `mail` (no server is configured) people's own mail
+/// addresses are left out; mails to targets, which somebody has asked for, wait for a server.
 pub(crate) async fn event(
     transaction: &impl GenericClient,
     event: &Event,
     payload: &[u8],
+    mail: bool,
     now: Timestamp,
 ) -> Result<Outcome, WorkerError> {
     let context = match event::store(transaction, event, payload).await? {
@@ -97,7 +99,9 @@ pub(crate) async fn event(
                 incident::fold(transaction, incident, event, severity, audience, ongoing, now).await?;
             (
                 None,
-                worse(transaction, &before, &after).await?.map(|list| (after, list)),
+                worse(transaction, &before, &after, mail)
+                    .await?
+                    .map(|list| (after, list)),
             )
         }
         Decision::Raise {
@@ -107,7 +111,7 @@ pub(crate) async fn event(
             ongoing,
         } => {
             let row = incident::raise(transaction, event, &key, severity, audience, ongoing, now).await?;
-            let list = recipients(transaction, &row).await?;
+            let list = recipients(transaction, &row, mail).await?;
             (Some(severity), Some((row, list)))
         }
     };
@@ -124,8 +128,15 @@ pub(crate) async fn event(
     })
 }
 
-async fn recipients(transaction: &impl GenericClient, row: &IncidentRow) -> Result<Vec<Recipient>, WorkerError> {
-    let contacts = notification::contacts(transaction, row).await?;
+async fn recipients(
+    transaction: &impl GenericClient,
+    row: &IncidentRow,
+    mail: bool,
+) -> Result<Vec<Recipient>, WorkerError> {
+    let mut contacts = notification::contacts(transaction, row).await?;
+    if !mail {
+        contacts.social_worker = None;
+    }
     Ok(route::recipients(
         row.standing.audience,
         row.standing.severity,
@@ -139,15 +150,16 @@ async fn worse(
     transaction: &impl GenericClient,
     before: &IncidentRow,
     after: &IncidentRow,
+    mail: bool,
 ) -> Result<Option<Vec<Recipient>>, WorkerError> {
     if after.standing.severity < before.standing.severity {
-        return Ok(Some(recipients(transaction, after).await?));
+        return Ok(Some(recipients(transaction, after, mail).await?));
     }
     if after.standing.audience == before.standing.audience {
         return Ok(None);
     }
-    let told = recipients(transaction, before).await?;
-    let mut list = recipients(transaction, after).await?;
+    let told = recipients(transaction, before, mail).await?;
+    let mut list = recipients(transaction, after, mail).await?;
     list.retain(|recipient| !told.contains(recipient));
     Ok(Some(list))
 }

@@ -7,8 +7,8 @@ use std::{fmt, time::Duration};
 pub struct WorkerConfig {
     /// Name of this worker in leases; of each running process its own.
     pub name: String,
-    /// The mail server; without one, mails wait in the queue until a worker with one runs, and are given up after
-    /// [`WorkerConfig::give_up_after`].
+    /// The mail server, the same for all workers. Without one, social workers get no mail; mails to agencies' targets wait in
+    /// the queue until there is one, and are given up after [`WorkerConfig::give_up_after`].
     pub smtp: Option<SmtpConfig>,
     /// Events of one transaction, at most.
     pub batch: usize,

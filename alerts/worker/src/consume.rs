@@ -222,6 +222,7 @@ impl Consumer<'_> {
         };
         let next = last.offset + 1;
         let now = Timestamp::now();
+        let mail = self.config.smtp.is_some();
         let mut done = Vec::with_capacity(records.len());
         let mut client = self.db.client().await?;
         let mut transaction = client.transaction().await?;
@@ -238,7 +239,7 @@ impl Consumer<'_> {
                 Err(error) => skip(&error),
                 Ok(event) if isolate => {
                     let savepoint = transaction.savepoint("event").await?;
-                    match apply::event(&savepoint, &event, &record.payload, now).await {
+                    match apply::event(&savepoint, &event, &record.payload, mail, now).await {
                         Ok(outcome) => {
                             savepoint.commit().await?;
                             outcome
@@ -250,7 +251,7 @@ impl Consumer<'_> {
                         Err(error) => return Err(error),
                     }
                 }
-                Ok(event) => apply::event(&transaction, &event, &record.payload, now).await?,
+                Ok(event) => apply::event(&transaction, &event, &record.payload, mail, now).await?,
             };
             if matches!(outcome, apply::Outcome::UnknownPerson) {
                 warn!(partition, offset = record.offset, "event of an unknown person skipped");

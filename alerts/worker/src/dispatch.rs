@@ -72,7 +72,7 @@ pub(crate) async fn run(
     if let Some(smtp) = &config.smtp {
         senders.push(Sender::Mail(Box::new(Mail::new(smtp)?)));
     } else {
-        warn!("no mail server is configured: mails wait in the queue");
+        warn!("no mail server is configured: social workers get no mail, and mails to targets wait in the queue");
     }
     let loops = senders
         .into_iter()
@@ -187,40 +187,30 @@ async fn fail(
     // Of each message its own jitter, repeatable with the seed.
     let [id_high, id_low] = <[u64; 2]>::from(job.lease.notification_id.as_u64_pair());
     let mut rng = StdRng::seed_from_u64(config.seed ^ id_high ^ id_low ^ u64::from(attempt.unsigned_abs()));
-    let client = match db.client().await {
-        Ok(client) => client,
-        Err(error) => return ("retry", Err(error.into())),
-    };
     if attempt >= most {
         error!(notification_id = %job.lease.notification_id, channel = %job.channel, attempt, error = text, "message given up");
-        return (
-            "dead",
-            notification::dead(&client, &job.lease, &text)
-                .await
-                .map_err(WorkerError::from),
-        );
+        let reported = notification::dead(db, &job.lease, &text, Timestamp::now()).await;
+        return ("dead", reported.map_err(WorkerError::from));
     }
     let after = backoff::pause(config.backoff, config.backoff_max, attempt, &mut rng);
     warn!(notification_id = %job.lease.notification_id, channel = %job.channel, attempt, error = text, "message not sent");
-    (
-        "retry",
-        notification::retry(&client, &job.lease, &text, after)
-            .await
-            .map_err(WorkerError::from),
-    )
+    let reported = async {
+        let client = db.client().await?;
+        notification::retry(&client, &job.lease, &text, after).await
+    };
+    ("retry", reported.await.map_err(WorkerError::from))
 }
 
 /// Counts the backlog and gives up what has waited too long.
 async fn keep_house(db: &Database, config: &WorkerConfig, stop: &CancellationToken) {
     loop {
         let kept = async {
-            let client = db.client().await?;
-            let expired = notification::expire(&client, config.give_up_after).await?;
-            if expired > 0 {
-                error!(expired, "messages waited too long and were given up");
-                metrics::counter!("homeward_alerts_notifications_expired_total").increment(expired);
+            while !stop.is_cancelled() && notification::expire(db, config.give_up_after, Timestamp::now()).await? {
+                error!("a message waited too long and was given up");
+                metrics::counter!("homeward_alerts_notifications_expired_total").increment(1);
             }
-            notification::backlog(&client).await
+            let client = db.client().await?;
+            Ok::<_, WorkerError>(notification::backlog(&client).await?)
         };
         match kept.await {
             Ok(backlog) => {

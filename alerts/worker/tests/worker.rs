@@ -20,6 +20,7 @@ use casedb::{
 use homeward_alerts_worker as worker;
 use jiff::Timestamp;
 use proto::wire::{Edge, EventKind};
+use stream::Log as _;
 use support::{Hook, MailServer, World, event, wait_for};
 use uuid::Uuid;
 use worker::{SmtpConfig, SmtpTls, WorkerConfig, channel::webhook};
@@ -275,7 +276,7 @@ async fn a_lease_that_ran_out_belongs_to_the_next() -> Result<()> {
         !notification::sent(&world.db, &first.lease, Timestamp::now()).await?,
         "the first came too late"
     );
-    assert!(!notification::dead(&client, &first.lease, "x").await?);
+    assert!(!notification::dead(&world.db, &first.lease, "x", Timestamp::now()).await?);
     assert!(notification::sent(&world.db, &second.lease, Timestamp::now()).await?);
     assert!(
         !notification::retry(&client, &second.lease, "x", Duration::ZERO).await?,
@@ -344,7 +345,7 @@ async fn officers_acknowledge_note_and_close_and_a_new_onset_opens_a_new_inciden
     let incident = world.incidents().await.pop().unwrap();
     assert_eq!((incident.events, incident.ongoing), (3, true), "flapping folds in");
 
-    let (id, now) = (incident.incident_id, Timestamp::now());
+    let (id, now) = (incident.id, Timestamp::now());
     let stale = incident::acknowledge(&world.db, id, world.officer, Some(1), now).await;
     assert!(matches!(stale, Err(IncidentError::Conflict { expected: 1, found }) if found == incident.version));
     let row = incident::acknowledge(&world.db, id, world.officer, Some(incident.version), now).await?;
@@ -386,7 +387,7 @@ async fn officers_acknowledge_note_and_close_and_a_new_onset_opens_a_new_inciden
     assert_eq!(all.len(), 2);
     let (old, new) = (&all[0], &all[1]);
     assert_eq!(
-        (old.incident_id, old.state.as_str(), old.ongoing, old.events),
+        (old.id, old.state.as_str(), old.ongoing, old.events),
         (id, "closed", false, 4)
     );
     assert_eq!((new.state.as_str(), new.ongoing, new.events), ("notified", true, 1));
@@ -524,6 +525,105 @@ async fn each_branch_is_told_of_its_own_matters_only() -> Result<()> {
     let consoles = "SELECT n.recipient FROM notification n JOIN incident i USING (incident_id)
         WHERE n.channel = 'console' AND i.kind = 'exclusion_entry'";
     assert_eq!(world.strings(consoles).await, [format!("agency:{}", world.police)]);
+    running.stop().await?;
+    world.drop_now().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_does_not_go_out_in_clear_text_when_tls_is_required() -> Result<()> {
+    let Some(world) = World::new().await? else {
+        return Ok(());
+    };
+    let server = MailServer::start().await?; // offers no STARTTLS
+    let person = world.person("HZ-1", 2).await?;
+    let smtp = Some(SmtpConfig {
+        tls: SmtpTls::StartTls,
+        ..server.config()
+    });
+    let running = world.start(WorkerConfig {
+        smtp,
+        max_attempts: 2,
+        ..support::quick()
+    });
+    world
+        .append(&[event(person, EventKind::Silence, Edge::Onset, None, 100)])
+        .await?;
+    let letter = wait_for("the dead letter", async || {
+        notification::dead_letters(&world.client().await, 10)
+            .await
+            .unwrap()
+            .pop()
+    })
+    .await;
+    assert_eq!((letter.channel, letter.attempts), (Channel::Mail, 2));
+    assert!(server.mails().is_empty());
+    let incident = world.incidents().await.pop().unwrap();
+    assert_eq!(
+        (incident.state.as_str(), incident.version),
+        ("notified", 3),
+        "the console shows that somebody was not told"
+    );
+    running.stop().await?;
+    world.drop_now().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_messages_are_given_up_and_without_a_server_people_get_no_mail() -> Result<()> {
+    let Some(world) = World::new().await? else {
+        return Ok(());
+    };
+    let person = world.person("HZ-1", 2).await?;
+    world
+        .target(world.social, Channel::Mail, "office@social.example", None, 4)
+        .await?;
+    let running = world.start(support::quick());
+    world
+        .append(&[event(person, EventKind::Silence, Edge::Onset, None, 100)])
+        .await?;
+    world.caught_up().await;
+    let mails = "SELECT recipient || ' ' || state FROM notification WHERE channel = 'mail'";
+    assert_eq!(world.strings(mails).await, ["office@social.example queued"]);
+    assert!(!notification::expire(&world.db, Duration::from_hours(1), Timestamp::now()).await?);
+    world
+        .execute("UPDATE notification SET created_at = created_at - interval '2 hours'")
+        .await;
+    assert!(notification::expire(&world.db, Duration::from_hours(1), Timestamp::now()).await?);
+    assert_eq!(world.strings(mails).await, ["office@social.example dead"]);
+    running.stop().await?;
+    world.drop_now().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_retention_dropped_do_not_stop_the_later_ones() -> Result<()> {
+    let Some(world) = World::new().await? else {
+        return Ok(());
+    };
+    let person = world.person("HZ-1", 2).await?;
+    let running = world.start(support::quick());
+    world
+        .append(&[event(person, EventKind::Silence, Edge::Onset, None, 100)])
+        .await?;
+    world.caught_up().await;
+    running.stop().await?;
+    world
+        .append(&[event(person, EventKind::Jamming, Edge::Onset, None, 200)])
+        .await?;
+    world
+        .log
+        .trim(proto::Topic::Events, Timestamp::now() + Duration::from_secs(1))
+        .await?;
+    world
+        .append(&[event(person, EventKind::Sos, Edge::Onset, None, 300)])
+        .await?;
+    let running = world.start(support::quick());
+    world.caught_up().await;
+    let kinds: Vec<String> = world
+        .incidents()
+        .await
+        .into_iter()
+        .map(|incident| incident.kind)
+        .collect();
+    assert_eq!(kinds, ["silence", "sos"]);
     running.stop().await?;
     world.drop_now().await
 }

@@ -109,7 +109,7 @@ pub(crate) struct World {
 /// What tests look at of an incident.
 #[derive(Debug, Clone)]
 pub(crate) struct Incident {
-    pub(crate) incident_id: Uuid,
+    pub(crate) id: Uuid,
     pub(crate) kind: String,
     pub(crate) state: String,
     pub(crate) severity: i16,
@@ -299,7 +299,7 @@ impl World {
         let rows = self.db.client().await.unwrap().query(sql, &[]).await.unwrap();
         rows.iter()
             .map(|row| Incident {
-                incident_id: row.get("incident_id"),
+                id: row.get("incident_id"),
                 kind: row.get("kind"),
                 state: row.get("state"),
                 severity: row.get("severity"),
@@ -401,6 +401,7 @@ impl Hook {
         Ok(Self { url, received })
     }
 
+    #[expect(clippy::unused_async, reason = "handlers are async")]
     async fn take(State(received): State<Arc<Mutex<Received>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
         let header = |name| {
             headers
