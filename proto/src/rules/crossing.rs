@@ -9,7 +9,23 @@ use super::{
     ring::{Place, Ring, Side, cross, degrees},
 };
 
-/// An edge of any ring, its ends in order of longitude.
+/// Steps that the check of one zone may take, some tenths of a second: no zone may hold up those of others.
+const MAX_STEPS: usize = 50_000_000;
+
+/// What a look at two edges costs in steps, beside a look at two boxes.
+const STEPS_TO_MEET: usize = 8;
+
+/// What is left of the steps.
+struct Budget(usize);
+
+impl Budget {
+    fn spend(&mut self, steps: usize) -> Result<(), GeometryFault> {
+        self.0 = self.0.checked_sub(steps).ok_or(GeometryFault::TooIntricate)?;
+        Ok(())
+    }
+}
+
+/// An edge of any ring, its ends in order of longitude, then of latitude.
 #[derive(Clone, Copy)]
 struct Edge {
     polygon: u32,
@@ -17,6 +33,18 @@ struct Edge {
     index: u32,
     west: Place,
     east: Place,
+}
+
+impl Edge {
+    /// Least and greatest coordinate: of longitude (0) or latitude (1).
+    fn span(&self, axis: usize) -> (i64, i64) {
+        let [west, east] = [self.west, self.east];
+        if axis == 0 {
+            (west[0], east[0])
+        } else {
+            (west[1].min(east[1]), west[1].max(east[1]))
+        }
+    }
 }
 
 /// How two edges meet.
@@ -47,14 +75,15 @@ pub(super) fn check(polygons: &[Polygon]) -> Result<(), GeometryError> {
             }
         }
     }
-    let touching = meetings(&rings, several)?;
+    let mut budget = Budget(MAX_STEPS);
+    let touching = meetings(&rings, several, &mut budget)?;
     for (polygon, parts) in rings.iter().enumerate() {
         let Some((exterior, holes)) = parts.split_first() else {
             continue;
         };
         for (hole, ring) in holes.iter().enumerate() {
             let place = |error: GeometryError| error.ring(hole + 1).polygon(polygon, polygons.len());
-            if let Some(at) = strays(ring, exterior, Side::Outside, touching) {
+            if let Some(at) = strays(ring, exterior, Side::Outside, touching, &mut budget)? {
                 let at = degrees(at);
                 let fault = GeometryFault::HoleOutside {
                     longitude: at.longitude,
@@ -63,14 +92,14 @@ pub(super) fn check(polygons: &[Polygon]) -> Result<(), GeometryError> {
                 return Err(place(fault.into()));
             }
             for (other, around) in holes.iter().enumerate().filter(|(other, _)| *other != hole) {
-                if let Some(at) = strays(ring, around, Side::Inside, touching) {
+                if let Some(at) = strays(ring, around, Side::Inside, touching, &mut budget)? {
                     return Err(place(nested(at, format!("ring {}", other + 2))));
                 }
             }
         }
         for (other, around) in rings.iter().enumerate().filter(|(other, _)| *other != polygon) {
             let Some(outer) = around.first() else { continue };
-            let inside = strays(exterior, outer, Side::Inside, touching);
+            let inside = strays(exterior, outer, Side::Inside, touching, &mut budget)?;
             // A part within a hole of another is an island, and fine.
             let island = |at: Place| around.iter().skip(1).any(|hole| hole.side(within(at)) != Side::Outside);
             if let Some(at) = inside.filter(|at| !island(*at)) {
@@ -94,23 +123,31 @@ fn nested(at: Place, other: String) -> GeometryError {
 }
 
 /// A position of a ring that lies on the wrong side of another. Rings that meet nowhere need one look.
-fn strays(ring: &Ring, other: &Ring, wrong: Side, touching: bool) -> Option<Place> {
+fn strays(
+    ring: &Ring,
+    other: &Ring,
+    wrong: Side,
+    touching: bool,
+    budget: &mut Budget,
+) -> Result<Option<Place>, GeometryFault> {
+    budget.spend(1)?;
     if ring.low()[1] > other.high()[1] || ring.high()[1] < other.low()[1] {
-        return ring.places().first().copied().filter(|_| wrong == Side::Outside);
+        return Ok(ring.places().first().copied().filter(|_| wrong == Side::Outside));
     }
     let corners = ring.places().iter().copied();
     let middles = ring
         .edges()
         .map(|(from, to)| [i64::midpoint(from[0], to[0]), i64::midpoint(from[1], to[1])]);
-    let mut sides = corners
-        .chain(middles)
-        .map(|at| (at, other.side(within(at))))
-        .filter(|(_, side)| *side != Side::Edge);
-    if touching {
-        sides.find(|(_, side)| *side == wrong).map(|(at, _)| at)
-    } else {
-        sides.next().filter(|(_, side)| *side == wrong).map(|(at, _)| at)
+    for at in corners.chain(middles) {
+        budget.spend(other.places().len())?;
+        match other.side(within(at)) {
+            Side::Edge => {}
+            side if side == wrong => return Ok(Some(at)),
+            _ if touching => {}
+            _ => return Ok(None),
+        }
     }
+    Ok(None)
 }
 
 /// The same place with its longitude within -180..=180 degrees.
@@ -120,7 +157,7 @@ fn within(at: Place) -> Place {
 }
 
 /// Looks at every pair of edges whose boxes meet; says whether different rings touch at all.
-fn meetings(rings: &[Vec<Ring>], several: bool) -> Result<bool, GeometryError> {
+fn meetings(rings: &[Vec<Ring>], several: bool, budget: &mut Budget) -> Result<bool, GeometryError> {
     let mut edges = Vec::new();
     for (polygon, parts) in (0_u32..).zip(rings) {
         for (ring, places) in (0_u32..).zip(parts) {
@@ -136,18 +173,25 @@ fn meetings(rings: &[Vec<Ring>], several: bool) -> Result<bool, GeometryError> {
             }
         }
     }
-    edges.sort_unstable_by_key(|edge| edge.west);
+    // Along the axis on which fewer edges lie beside each other.
+    let along_latitude = beside(&edges, 1) < beside(&edges, 0);
+    let axis = usize::from(along_latitude);
+    edges.sort_unstable_by_key(|edge| edge.span(axis));
     let mut touching = false;
     for (position, edge) in edges.iter().enumerate() {
-        let (south, north) = (edge.west[1].min(edge.east[1]), edge.west[1].max(edge.east[1]));
+        let (_, end) = edge.span(axis);
+        let (low, high) = edge.span(1 - axis);
         let later = edges
             .iter()
             .skip(position + 1)
-            .take_while(|other| other.west[0] <= edge.east[0]);
+            .take_while(|other| other.span(axis).0 <= end);
         for other in later {
-            if other.west[1].min(other.east[1]) > north || other.west[1].max(other.east[1]) < south {
+            budget.spend(1)?;
+            let (start, stop) = other.span(1 - axis);
+            if start > high || stop < low {
                 continue;
             }
+            budget.spend(STEPS_TO_MEET)?;
             let Some(meeting) = meet(edge, other) else { continue };
             let same_ring = edge.polygon == other.polygon && edge.ring == other.ring;
             let at = match meeting {
@@ -172,6 +216,17 @@ fn meetings(rings: &[Vec<Ring>], several: bool) -> Result<bool, GeometryError> {
         }
     }
     Ok(touching)
+}
+
+/// How many pairs of edges overlap along an axis.
+fn beside(edges: &[Edge], axis: usize) -> usize {
+    let mut starts: Vec<i64> = edges.iter().map(|edge| edge.span(axis).0).collect();
+    starts.sort_unstable();
+    let pairs: usize = edges
+        .iter()
+        .map(|edge| starts.partition_point(|start| *start <= edge.span(axis).1))
+        .sum();
+    pairs - edges.len() * (edges.len() + 1) / 2
 }
 
 fn neighbours(first: u32, second: u32, count: usize) -> bool {

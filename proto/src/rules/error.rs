@@ -97,6 +97,9 @@ pub enum GeometryFault {
         /// How many came.
         vertices: usize,
     },
+    /// Checking it would take too long: tens of thousands of edges beside each other, or of rings.
+    #[error("the zone is too intricate to be checked: simplify it, or make several zones of it")]
+    TooIntricate,
     /// A radius is a positive number.
     #[error("radius {radius_m} m is not a positive number")]
     Radius {

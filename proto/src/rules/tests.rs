@@ -237,6 +237,36 @@ fn every_fault_of_a_geometry_has_its_words() {
 }
 
 #[test]
+fn large_zones_are_checked_and_hopeless_ones_refused_in_time() {
+    // Combs of 8,000 teeth: upright, level, and aslant, where every box overlaps every other.
+    let comb = |turn: fn(f64, f64) -> [f64; 2]| {
+        let tooth = |index: u32| {
+            let across = f64::from(index) / 10_000.0;
+            [
+                turn(across, 0.0),
+                turn(across, if index.is_multiple_of(2) { 8.0 } else { 7.0 }),
+            ]
+        };
+        let mut ring: Vec<[f64; 2]> = Vec::new();
+        for index in 0..16_000 {
+            let [foot, tip] = tooth(index);
+            ring.extend(if index.is_multiple_of(2) {
+                [foot, tip]
+            } else {
+                [tip, foot]
+            });
+        }
+        ring.extend([turn(1.6, -1.0), turn(0.0, -1.0)]);
+        ring.push(ring[0]);
+        Geometry::try_from(&wire_polygons(&[&[&ring]]))
+    };
+    comb(|across, up| [across, up]).unwrap();
+    comb(|across, up| [up, across]).unwrap();
+    let aslant = comb(|across, up| [up + across, up - across]).unwrap_err();
+    assert_eq!(*aslant.fault, GeometryFault::TooIntricate);
+}
+
+#[test]
 fn what_touches_is_accepted() {
     // A hole that touches the exterior at a point, parts that meet at a corner, an island in a hole.
     let touching = [[120.0, 30.1], [120.1, 30.05], [120.1, 30.15], [120.0, 30.1]];
