@@ -27,7 +27,7 @@ use crate::{Delivery, Error, Member, Offset, Partition, Topic, held::Held, sync:
 /// How often the thread looks whether it should end.
 const BEAT: Duration = Duration::from_millis(100);
 /// Ownership has no end that we know: Kafka tells. (A century would overflow nothing, a year is as good.)
-const OPEN_END: Duration = Duration::from_secs(365 * 86_400);
+const OPEN_END: Duration = Duration::from_hours(365 * 24);
 
 /// What the thread and the member share.
 struct State {

@@ -1,5 +1,6 @@
 //! Places where a log can live, and consumers that check on one another.
 #![allow(dead_code, reason = "two test crates share this")]
+#![allow(clippy::expect_used, reason = "tests")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,14 +19,15 @@ use testkit::TestDatabase;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 /// Partitions of every test's topics.
-pub const PARTITIONS: u32 = 4;
+pub(crate) const PARTITIONS: u32 = 4;
 
 /// How a log is opened.
 #[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    pub partitions: u32,
-    pub in_flight_records: u32,
-    pub lease_ttl: Duration,
+pub(crate) struct Setting {
+    pub(crate) partitions: u32,
+    pub(crate) in_flight_records: u32,
+    pub(crate) lease_ttl: Duration,
+    pub(crate) instance: Option<&'static str>,
 }
 
 impl Default for Setting {
@@ -34,12 +36,14 @@ impl Default for Setting {
             partitions: PARTITIONS,
             in_flight_records: 100_000,
             lease_ttl: Duration::from_secs(5),
+            instance: None,
         }
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "a handful of them")]
 /// Where a log lives; every log opened in it is as one in another process.
-pub enum Place {
+pub(crate) enum Place {
     Memory(Mutex<BTreeMap<u32, MemoryLog>>),
     Postgres {
         database: TestDatabase,
@@ -51,8 +55,57 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// Words from which another process finds the place.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Memory(_) => String::new(),
+            Self::Postgres { database, .. } => database.url.clone(),
+            Self::Kafka { brokers, prefix } => format!("{brokers} {prefix}"),
+        }
+    }
+
+    pub(crate) fn from_words(words: &str) -> Found {
+        match words.split_once(' ') {
+            Some((brokers, prefix)) => Found::Kafka(Box::new(Self::Kafka {
+                brokers: brokers.to_owned(),
+                prefix: prefix.to_owned(),
+            })),
+            None => Found::Postgres(words.to_owned()),
+        }
+    }
+}
+
+/// A place as another process finds it.
+pub(crate) enum Found {
+    Postgres(String),
+    Kafka(Box<Place>),
+}
+
+impl Found {
+    pub(crate) async fn open_with(&self, setting: Setting) -> Result<Box<dyn Log>> {
+        match self {
+            Self::Postgres(url) => open_postgres(url, setting).await,
+            Self::Kafka(place) => place.open_with(setting).await,
+        }
+    }
+}
+
+async fn open_postgres(url: &str, setting: Setting) -> Result<Box<dyn Log>> {
+    let config = postgres::Config {
+        partitions: setting.partitions,
+        in_flight: Bound {
+            records: setting.in_flight_records,
+            ..Bound::default()
+        },
+        lease_ttl: setting.lease_ttl,
+        ..Default::default()
+    };
+    Ok(Box::new(PostgresLog::connect(url, config).await?))
+}
+
 /// All places that are there, each empty.
-pub async fn places() -> Result<Vec<Place>> {
+pub(crate) async fn places() -> Result<Vec<Place>> {
     let mut all = vec![Place::Memory(Mutex::default())];
     all.extend(databases().await?);
     all.extend(testkit::kafka().map(|brokers| Place::Kafka {
@@ -63,7 +116,7 @@ pub async fn places() -> Result<Vec<Place>> {
 }
 
 /// The places in PostgreSQL, migrated.
-pub async fn databases() -> Result<Vec<Place>> {
+pub(crate) async fn databases() -> Result<Vec<Place>> {
     let mut all = Vec::new();
     for database in testkit::databases().await? {
         postgres::migrate(&database.url, PARTITIONS).await?;
@@ -76,7 +129,7 @@ pub async fn databases() -> Result<Vec<Place>> {
 }
 
 impl Place {
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Memory(_) => "memory",
             Self::Postgres { database, .. } if database.edition == "plain" => "postgres, plain",
@@ -85,11 +138,11 @@ impl Place {
         }
     }
 
-    pub async fn open(&self) -> Result<Box<dyn Log>> {
+    pub(crate) async fn open(&self) -> Result<Box<dyn Log>> {
         self.open_with(Setting::default()).await
     }
 
-    pub async fn open_with(&self, setting: Setting) -> Result<Box<dyn Log>> {
+    pub(crate) async fn open_with(&self, setting: Setting) -> Result<Box<dyn Log>> {
         let in_flight = Bound {
             records: setting.in_flight_records,
             ..Bound::default()
@@ -107,20 +160,13 @@ impl Place {
                     .or_insert_with(|| MemoryLog::with_config(config, jiff::Timestamp::now));
                 Ok(Box::new(log.clone()))
             }
-            Self::Postgres { database, .. } => {
-                let config = postgres::Config {
-                    partitions: setting.partitions,
-                    in_flight,
-                    lease_ttl: setting.lease_ttl,
-                    ..Default::default()
-                };
-                Ok(Box::new(PostgresLog::connect(&database.url, config).await?))
-            }
+            Self::Postgres { database, .. } => open_postgres(&database.url, setting).await,
             Self::Kafka { brokers, prefix } => {
                 let config = kafka::Config {
                     partitions: setting.partitions,
                     in_flight,
                     topic_prefix: prefix.clone(),
+                    instance: setting.instance.map(str::to_owned),
                     session_timeout: setting.lease_ttl.max(Duration::from_secs(6)),
                     ..Default::default()
                 };
@@ -130,7 +176,7 @@ impl Place {
     }
 
     /// Makes something go wrong, where that can be done from within.
-    pub fn faults(&self, change: impl Fn(&mut Faults)) {
+    pub(crate) fn faults(&self, change: impl Fn(&mut Faults)) {
         if let Self::Memory(logs) = self {
             for log in logs.lock().expect("lock").values() {
                 log.faults(&change);
@@ -138,12 +184,12 @@ impl Place {
         }
     }
 
-    pub fn can_slow_down(&self) -> bool {
+    pub(crate) fn can_slow_down(&self) -> bool {
         matches!(self, Self::Memory(_) | Self::Postgres { .. })
     }
 
     /// Holds appends, or lets them go on.
-    pub async fn slow_down(&self, hold: bool) -> Result<()> {
+    pub(crate) async fn slow_down(&self, hold: bool) -> Result<()> {
         self.faults(|faults| faults.hold_appends = hold);
         if let Self::Postgres { database, holder } = self {
             let mut holder = holder.lock().await;
@@ -160,14 +206,14 @@ impl Place {
         Ok(())
     }
 
-    pub async fn remove(self) {
+    pub(crate) async fn remove(self) {
         if let Self::Postgres { database, .. } = self {
             database.drop_now().await.expect("database can be dropped");
         }
     }
 }
 
-pub fn record(partition: Partition, text: &str) -> NewRecord {
+pub(crate) fn record(partition: Partition, text: &str) -> NewRecord {
     NewRecord {
         partition,
         key: "key".into(),
@@ -175,12 +221,12 @@ pub fn record(partition: Partition, text: &str) -> NewRecord {
     }
 }
 
-pub fn text(record: &Record) -> String {
+pub(crate) fn text(record: &Record) -> String {
     String::from_utf8_lossy(&record.payload).into_owned()
 }
 
 /// Appends as every caller does: again, as long as that may help.
-pub async fn append_until_ok(log: &dyn Log, records: Vec<NewRecord>) -> Result<Vec<Position>> {
+pub(crate) async fn append_until_ok(log: &dyn Log, records: Vec<NewRecord>) -> Result<Vec<Position>> {
     loop {
         match log.append(Topic::Reports, records.clone()).await {
             Err(error) if error.is_retryable() => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -190,7 +236,7 @@ pub async fn append_until_ok(log: &dyn Log, records: Vec<NewRecord>) -> Result<V
 }
 
 /// Reads from the beginning until this many records came.
-pub async fn drain(log: &dyn Log, topic: Topic, count: usize) -> Result<Vec<Record>> {
+pub(crate) async fn drain(log: &dyn Log, topic: Topic, count: usize) -> Result<Vec<Record>> {
     let mut reader = log
         .read(topic, (0..PARTITIONS).map(|partition| (partition, 0)).collect())
         .await?;
@@ -206,7 +252,7 @@ pub async fn drain(log: &dyn Log, topic: Topic, count: usize) -> Result<Vec<Reco
 }
 
 /// How many records there are.
-pub async fn ends(log: &dyn Log) -> Result<usize> {
+pub(crate) async fn ends(log: &dyn Log) -> Result<usize> {
     let mut count = 0;
     for partition in 0..PARTITIONS {
         count += usize::try_from(log.bounds(Topic::Reports, partition).await?.end)?;
@@ -215,13 +261,13 @@ pub async fn ends(log: &dyn Log) -> Result<usize> {
 }
 
 /// Reads all there is, with a moment for appends whose future was dropped.
-pub async fn drain_to_end(log: &dyn Log, topic: Topic) -> Result<Vec<Record>> {
+pub(crate) async fn drain_to_end(log: &dyn Log, topic: Topic) -> Result<Vec<Record>> {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let count = ends(log).await?;
     drain(log, topic, count).await
 }
 
-pub async fn eventually(within: Duration, what: &str, holds: impl Fn() -> bool) -> Result<()> {
+pub(crate) async fn eventually(within: Duration, what: &str, holds: impl Fn() -> bool) -> Result<()> {
     let began = Instant::now();
     while !holds() {
         ensure!(began.elapsed() < within, "not within {within:?}: {what}");
@@ -232,8 +278,10 @@ pub async fn eventually(within: Duration, what: &str, holds: impl Fn() -> bool) 
 
 /// What the consumers of a group share, as they share the case database: offsets that only their owner moves.
 #[derive(Debug, Default)]
-pub struct Board {
+pub(crate) struct Board {
     state: Mutex<BoardState>,
+    /// Only the offsets count, as with owners that fence their writes; who has what when is not judged.
+    fenced: bool,
 }
 
 #[derive(Debug, Default)]
@@ -246,32 +294,37 @@ struct BoardState {
 }
 
 /// A consumer in a task of its own.
-pub struct Consumer {
+pub(crate) struct Consumer {
     owned: Arc<Mutex<BTreeSet<Partition>>>,
-    number: usize,
-    board: Arc<Board>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<()>>,
 }
 
 impl Board {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    pub fn consumed(&self) -> usize {
+    pub(crate) fn fenced() -> Arc<Self> {
+        Arc::new(Self {
+            fenced: true,
+            ..Self::default()
+        })
+    }
+
+    pub(crate) fn consumed(&self) -> usize {
         self.state.lock().expect("lock").consumed
     }
 
     /// What went wrong so far.
-    pub fn verdict(&self) -> Result<()> {
+    pub(crate) fn verdict(&self) -> Result<()> {
         let state = self.state.lock().expect("lock");
         ensure!(state.wrong.is_empty(), "{:?}", state.wrong);
         Ok(())
     }
 
     /// Appends without end.
-    pub fn produce(self: &Arc<Self>, log: Box<dyn Log>) -> JoinHandle<()> {
+    pub(crate) fn produce(log: Box<dyn Log>) -> JoinHandle<()> {
         tokio::spawn(async move {
             for n in 0_u32.. {
                 let _ = append_until_ok(&*log, vec![record(n % PARTITIONS, "tick")]).await;
@@ -280,11 +333,11 @@ impl Board {
         })
     }
 
-    pub async fn member(self: &Arc<Self>, log: Box<dyn Log>, group: &str) -> Result<Consumer> {
-        self.member_with(log, group, Arc::clone(self)).await
+    pub(crate) async fn member(self: &Arc<Self>, log: Box<dyn Log>, group: &str) -> Result<Consumer> {
+        Self::member_with(log, group, Arc::clone(self)).await
     }
 
-    pub async fn member_with(self: &Arc<Self>, log: Box<dyn Log>, group: &str, board: Arc<Board>) -> Result<Consumer> {
+    pub(crate) async fn member_with(log: Box<dyn Log>, group: &str, board: Arc<Board>) -> Result<Consumer> {
         let member = log.join(Topic::Reports, group).await?;
         let owned = Arc::new(Mutex::new(BTreeSet::new()));
         let number = {
@@ -303,8 +356,6 @@ impl Board {
         ));
         Ok(Consumer {
             owned,
-            number,
-            board,
             stop: Some(stop),
             task,
         })
@@ -319,6 +370,12 @@ async fn consume(
     owned: Arc<Mutex<BTreeSet<Partition>>>,
     mut stopped: oneshot::Receiver<()>,
 ) -> Result<()> {
+    // Dropped before the member, so that nobody is blamed for taking over from the dead.
+    let _estate = Estate {
+        board: &board,
+        number,
+        owned: &owned,
+    };
     loop {
         let delivery = tokio::select! {
             delivery = member.next(50) => delivery,
@@ -332,7 +389,8 @@ async fn consume(
                 for partition in partitions {
                     let offset = {
                         let mut state = board.state.lock().expect("lock");
-                        if let Some(other) = state.owner.insert(partition, number) {
+                        let before = state.owner.insert(partition, number);
+                        if let Some(other) = before.filter(|_| !board.fenced) {
                             state
                                 .wrong
                                 .push(format!("{partition} given to {number} while {other} has it"));
@@ -363,6 +421,9 @@ async fn consume(
                 let mut state = board.state.lock().expect("lock");
                 for found in records {
                     if state.owner.get(&found.partition) != Some(&number) {
+                        if board.fenced {
+                            continue;
+                        }
                         state
                             .wrong
                             .push(format!("{number} got a record of {} unowned", found.partition));
@@ -379,6 +440,7 @@ async fn consume(
             }
             Err(error) if error.is_retryable() => tokio::time::sleep(Duration::from_millis(20)).await,
             Err(error) => {
+                eprintln!("consumer {number}: {error}");
                 board.state.lock().expect("lock").wrong.push(error.to_string());
                 return Err(error.into());
             }
@@ -396,21 +458,32 @@ fn give_up(board: &Board, number: usize, owned: &Mutex<BTreeSet<Partition>>) {
     owned.lock().expect("lock").clear();
 }
 
+struct Estate<'a> {
+    board: &'a Board,
+    number: usize,
+    owned: &'a Mutex<BTreeSet<Partition>>,
+}
+
+impl Drop for Estate<'_> {
+    fn drop(&mut self) {
+        give_up(self.board, self.number, self.owned);
+    }
+}
+
 impl Consumer {
-    pub fn owned(&self) -> BTreeSet<Partition> {
+    pub(crate) fn owned(&self) -> BTreeSet<Partition> {
         self.owned.lock().expect("lock").clone()
     }
 
     /// Leaves in order.
-    pub async fn leave(mut self) -> Result<()> {
+    pub(crate) async fn leave(mut self) -> Result<()> {
         drop(self.stop.take());
         (&mut self.task).await?
     }
 
     /// Ends without a word.
-    pub async fn die(self) {
+    pub(crate) async fn die(self) {
         self.task.abort();
-        give_up(&self.board, self.number, &self.owned);
         let _ = self.task.await;
     }
 }
