@@ -30,7 +30,7 @@ impl Default for Config {
             jt808_listen: None,
             max_sessions: 20_000,
             hello_within: Duration::from_secs(10),
-            idle_after: Duration::from_secs(600),
+            idle_after: Duration::from_mins(10),
             write_within: Duration::from_secs(10),
             window: 16,
             name: "gateway".to_owned(),

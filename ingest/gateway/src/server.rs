@@ -51,7 +51,6 @@ pub enum Error {
 
 impl Error {
     /// Tells what to do: there is nothing to try again.
-    #[expect(clippy::unused_self, reason = "as the errors of the other crates")]
     pub const fn class(&self) -> casedb::Class {
         casedb::Class::Fatal
     }

@@ -1,6 +1,8 @@
 //! The gateway over real sockets: on the memory log, and on PostgreSQL with the case database where there is one.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "helpers of tests are test code"
 )]
@@ -731,7 +733,7 @@ mod database {
 
         // What the device said before it was this person's is acknowledged and forgotten.
         let old = Location {
-            time: now - Duration::from_secs(3_600),
+            time: now - Duration::from_hours(1),
             ..location()
         };
         line.send(&terminal.batch(&[old], true)[0]).await;

@@ -186,7 +186,7 @@ pub struct Framer {
     held: Vec<u8>,
     /// Bytes of an oversize run that are no longer held.
     dropped: usize,
-    /// Set by the first good frame: from then on the other delimiter is garbage.
+    /// Of the last good frame. After one of the standard's, the other delimiter is garbage.
     delimiter: Option<Delimiter>,
 }
 
@@ -224,7 +224,7 @@ impl Framer {
     fn push_outside(&mut self, byte: u8) -> Option<Item> {
         let clean = self.held.is_empty() && self.dropped == 0;
         match byte {
-            0x7e if self.delimiter != Some(Delimiter::Alternative) => {
+            0x7e => {
                 if clean {
                     self.state = State::Inside;
                     return None;
