@@ -239,7 +239,10 @@ async fn until_checkpoints_are_at_the_end(db: &Database, log: &MemoryLog) {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("checkpoints do not get to the end of the log");
+    let sql = "SELECT partition, epoch, next_offset, owner FROM checkpoint ORDER BY partition";
+    let rows = db.client().await.unwrap().query(sql, &[]).await.unwrap();
+    let rows: Vec<(i32, i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    panic!("checkpoints do not get to the end of the log: {rows:?} of {end}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -323,9 +326,9 @@ async fn what_the_operator_must_mend_is_said() {
 
     // A damaged one, while the log still has its beginning: folded again.
     let claim = checkpoint::claim(&client, 0, "damaged").await.unwrap();
-    checkpoint::save(&client, 0, claim.epoch, 3, b"HWEN damaged")
-        .await
-        .unwrap();
+    let mut state = Engine::new().checkpoint();
+    *state.last_mut().unwrap() ^= 1;
+    checkpoint::save(&client, 0, claim.epoch, 3, &state).await.unwrap();
     let (running, stop) = start(&db, &log);
     until_checkpoints_are_at_the_end(&db, &log).await;
     stop.cancel();
