@@ -14,6 +14,9 @@ use crate::zone::{
     index::Index,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// How far from a zone of everybody a fix is still told, metres.
 pub const EVERYBODY_WITHIN_M: f64 = 5_000.0;
 
