@@ -57,7 +57,9 @@ fn decode(criterion: &mut Criterion) {
             let mut framer = jt808::Framer::default();
             let mut positions = 0;
             while let Ok(Some(item)) = framer.decode(&mut buffer) {
-                let Item::Frame(frame) = item else { panic!("a bad frame") };
+                let Item::Frame(frame) = item else {
+                    panic!("a bad frame")
+                };
                 let (header, body) = frame.parse().expect("a frame");
                 positions += jt808::decode_body(&header, &body).expect("a body").messages.len();
             }
@@ -75,7 +77,9 @@ fn decode(criterion: &mut Criterion) {
             let mut framer = native::Framer::<wire::DeviceFrame>::default();
             let mut positions = 0;
             while let Ok(Some(item)) = framer.decode(&mut buffer) {
-                let native::Item::Frame(wire::DeviceFrame { body: Some(wire::device_frame::Body::Reports(batch)) }) = item
+                let native::Item::Frame(wire::DeviceFrame {
+                    body: Some(wire::device_frame::Body::Reports(batch)),
+                }) = item
                 else {
                     panic!("another frame")
                 };

@@ -11,8 +11,15 @@ const TICKS: u64 = 40;
 
 fn engine_fold(criterion: &mut Criterion) {
     let start: jiff::Timestamp = "2026-03-02T12:00:00Z".parse().expect("a time");
-    let config =
-        Config { seed: 1, people: PEOPLE, scenario: Scenario::Quiet, start, interval_s: 10.0, latitude: 30.28, longitude: 120.16 };
+    let config = Config {
+        seed: 1,
+        people: PEOPLE,
+        scenario: Scenario::Quiet,
+        start,
+        interval_s: 10.0,
+        latitude: 30.28,
+        longitude: 120.16,
+    };
     let world = World::new(config);
     let zone = TimeZone::get("Asia/Shanghai").expect("a time zone");
     let mut fresh = Engine::new();

@@ -6,7 +6,7 @@ use crate::{
     device::Fault,
     person::{Audience, Person, PlannedHours, PlannedShape, PlannedZone, Speaks, Violation},
     route::Route,
-    town::{Crossing, Local},
+    town::{Crossing, Local, Town},
     world::Builder,
 };
 
@@ -247,7 +247,7 @@ fn daily(builder: &Builder, index: u64, person: &mut Person) {
     // Errands for six hours, then home for the night.
     for errand in 0..80 {
         let odd = errand % 2 == 1;
-        let next = builder.town.some_crossing("errand", index * 1_000 + errand);
+        let next = Town::some_crossing(builder.chance, "errand", index * 1_000 + errand);
         let path = builder.town.walk(here, next, odd);
         person.route = person.route.clone().walk(time_s, &path, STROLL);
         time_s = person.route.last().0 + 40.0 + 200.0 * builder.chance.uniform("pause", index, errand);

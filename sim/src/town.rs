@@ -51,8 +51,9 @@ pub struct Town {
 }
 
 impl Town {
-    /// Builds the town of a seed around a centre.
-    pub const fn new(chance: Chance, latitude: f64, longitude: f64) -> Self {
+    /// Builds the town around a centre. The streets are the same in every world: only people differ by seed.
+    pub const fn new(latitude: f64, longitude: f64) -> Self {
+        let chance = Chance::new(1);
         Self {
             latitude,
             longitude,
@@ -82,10 +83,10 @@ impl Town {
     }
 
     /// Some crossing, drawn for a purpose, at least one block inside the town's edge.
-    pub fn some_crossing(&self, purpose: &str, index: u64) -> Crossing {
+    pub fn some_crossing(chance: Chance, purpose: &str, index: u64) -> Crossing {
         (
-            1 + self.chance.below(purpose, index, 0, SIDE - 2),
-            1 + self.chance.below(purpose, index, 1, SIDE - 2),
+            1 + chance.below(purpose, index, 0, SIDE - 2),
+            1 + chance.below(purpose, index, 1, SIDE - 2),
         )
     }
 
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn walks_follow_the_streets() {
-        let town = Town::new(Chance::new(1), 30.28, 120.16);
+        let town = Town::new(30.28, 120.16);
         let walk = town.walk((2, 3), (6, 9), false);
         assert_eq!(walk.len(), 4 + 6 + 1);
         assert!(walk.windows(2).all(|pair| pair[0].distance(pair[1]) < 2.0 * BLOCK_M));

@@ -77,7 +77,7 @@ pub(crate) struct Builder {
 impl Builder {
     /// The crossing at which a person lives.
     pub(crate) fn home_crossing(&self, index: u64) -> Crossing {
-        self.town.some_crossing("home", index)
+        Town::some_crossing(self.chance, "home", index)
     }
 
     /// Adds a zone to a person; `number` tells the person's zones apart.
@@ -154,7 +154,7 @@ impl World {
     /// Builds the world.
     pub fn new(config: Config) -> Self {
         let chance = Chance::new(config.seed);
-        let town = Town::new(chance, config.latitude, config.longitude);
+        let town = Town::new(config.latitude, config.longitude);
         let builder = Builder {
             chance,
             town,

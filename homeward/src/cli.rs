@@ -1,0 +1,245 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Open, real-time electronic monitoring.
+///
+/// Homeward takes in position reports from GPS ankle monitors, decides whether people under community supervision keep
+/// their curfew and stay out of exclusion zones, and puts what matters before the duty officer.
+///
+/// To try it: `make run` in the source tree. To serve: give HOMEWARD_DATABASE_URL, then `homeward migrate`, `homeward user
+/// add`, `homeward run`.
+#[derive(Debug, Parser)]
+#[command(name = "homeward", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// Settings of every command.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings that can be given to every command; all others by file or environment.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Configuration file (TOML); `homeward config --defaults` prints one with every key explained.
+    #[arg(long, global = true, value_name = "FILE", env = "HOMEWARD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where the stream lives: `postgres` or `kafka://host:port[,host:port]`.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub stream: Option<String>,
+    /// The case database: postgres://user:password@host:port/name. Better in HOMEWARD_DATABASE_URL: command lines are visible.
+    #[arg(long, global = true, value_name = "URL", hide = true)]
+    pub database_url: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs everything in one process: gateways, engine, history, alert workers, console.
+    Run(ConsoleArgs),
+    /// Runs only the device gateways.
+    Gateway,
+    /// Runs only the geofence engine (and the ticker).
+    Geofence,
+    /// Runs only the history writer (and the outbox relay and retention).
+    History,
+    /// Runs only the alert workers.
+    Alerts,
+    /// Runs only the console.
+    Console(ConsoleArgs),
+    /// Creates or upgrades the tables of the stream and the case database; safe to repeat.
+    Migrate,
+    /// Adds people who sign in to the console.
+    User {
+        /// What to do.
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Registers devices and gives them to people.
+    Device {
+        /// What to do.
+        #[command(subcommand)]
+        command: DeviceCommand,
+    },
+    /// Invented agency, people and devices to look at and to try.
+    Demo {
+        /// What to do.
+        #[command(subcommand)]
+        command: DemoCommand,
+    },
+    /// Simulated people wear monitors in the demo's town: real frames over real sockets to the gateways of the settings.
+    Simulate(SimulateArgs),
+    /// Decodes device frames: hex on standard input, one frame a line, escaped as on the wire; JSON on standard output.
+    ///
+    /// Each line gives `{"line":1,"device":"…","messages":[…],"reply":"…"}` or `{"line":1,"error":"…"}`. Exit status 0 unless the
+    /// input cannot be read.
+    Decode {
+        /// Which protocol the frames are of.
+        #[arg(long, value_name = "PROTOCOL")]
+        protocol: String,
+    },
+    /// Says for every fix of a file of tracks how far it is from which zones. No database, no network.
+    Evaluate {
+        /// GeoJSON FeatureCollection; properties zone_id, person_id, radius_m (Point).
+        #[arg(long, value_name = "GEOJSON")]
+        zones: PathBuf,
+        /// CSV or CSV.gz: track_id,person_id,time_utc,lat,lon,accuracy_m.
+        #[arg(long, value_name = "CSV")]
+        tracks: PathBuf,
+        /// Written: track_id,seq,zone_id,inside,signed_distance_m (negative inside; metres).
+        #[arg(long, value_name = "CSV")]
+        membership: PathBuf,
+    },
+    /// Runs the engine alone over a file of reports in arrival order. No database, no network.
+    Replay {
+        /// Rules as JSON; docs/rules.schema.json describes the format.
+        #[arg(long, value_name = "JSON")]
+        rules: PathBuf,
+        /// CSV or CSV.gz: person_id,device_id,received_at,fix_time,latitude,longitude,accuracy_m,source,speed_kmh,course_deg,battery_percent,strap,motion.
+        #[arg(long, value_name = "CSV")]
+        reports: PathBuf,
+        /// Written: one event as JSON a line.
+        #[arg(long, value_name = "JSONL")]
+        events: PathBuf,
+        /// Lets timers fire up to this time after the last report (RFC 3339).
+        #[arg(long, value_name = "TIME")]
+        until: Option<jiff::Timestamp>,
+    },
+    /// Prints the settings in force, secrets masked.
+    Config {
+        /// Prints the documented defaults instead, as a file to start from.
+        #[arg(long)]
+        defaults: bool,
+    },
+}
+
+/// Settings of the console that are often given on the command line.
+#[derive(Debug, Args, Default)]
+pub struct ConsoleArgs {
+    /// A PMTiles file for the map.
+    #[arg(long, value_name = "PMTILES")]
+    pub basemap: Option<PathBuf>,
+}
+
+/// `homeward user …`
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Adds a user; the password is read from HOMEWARD_USER_PASSWORD's place on standard input, or made and printed.
+    Add {
+        /// Name to sign in with: a-z, 0-9, dot, dash, underscore.
+        username: String,
+        /// Role.
+        #[arg(long)]
+        role: Role,
+        /// The agency's path, such as `demo.police` (see `--list-agencies` in the console's administration).
+        #[arg(long, value_name = "PATH")]
+        agency: String,
+        /// Name shown to colleagues.
+        #[arg(long, value_name = "NAME")]
+        display_name: Option<String>,
+        /// Language of the console: en or zh-CN.
+        #[arg(long, default_value = "en")]
+        locale: String,
+        /// Reads the password from standard input (one line) instead of making one.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+/// `homeward device …`
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Registers a device; with --person gives it to that person, from now on.
+    Add {
+        /// What it speaks: native or jt808.
+        protocol: String,
+        /// How it calls itself: the printed name (native), the terminal phone number (JT/T 808).
+        identity: String,
+        /// Case reference of the person who wears it.
+        #[arg(long, value_name = "REFERENCE")]
+        person: Option<String>,
+        /// Model, for people to read.
+        #[arg(long, default_value = "")]
+        model: String,
+        /// JT/T 808: accept positions without registration and authentication, for devices that never authenticate.
+        #[arg(long)]
+        without_authentication: bool,
+    },
+}
+
+/// Roles that the console knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Role {
+    DutyOfficer,
+    SocialWorker,
+    ServiceProvider,
+    Analyst,
+    Supervisor,
+    Auditor,
+    Administrator,
+}
+
+/// `homeward demo …`
+#[derive(Debug, Subcommand)]
+pub enum DemoCommand {
+    /// Creates the demo agency, its people and devices and two users; safe to repeat.
+    Seed {
+        /// Which world; `simulate` must be given the same.
+        #[command(flatten)]
+        world: WorldArgs,
+        /// Keeps the two log-ins here (readable by you alone), so that a second start knows them.
+        #[arg(long, value_name = "FILE")]
+        credentials_file: Option<PathBuf>,
+    },
+}
+
+/// Which simulated world.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct WorldArgs {
+    /// How many people, each with one device.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub devices: u64,
+    /// Same seed, same world.
+    #[arg(long, default_value_t = 2026)]
+    pub seed: u64,
+    /// What happens.
+    #[arg(long, value_enum, default_value_t = Story::Demo)]
+    pub scenario: Story,
+    /// Seconds between two reports of a device.
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
+    pub interval: f64,
+}
+
+/// What happens in the simulated world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Story {
+    /// One of each kind of violation within three minutes, then everyday life.
+    Demo,
+    /// Violations all through the first minute; for fault tests.
+    Soak,
+    /// Everybody complies.
+    Quiet,
+}
+
+/// `homeward simulate …`
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Which world.
+    #[command(flatten)]
+    pub world: WorldArgs,
+    /// Stops after this many seconds of reports and after all of them are acknowledged; without it, runs until Ctrl-C.
+    #[arg(long, value_name = "SECONDS")]
+    pub duration: Option<f64>,
+    /// With --duration: gives up waiting for acknowledgements after this many seconds more.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub patience: f64,
+    /// Writes one JSON line for each report that a gateway has acknowledged.
+    #[arg(long, value_name = "JSONL")]
+    pub acknowledged: Option<PathBuf>,
+}

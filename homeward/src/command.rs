@@ -1,0 +1,109 @@
+//! The commands: each takes its arguments and the settings, and says how it went.
+
+mod decode;
+mod demo;
+mod device;
+mod evaluate;
+mod files;
+mod replay;
+mod simulate;
+mod user;
+pub mod world;
+
+use std::{future::Future, process::ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    cli::{Cli, Command, ConsoleArgs, Settings},
+    config::{self, Config},
+    roles::{self, Role},
+    telemetry,
+};
+
+/// Runs a command.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    let settings = &cli.settings;
+    match cli.command {
+        Command::Decode { protocol } => return decode::run(&protocol),
+        Command::Evaluate {
+            zones,
+            tracks,
+            membership,
+        } => return evaluate::run(&zones, &tracks, &membership),
+        Command::Replay {
+            rules,
+            reports,
+            events,
+            until,
+        } => return replay::run(&rules, &reports, &events, until),
+        Command::Config { defaults: true } => print!("{}", config::DEFAULTS),
+        Command::Config { defaults: false } => {
+            println!("{}", serde_json::to_string_pretty(&load(settings, None)?)?);
+        }
+        Command::Run(console) => serve(settings, Some(&console), &Role::ALL)?,
+        Command::Gateway => serve(settings, None, &[Role::Gateway])?,
+        Command::Geofence => serve(settings, None, &[Role::Geofence])?,
+        Command::History => serve(settings, None, &[Role::History])?,
+        Command::Alerts => serve(settings, None, &[Role::Alerts])?,
+        Command::Console(console) => serve(settings, Some(&console), &[Role::Console])?,
+        Command::Migrate => {
+            let config = load(settings, None)?;
+            block_on(migrate(config))?;
+        }
+        Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
+        Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
+        Command::Demo { command } => block_on(demo::run(load(settings, None)?, command))?,
+        Command::Simulate(arguments) => {
+            let config = load(settings, None)?;
+            telemetry::log(&config.log)?;
+            return block_on(simulate::run(config, arguments));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(settings: &Settings, console: Option<&ConsoleArgs>) -> Result<Config> {
+    let mut flags = Vec::new();
+    if let Some(stream) = &settings.stream {
+        flags.push(("stream.address", stream.clone()));
+    }
+    if let Some(url) = &settings.database_url {
+        flags.push(("database.url", url.clone()));
+    }
+    if let Some(basemap) = console.and_then(|console| console.basemap.as_ref()) {
+        flags.push(("console.basemap", basemap.display().to_string()));
+    }
+    config::load(settings.config.as_deref(), std::env::vars(), &flags)
+}
+
+fn serve(settings: &Settings, console: Option<&ConsoleArgs>, roles: &[Role]) -> Result<()> {
+    let config = load(settings, console)?;
+    telemetry::log(&config.log)?;
+    block_on(roles::run(config, roles))
+}
+
+async fn migrate(config: Config) -> Result<()> {
+    let report = casedb::migrate(config.database_url()?, config.stream.partitions)
+        .await
+        .context("migrate")?;
+    println!("case database: {}", report.edition);
+    if report.applied.is_empty() {
+        println!("the tables are up to date");
+    }
+    for applied in &report.applied {
+        println!("applied {applied}");
+    }
+    Ok(())
+}
+
+fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("runtime")?;
+    let result = runtime.block_on(future);
+    // Blocking work that ignores its shutdown must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result
+}

@@ -1,0 +1,239 @@
+//! `homeward demo seed`: an invented agency with people, devices and two users.
+
+use std::{
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use casedb::{
+    Database, GenericClient,
+    agency::{self, Agency, AgencyKind},
+    device::{self, Device},
+    order::{self, Order},
+    person,
+    user::{self, NewUser, Role},
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::{Timestamp, ToSpan};
+use sim::person::Speaks;
+use uuid::Uuid;
+
+use super::world::{self, TIME_ZONE};
+use crate::{
+    cli::{DemoCommand, WorldArgs},
+    config::Config,
+};
+
+/// Days before and after today that the demo's orders run.
+const TERM_DAYS: (i64, i64) = (1, 90);
+/// The demo's users: name to sign in with, name shown, role, agency.
+const USERS: [(&str, &str, Role, &str); 2] = [
+    ("officer", "Duty officer (demo)", Role::DutyOfficer, "demo.police"),
+    ("worker", "Social worker (demo)", Role::SocialWorker, "demo.social"),
+];
+
+pub async fn run(config: Config, command: DemoCommand) -> Result<()> {
+    let DemoCommand::Seed {
+        world,
+        credentials_file,
+    } = command;
+    let database = Database::connect(config.database_url()?, 4)
+        .await
+        .context("case database")?;
+    seed(&database, &world, credentials_file.as_deref()).await
+}
+
+async fn seed(database: &Database, arguments: &WorldArgs, credentials_file: Option<&Path>) -> Result<()> {
+    let now = Timestamp::now();
+    let client = database.client().await?;
+    let police = ensure_agency(&client, "demo.police", "Demo police station", AgencyKind::Police).await?;
+    let social = ensure_agency(
+        &client,
+        "demo.social",
+        "Demo social work office",
+        AgencyKind::SocialWork,
+    )
+    .await?;
+    let credentials = ensure_users(&client, credentials_file).await?;
+    drop(client);
+
+    let world = world::build(arguments, now);
+    let bar = ProgressBar::new(world.people.len() as u64);
+    if let Ok(style) = ProgressStyle::with_template("people {bar:40} {pos}/{len}") {
+        bar.set_style(style);
+    }
+    for someone in &world.people {
+        let mut client = database.client().await?;
+        let transaction = client.transaction().await.context("transaction")?;
+        ensure_person(&transaction, someone, police, social, now)
+            .await
+            .with_context(|| someone.reference.clone())?;
+        transaction.commit().await.context("commit")?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    world::lay(database, &world, now).await?;
+
+    println!("demo agency with {} people and devices is in place", world.people.len());
+    for (username, password) in credentials {
+        println!("log-in: {username} / {password}");
+    }
+    Ok(())
+}
+
+async fn ensure_agency(client: &impl GenericClient, path: &str, name: &str, kind: AgencyKind) -> Result<Uuid> {
+    let root = ("demo", "Demo agency", AgencyKind::Administration);
+    for (path, name, kind) in [root, (path, name, kind)] {
+        if agency::by_path(client, path).await?.is_none() {
+            let agency = Agency {
+                agency_id: Uuid::now_v7(),
+                path: path.to_owned(),
+                name: name.to_owned(),
+                kind,
+                time_zone: TIME_ZONE.to_owned(),
+            };
+            agency::create(client, &agency).await?;
+        }
+    }
+    Ok(agency::by_path(client, path)
+        .await?
+        .context("the agency just made")?
+        .agency_id)
+}
+
+/// Makes the two users; a password that nobody knows any more (no credentials file) is replaced.
+async fn ensure_users(client: &impl GenericClient, file: Option<&Path>) -> Result<Vec<(String, String)>> {
+    let kept = file.map(read_credentials).transpose()?.unwrap_or_default();
+    let mut credentials = Vec::new();
+    for (username, display_name, role, path) in USERS {
+        let known = kept
+            .iter()
+            .find(|(name, _)| name == username)
+            .map(|(_, password)| password.clone());
+        let existing = user::find(client, username).await?;
+        let password = match (known, &existing) {
+            (Some(password), Some((_, hash))) if user::verify_password(&password, hash) => password,
+            (known, existing) => {
+                let password = known.unwrap_or_else(user::random_password);
+                let hash = user::hash_password(&password)?;
+                if let Some((user, _)) = existing {
+                    user::set_password(client, user.user_id, &hash).await?;
+                } else {
+                    let agency_id = agency::by_path(client, path)
+                        .await?
+                        .context("agency of the user")?
+                        .agency_id;
+                    let user = NewUser {
+                        username: username.to_owned(),
+                        display_name: display_name.to_owned(),
+                        role,
+                        agency_id,
+                        locale: "en".to_owned(),
+                        email: None,
+                    };
+                    user::create(client, &user, &hash).await?;
+                }
+                password
+            }
+        };
+        credentials.push((username.to_owned(), password));
+    }
+    if let Some(file) = file {
+        write_credentials(file, &credentials)?;
+    }
+    Ok(credentials)
+}
+
+fn read_credentials(file: &Path) -> Result<Vec<(String, String)>> {
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("credentials: {}", file.display()))?;
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    Ok(pairs
+        .map(|(name, password)| (name.to_owned(), password.trim().to_owned()))
+        .collect())
+}
+
+fn write_credentials(file: &Path, credentials: &[(String, String)]) -> Result<()> {
+    let place = || format!("credentials: cannot write {}", file.display());
+    let partial: PathBuf = file.with_extension("partial");
+    let mut output = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)
+        .with_context(place)?;
+    for (name, password) in credentials {
+        writeln!(output, "{name} {password}").with_context(place)?;
+    }
+    std::fs::rename(&partial, file).with_context(place)
+}
+
+async fn ensure_person(
+    client: &impl GenericClient,
+    someone: &sim::person::Person,
+    police: Uuid,
+    social: Uuid,
+    now: Timestamp,
+) -> Result<()> {
+    if person::by_reference(client, &someone.reference).await?.is_none() {
+        let person = person::Person {
+            person_id: someone.person_id,
+            reference: someone.reference.clone(),
+            display_name: someone.name.clone(),
+            risk_level: i16::from(someone.risk_level),
+            police_agency_id: police,
+            social_agency_id: social,
+            social_worker_id: None,
+            time_zone: TIME_ZONE.to_owned(),
+            demo: true,
+        };
+        person::create(client, &person).await?;
+    }
+    if order::in_force(client, someone.person_id, now).await?.is_none() {
+        let fresh = order::of_person(client, someone.person_id).await?.is_empty();
+        let order = Order {
+            order_id: if fresh { someone.order_id } else { Uuid::now_v7().into() },
+            person_id: someone.person_id,
+            legal_basis: "Demonstration".to_owned(),
+            grounds: "An invented person".to_owned(),
+            starts_at: now.checked_sub((24 * TERM_DAYS.0).hours())?,
+            ends_at: now.checked_add((24 * TERM_DAYS.1).hours())?,
+            revoked_at: None,
+        };
+        order::create(client, &order).await?;
+    }
+    ensure_device(client, someone, now).await
+}
+
+async fn ensure_device(client: &impl GenericClient, someone: &sim::person::Person, now: Timestamp) -> Result<()> {
+    let protocol = match someone.speaks {
+        Speaks::Native => "native",
+        Speaks::Jt808 { .. } => "jt808",
+    };
+    if device::by_identity(client, protocol, &someone.identity)
+        .await?
+        .is_some()
+    {
+        return Ok(());
+    }
+    // A JT/T 808 code is text that the gateway hands out at registration; a native key stays secret.
+    let secret = match someone.speaks {
+        Speaks::Native => rand::random::<[u8; 32]>().to_vec(),
+        Speaks::Jt808 { .. } => user::random_password().into_bytes(),
+    };
+    let device = Device {
+        device_id: someone.device_id,
+        protocol: protocol.to_owned(),
+        identity: someone.identity.clone(),
+        secret: Some(secret),
+        model: "simulated".to_owned(),
+    };
+    device::register(client, &device).await?;
+    device::assign(client, someone.device_id, someone.person_id, now).await?;
+    Ok(())
+}

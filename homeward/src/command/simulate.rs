@@ -1,0 +1,141 @@
+//! `homeward simulate`: simulated monitors on real sockets.
+
+mod journal;
+mod monitor;
+mod session;
+
+use std::{collections::HashMap, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use casedb::{Database, device};
+use jiff::Timestamp;
+use sim::{World, person::Speaks};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use self::journal::Journal;
+use super::world;
+use crate::{cli::SimulateArgs, config::Config};
+
+/// From laying the schedules to the first report: time for the rules to reach the engine.
+const LEAD: Duration = Duration::from_secs(3);
+
+pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
+    let database = Database::connect(config.database_url()?, 4)
+        .await
+        .context("case database")?;
+    let addresses = Addresses::of(&config)?;
+    // Whole seconds: schedules are, and so onsets can be compared between runs.
+    let now = Timestamp::now();
+    let start = Timestamp::from_second(now.as_second() + LEAD.as_secs().cast_signed()).context("clock")?;
+    let world = Arc::new(world::build(&arguments.world, start));
+    world::lay(&database, &world, now).await?;
+    let secrets = secrets(&database, &world).await?;
+    let journal = Arc::new(Journal::open(arguments.acknowledged.as_deref())?);
+    journal.say(&serde_json::json!({"type": "start", "start": start, "devices": world.people.len()}));
+    info!(devices = world.people.len(), native = %addresses.native, jt808 = %addresses.jt808, "simulating");
+
+    let stop = CancellationToken::new();
+    let mut devices = JoinSet::new();
+    for (index, secret) in secrets.into_iter().enumerate() {
+        let Some(person) = world.people.get(index) else {
+            continue;
+        };
+        let address = match person.speaks {
+            Speaks::Native => addresses.native,
+            Speaks::Jt808 { .. } => addresses.jt808,
+        };
+        let monitor = monitor::Monitor {
+            world: Arc::clone(&world),
+            index,
+            address,
+            secret,
+            journal: Arc::clone(&journal),
+            duration_s: arguments.duration,
+        };
+        devices.spawn(monitor.run(stop.clone()));
+    }
+    let finished = async { while devices.join_next().await.is_some() {} };
+    let patience = arguments
+        .duration
+        .map(|seconds| seconds + arguments.patience + LEAD.as_secs_f64());
+    let in_time = tokio::select! {
+        () = finished => true,
+        () = interrupted() => true,
+        () = sleep_or_forever(patience) => false,
+    };
+    stop.cancel();
+    while devices.join_next().await.is_some() {}
+    let (sent, acknowledged) = journal.finish()?;
+    journal.say(&serde_json::json!({"type": "done", "reports": sent, "acknowledged": acknowledged, "acknowledge_ms": journal.acknowledge_ms()}));
+    if !in_time {
+        bail!(
+            "{} of {sent} reports were not acknowledged in time",
+            sent - acknowledged
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The devices' secrets, in the order of the world's people.
+async fn secrets(database: &Database, world: &World) -> Result<Vec<Vec<u8>>> {
+    let client = database.client().await?;
+    let directory = device::directory(&client, &["native", "jt808"])
+        .await
+        .context("devices")?;
+    let secrets: HashMap<_, _> = directory
+        .into_iter()
+        .map(|entry| (entry.device.device_id, entry.device.secret))
+        .collect();
+    let of = |person: &sim::person::Person| match secrets.get(&person.device_id) {
+        Some(secret) => Ok(secret.clone().unwrap_or_default()),
+        None => bail!(
+            "device {} of the simulated world is not registered: `homeward demo seed` with the same --devices, --seed and --scenario first",
+            person.identity
+        ),
+    };
+    world.people.iter().map(of).collect()
+}
+
+/// Where the gateways listen, as seen from this machine.
+struct Addresses {
+    native: SocketAddr,
+    jt808: SocketAddr,
+}
+
+impl Addresses {
+    fn of(config: &Config) -> Result<Self> {
+        let reachable = |key: &str, text: &str| -> Result<SocketAddr> {
+            let mut address: SocketAddr = text
+                .parse()
+                .with_context(|| format!("{key}: {text:?} is no address to connect to"))?;
+            if address.ip().is_unspecified() {
+                address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            Ok(address)
+        };
+        Ok(Self {
+            native: reachable("gateway.native_listen", &config.gateway.native_listen)?,
+            jt808: reachable("gateway.jt808_listen", &config.gateway.jt808_listen)?,
+        })
+    }
+}
+
+async fn sleep_or_forever(seconds: Option<f64>) {
+    match seconds {
+        Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds.max(0.0))).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,182 @@
+//! One monitor: takes reports at their times, keeps them until acknowledged, connects again when the line breaks.
+
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde_json::json;
+use sim::{World, device::Sample, person::time_at};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{journal::Journal, session::Session};
+
+/// Reports that a device holds at most; beyond, the oldest are lost, as on a real one.
+const MEMORY: usize = 20_000;
+/// Reports in one upload.
+const BATCH: usize = 50;
+/// Pauses between attempts to connect.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Reports older than this are sent as stored ones.
+const LATE_S: f64 = 30.0;
+/// Without an answer for so long the line counts as broken.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A simulated monitor.
+pub struct Monitor {
+    pub world: Arc<World>,
+    pub index: usize,
+    pub address: SocketAddr,
+    pub secret: Vec<u8>,
+    pub journal: Arc<Journal>,
+    /// Reports are taken for so long; `None`: for ever.
+    pub duration_s: Option<f64>,
+}
+
+/// What the device remembers.
+#[derive(Default)]
+struct Memory {
+    waiting: VecDeque<Sample>,
+    /// When those at the front were sent in this session: as many are on the way.
+    sent: VecDeque<Instant>,
+    next_tick: u64,
+    told: usize,
+}
+
+impl Monitor {
+    /// Runs until stopped, or until the duration is over and everything is acknowledged.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut memory = Memory::default();
+        let mut pause = FIRST_PAUSE;
+        while !stop.is_cancelled() && !self.finished(&memory) {
+            memory.sent.clear();
+            let outcome = tokio::select! {
+                outcome = self.session(&mut memory) => outcome,
+                () = stop.cancelled() => return,
+            };
+            match outcome {
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(error) => {
+                    debug!(device = self.index, error = format!("{error:#}"), "line is down");
+                    // Each device its own rhythm, so that a gateway that comes back is not stormed.
+                    let jitter = 1.0 + (self.index % 17) as f64 / 17.0;
+                    let until = Instant::now() + pause.mul_f64(jitter);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    while Instant::now() < until && !stop.is_cancelled() {
+                        // A device without a line goes on taking fixes.
+                        tokio::select! {
+                            () = self.next_report(&mut memory) => {}
+                            () = sleep_until(until) => {}
+                            () = stop.cancelled() => return,
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn finished(&self, memory: &Memory) -> bool {
+        self.over(memory) && memory.waiting.is_empty()
+    }
+
+    /// No further report will be taken.
+    fn over(&self, memory: &Memory) -> bool {
+        self.duration_s
+            .is_some_and(|seconds| memory.next_tick >= self.world.ticks_until(seconds))
+    }
+
+    /// Waits for the time of the next report and takes it. Dropping the future loses nothing.
+    async fn next_report(&self, memory: &mut Memory) {
+        let Some(person) = self.world.people.get(self.index) else {
+            return;
+        };
+        if self.over(memory) {
+            return std::future::pending().await;
+        }
+        let tick = memory.next_tick;
+        let due_s = self.world.report_time_s(person, tick);
+        let due = time_at(self.world.config.start, due_s);
+        let wait = Timestamp::now()
+            .until(due)
+            .ok()
+            .and_then(|span| Duration::try_from(span).ok());
+        if let Some(wait) = wait {
+            tokio::time::sleep(wait).await;
+        }
+        memory.next_tick += 1;
+        if let Some(sample) = self.world.sample(person, tick) {
+            self.journal.made();
+            memory.waiting.push_back(sample);
+            if memory.waiting.len() > MEMORY {
+                memory.waiting.pop_front();
+                memory.sent.pop_front();
+            }
+        }
+    }
+
+    /// One connection: sign in, then send what waits and take acknowledgements until the line breaks.
+    async fn session(&self, memory: &mut Memory) -> Result<()> {
+        let Some(person) = self.world.people.get(self.index) else {
+            return Ok(());
+        };
+        let mut session = tokio::time::timeout(ANSWER, Session::open(self.address, person, &self.secret)).await??;
+        let mut answer_by = Instant::now() + ANSWER;
+        loop {
+            if self.finished(memory) {
+                return Ok(());
+            }
+            let ready: Vec<Sample> = memory
+                .waiting
+                .iter()
+                .skip(memory.sent.len())
+                .take(BATCH)
+                .cloned()
+                .collect();
+            if !ready.is_empty() {
+                if memory.sent.is_empty() {
+                    answer_by = Instant::now() + ANSWER;
+                }
+                let oldest = ready.first().map_or(Timestamp::MAX, |sample| sample.fix_time);
+                let late = Timestamp::now().duration_since(oldest).as_secs_f64() > LATE_S;
+                session.send(&ready, late).await?;
+                memory.sent.extend(ready.iter().map(|_| Instant::now()));
+                self.tell(person, memory, &ready);
+                continue;
+            }
+            tokio::select! {
+                answered = session.acknowledged() => {
+                    let count = answered?.min(memory.sent.len());
+                    answer_by = Instant::now() + ANSWER;
+                    for (sample, sent) in memory.waiting.drain(..count).zip(memory.sent.drain(..count)) {
+                        self.journal.acknowledged(sent.elapsed(), || json!({
+                            "device_id": person.device_id, "person_id": person.person_id,
+                            "sequence": sample.sequence, "fix_time": sample.fix_time,
+                        }));
+                    }
+                }
+                () = self.next_report(memory) => {}
+                () = sleep_until(answer_by), if !memory.sent.is_empty() => anyhow::bail!("no answer within 10 s"),
+            }
+        }
+    }
+
+    /// Says on standard output which true violation is proved by a report that has just been sent.
+    fn tell(&self, person: &sim::person::Person, memory: &mut Memory, sent: &[Sample]) {
+        let Some(last) = sent.last() else { return };
+        let mut ordered: Vec<_> = person.violations.iter().collect();
+        ordered.sort_by(|a, b| a.proof_s.total_cmp(&b.proof_s));
+        while let Some(violation) = ordered.get(memory.told) {
+            if violation.proof_s > last.time_s {
+                break;
+            }
+            memory.told += 1;
+            self.journal.say(&json!({
+                "type": "violation", "kind": proto::event::kind_name(violation.kind),
+                "person_id": person.person_id, "reference": person.reference,
+                "onset": time_at(self.world.config.start, violation.onset_s), "proof_sent_at": Timestamp::now(),
+            }));
+        }
+    }
+}

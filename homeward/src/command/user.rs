@@ -1,0 +1,87 @@
+//! `homeward user add`.
+
+use std::io::BufRead;
+
+use anyhow::{Context, Result, bail};
+use casedb::{
+    Database, agency,
+    user::{self, NewUser},
+};
+
+use crate::{
+    cli::{Role, UserCommand},
+    config::Config,
+};
+
+/// Shortest password taken from outside.
+const SHORTEST: usize = 12;
+
+pub async fn run(config: Config, command: UserCommand) -> Result<()> {
+    let UserCommand::Add {
+        username,
+        role,
+        agency: path,
+        display_name,
+        locale,
+        password_stdin,
+    } = command;
+    let database = Database::connect(config.database_url()?, 2)
+        .await
+        .context("case database")?;
+    let client = database.client().await?;
+    let Some(agency) = agency::by_path(&client, &path).await? else {
+        bail!("there is no agency {path:?}; an agency's path is like demo.police");
+    };
+    if user::find(&client, &username).await?.is_some() {
+        bail!("there is a user {username:?} already");
+    }
+    let (password, made) = if password_stdin {
+        (read_password()?, false)
+    } else {
+        (user::random_password(), true)
+    };
+    let hash = user::hash_password(&password)?;
+    let new = NewUser {
+        display_name: display_name.unwrap_or_else(|| username.clone()),
+        username: username.clone(),
+        role: role.into(),
+        agency_id: agency.agency_id,
+        locale,
+        email: None,
+    };
+    user::create(&client, &new, &hash)
+        .await
+        .with_context(|| format!("user {username:?}"))?;
+    println!("user {username} was added to {path}");
+    if made {
+        println!("password: {password}");
+    }
+    Ok(())
+}
+
+fn read_password() -> Result<String> {
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .context("password on standard input")?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    if password.chars().count() < SHORTEST {
+        bail!("the password on standard input is shorter than {SHORTEST} characters");
+    }
+    Ok(password.to_owned())
+}
+
+impl From<Role> for user::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::DutyOfficer => Self::DutyOfficer,
+            Role::SocialWorker => Self::SocialWorker,
+            Role::ServiceProvider => Self::ServiceProvider,
+            Role::Analyst => Self::Analyst,
+            Role::Supervisor => Self::Supervisor,
+            Role::Auditor => Self::Auditor,
+            Role::Administrator => Self::Administrator,
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Settings: documented defaults, then a file, then the environment, then flags.
+
+mod secret;
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, Result, bail};
+use figment::{
+    Figment,
+    providers::{Format, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+
+pub use secret::Secret;
+
+/// The documented defaults, also printed by `homeward config --defaults`.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// All settings. See `default.toml` for what each means.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in default.toml, the one place that users read")]
+pub struct Config {
+    pub database: Database,
+    pub stream: Stream,
+    pub gateway: Gateway,
+    pub geofence: Geofence,
+    pub console: Console,
+    pub alerts: Alerts,
+    pub metrics: Metrics,
+    pub log: Log,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Database {
+    pub url: Secret,
+    pub max_connections: usize,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Stream {
+    pub address: String,
+    pub partitions: u32,
+    pub topic_prefix: String,
+    pub retention_hours: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Gateway {
+    pub native_listen: String,
+    pub jt808_listen: String,
+    pub max_sessions: usize,
+    pub idle_seconds: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Geofence {
+    pub tick_seconds: u64,
+    pub checkpoint_seconds: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Console {
+    pub listen: String,
+    pub basemap: String,
+    pub secure_cookies: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Alerts {
+    pub smtp_host: String,
+    pub smtp_port: u16,
+    pub smtp_security: String,
+    pub smtp_username: String,
+    pub smtp_password: Secret,
+    pub smtp_from: String,
+    pub console_url: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Metrics {
+    pub listen: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Log {
+    pub format: String,
+    pub level: String,
+}
+
+/// Variables with our prefix that are no settings: the tests' and the build's.
+const NOT_SETTINGS: [&str; 6] = [
+    "HOMEWARD_TEST_",
+    "HOMEWARD_REQUIRE_SHARED",
+    "HOMEWARD_SHARED",
+    "HOMEWARD_BIN",
+    "HOMEWARD_BENCH_",
+    "HOMEWARD_CONFIG",
+];
+
+/// Reads the settings. `flags` are dotted keys with their values, from the command line.
+pub fn load(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &[(&'static str, String)],
+) -> Result<Config> {
+    let mut figment = Figment::from(Toml::string(DEFAULTS));
+    if let Some(file) = file {
+        if !file.is_file() {
+            bail!("configuration file {} does not exist or is no file", file.display());
+        }
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    for (key, value, origin) in from_environment(environment)? {
+        figment = figment.merge(Serialized::default(&key, typed(&key, &value, &origin)?));
+    }
+    for (key, value) in flags {
+        figment = figment.merge(Serialized::default(key, typed(key, value, "the command line")?));
+    }
+    let config: Config = figment.extract().map_err(|error| explain(error, file))?;
+    config.check()?;
+    Ok(config)
+}
+
+/// Dotted keys of all settings, with the default that gives each its type.
+fn keys() -> Result<BTreeMap<String, figment::value::Value>> {
+    let defaults: BTreeMap<String, BTreeMap<String, figment::value::Value>> =
+        Figment::from(Toml::string(DEFAULTS)).extract().context("defaults")?;
+    Ok(defaults
+        .into_iter()
+        .flat_map(|(section, entries)| {
+            entries
+                .into_iter()
+                .map(move |(key, value)| (format!("{section}.{key}"), value))
+        })
+        .collect())
+}
+
+/// The settings among the variables: dotted key, value, name of the variable.
+fn from_environment(variables: impl IntoIterator<Item = (String, String)>) -> Result<Vec<(String, String, String)>> {
+    let names: BTreeMap<String, String> = keys()?
+        .into_keys()
+        .map(|key| (format!("HOMEWARD_{}", key.replace('.', "_").to_uppercase()), key))
+        .chain([("HOMEWARD_STREAM".to_owned(), "stream.address".to_owned())])
+        .collect();
+    let mut settings = Vec::new();
+    for (name, value) in variables {
+        if !name.starts_with("HOMEWARD_") || NOT_SETTINGS.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        match names.get(&name) {
+            Some(key) => settings.push((key.clone(), value, name)),
+            None => bail!(
+                "environment variable {name} is no setting of Homeward; `homeward config --defaults` lists them all"
+            ),
+        }
+    }
+    Ok(settings)
+}
+
+/// A text as the type that the setting has.
+fn typed(key: &str, value: &str, origin: &str) -> Result<figment::value::Value> {
+    use figment::value::Value;
+    let wrong = |kind: &str| format!("{origin}: {key} must be {kind}, not {value:?}");
+    Ok(match keys()?.get(key) {
+        Some(Value::Bool(..)) => Value::from(value.parse::<bool>().with_context(|| wrong("true or false"))?),
+        Some(Value::Num(..)) => Value::from(value.parse::<u64>().with_context(|| wrong("a whole number"))?),
+        _ => Value::from(value),
+    })
+}
+
+/// A figment error, naming the file and the key.
+fn explain(error: figment::Error, file: Option<&Path>) -> anyhow::Error {
+    let place = file.map_or_else(|| "settings".to_owned(), |file| file.display().to_string());
+    let texts: Vec<_> = error
+        .into_iter()
+        .map(|error| {
+            let path = error.path.join(".");
+            if path.is_empty() {
+                error.kind.to_string()
+            } else {
+                format!("{path}: {}", error.kind)
+            }
+        })
+        .collect();
+    anyhow::anyhow!("{place}: {}", texts.join("; "))
+}
+
+impl Config {
+    /// Checks what types cannot say; the message names the key and the cure.
+    fn check(&self) -> Result<()> {
+        let addresses = [
+            ("gateway.native_listen", &self.gateway.native_listen, true),
+            ("gateway.jt808_listen", &self.gateway.jt808_listen, true),
+            ("console.listen", &self.console.listen, false),
+            ("metrics.listen", &self.metrics.listen, true),
+        ];
+        for (key, address, may_be_empty) in addresses {
+            if !(may_be_empty && address.is_empty()) && address.parse::<std::net::SocketAddr>().is_err() {
+                bail!("{key}: {address:?} is no address and port such as 127.0.0.1:8420");
+            }
+        }
+        if self.stream.partitions == 0 || self.stream.partitions > 1_024 {
+            bail!("stream.partitions: {} is outside 1 to 1024", self.stream.partitions);
+        }
+        self.stream.kind()?;
+        for (key, value) in [
+            ("geofence.tick_seconds", self.geofence.tick_seconds),
+            ("geofence.checkpoint_seconds", self.geofence.checkpoint_seconds),
+            ("gateway.idle_seconds", self.gateway.idle_seconds),
+        ] {
+            if value == 0 {
+                bail!("{key}: must be at least 1");
+            }
+        }
+        if !self.console.basemap.is_empty() && !Path::new(&self.console.basemap).is_file() {
+            bail!("console.basemap: there is no file {:?}", self.console.basemap);
+        }
+        if !matches!(self.alerts.smtp_security.as_str(), "none" | "starttls" | "tls") {
+            bail!(
+                "alerts.smtp_security: {:?} is none of none, starttls, tls",
+                self.alerts.smtp_security
+            );
+        }
+        if !matches!(self.log.format.as_str(), "text" | "json") {
+            bail!("log.format: {:?} is neither text nor json", self.log.format);
+        }
+        Ok(())
+    }
+
+    /// The database's URL, or what to do about its absence.
+    pub fn database_url(&self) -> Result<&str> {
+        let url = self.database.url.expose();
+        if url.is_empty() {
+            bail!(
+                "database.url is not set: give HOMEWARD_DATABASE_URL=postgres://user:password@host:port/name, or a file with --config"
+            );
+        }
+        Ok(url)
+    }
+}
+
+/// Which stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamKind {
+    /// In the database.
+    Postgres,
+    /// On Kafka, with these brokers.
+    Kafka(String),
+}
+
+impl Stream {
+    /// Reads the address.
+    pub fn kind(&self) -> Result<StreamKind> {
+        match self.address.as_str() {
+            "postgres" => Ok(StreamKind::Postgres),
+            other => match other
+                .strip_prefix("kafka://")
+                .map(|brokers| brokers.trim_end_matches('/'))
+            {
+                Some(brokers) if !brokers.is_empty() => Ok(StreamKind::Kafka(brokers.to_owned())),
+                _ => bail!("stream.address: {other:?} is neither \"postgres\" nor \"kafka://host:port\""),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn defaults_are_complete_and_valid() {
+        let config = load(None, [], &[]).unwrap();
+        assert_eq!(config.stream.kind().unwrap(), StreamKind::Postgres);
+        assert!(
+            config
+                .database_url()
+                .unwrap_err()
+                .to_string()
+                .contains("HOMEWARD_DATABASE_URL")
+        );
+    }
+
+    #[test]
+    fn each_source_overrides_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("homeward.toml");
+        std::fs::write(&file, "[console]\nlisten = \"127.0.0.1:1\"\nsecure_cookies = true\n").unwrap();
+        let with_file = load(Some(&file), [], &[]).unwrap();
+        assert_eq!(
+            (with_file.console.listen.as_str(), with_file.console.secure_cookies),
+            ("127.0.0.1:1", true)
+        );
+        let variables = environment(&[
+            ("HOMEWARD_CONSOLE_LISTEN", "127.0.0.1:2"),
+            ("HOMEWARD_STREAM", "kafka://k:9"),
+        ]);
+        let with_environment = load(Some(&file), variables.clone(), &[]).unwrap();
+        assert_eq!(with_environment.console.listen, "127.0.0.1:2");
+        assert_eq!(
+            with_environment.stream.kind().unwrap(),
+            StreamKind::Kafka("k:9".to_owned())
+        );
+        let with_flag = load(Some(&file), variables, &[("console.listen", "127.0.0.1:3".to_owned())]).unwrap();
+        assert_eq!(with_flag.console.listen, "127.0.0.1:3");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("homeward.toml");
+        std::fs::write(&file, "[console]\nlissten = \"127.0.0.1:1\"\n").unwrap();
+        let unknown_key = load(Some(&file), [], &[]).unwrap_err().to_string();
+        assert!(
+            unknown_key.contains("lissten") && unknown_key.contains("homeward.toml"),
+            "{unknown_key}"
+        );
+        let cases: [(&str, &str, &str); 5] = [
+            ("HOMEWARD_CONSOLE_LISTENN", "x", "HOMEWARD_CONSOLE_LISTENN"),
+            ("HOMEWARD_CONSOLE_LISTEN", "nowhere", "console.listen"),
+            ("HOMEWARD_STREAM", "amqp://x", "stream.address"),
+            ("HOMEWARD_STREAM_PARTITIONS", "many", "HOMEWARD_STREAM_PARTITIONS"),
+            ("HOMEWARD_GEOFENCE_TICK_SECONDS", "0", "geofence.tick_seconds"),
+        ];
+        for (name, value, told) in cases {
+            let error = format!("{:#}", load(None, environment(&[(name, value)]), &[]).unwrap_err());
+            assert!(error.contains(told), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let variables = environment(&[
+            ("HOMEWARD_DATABASE_URL", "postgres://u:hunter2@h/db"),
+            ("HOMEWARD_ALERTS_SMTP_PASSWORD", "hunter2"),
+        ]);
+        let config = load(None, variables, &[]).unwrap();
+        let shown = format!("{config:?}{}", serde_json::to_string(&config).unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(config.database_url().unwrap().contains("hunter2"));
+    }
+}

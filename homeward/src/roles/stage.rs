@@ -1,0 +1,229 @@
+//! Starts each role from the settings.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use casedb::{Database, history::HistoryWriter, outbox, person, rules, ticker};
+use gateway::{Directory, Gateway};
+use jiff::{Timestamp, ToSpan};
+use stream::{Log, Topic};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use worker::{Credentials, SmtpConfig, WorkerConfig};
+
+use super::{DRAIN, Readiness, Role};
+use crate::{command::world, config::Config};
+
+/// How often orders are looked at that have begun or ended by themselves.
+const SWEEP: Duration = Duration::from_secs(15);
+/// How often old records are dropped from the stream.
+const TRIM: Duration = Duration::from_hours(1);
+
+/// What the roles of one process are built from, and the tasks that run them.
+pub struct Stage {
+    pub config: Config,
+    pub database: Database,
+    pub log: Arc<dyn Log>,
+    pub readiness: Arc<Readiness>,
+    /// Cancelled first: what takes in from outside.
+    pub sources: CancellationToken,
+    /// Cancelled next: what works on it.
+    pub stages: CancellationToken,
+    pub tasks: JoinSet<(&'static str, Result<()>)>,
+}
+
+impl Stage {
+    /// Starts a role; its tasks end with the tokens, or with a fatal error.
+    pub async fn start(&mut self, role: Role) -> Result<()> {
+        match role {
+            Role::Gateway => self.gateway().await,
+            Role::Geofence => {
+                self.geofence();
+                Ok(())
+            }
+            Role::History => {
+                self.history();
+                Ok(())
+            }
+            Role::Alerts => {
+                self.alerts();
+                Ok(())
+            }
+            Role::Console => self.console().await,
+        }
+    }
+
+    async fn gateway(&mut self) -> Result<()> {
+        let settings = &self.config.gateway;
+        let config = gateway::Config {
+            native_listen: address(&settings.native_listen)?,
+            jt808_listen: address(&settings.jt808_listen)?,
+            max_sessions: settings.max_sessions,
+            idle_after: Duration::from_secs(settings.idle_seconds),
+            name: format!("gateway {}", std::process::id()),
+            ..Default::default()
+        };
+        let directory = Directory::follow(self.database.clone()).await;
+        let handle = Gateway::start(config, Arc::clone(&self.log), directory, Some(self.database.clone())).await?;
+        info!(native = ?handle.native, jt808 = ?handle.jt808, "gateway listens");
+        let stop = self.sources.clone();
+        self.tasks.spawn(async move {
+            stop.cancelled().await;
+            handle.drain(DRAIN / 2).await;
+            ("gateway", Ok(()))
+        });
+        Ok(())
+    }
+
+    fn geofence(&mut self) {
+        let config = service::Config {
+            checkpoint_every: Duration::from_secs(self.config.geofence.checkpoint_seconds),
+            ..Default::default()
+        };
+        let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
+        self.tasks.spawn(async move {
+            (
+                "geofence",
+                service::Service::run(database, log, config, stop)
+                    .await
+                    .map_err(Into::into),
+            )
+        });
+        let every = Duration::from_secs(self.config.geofence.tick_seconds);
+        let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
+        self.tasks.spawn(async move {
+            (
+                "ticker",
+                ticker::run(database, log, every, stop).await.map_err(Into::into),
+            )
+        });
+    }
+
+    fn history(&mut self) {
+        let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
+        self.tasks.spawn(async move {
+            (
+                "history",
+                HistoryWriter::run(database, log, stop).await.map_err(Into::into),
+            )
+        });
+        let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
+        self.tasks.spawn(async move {
+            (
+                "outbox relay",
+                outbox::run(database, log, stop).await.map_err(Into::into),
+            )
+        });
+        let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
+        let retention_hours = i64::from(self.config.stream.retention_hours);
+        self.tasks.spawn(async move {
+            tokio::join!(
+                sweep_orders(&database, &stop),
+                trim_stream(log.as_ref(), retention_hours, &stop)
+            );
+            ("upkeep", Ok(()))
+        });
+    }
+
+    fn alerts(&mut self) {
+        let settings = &self.config.alerts;
+        let credentials = (!settings.smtp_username.is_empty()).then(|| Credentials {
+            username: settings.smtp_username.clone(),
+            password: settings.smtp_password.expose().to_owned(),
+        });
+        let smtp = (!settings.smtp_host.is_empty()).then(|| SmtpConfig {
+            host: settings.smtp_host.clone(),
+            port: settings.smtp_port,
+            tls: settings.smtp_security.parse().unwrap_or_default(),
+            credentials,
+            from: settings.smtp_from.clone(),
+            timeout: Duration::from_secs(15),
+        });
+        let config = WorkerConfig {
+            smtp,
+            drain: DRAIN / 2,
+            ..Default::default()
+        };
+        let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
+        self.tasks.spawn(async move {
+            (
+                "alerts",
+                worker::run(database, log, config, stop).await.map_err(Into::into),
+            )
+        });
+    }
+
+    async fn console(&mut self) -> Result<()> {
+        let settings = &self.config.console;
+        let config = console::Config {
+            listen: settings.listen.parse().context("console.listen")?,
+            basemap: (!settings.basemap.is_empty()).then(|| settings.basemap.clone().into()),
+            secure_cookies: settings.secure_cookies,
+            demo_town: demo_town(&self.database).await?,
+        };
+        let ready = Arc::clone(&self.readiness);
+        let ready: console::Ready = Arc::new(move || ready.latest());
+        let mut handle = console::start(config, self.database.clone(), ready).await?;
+        info!(address = %handle.address, "console listens");
+        let stop = self.stages.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {
+                    handle.shutdown().await;
+                    ("console", Ok(()))
+                }
+                () = handle.stopped() => ("console", Ok(())),
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The streets of the invented town, where its people are in the case database.
+async fn demo_town(database: &Database) -> Result<Option<serde_json::Value>> {
+    let client = database.client().await?;
+    let first = person::by_reference(&client, world::FIRST_REFERENCE).await?;
+    Ok(first.filter(|person| person.demo).map(|_| world::town().streets()))
+}
+
+/// Publishes the rules of people whose order has begun or ended.
+async fn sweep_orders(database: &Database, stop: &CancellationToken) {
+    while !sleep(SWEEP, stop).await {
+        match rules::sweep(database, Timestamp::now()).await {
+            Ok(people) if people.is_empty() => {}
+            Ok(people) => info!(people = people.len(), "orders began or ended"),
+            Err(error) => warn!(%error, "orders could not be looked at"),
+        }
+    }
+}
+
+async fn trim_stream(log: &dyn Log, retention_hours: i64, stop: &CancellationToken) {
+    while !sleep(TRIM, stop).await {
+        let Ok(before) = Timestamp::now().checked_sub(retention_hours.hours()) else {
+            continue;
+        };
+        for topic in Topic::ALL {
+            match log.trim(topic, before).await {
+                Ok(records) => info!(%topic, records, "trimmed"),
+                Err(error) => warn!(%topic, %error, "could not trim"),
+            }
+        }
+    }
+}
+
+/// Sleeps; true when told to stop.
+async fn sleep(time: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(time) => false,
+        () = stop.cancelled() => true,
+    }
+}
+
+fn address(text: &str) -> Result<Option<SocketAddr>> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        Ok(Some(text.parse().with_context(|| format!("listener {text:?}"))?))
+    }
+}

@@ -1,0 +1,152 @@
+//! The commands without database or network: decode, evaluate, replay.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use super::installation::{BINARY, json_lines};
+
+fn decode(protocol: &str, lines: &str) -> Vec<Value> {
+    let mut child = Command::new(BINARY)
+        .args(["decode", "--protocol", protocol])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// A position report of 2013, made from the standard: 39.9042 N, 116.4074 E, 60 km/h, 2026-03-02 20:00:00 Beijing time.
+fn location_frame() -> String {
+    let mut content = vec![0x02, 0x00, 0x00, 0x1c, 0x00, 0x00, 0x90, 0x00, 0x01, 0x23, 0x00, 0x07];
+    content.extend([0, 0, 0, 0, 0, 0, 0, 3]); // no alarm; ACC on, positioned
+    content.extend(39_904_200_u32.to_be_bytes());
+    content.extend(116_407_400_u32.to_be_bytes());
+    content.extend([0, 45, 0x02, 0x58, 0, 90]); // 45 m, 60.0 km/h, 90 degrees
+    content.extend([0x26, 0x03, 0x02, 0x20, 0x00, 0x00]);
+    let checksum = content.iter().fold(0, |sum, byte| sum ^ byte);
+    content.push(checksum);
+    let escaped: Vec<u8> = content
+        .iter()
+        .flat_map(|byte| match byte {
+            0x7e => vec![0x7d, 0x02],
+            0x7d => vec![0x7d, 0x01],
+            other => vec![*other],
+        })
+        .collect();
+    format!("7e{}7e", hex::encode(escaped))
+}
+
+#[test]
+fn decode_answers_each_line_and_names_what_is_wrong() {
+    let good = location_frame();
+    let bad = good.replacen("9000", "9001", 1);
+    let answers = decode("jt808", &format!("{good}\n{bad}\n7e02zz7e\n"));
+    assert_eq!(answers.len(), 3);
+    let message = &answers[0]["messages"][0];
+    assert_eq!(answers[0]["line"], 1);
+    assert_eq!(message["type"], "position");
+    assert_eq!(message["fix_time"], "2026-03-02T12:00:00Z");
+    assert!((message["latitude"].as_f64().unwrap() - 39.9042).abs() < 1e-9);
+    assert!((message["speed_kmh"].as_f64().unwrap() - 60.0).abs() < 1e-9);
+    assert!(answers[0]["reply"].as_str().unwrap().starts_with("7e8001"));
+    assert!(
+        answers[1]["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("checksum: expected 0x"),
+        "{}",
+        answers[1]
+    );
+    assert_eq!(answers[2]["line"], 3);
+    assert!(answers[2]["error"].is_string());
+}
+
+const ZONES: &str = r#"{"type":"FeatureCollection","features":[
+ {"type":"Feature","properties":{"zone_id":"home","person_id":"P1","kind":"inclusion","radius_m":100.0},
+  "geometry":{"type":"Point","coordinates":[10.0,50.0]}},
+ {"type":"Feature","properties":{"zone_id":"square","person_id":"P1","kind":"exclusion"},
+  "geometry":{"type":"Polygon","coordinates":[[[10.01,50.0],[10.02,50.0],[10.02,50.01],[10.01,50.01],[10.01,50.0]]]}}]}"#;
+
+#[test]
+fn evaluate_writes_membership_and_distance() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("zones.geojson"), ZONES).unwrap();
+    let tracks = "track_id,person_id,time_utc,lat,lon,accuracy_m\n\
+        T1,P1,2026-03-02T12:00:00Z,50.0,10.0,5\n\
+        T1,P1,2026-03-02T12:01:00Z,50.005,10.01,5\n";
+    std::fs::write(path("tracks.csv"), tracks).unwrap();
+    let run = |zones: &str| {
+        Command::new(BINARY)
+            .args([
+                "evaluate",
+                "--zones",
+                &path(zones),
+                "--tracks",
+                &path("tracks.csv"),
+                "--membership",
+                &path("out.csv"),
+            ])
+            .output()
+            .unwrap()
+    };
+    let output = run("zones.geojson");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows = std::fs::read_to_string(path("out.csv")).unwrap();
+    assert!(
+        rows.starts_with("track_id,seq,zone_id,inside,signed_distance_m\n"),
+        "{rows}"
+    );
+    assert!(rows.contains("T1,0,home,1,-100.000\n"), "{rows}");
+    // On the western edge: inside, at distance 0.
+    assert!(
+        rows.contains("T1,1,square,1,0.000\n") || rows.contains("T1,1,square,1,-0.000\n"),
+        "{rows}"
+    );
+
+    let missing = run("nothing.geojson");
+    assert!(!missing.status.success());
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("nothing.geojson"));
+}
+
+#[test]
+fn replay_needs_its_files_and_says_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.json");
+    std::fs::write(&rules, "{\"people\": 7}").unwrap();
+    let reports = folder.path().join("reports.csv");
+    std::fs::write(&reports, "person_id,device_id,received_at,fix_time\n").unwrap();
+    let events = folder.path().join("events.jsonl");
+    let output = Command::new(BINARY)
+        .args([
+            "replay",
+            "--rules",
+            rules.to_str().unwrap(),
+            "--reports",
+            reports.to_str().unwrap(),
+        ])
+        .args(["--events", events.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("people"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        json_lines(&events).is_empty() && !events.exists(),
+        "a failed run leaves no result behind"
+    );
+}
