@@ -2,6 +2,9 @@
 //!
 //! Near by, a distance is a straight line through the earth between two points in space, bent back to the surface: no latitude
 //! and no meridian is special, and it is right to a millimetre over [`FAR_M`]. Far out it is the geodesic of Karney (2013).
+//!
+//! Sines come from the `libm` crate, not from the system's library: the same log gives the same distances, bit for bit, on
+//! every machine. (The geodesics far out use the system's; nothing is decided there.)
 
 use geographiclib_rs::{Geodesic, InverseGeodesic};
 use proto::rules::LonLat;
@@ -21,8 +24,8 @@ pub type Point = [f64; 3];
 
 /// The point in space of a position on the ellipsoid.
 pub fn point(at: LonLat) -> Point {
-    let (sin_latitude, cos_latitude) = at.latitude.to_radians().sin_cos();
-    let (sin_longitude, cos_longitude) = at.longitude.to_radians().sin_cos();
+    let (sin_latitude, cos_latitude) = libm::sincos(at.latitude.to_radians());
+    let (sin_longitude, cos_longitude) = libm::sincos(at.longitude.to_radians());
     let vertical = prime_vertical_m(sin_latitude);
     [
         vertical * cos_latitude * cos_longitude,
@@ -44,7 +47,7 @@ pub fn meridional_m(sin_latitude: f64) -> f64 {
 
 /// Length on the surface of a chord of at most about [`FAR_M`] near a latitude.
 pub fn arc_m(chord_m: f64, latitude: f64) -> f64 {
-    let sin_latitude = latitude.to_radians().sin();
+    let sin_latitude = libm::sin(latitude.to_radians());
     let radius_squared = prime_vertical_m(sin_latitude) * meridional_m(sin_latitude);
     // The series of 2 r asin(c / 2 r); the next term is 2e-9 of the length at 50 km.
     chord_m * (1.0 + chord_m * chord_m / (24.0 * radius_squared))
@@ -80,7 +83,7 @@ pub fn geodesic_m(from: LonLat, to: LonLat) -> f64 {
 /// Right to 0.5 mm at 5 km up to latitude 60; not for use within 100 km of a pole. The longitudes' difference is taken the
 /// short way.
 pub fn offset_m(from: LonLat, to: LonLat) -> [f64; 2] {
-    let (sin_latitude, cos_latitude) = f64::midpoint(from.latitude, to.latitude).to_radians().sin_cos();
+    let (sin_latitude, cos_latitude) = libm::sincos(f64::midpoint(from.latitude, to.latitude).to_radians());
     let mut span = (to.longitude - from.longitude) % 360.0;
     if span.abs() > 180.0 {
         span -= 360.0_f64.copysign(span);

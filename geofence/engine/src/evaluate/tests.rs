@@ -70,7 +70,7 @@ fn rows_are_written_and_bad_ones_named() {
         said[7..],
         [
             "tracks: line 6: 3 fields, 6 expected",
-            "tracks: line 7: latitude 91.5 is outside -90..90",
+            "tracks: line 7: latitude 91.5 is outside -90..90; longitude and latitude seem to be swapped",
             "tracks: line 8: longitude 200 is outside -180..180",
         ]
     );

@@ -150,7 +150,7 @@ impl Block {
 /// Least and greatest cosine between two angles, degrees.
 fn cosines(from: f64, to: f64) -> [f64; 2] {
     let passes = |angle: f64| from + (angle - from).rem_euclid(360.0) <= to;
-    let (a, b) = (from.to_radians().cos(), to.to_radians().cos());
+    let (a, b) = (libm::cos(from.to_radians()), libm::cos(to.to_radians()));
     [
         if passes(180.0) { -1.0 } else { a.min(b) },
         if passes(0.0) { 1.0 } else { a.max(b) },

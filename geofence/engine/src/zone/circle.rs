@@ -40,7 +40,7 @@ impl Circle {
         let reach = self.radius_m / LEAST_RADIUS_M;
         let latitude = self.centre.latitude;
         let (south, north) = (latitude - reach.to_degrees(), latitude + reach.to_degrees());
-        let share = reach.sin() / latitude.to_radians().cos();
+        let share = libm::sin(reach) / libm::cos(latitude.to_radians());
         if south <= -90.0 || north >= 90.0 || share >= 1.0 {
             return BoundingBox {
                 west: -180.0,
@@ -49,7 +49,7 @@ impl Circle {
                 north: north.min(90.0),
             };
         }
-        let width = share.asin().to_degrees();
+        let width = libm::asin(share).to_degrees();
         let west = (self.centre.longitude - width + 180.0).rem_euclid(360.0) - 180.0;
         BoundingBox {
             west,
