@@ -3,6 +3,8 @@
 # Messages go to standard error, results (an address, a path) to standard output.
 
 shopt -s inherit_errexit                # a failure inside $(…) is a failure
+umask 022                               # the account reads what is made here; secrets are written with 077
+unset MAKEFLAGS MFLAGS MAKELEVEL        # the C parts of the build have a make of their own
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 ACCOUNT=${DEPLOY_ACCOUNT:-homeward}   # servers run under it when the caller is root
 STEP=0 STEPS=0 TITLE=''
