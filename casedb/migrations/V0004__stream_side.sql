@@ -6,7 +6,7 @@ CREATE TABLE reader_offset (
     next_offset  bigint NOT NULL DEFAULT 0,
     updated_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (reader, topic, partition)
-);
+) WITH (fillfactor = 20);                         -- updated in place by every batch of every consumer
 
 CREATE TABLE checkpoint (
     partition    integer PRIMARY KEY,

@@ -10,7 +10,7 @@ extern crate homeward_geofence as service;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use casedb::{Database, checkpoint};
+use casedb::{Database, checkpoint, history::HistoryWriter};
 use engine::{CompiledLayer, Engine, Input};
 use jiff::{Timestamp, ToSpan};
 use prost::Message;
@@ -23,6 +23,7 @@ use service::{Config, Error, Service};
 use stream::{
     Class, Log, NewRecord, Record,
     memory::{ManualClock, MemoryLog},
+    postgres::PostgresLog,
 };
 use testkit::TestDatabase;
 use tokio::task::JoinHandle;
@@ -417,4 +418,88 @@ async fn layers_come_from_the_case_database_and_come_back_after_a_restart() {
     relay_stop.cancel();
     relay.await.unwrap().unwrap();
     test.drop_now().await.unwrap();
+}
+
+/// History, the engine, the relay and the ticker together on the embedded stream, with two members of each group.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_runs_on_the_embedded_stream() {
+    for test in testkit::databases().await.unwrap() {
+        casedb::migrate(&test.url, PARTITIONS).await.unwrap();
+        let db = Database::connect(&test.url, 8).await.unwrap();
+        let stream_config = stream::postgres::Config {
+            partitions: PARTITIONS,
+            ..Default::default()
+        };
+        let log: Arc<dyn Log> = Arc::new(PostgresLog::connect(&test.url, stream_config).await.unwrap());
+        let stop = CancellationToken::new();
+        let mut services = Vec::new();
+        let mut writers = Vec::new();
+        for _ in 0..2 {
+            services.push(tokio::spawn(Service::run(
+                db.clone(),
+                Arc::clone(&log),
+                config(),
+                stop.clone(),
+            )));
+            writers.push(tokio::spawn(HistoryWriter::run(
+                db.clone(),
+                Arc::clone(&log),
+                stop.clone(),
+            )));
+        }
+        let every = Duration::from_millis(200);
+        let ticker = tokio::spawn(casedb::ticker::run(db.clone(), Arc::clone(&log), every, stop.clone()));
+        let relay = tokio::spawn(casedb::outbox::run(db.clone(), Arc::clone(&log), stop.clone()));
+
+        let insert = "INSERT INTO outbox (person_id, payload) VALUES ($1, $2)";
+        let client = db.client().await.unwrap();
+        for number in 0..PEOPLE {
+            let payload = encode(rules(number, Timestamp::now())).to_vec();
+            client
+                .execute(insert, &[&person(number).uuid(), &payload])
+                .await
+                .unwrap();
+        }
+        client.batch_execute("NOTIFY homeward_outbox").await.unwrap();
+        for minute in 0..40 {
+            let records = (0..PEOPLE).map(|number| of(person(number), report(number, minute, Timestamp::now())));
+            log.append(Topic::Reports, records.collect()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        let expected = 40 * i64::try_from(PEOPLE).unwrap();
+        let mut stored = (0, 0);
+        for _ in 0..400 {
+            let sql = "SELECT (SELECT count(*) FROM position), (SELECT count(*) FROM checkpoint WHERE next_offset > 0)";
+            let row = client.query_one(sql, &[]).await.unwrap();
+            stored = (row.get(0), row.get(1));
+            if stored == (expected, i64::from(PARTITIONS)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(stored, (expected, i64::from(PARTITIONS)), "{}", test.edition);
+        let mut tampers = 0;
+        for partition in 0..PARTITIONS {
+            let mut reader = log.read(Topic::Events, vec![(partition, 0)]).await.unwrap();
+            let mut left = log.bounds(Topic::Events, partition).await.unwrap().end;
+            while left > 0 {
+                for record in reader.next(500).await.unwrap() {
+                    left -= 1;
+                    let event = wire::Event::decode(record.payload).unwrap();
+                    tampers += u64::from(event.kind() == wire::EventKind::StrapTamper);
+                }
+            }
+        }
+        assert!(tampers >= PEOPLE, "{tampers} strap tampers on {}", test.edition);
+        stop.cancel();
+        for task in services {
+            task.await.unwrap().unwrap();
+        }
+        for task in writers.into_iter().chain([ticker, relay]) {
+            task.await.unwrap().unwrap();
+        }
+        log.close(Duration::from_secs(5)).await;
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
 }
