@@ -228,7 +228,12 @@ page_is_fresh() {
 }
 packages_are_fresh() { [ -f "$1/node_modules/.package-lock.json" ] && [ ! "$1/package-lock.json" -nt "$1/node_modules/.package-lock.json" ]; }
 
-target_dir() { (cd "$ROOT" && cargo metadata --format-version 1 --no-deps --offline 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'); }
+# target_dir: where cargo builds to.
+target_dir() {
+  local dir
+  dir=$(cd "$ROOT" && cargo metadata --format-version 1 --no-deps --offline 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p') || dir=''
+  printf '%s\n' "${dir:-${CARGO_TARGET_DIR:-$ROOT/target}}"
+}
 
 # ensure_compiler: the C parts of the Kafka client and of TLS are compiled.
 ensure_compiler() {
