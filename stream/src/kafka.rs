@@ -178,3 +178,78 @@ impl Log for KafkaLog {
         self.producer.flush(within).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::{consumer::Fetcher, *};
+
+    fn record(text: &'static str) -> Vec<NewRecord> {
+        vec![NewRecord {
+            partition: 1,
+            key: "key".into(),
+            payload: text.into(),
+        }]
+    }
+
+    /// librdkafka's mock is good for this alone: brokers that come and go.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn brokers_that_go_away_and_come_back_need_no_restart() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("mock.reports", 4, 1).unwrap();
+        let names = Names::new(&cluster.bootstrap_servers(), "mock.");
+        let config = Config {
+            delivery_timeout: Duration::from_millis(700),
+            ..Config::default()
+        };
+        let producer = Producer::new(&names, &config).unwrap();
+        let first = producer.send("mock.reports", &record("first")).await.unwrap();
+        assert_eq!(
+            first,
+            [Position {
+                partition: 1,
+                offset: 0
+            }]
+        );
+        let admin = Arc::new(Admin::new(&names).unwrap());
+        let mut fetcher = Fetcher::new(&names, admin, Topic::Reports).unwrap();
+        fetcher.place(1, 0).unwrap();
+        assert_eq!(fetcher.next(10).await.unwrap().len(), 1);
+
+        cluster.broker_down(1).unwrap();
+        let refused = producer.send("mock.reports", &record("lost")).await;
+        assert!(refused.as_ref().is_err_and(Error::is_retryable), "{refused:?}");
+        let told = tokio::time::timeout(Duration::from_secs(10), fetcher.next(10)).await;
+        assert!(matches!(&told, Err(_) | Ok(Err(Error::Unavailable(_)))), "{told:?}");
+
+        cluster.broker_up(1).unwrap();
+        let began = Instant::now();
+        while let Err(error) = producer.send("mock.reports", &record("second")).await {
+            assert!(
+                error.is_retryable() && began.elapsed() < Duration::from_secs(20),
+                "{error}"
+            );
+        }
+        let mut read = Vec::new();
+        while read.last().is_none_or(|text| text != "second") {
+            assert!(began.elapsed() < Duration::from_secs(30), "{read:?}");
+            match fetcher.next(10).await {
+                Ok(records) => read.extend(records.into_iter().map(|record| record.payload)),
+                Err(error) => assert!(error.is_retryable(), "{error}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_is_not_there_is_said_so() {
+        let cluster = MockCluster::new(1).unwrap();
+        let names = Names::new(&cluster.bootstrap_servers(), "mock.");
+        let producer = Producer::new(&names, &Config::default()).unwrap();
+        let refused = tokio::time::timeout(Duration::from_secs(20), producer.send("nowhere", &record("x"))).await;
+        assert!(
+            matches!(&refused, Ok(Err(Error::Configuration(_) | Error::Unavailable(_)))),
+            "{refused:?}"
+        );
+    }
+}

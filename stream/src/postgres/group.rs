@@ -235,7 +235,7 @@ impl Keeper {
             .await
             .map_err(|error| failure(&error))?;
         self.look(&mut session).await?;
-        self.tell(&session).await;
+        self.wake.everywhere(Moved::Groups);
         Ok(session)
     }
 
@@ -315,11 +315,11 @@ impl Keeper {
                     if let Some(error) = lost {
                         return Err(error);
                     }
-                    self.tell(session).await;
+                    self.wake.everywhere(Moved::Groups);
                 }
                 Some(Some(Command::Leave(reply))) => {
                     let left = tick::leave(&mut session.client, &self.who).await;
-                    self.tell(session).await;
+                    self.wake.everywhere(Moved::Groups);
                     let _ = reply.send(());
                     return left.map(|()| End::Left).map_err(|error| failure(&error));
                 }
@@ -345,16 +345,8 @@ impl Keeper {
         lock(&self.state.held).renewed(&look.ours, look.until);
         self.state.changed();
         if look.tell {
-            self.tell(session).await;
+            self.wake.everywhere(Moved::Groups);
         }
         Ok(Some(()))
-    }
-
-    /// Lets the other members look.
-    async fn tell(&self, session: &Session) {
-        self.wake.here(Moved::Groups);
-        if let Err(error) = self.wake.elsewhere(&session.client, Moved::Groups).await {
-            tracing::debug!(%error, "stream notification failed");
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use tokio::sync::watch;
 use tokio_postgres::{AsyncMessage, Client};
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::connection::{Server, failure, pause};
 use crate::{Error, Topic};
 
+/// One at a time for each topic: what moves meanwhile is told together.
 const NOTIFY: &str = "SELECT pg_notify('homeward_stream', $1)";
 
 /// What moved.
@@ -43,6 +44,8 @@ pub(super) struct Wake {
     reports: watch::Sender<u64>,
     events: watch::Sender<u64>,
     groups: watch::Sender<u64>,
+    /// What other processes are to be told, by [`Moved::ALL`].
+    outgoing: watch::Sender<[u64; 3]>,
 }
 
 impl Wake {
@@ -52,6 +55,7 @@ impl Wake {
             reports: watch::Sender::new(0),
             events: watch::Sender::new(0),
             groups: watch::Sender::new(0),
+            outgoing: watch::Sender::new([0; 3]),
         }
     }
 
@@ -74,15 +78,15 @@ impl Wake {
             .send_modify(|version| *version = version.wrapping_add(1));
     }
 
-    /// Wakes the other processes. Not part of the append's transaction: NOTIFY would make all commits of the database wait for
-    /// one another; what is lost in a crash the slow poll finds.
-    pub(super) async fn elsewhere(&self, client: &Client, moved: Moved) -> Result<(), Error> {
-        let payload = format!("{} {}", self.instance, moved.name());
-        client
-            .execute(NOTIFY, &[&payload])
-            .await
-            .map_err(|error| failure(&error))?;
-        Ok(())
+    /// Wakes this process and, a moment later, the others. Not part of the append's transaction: NOTIFY would make all commits
+    /// of the database wait for one another; what is lost in a crash the slow poll finds.
+    pub(super) fn everywhere(&self, moved: Moved) {
+        self.here(moved);
+        self.outgoing.send_modify(|versions| {
+            for (version, _) in versions.iter_mut().zip(Moved::ALL).filter(|(_, other)| *other == moved) {
+                *version = version.wrapping_add(1);
+            }
+        });
     }
 }
 
@@ -101,35 +105,60 @@ pub(super) async fn listen(server: Server, wake: Arc<Wake>) {
 
 async fn listen_once(server: &Server, wake: &Wake, attempt: &mut u32) -> Result<(), Error> {
     let (client, mut connection) = server.raw().await?;
-    let mut messages = futures::stream::poll_fn(move |context| connection.poll_message(context));
-    let listening = client.batch_execute("LISTEN homeward_stream");
-    tokio::pin!(listening);
-    let mut ready = false;
-    loop {
-        tokio::select! {
-            outcome = &mut listening, if !ready => {
-                outcome.map_err(|error| failure(&error))?;
-                ready = true;
-                *attempt = 0;
-                // Whatever came while nobody listened.
-                for moved in Moved::ALL {
-                    wake.here(moved);
-                }
-            }
-            message = messages.next() => match message {
-                Some(Ok(AsyncMessage::Notification(notification))) => {
-                    let Some((instance, name)) = notification.payload().split_once(' ') else { continue };
-                    if instance == wake.instance {
-                        continue;
-                    }
-                    for moved in Moved::ALL.into_iter().filter(|moved| moved.name() == name) {
-                        wake.here(moved);
-                    }
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(failure(&error)),
-                None => return Ok(()),
+    let messages = futures::stream::poll_fn(move |context| connection.poll_message(context));
+    // Both on one connection; the first is what drives it.
+    tokio::select! {
+        outcome = hear(messages, wake) => outcome,
+        outcome = speak(client, wake, attempt) => outcome,
+    }
+}
+
+async fn hear(
+    messages: impl Stream<Item = Result<AsyncMessage, tokio_postgres::Error>>,
+    wake: &Wake,
+) -> Result<(), Error> {
+    tokio::pin!(messages);
+    while let Some(message) = messages.next().await {
+        let AsyncMessage::Notification(notification) = message.map_err(|error| failure(&error))? else {
+            continue;
+        };
+        let Some((instance, name)) = notification.payload().split_once(' ') else {
+            continue;
+        };
+        if instance != wake.instance {
+            for moved in Moved::ALL.into_iter().filter(|moved| moved.name() == name) {
+                wake.here(moved);
             }
         }
+    }
+    Ok(())
+}
+
+async fn speak(client: Client, wake: &Wake, attempt: &mut u32) -> Result<(), Error> {
+    client
+        .batch_execute("LISTEN homeward_stream")
+        .await
+        .map_err(|error| failure(&error))?;
+    let notify = client.prepare(NOTIFY).await.map_err(|error| failure(&error))?;
+    *attempt = 0;
+    // Whatever came while nobody listened.
+    for moved in Moved::ALL {
+        wake.here(moved);
+    }
+    let mut outgoing = wake.outgoing.subscribe();
+    let mut said = [0; 3];
+    loop {
+        let wanted = *outgoing.borrow_and_update();
+        for ((wanted, said), moved) in wanted.into_iter().zip(&mut said).zip(Moved::ALL) {
+            if wanted != *said {
+                *said = wanted;
+                let payload = format!("{} {}", wake.instance, moved.name());
+                client
+                    .execute(&notify, &[&payload])
+                    .await
+                    .map_err(|error| failure(&error))?;
+            }
+        }
+        outgoing.changed().await.map_err(|_| Error::Closed)?;
     }
 }

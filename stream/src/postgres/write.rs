@@ -165,7 +165,7 @@ impl Writer {
                     drop(pending.permit);
                     let _ = pending.reply.send(Ok(own));
                 }
-                self.announce().await;
+                self.wake.everywhere(Moved::Records(self.topic));
             }
             Err(error) => {
                 for pending in batch {
@@ -249,17 +249,6 @@ impl Writer {
         }
         writer.finish().await?;
         Ok(Some(positions))
-    }
-
-    async fn announce(&mut self) {
-        let moved = Moved::Records(self.topic);
-        self.wake.here(moved);
-        if let Some(connected) = &self.connected
-            && let Err(error) = self.wake.elsewhere(&connected.session.client, moved).await
-        {
-            // Readers elsewhere find the records by their slow poll.
-            tracing::debug!(%error, "stream notification failed");
-        }
     }
 }
 
