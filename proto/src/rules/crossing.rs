@@ -6,7 +6,7 @@
 use super::{
     error::{EdgeName, GeometryError, GeometryFault},
     geometry::Polygon,
-    ring::{Place, Ring, Side, cross, degrees},
+    ring::{FULL_TURN, HALF_TURN, Place, Ring, Side, cross, degrees},
 };
 
 /// Steps that the check of one zone may take, some tenths of a second: no zone may hold up those of others.
@@ -36,6 +36,16 @@ struct Edge {
 }
 
 impl Edge {
+    /// The same edge by another name, whole turns away.
+    fn moved(self, turns: i64) -> Self {
+        let moved = |[longitude, latitude]: Place| [longitude + turns * FULL_TURN, latitude];
+        Self {
+            west: moved(self.west),
+            east: moved(self.east),
+            ..self
+        }
+    }
+
     /// Least and greatest coordinate: of longitude (0) or latitude (1).
     fn span(&self, axis: usize) -> (i64, i64) {
         let [west, east] = [self.west, self.east];
@@ -152,7 +162,6 @@ fn strays(
 
 /// The same place with its longitude within -180..=180 degrees.
 fn within(at: Place) -> Place {
-    use super::ring::{FULL_TURN, HALF_TURN};
     [(at[0] + HALF_TURN).rem_euclid(FULL_TURN) - HALF_TURN, at[1]]
 }
 
@@ -161,15 +170,22 @@ fn meetings(rings: &[Vec<Ring>], several: bool, budget: &mut Budget) -> Result<b
     let mut edges = Vec::new();
     for (polygon, parts) in (0_u32..).zip(rings) {
         for (ring, places) in (0_u32..).zip(parts) {
+            // Rings may be written whole turns apart: each is taken by its name in -180..180, and what runs past 180 by both.
+            let turns = (places.low()[0] + HALF_TURN).div_euclid(FULL_TURN);
             for (index, (from, to)) in (0_u32..).zip(places.edges()) {
                 let (west, east) = if from <= to { (from, to) } else { (to, from) };
-                edges.push(Edge {
+                let edge = Edge {
                     polygon,
                     ring,
                     index,
                     west,
                     east,
-                });
+                }
+                .moved(-turns);
+                if edge.east[0] > HALF_TURN {
+                    edges.push(edge.moved(-1));
+                }
+                edges.push(edge);
             }
         }
     }
@@ -247,7 +263,7 @@ fn fault(first: &Edge, second: &Edge, at: Place, several: bool) -> GeometryError
     } else {
         (second, first)
     };
-    let at = degrees(at);
+    let at = degrees(within(at));
     GeometryFault::Crossing {
         first: name(first),
         second: name(second),

@@ -204,6 +204,30 @@ fn every_fault_of_a_geometry_has_its_words() {
             wire_polygons(&[&[&SQUARE], &[&SQUARE.map(|[x, y]| [x + 0.1, y + 0.1])]]),
             "cross at longitude 120.1, latitude 30.2",
         ),
+        (
+            // A hole written a whole turn away crosses all the same; so do two names of one place.
+            wire_polygons(&[&[&SQUARE, &HOLE.map(|[x, y]| [x - 359.925, y])]]),
+            "edges 2 (ring 1) and 1 (ring 2) cross at longitude 120.2, latitude 30.1",
+        ),
+        (
+            wire_polygons(&[
+                &[&SQUARE.map(|[x, y]| [x + 59.9, y])],
+                &[&SQUARE.map(|[x, y]| [x - 300.05, y + 0.1])],
+            ]),
+            "edges 2 (polygon 1, ring 1) and 1 (polygon 2, ring 1) cross at longitude -179.9, latitude 30.1",
+        ),
+        (
+            // A ring about the pole that meets itself where it began.
+            wire_polygons(&[&[&[
+                [0.0, 80.0],
+                [120.0, 80.0],
+                [-120.0, 80.0],
+                [20.0, 79.0],
+                [10.0, 81.0],
+                [0.0, 80.0],
+            ]]]),
+            "edges 1 (ring 1) and 4 (ring 1) cross at longitude 15, latitude 80",
+        ),
         (wire_circle(1.0, 2.0, 0.0), "radius 0 m is not a positive number"),
         (
             wire_circle(1.0, 2.0, f64::INFINITY),
