@@ -157,8 +157,8 @@ pub struct Context {
     pub end_known: bool,
 }
 
-/// An incident of the person that the event may belong to: those that are open, and the one (open or closed) that holds
-/// the violation's onset.
+/// An incident of the person that the event may belong to: the open one of its rule, and those (open or closed) that hold
+/// the violation's onset, or an onset of the same moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Which.
@@ -169,6 +169,8 @@ pub struct Candidate {
     pub closed: bool,
     /// It holds the onset of the event's violation.
     pub holds_onset: bool,
+    /// It holds an onset of the same moment as the event's.
+    pub holds_moment: bool,
     /// Its violations whose end is not known.
     pub unresolved: Vec<ViolationId>,
 }
@@ -218,22 +220,29 @@ pub fn decide(event: &Event, context: &Context, candidates: &[Candidate]) -> Dec
             let severity = priority::severity(event.kind, context.risk_level);
             let audience = route::audience(event.kind, severity, context.zone_audience);
             let begun = family.never_ends() || (event.ended_at.is_none() && !context.end_known);
-            match candidates
-                .iter()
-                .find(|candidate| !candidate.closed && candidate.key == key)
-            {
-                Some(open) => Decision::Fold {
+            let mut of_rule = candidates.iter().filter(|candidate| candidate.key == key);
+            if let Some(open) = of_rule.clone().find(|candidate| !candidate.closed) {
+                return Decision::Fold {
                     incident: open.incident,
                     severity,
                     audience,
                     ongoing: begun || !open.unresolved.is_empty(),
-                },
-                None => Decision::Raise {
-                    key,
-                    severity,
-                    audience,
-                    ongoing: begun,
-                },
+                };
+            }
+            // How an absence ended is no new violation: it belongs where the absence is, though that is closed.
+            if event.kind == EventKind::LateReturn
+                && let Some(absence) = of_rule.find(|candidate| candidate.holds_moment)
+            {
+                return Decision::End {
+                    incident: absence.incident,
+                    ongoing: begun || !absence.unresolved.is_empty(),
+                };
+            }
+            Decision::Raise {
+                key,
+                severity,
+                audience,
+                ongoing: begun,
             }
         }
         Edge::End => match candidates.iter().find(|candidate| candidate.holds_onset) {
@@ -277,6 +286,7 @@ mod tests {
             key: key(kind, Some(ZoneId::from_name("home"))),
             closed: false,
             holds_onset,
+            holds_moment: holds_onset,
             unresolved: unresolved.iter().map(|n| violation(*n)).collect(),
         }
     }
@@ -373,6 +383,24 @@ mod tests {
             decide(&onset, &known, &[]),
             Decision::Raise { ongoing: false, .. }
         ));
+    }
+
+    #[test]
+    fn a_late_return_belongs_to_its_absence() {
+        let onset = event(EventKind::LateReturn, Edge::Onset, 2);
+        let mut closed = open(EventKind::CurfewAbsentAtStart, &[], false);
+        closed.closed = true;
+        assert!(matches!(
+            decide(&onset, &CONTEXT, std::slice::from_ref(&closed)),
+            Decision::Raise { .. }
+        ));
+        closed.holds_moment = true;
+        let other = event(EventKind::CurfewAbsentAtStart, Edge::Onset, 3);
+        assert!(matches!(
+            decide(&other, &CONTEXT, std::slice::from_ref(&closed)),
+            Decision::Raise { .. }
+        ));
+        assert!(matches!(decide(&onset, &CONTEXT, &[closed]), Decision::End { .. }));
     }
 
     #[test]

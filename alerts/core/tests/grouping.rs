@@ -1,5 +1,9 @@
 //! Laws of grouping, over random violations whose events arrive in any order.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are test code"
+)]
 
 use homeward_alerts_core::{
     Audience, EventKind, Severity,
@@ -51,6 +55,7 @@ impl Store {
                 key: incident.key.clone(),
                 closed: false,
                 holds_onset: incident.violations.contains(&event.violation),
+                holds_moment: false,
                 unresolved: incident
                     .violations
                     .iter()

@@ -440,6 +440,40 @@ async fn officers_acknowledge_note_and_close_and_a_new_onset_opens_a_new_inciden
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_late_return_after_closing_is_no_second_incident() -> Result<()> {
+    let Some(world) = World::new().await? else {
+        return Ok(());
+    };
+    let person = world.person("HZ-1", 2).await?;
+    let home = world.zone("Home", "both").await?;
+    let running = world.start(support::quick());
+    let at = |kind, edge, s| event(person, kind, edge, Some(home), s);
+    world
+        .append(&[at(EventKind::CurfewAbsentAtStart, Edge::Onset, 100)])
+        .await?;
+    world.caught_up().await;
+    let id = world.incidents().await.pop().unwrap().id;
+    let code = ClosingCode::WarningGiven;
+    incident::close(&world.db, id, world.officer, code, "", None, Timestamp::now()).await?;
+    world
+        .append(&[
+            at(EventKind::CurfewAbsentAtStart, Edge::End, 100),
+            at(EventKind::LateReturn, Edge::Onset, 100),
+            at(EventKind::LateReturn, Edge::End, 100),
+        ])
+        .await?;
+    world.caught_up().await;
+    let all = world.incidents().await;
+    assert_eq!(all.len(), 1);
+    assert_eq!(
+        (all[0].state.as_str(), all[0].ongoing, all[0].ended, all[0].events),
+        ("closed", false, true, 4)
+    );
+    running.stop().await?;
+    world.drop_now().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tamper_stays_and_ends_out_of_order_find_their_onset() -> Result<()> {
     let Some(world) = World::new().await? else {
         return Ok(());

@@ -17,27 +17,41 @@ use crate::{
     pool::{GenericClient, execute, row, rows},
 };
 
-// Locked in the order of their ids, like everywhere: two transactions never wait for each other in a circle. A violation
-// whose end is stored counts as ended even where a person must say so; the decision knows which kinds those are.
-const CANDIDATES: &str = "SELECT i.incident_id, i.grouping_key, i.state = 'closed' AS closed,
-        EXISTS (SELECT FROM incident_event ie JOIN event e USING (event_id)
-            WHERE ie.incident_id = i.incident_id AND e.violation_id = $3 AND e.edge = 'onset') AS holds_onset,
+// Locked in the order of their ids, so that two transactions do not wait for each other in a circle. The ids come from
+// indexes alone; a row that was closed while we waited for its lock says so in `closed`. A violation whose end is stored
+// counts as ended even where a person must say so; the decision knows which kinds those are.
+const CANDIDATES: &str = "WITH of_rule AS (
+        SELECT incident_id FROM incident WHERE person_id = $1 AND grouping_key = $2 AND state <> 'closed'
+    ), of_violation AS (
+        SELECT ie.incident_id FROM event e JOIN incident_event ie USING (event_id)
+        WHERE e.violation_id = $3 AND e.edge = 'onset'
+    ), of_moment AS (
+        SELECT ie.incident_id FROM event e JOIN incident_event ie USING (event_id)
+        WHERE e.person_id = $1 AND e.onset_at = $4 AND e.edge = 'onset'
+    )
+    SELECT i.incident_id, i.grouping_key, i.state = 'closed' AS closed,
+        i.incident_id IN (SELECT incident_id FROM of_violation) AS holds_onset,
+        i.incident_id IN (SELECT incident_id FROM of_moment) AS holds_moment,
         ARRAY(SELECT e.violation_id FROM incident_event ie JOIN event e USING (event_id)
             WHERE ie.incident_id = i.incident_id AND e.edge = 'onset' AND e.ended_at IS NULL
             AND NOT EXISTS (SELECT FROM event o WHERE o.violation_id = e.violation_id AND o.edge = 'end')) AS unresolved
     FROM incident i
-    WHERE (i.person_id = $1 AND i.grouping_key = $2 AND i.state <> 'closed')
-        OR i.incident_id IN (SELECT ie.incident_id FROM event e JOIN incident_event ie USING (event_id)
-            WHERE e.violation_id = $3 AND e.edge = 'onset')
+    WHERE i.incident_id IN (TABLE of_rule UNION TABLE of_violation UNION TABLE of_moment)
     ORDER BY i.incident_id FOR NO KEY UPDATE OF i";
 
-/// Reads and locks the incidents that an event may belong to: the open one of its rule, and the one that holds its onset.
+/// Reads and locks the incidents that an event may belong to: the open one of its rule, the one that holds its onset, and
+/// those that hold an onset of the same moment.
 pub async fn candidates(transaction: &impl GenericClient, event: &Event) -> Result<Vec<Candidate>, Error> {
     let key = alerts::group::key(event.kind, event.zone_id);
     let found = rows(
         transaction,
         CANDIDATES,
-        &[&event.person_id.uuid(), &key, &event.violation_id.uuid()],
+        &[
+            &event.person_id.uuid(),
+            &key,
+            &event.violation_id.uuid(),
+            &event.onset_at,
+        ],
     )
     .await?;
     found
@@ -49,6 +63,7 @@ pub async fn candidates(transaction: &impl GenericClient, event: &Event) -> Resu
                 key: row.try_get("grouping_key")?,
                 closed: row.try_get("closed")?,
                 holds_onset: row.try_get("holds_onset")?,
+                holds_moment: row.try_get("holds_moment")?,
                 unresolved: unresolved.into_iter().map(ViolationId::new).collect(),
             })
         })
