@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -10,18 +10,23 @@ use casedb::{Database, Notice, device::Entry, rules::DIRECTORY_CHANNEL};
 use codec::Protocol;
 use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, PersonId};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-/// Loads follow one another at least at this distance, whoever asks.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
-/// Without any notice, the directory is read anew this often; less often when reading takes long.
+/// Loads follow one another at least at this distance, however many changes are told.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+/// Without any notice, the directory is read anew this often.
 const POLL: Duration = Duration::from_secs(2);
-/// Polling takes at most this part of the time.
-const POLL_SHARE: u32 = 20;
-/// How long a session waits for a load before an unknown device is refused.
-const MISS_PATIENCE: Duration = Duration::from_secs(3);
+/// Reading it takes at most about this part of the time.
+const LOAD_SHARE: u32 = 20;
+/// Questions for single devices at a time: strangers must not keep the database from its work.
+const ASKERS: usize = 2;
+/// How long a session waits for its turn to ask.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a stranger stays one without asking again, and how many are remembered.
+const STRANGER_FOR: Duration = Duration::from_secs(1);
+const STRANGERS: usize = 10_000;
 /// A device's clock may be this much behind when it is put on a person.
 const ASSIGNMENT_SLACK: SignedDuration = SignedDuration::from_secs(120);
 
@@ -66,20 +71,30 @@ impl std::fmt::Debug for Known {
 pub enum Found {
     /// Registered.
     Known(Arc<Known>),
-    /// Not registered, as of a load after the question.
+    /// Not registered, as of a moment ago.
     Unknown,
     /// Not in the copy, and the database cannot be asked now.
     Unavailable,
 }
 
-type Map = HashMap<(Protocol, String), Arc<Known>>;
+type Key = (Protocol, String);
+type Map = HashMap<Key, Arc<Known>>;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
+struct Snapshot {
+    /// As of the last load.
+    map: Arc<Map>,
+    /// Found one by one since then.
+    found: Map,
+    /// Asked for in vain, and when.
+    strangers: HashMap<Key, Instant>,
+}
+
+#[derive(Debug, Default)]
 struct Inner {
-    map: RwLock<Arc<Map>>,
-    wanted: Notify,
-    /// Loads that were tried, and whether the last one succeeded. `None`: nobody loads, the map is all there is.
-    tried: Option<watch::Sender<(u64, bool)>>,
+    snapshot: RwLock<Snapshot>,
+    /// Where to ask; `None`: the copy is all there is.
+    source: Option<(Database, Semaphore)>,
 }
 
 /// The directory; clones share it.
@@ -92,17 +107,11 @@ pub struct Directory {
 impl Directory {
     /// A directory that never changes: for tests and measurements.
     pub fn fixed(devices: impl IntoIterator<Item = (Protocol, String, Known)>) -> Self {
-        let map = devices.into_iter().map(|(protocol, identity, known)| {
-            (
-                (protocol, casedb::device::canonical_identity(protocol.name(), &identity)),
-                Arc::new(known),
-            )
-        });
-        let inner = Inner {
-            map: RwLock::new(Arc::new(map.collect())),
-            wanted: Notify::new(),
-            tried: None,
-        };
+        let map = devices
+            .into_iter()
+            .map(|(protocol, identity, known)| (key(protocol, &identity), Arc::new(known)));
+        let inner = Inner::default();
+        inner.write().map = Arc::new(map.collect());
         Self {
             inner: Arc::new(inner),
             _task: None,
@@ -111,12 +120,12 @@ impl Directory {
 
     /// Loads the devices of the case database and follows its changes, by notification and by polling.
     ///
-    /// Returns at once also when the database cannot be reached: until the first load every device is told to come later.
+    /// Also returns when the database cannot be reached: until it can, every device is told to come later.
     pub async fn follow(database: Database) -> Self {
+        let source = Some((database.clone(), Semaphore::new(ASKERS)));
         let inner = Arc::new(Inner {
-            map: RwLock::default(),
-            wanted: Notify::new(),
-            tried: Some(watch::Sender::new((0, false))),
+            source,
+            ..Inner::default()
         });
         load(&inner, &database).await;
         let task = AbortOnDropHandle::new(tokio::spawn(keep(Arc::clone(&inner), database)));
@@ -128,46 +137,40 @@ impl Directory {
 
     /// Looks a device up in the copy.
     pub fn get(&self, protocol: Protocol, identity: &str) -> Option<Arc<Known>> {
-        self.inner.current().get(&(protocol, identity.to_owned())).cloned()
+        self.inner.get(&(protocol, identity.to_owned()))
     }
 
-    /// Looks a device up; one that is missing is looked for in the database before it is called unknown.
+    /// Looks a device up; one that is missing is asked for before it is called unknown.
     pub async fn find(&self, protocol: Protocol, identity: &str) -> Found {
         if let Some(known) = self.get(protocol, identity) {
             return Found::Known(known);
         }
-        let Some(tried) = &self.inner.tried else {
+        let Some((database, turns)) = &self.inner.source else {
             return Found::Unknown;
         };
-        let mut tried = tried.subscribe();
-        // A load that is under way may have begun before the device was registered: the second from now certainly did not.
-        let wanted = tried.borrow_and_update().0 + 2;
-        let patience = tokio::time::timeout(MISS_PATIENCE, async {
-            loop {
-                self.inner.wanted.notify_one();
-                if tried.changed().await.is_err() {
-                    return false;
-                }
-                if self.get(protocol, identity).is_some() {
-                    return true;
-                }
-                let (count, succeeded) = *tried.borrow();
-                if !succeeded || count >= wanted {
-                    return succeeded;
-                }
-            }
+        let key = (protocol, identity.to_owned());
+        if self.inner.is_stranger(&key) {
+            return Found::Unknown;
+        }
+        let asked = tokio::time::timeout(PATIENCE, async {
+            // Never closed, so this only waits.
+            let _turn = turns.acquire().await;
+            let client = database.client().await?;
+            casedb::device::lookup(&client, protocol.name(), identity).await
         });
-        let asked = patience.await.unwrap_or(false);
-        match self.get(protocol, identity) {
-            Some(known) => Found::Known(known),
-            None if asked => Found::Unknown,
-            None => Found::Unavailable,
+        match asked.await {
+            Ok(Ok(found)) => self.inner.remember(key, found.and_then(entry)),
+            Ok(Err(error)) => {
+                warn!(%error, "a device that is not in the copy cannot be looked up");
+                Found::Unavailable
+            }
+            Err(_) => Found::Unavailable,
         }
     }
 
     /// Devices in the copy.
     pub fn len(&self) -> usize {
-        self.inner.current().len()
+        self.inner.read().map.len()
     }
 
     /// True when no device is registered.
@@ -177,8 +180,37 @@ impl Directory {
 }
 
 impl Inner {
-    fn current(&self) -> Arc<Map> {
-        Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner))
+    fn read(&self) -> RwLockReadGuard<'_, Snapshot> {
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Snapshot> {
+        self.snapshot.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, key: &Key) -> Option<Arc<Known>> {
+        let copy = self.read();
+        copy.map.get(key).or_else(|| copy.found.get(key)).cloned()
+    }
+
+    fn is_stranger(&self, key: &Key) -> bool {
+        self.read()
+            .strangers
+            .get(key)
+            .is_some_and(|since| since.elapsed() < STRANGER_FOR)
+    }
+
+    fn remember(&self, key: Key, found: Option<(Key, Arc<Known>)>) -> Found {
+        let mut copy = self.write();
+        if let Some((key, known)) = found {
+            copy.found.insert(key, Arc::clone(&known));
+            return Found::Known(known);
+        }
+        if copy.strangers.len() >= STRANGERS {
+            copy.strangers.clear();
+        }
+        copy.strangers.insert(key, Instant::now());
+        Found::Unknown
     }
 }
 
@@ -189,14 +221,12 @@ async fn keep(inner: Arc<Inner>, database: Database) {
         if listener.is_none() {
             listener = database.listen(&[DIRECTORY_CHANNEL]).await.ok();
         }
-        let pause = POLL.max(took * POLL_SHARE);
         tokio::select! {
-            () = inner.wanted.notified() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(POLL.max(took * LOAD_SHARE)) => {}
             () = changed(&mut listener) => {}
         }
-        // What else comes in the meantime is answered by the same load.
-        tokio::time::sleep(SHORTEST_PAUSE).await;
+        // What else changes in the meantime is read by the same load.
+        tokio::time::sleep(SHORTEST_PAUSE.max(took * 2)).await;
         took = load(&inner, &database).await;
     }
 }
@@ -214,28 +244,23 @@ async fn changed(listener: &mut Option<casedb::Listener>) {
 
 async fn load(inner: &Inner, database: &Database) -> Duration {
     let began = Instant::now();
-    let outcome = read(database).await;
-    let succeeded = match outcome {
+    match read(database).await {
         Ok(map) => {
             metrics::gauge!("homeward_gateway_directory_devices").set(map.len() as f64);
-            let before = inner.current().len();
+            let mut copy = inner.write();
+            let before = copy.map.len();
             if before != map.len() {
                 info!(before, devices = map.len(), "device directory loaded");
             }
-            *inner.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
-            true
+            *copy = Snapshot {
+                map: Arc::new(map),
+                ..Snapshot::default()
+            };
         }
         Err(error) => {
             metrics::counter!("homeward_gateway_directory_failures_total").increment(1);
             warn!(%error, "device directory cannot be loaded; going on with what is known");
-            false
         }
-    };
-    if let Some(tried) = &inner.tried {
-        tried.send_modify(|(count, last)| {
-            *count += 1;
-            *last = succeeded;
-        });
     }
     began.elapsed()
 }
@@ -247,9 +272,12 @@ async fn read(database: &Database) -> Result<Map, casedb::Error> {
     Ok(entries.into_iter().filter_map(entry).collect())
 }
 
-fn entry(entry: Entry) -> Option<((Protocol, String), Arc<Known>)> {
+fn key(protocol: Protocol, identity: &str) -> Key {
+    (protocol, casedb::device::canonical_identity(protocol.name(), identity))
+}
+
+fn entry(entry: Entry) -> Option<(Key, Arc<Known>)> {
     let protocol = Protocol::by_name(&entry.device.protocol)?;
-    let identity = casedb::device::canonical_identity(protocol.name(), &entry.device.identity);
     let known = Known {
         device_id: entry.device.device_id,
         secret: entry.device.secret,
@@ -257,5 +285,5 @@ fn entry(entry: Entry) -> Option<((Protocol, String), Arc<Known>)> {
         assigned_at: entry.assigned_at,
         terms: entry.terms,
     };
-    Some(((protocol, identity), Arc::new(known)))
+    Some((key(protocol, &entry.device.identity), Arc::new(known)))
 }

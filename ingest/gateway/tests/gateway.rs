@@ -18,7 +18,7 @@ use codec::{
     },
     native::{self, client},
 };
-use homeward_gateway::{Config, Directory, Gateway, Handle, Known};
+use homeward_gateway::{Config, Directory, Found, Gateway, Handle, Known};
 use jiff::Timestamp;
 use prost::Message;
 use proto::{
@@ -665,7 +665,7 @@ mod database {
         );
         let log: Arc<dyn Log> = Arc::new(log.await.unwrap());
         let directory = Directory::follow(database.clone()).await;
-        let handle = Gateway::start(config(), Arc::clone(&log), directory, Some(database.clone()))
+        let handle = Gateway::start(config(), Arc::clone(&log), directory.clone(), Some(database.clone()))
             .await
             .unwrap();
 
@@ -713,6 +713,14 @@ mod database {
                 .unwrap();
         }
         assert_eq!(casedb::quarantine::devices(&client, 10).await.unwrap(), []);
+        // A stranger is not asked for again within a second, unless the notification comes first.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        for (protocol, identity) in [(Protocol::Native, "HW-new"), (Protocol::Jt808, "13900000009")] {
+            while !matches!(directory.find(protocol, identity).await, Found::Known(_)) {
+                assert!(tokio::time::Instant::now() < deadline, "{identity} is not found");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
         let mut line = NativeLine::open(handle.native).await;
         assert!(matches!(line.log_in("HW-new", SECRET).await, Body::Welcome(_)));
         line.send(&client::reports(vec![report(1)])).await;

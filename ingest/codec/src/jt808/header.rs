@@ -118,11 +118,10 @@ impl Header {
         } else {
             cursor.u16("serial")?
         };
-        let declared = usize::from(properties & LENGTH_MASK);
-        let package = if properties & PACKAGE_BIT != 0 && !compact && cursor.left() != declared {
-            Some((cursor.u16("package total")?, cursor.u16("package number")?))
-        } else {
+        let package = if compact {
             None
+        } else {
+            package(properties, &mut cursor)?
         };
         let body = content.slice(cursor.at()..);
         Ok((
@@ -206,6 +205,22 @@ impl Header {
             package: None,
         }
     }
+}
+
+/// Total and number of a sub-package, where the property word says so. Where it counts every byte as body all the same, or
+/// the numbers are none, the device set the bit for nothing.
+fn package(properties: u16, cursor: &mut Cursor<'_>) -> Result<Option<(u16, u16)>, Fault> {
+    let declared = usize::from(properties & LENGTH_MASK);
+    if properties & PACKAGE_BIT == 0 || cursor.left() == declared {
+        return Ok(None);
+    }
+    let mut ahead = cursor.clone();
+    let (total, number) = (ahead.u16("package total")?, ahead.u16("package number")?);
+    if ahead.left() != declared && !(1..=total).contains(&number) {
+        return Ok(None);
+    }
+    *cursor = ahead;
+    Ok(Some((total, number)))
 }
 
 fn is_compact(id: u16) -> bool {
