@@ -15,14 +15,27 @@ async fn main() -> Result<()> {
     casedb::migrate(&url, 4).await?;
     let database = casedb::Database::connect(&url, 8).await?;
     let client = database.client().await?;
-    let empty: bool = client.query_one("SELECT NOT EXISTS (SELECT FROM agency)", &[]).await?.get(0);
+    let empty: bool = client
+        .query_one("SELECT NOT EXISTS (SELECT FROM agency)", &[])
+        .await?
+        .get(0);
     if empty {
         fixture::fill(&client, jiff::Timestamp::now()).await?;
     }
     drop(client);
-    let config = homeward_console::Config { listen, basemap, secure_cookies: false, demo_town: None };
+    let config = homeward_console::Config {
+        listen,
+        basemap,
+        secure_cookies: false,
+        demo_town: None,
+    };
     let mut handle = homeward_console::start(config, database, std::sync::Arc::new(|| Ok(()))).await?;
-    println!("http://{} as {} with {}", handle.address, fixture::USERS.map(|user| user.0).join(", "), fixture::PASSWORD);
+    println!(
+        "http://{} as {} with {}",
+        handle.address,
+        fixture::USERS.map(|user| user.0).join(", "),
+        fixture::PASSWORD
+    );
     handle.stopped().await;
     Ok(())
 }

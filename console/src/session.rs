@@ -23,7 +23,7 @@ const MOST_FAILURES: u32 = 5;
 /// Failed attempts from one address, whatever the names.
 const MOST_FAILURES_OF_ADDRESS: u32 = 50;
 /// How long failures are remembered.
-const WINDOW: Duration = Duration::from_secs(15 * 60);
+const WINDOW: Duration = Duration::from_mins(15);
 /// Passwords that are checked at the same time: each takes a core and 19 MiB.
 const CHECKS_AT_ONCE: usize = 2;
 /// How long a log-in waits for its turn.
@@ -158,7 +158,7 @@ pub fn cookie(token: Option<&Token>, secure: bool) -> Result<HeaderValue, ApiErr
 
 /// Clears away sessions that have expired, every ten minutes.
 pub async fn sweep(app: App) {
-    let mut every = tokio::time::interval(Duration::from_secs(600));
+    let mut every = tokio::time::interval(Duration::from_mins(10));
     loop {
         tokio::select! {
             _ = every.tick() => {}

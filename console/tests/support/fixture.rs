@@ -1,4 +1,12 @@
 //! Invented people, zones and incidents, put straight into the tables, for the tests and for developing the page.
+#![allow(
+    unreachable_pub,
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "shared by the tests and an example, each of which uses a part"
+)]
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
@@ -24,7 +32,11 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn incident(&self, name: &str) -> Uuid {
-        self.incidents.iter().find(|(other, _)| *other == name).map(|(_, id)| *id).unwrap()
+        self.incidents
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(_, id)| *id)
+            .unwrap()
     }
 }
 
@@ -55,6 +67,7 @@ const NAMES: [(&str, &str); 8] = [
 /// Fills an empty, migrated database.
 pub async fn fill(client: &Client, now: Timestamp) -> Result<Fixture> {
     let hash = casedb::user::hash_password(PASSWORD)?;
+    client.batch_execute("BEGIN").await?;
     for (path, name, kind) in [
         ("harbour", "Harbour Correction Office", "administration"),
         ("harbour.police", "Harbour Police", "police"),
@@ -72,7 +85,10 @@ pub async fn fill(client: &Client, now: Timestamp) -> Result<Fixture> {
             .await?;
     }
     let agency = async |path: &str| -> Result<Uuid> {
-        Ok(client.query_one("SELECT agency_id FROM agency WHERE path = $1::text::ltree", &[&path]).await?.get(0))
+        Ok(client
+            .query_one("SELECT agency_id FROM agency WHERE path = $1::text::ltree", &[&path])
+            .await?
+            .get(0))
     };
     let mut users = std::collections::BTreeMap::new();
     for (username, name, role, path) in USERS {
@@ -123,15 +139,30 @@ pub async fn fill(client: &Client, now: Timestamp) -> Result<Fixture> {
                 &[&Uuid::now_v7(), &device, &id, &(now - SignedDuration::from_hours(24 * 40))],
             )
             .await?;
-        client.execute("INSERT INTO device_status (device_id, last_seen_at) VALUES ($1, $2)", &[&device, &now]).await?;
+        client
+            .execute(
+                "INSERT INTO device_status (device_id, last_seen_at) VALUES ($1, $2)",
+                &[&device, &now],
+            )
+            .await?;
         walk(client, id, device, home(index), now, index).await?;
         people.push(id);
     }
     let mut zones = Vec::new();
     for (index, person) in people.iter().enumerate() {
         let (longitude, latitude) = home(index);
-        let id = zone(client, "Home", "inclusion", "both", json!({"type": "Point", "coordinates": [longitude, latitude]}), Some(80.0)).await?;
-        let weekly: Vec<Value> = (1..=7).map(|day| json!({"weekday": day, "start": "21:00", "end": "06:00"})).collect();
+        let id = zone(
+            client,
+            "Home",
+            "inclusion",
+            "both",
+            json!({"type": "Point", "coordinates": [longitude, latitude]}),
+            Some(80.0),
+        )
+        .await?;
+        let weekly: Vec<Value> = (1..=7)
+            .map(|day| json!({"weekday": day, "start": "21:00", "end": "06:00"}))
+            .collect();
         attach(client, *person, id, Some(json!({ "weekly": weekly })), false).await?;
         zones.push(id);
     }
@@ -141,8 +172,24 @@ pub async fn fill(client: &Client, now: Timestamp) -> Result<Fixture> {
             [longitude - half, latitude - half], [longitude + half, latitude - half], [longitude + half * 1.3, latitude + half],
             [longitude - half, latitude + half * 0.8], [longitude - half, latitude - half]]]})
     };
-    let police_zone = zone(client, "Protected address 14", "exclusion", "police", square(longitude, latitude, 0.0018), None).await?;
-    let social_zone = zone(client, "Counselling centre", "inclusion", "social_work", square(120.1665, 30.2712, 0.0011), None).await?;
+    let police_zone = zone(
+        client,
+        "Protected address 14",
+        "exclusion",
+        "police",
+        square(longitude, latitude, 0.0018),
+        None,
+    )
+    .await?;
+    let social_zone = zone(
+        client,
+        "Counselling centre",
+        "inclusion",
+        "social_work",
+        square(120.1665, 30.2712, 0.0011),
+        None,
+    )
+    .await?;
     attach(client, people[0], police_zone, None, false).await?;
     attach(client, people[0], social_zone, Some(json!({"weekly": [{"weekday": 2, "start": "14:00", "end": "16:00"}, {"weekday": 4, "start": "14:00", "end": "16:00"}]})), true).await?;
 
@@ -150,7 +197,15 @@ pub async fn fill(client: &Client, now: Timestamp) -> Result<Fixture> {
     for (name, person, kind, zone, severity, audience, minutes) in [
         ("both", 0, "left_during_curfew", Some(zones[0]), 2_i16, "both", 22_i64),
         ("police", 0, "exclusion_entry", Some(police_zone), 1, "police", 6),
-        ("social_work", 0, "missed_attendance", Some(social_zone), 3, "social_work", 190),
+        (
+            "social_work",
+            0,
+            "missed_attendance",
+            Some(social_zone),
+            3,
+            "social_work",
+            190,
+        ),
         ("east", 1, "strap_tamper", None, 1, "both", 3),
         ("silence", 2, "silence", None, 3, "both", 47),
         ("battery", 3, "battery_low", None, 4, "both", 95),
@@ -158,7 +213,17 @@ pub async fn fill(client: &Client, now: Timestamp) -> Result<Fixture> {
         ("inland", 7, "sos", None, 1, "both", 12),
     ] {
         let onset = now - SignedDuration::from_mins(minutes);
-        let id = incident(client, people[person], kind, zone, severity, audience, onset, home(person)).await?;
+        let id = incident(
+            client,
+            people[person],
+            kind,
+            zone,
+            severity,
+            audience,
+            onset,
+            home(person),
+        )
+        .await?;
         incidents.push((name, id));
     }
     client
@@ -170,7 +235,14 @@ pub async fn fill(client: &Client, now: Timestamp) -> Result<Fixture> {
                 ('native', '', 'length', 'frame of 1195725856 bytes, at most 65536', '\\x47455420', 4, '198.51.100.7:60012')",
         )
         .await?;
-    Ok(Fixture { police: users["chen.yu"], social: users["moreno"], people, incidents, police_zone })
+    client.batch_execute("COMMIT").await?;
+    Ok(Fixture {
+        police: users["chen.yu"],
+        social: users["moreno"],
+        people,
+        incidents,
+        police_zone,
+    })
 }
 
 fn home(index: usize) -> (f64, f64) {
@@ -178,9 +250,21 @@ fn home(index: usize) -> (f64, f64) {
     (120.1500 + step * 0.0043, 30.2700 + (step * 1.7).sin() * 0.006)
 }
 
-async fn zone(client: &Client, label: &str, kind: &str, audience: &str, geometry: Value, radius: Option<f64>) -> Result<Uuid> {
+async fn zone(
+    client: &Client,
+    label: &str,
+    kind: &str,
+    audience: &str,
+    geometry: Value,
+    radius: Option<f64>,
+) -> Result<Uuid> {
     let id = Uuid::now_v7();
-    client.execute("INSERT INTO zone (zone_id, label, kind, audience) VALUES ($1, $2, $3, $4)", &[&id, &label, &kind, &audience]).await?;
+    client
+        .execute(
+            "INSERT INTO zone (zone_id, label, kind, audience) VALUES ($1, $2, $3, $4)",
+            &[&id, &label, &kind, &audience],
+        )
+        .await?;
     let buffer = if kind == "exclusion" { 60.0 } else { 0.0 };
     client
         .execute(
@@ -201,26 +285,26 @@ async fn attach(client: &Client, person: Uuid, zone: Uuid, schedule: Option<Valu
     Ok(())
 }
 
-/// At home, and in the last half hour away from it.
-async fn walk(client: &Client, person: Uuid, device: Uuid, home: (f64, f64), now: Timestamp, index: usize) -> Result<()> {
-    for minute in (0..240_i64).rev() {
-        let step = f64::from(i32::try_from(minute).unwrap());
-        let away = if minute < 25 && index < 5 { (25.0 - step) * 0.00022 } else { 0.0 };
-        let noise = (step * 12.9898).sin() * 0.00012;
-        let time = now - SignedDuration::from_secs(minute * 60 + 7);
-        let (latitude, longitude) = (home.1 + away * 0.8 + noise, home.0 + away + (step * 78.233).cos() * 0.00012);
-        let accuracy: f32 = if minute % 11 == 0 { 95.0 } else { 12.0 };
-        let source: i16 = if minute % 11 == 0 { 3 } else { 1 };
-        let battery = i16::try_from(88 - (240 - minute) / 12).unwrap();
-        client
-            .execute(
-                "INSERT INTO position (person_id, fix_time, report_id, device_id, received_at, appended_at, sequence, latitude, longitude, valid,
-                    source, accuracy_m, speed_kmh, course_deg, satellites, battery_percent, strap, \"case\", motion, alarms, backfill)
-                VALUES ($1, $2, $3, $4, $2::timestamptz + interval '1 second', $2::timestamptz + interval '1 second', $5, $6, $7, true, $8, $9, 4.2, 48, 9, $10, 1, 1, 1, 0, false)",
-                &[&person, &time, &Uuid::now_v7(), &device, &(240 - minute), &latitude, &longitude, &source, &accuracy, &battery],
-            )
-            .await?;
-    }
+/// At home, and in the last half hour away from it: a fix a minute, every eleventh by cell.
+async fn walk(
+    client: &Client,
+    person: Uuid,
+    device: Uuid,
+    home: (f64, f64),
+    now: Timestamp,
+    index: usize,
+) -> Result<()> {
+    const SQL: &str = "INSERT INTO position (person_id, fix_time, report_id, device_id, received_at, appended_at, sequence, latitude,
+            longitude, valid, source, accuracy_m, speed_kmh, course_deg, satellites, battery_percent, strap, \"case\", motion, alarms, backfill)
+        SELECT $1, at, gen_random_uuid(), $2, at + interval '1 second', at + interval '1 second', 240 - m,
+            $4 + away * 0.8 + sin(m * 12.9898) * 0.00012, $3 + away + cos(m * 78.233) * 0.00012, true,
+            CASE WHEN m % 11 = 0 THEN 3 ELSE 1 END, CASE WHEN m % 11 = 0 THEN 95 ELSE 12 END, 4.2, 48, 9, 68 + m / 12, 1, 1, 1, 0, false
+        FROM generate_series(0, 239) m
+        CROSS JOIN LATERAL (SELECT $5::timestamptz - make_interval(secs => m * 60 + 7) AS at) t
+        CROSS JOIN LATERAL (SELECT CASE WHEN m < 25 AND $6 THEN (25 - m) * 0.00022 ELSE 0 END::float8 AS away) a";
+    client
+        .execute(SQL, &[&person, &device, &home.0, &home.1, &now, &(index < 5)])
+        .await?;
     Ok(())
 }
 
@@ -273,7 +357,12 @@ pub async fn incident(
             &[&id, &person, &format!("{kind}:{zone:?}"), &kind, &zone, &severity, &audience, &onset],
         )
         .await?;
-    client.execute("INSERT INTO incident_event (incident_id, event_id) VALUES ($1, $2)", &[&id, &event]).await?;
+    client
+        .execute(
+            "INSERT INTO incident_event (incident_id, event_id) VALUES ($1, $2)",
+            &[&id, &event],
+        )
+        .await?;
     client
         .execute(
             "INSERT INTO incident_action (incident_id, action, event_id, acted_at) VALUES ($1, 'raise', $2, $3), ($1, 'notify', NULL, $3)",
