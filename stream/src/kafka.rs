@@ -245,7 +245,11 @@ mod tests {
     async fn a_topic_that_is_not_there_is_said_so() {
         let cluster = MockCluster::new(1).unwrap();
         let names = Names::new(&cluster.bootstrap_servers(), "mock.");
-        let producer = Producer::new(&names, &Config::default()).unwrap();
+        let config = Config {
+            delivery_timeout: Duration::from_secs(1),
+            ..Config::default()
+        };
+        let producer = Producer::new(&names, &config).unwrap();
         let refused = tokio::time::timeout(Duration::from_secs(20), producer.send("nowhere", &record("x"))).await;
         assert!(
             matches!(&refused, Ok(Err(Error::Configuration(_) | Error::Unavailable(_)))),

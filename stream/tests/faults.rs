@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use futures::future::join_all;
 use stream::{
     Delivery, Error, Log, Partition, Topic,
     postgres::{self, PostgresLog},
@@ -125,22 +126,25 @@ where
     F: Fn(Arc<Place>) -> Fut,
     Fut: Future<Output = Result<()>>,
 {
-    for place in support::places()
+    let runs = support::places()
         .await?
         .into_iter()
         .filter(|place| place.name() != "memory")
-    {
-        let place = Arc::new(place);
-        let name = place.name();
-        let began = Instant::now();
-        let outcome = promise(Arc::clone(&place)).await;
-        eprintln!("{name}: {:.1} s", began.elapsed().as_secs_f64());
-        if let Some(place) = Arc::into_inner(place) {
-            place.remove().await;
-        }
-        outcome.map_err(|error| error.context(format!("broken on {name}")))?;
-    }
-    Ok(())
+        .map(|place| {
+            let (name, place) = (place.name(), Arc::new(place));
+            let run = promise(Arc::clone(&place));
+            async move {
+                let began = Instant::now();
+                let outcome = run.await;
+                eprintln!("{name}: {:.1} s", began.elapsed().as_secs_f64());
+                if let Some(place) = Arc::into_inner(place) {
+                    place.remove().await;
+                }
+                outcome.map_err(|error| error.context(format!("broken on {name}")))
+            }
+        });
+    // Side by side: most of the time is waiting.
+    join_all(runs).await.into_iter().collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
