@@ -3,7 +3,7 @@
 //! Servers are started by `make test` and named by the environment; a test that lacks one says so and is skipped, except
 //! where `CI=true`, where it fails.
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use tokio_postgres::NoTls;
@@ -28,7 +28,16 @@ impl TestDatabase {
     /// Drops the database, also with connections open.
     pub async fn drop_now(self) -> Result<()> {
         let client = connect(&self.admin_url).await?;
-        client.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await?;
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let mut attempts = 0;
+        while let Err(error) = client.batch_execute(&statement).await {
+            // An autovacuum worker is at work there; it belongs to the superuser, and only time makes it leave.
+            attempts += 1;
+            if attempts >= 100 {
+                return Err(error).context("test database cannot be dropped");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         Ok(())
     }
 }

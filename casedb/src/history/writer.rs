@@ -198,7 +198,11 @@ impl HistoryWriter {
                 Err(error) if error.class() == Class::Abort => {
                     info!(partition, %error, "history starts a partition again");
                     metrics::counter!("homeward_history_fenced_total").increment(1);
-                    self.take(member, partition).await?;
+                    match self.take(member, partition).await {
+                        // It is being revoked: the new owner has it already.
+                        Err(error) if error.class() == Class::Abort => _ = self.partitions.remove(&partition),
+                        other => other?,
+                    }
                 }
                 Err(error) => return Err(error),
             }
