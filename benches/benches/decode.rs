@@ -1,5 +1,12 @@
 //! Decoding in memory, one core: positions a second, beside the reference of a plain prost decode in the same run.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a bench that cannot be set up must stop"
+)]
+
 use bytes::BytesMut;
 use codec::{
     jt808::{
@@ -31,7 +38,7 @@ fn jt808_stream() -> BytesMut {
 fn native_reports() -> Vec<wire::DeviceReport> {
     let report = |n: usize| wire::DeviceReport {
         sequence: n as u64,
-        fix_time_us: 1_772_452_800_000_000 + n as i64 * 1_000_000,
+        fix_time_us: 1_772_452_800_000_000 + n.cast_signed() as i64 * 1_000_000,
         position: Some(wire::Position {
             latitude_e7: 302_800_000 + i32::try_from(n).unwrap_or(0),
             longitude_e7: 1_201_600_000,

@@ -1,5 +1,12 @@
 //! The fold over a simulated town, one core: reports a second, beside plain distance tests of the same positions.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a bench that cannot be set up must stop"
+)]
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use engine::{Engine, Input};
 use jiff::tz::TimeZone;

@@ -125,8 +125,11 @@ async fn measure(arguments: &Arguments, url: &str, name: &str) -> Result<bool> {
         .context("see simulate.log")?;
     let simulated = Instant::now();
     let done = last_line(&log("simulate"), "done")?;
-    let reports = done["reports"].as_u64().context("reports")?;
-    let acknowledged = done["acknowledged"].as_u64().context("acknowledged")?;
+    let reports = done.get("reports").and_then(Value::as_u64).context("reports")?;
+    let acknowledged = done
+        .get("acknowledged")
+        .and_then(Value::as_u64)
+        .context("acknowledged")?;
 
     let client = connect(url).await?;
     let stored = wait_for_history(&client, reports).await?;

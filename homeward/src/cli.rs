@@ -174,7 +174,6 @@ pub enum DeviceCommand {
 /// Roles that the console knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names are the documentation")]
 pub enum Role {
     DutyOfficer,
     SocialWorker,

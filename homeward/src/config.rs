@@ -19,7 +19,6 @@ pub const DEFAULTS: &str = include_str!("default.toml");
 /// All settings. See `default.toml` for what each means.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in default.toml, the one place that users read")]
 pub struct Config {
     pub database: Database,
     pub stream: Stream,
@@ -33,7 +32,6 @@ pub struct Config {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Database {
     pub url: Secret,
     pub max_connections: usize,
@@ -41,7 +39,6 @@ pub struct Database {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Stream {
     pub address: String,
     pub partitions: u32,
@@ -51,7 +48,6 @@ pub struct Stream {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Gateway {
     pub native_listen: String,
     pub jt808_listen: String,
@@ -61,7 +57,6 @@ pub struct Gateway {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Geofence {
     pub tick_seconds: u64,
     pub checkpoint_seconds: u64,
@@ -69,7 +64,6 @@ pub struct Geofence {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Console {
     pub listen: String,
     pub basemap: String,
@@ -78,7 +72,6 @@ pub struct Console {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Alerts {
     pub smtp_host: String,
     pub smtp_port: u16,
@@ -91,14 +84,12 @@ pub struct Alerts {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Metrics {
     pub listen: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Log {
     pub format: String,
     pub level: String,

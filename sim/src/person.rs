@@ -50,7 +50,7 @@ impl PlannedHours {
         let second_of_day = |seconds: i64| {
             let at = Timestamp::from_second(start.as_second().saturating_add(seconds)).unwrap_or(start);
             let time = at.to_zoned(zone.clone()).time();
-            let [hour, minute, second] = [time.hour(), time.minute(), time.second()].map(|part| part.unsigned_abs());
+            let [hour, minute, second] = [time.hour(), time.minute(), time.second()].map(i8::unsigned_abs);
             u32::from(hour) * 3_600 + u32::from(minute) * 60 + u32::from(second)
         };
         (second_of_day(self.from_s), second_of_day(self.until_s))

@@ -1,5 +1,7 @@
 //! What the engine finds in the simulated worlds is what truly happens there, and nothing else.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure here is a failed test")]
+
 use std::collections::BTreeSet;
 
 use homeward_sim::{World, check, scenario::Scenario, world::Config};

@@ -32,27 +32,24 @@ pub async fn run(config: Config, command: DeviceCommand) -> Result<()> {
     };
     let mut client = database.client().await?;
     let transaction = client.transaction().await.context("transaction")?;
-    let device_id = match device::by_identity(&transaction, &protocol, &identity).await? {
-        Some(known) => {
-            println!("{protocol} device {} is registered already", known.identity);
-            known.device_id
+    let device_id = if let Some(known) = device::by_identity(&transaction, &protocol, &identity).await? {
+        println!("{protocol} device {} is registered already", known.identity);
+        known.device_id
+    } else {
+        let device_id = Uuid::now_v7().into();
+        let device = Device {
+            device_id,
+            protocol: protocol.clone(),
+            identity,
+            secret: secret.clone(),
+            model,
+        };
+        device::register(&transaction, &device).await?;
+        println!("registered as device {device_id}");
+        if let (Some(secret), "native") = (&secret, protocol.as_str()) {
+            println!("its key (shown once, hexadecimal): {}", hex::encode(secret));
         }
-        None => {
-            let device_id = Uuid::now_v7().into();
-            let device = Device {
-                device_id,
-                protocol: protocol.clone(),
-                identity,
-                secret: secret.clone(),
-                model,
-            };
-            device::register(&transaction, &device).await?;
-            println!("registered as device {device_id}");
-            if let (Some(secret), "native") = (&secret, protocol.as_str()) {
-                println!("its key (shown once, hexadecimal): {}", hex::encode(secret));
-            }
-            device_id
-        }
+        device_id
     };
     if let Some(reference) = reference {
         let Some(person) = person::by_reference(&transaction, &reference).await? else {

@@ -95,10 +95,6 @@ impl Installation {
         testkit::connect(&self.database.url).await.unwrap()
     }
 
-    pub fn console(&self, path: &str) -> String {
-        format!("http://{}{path}", self.settings["HOMEWARD_CONSOLE_LISTEN"])
-    }
-
     /// Waits until `/readyz` of the metrics port says yes.
     pub async fn wait_ready(&self, running: &mut Running) {
         let url = format!("http://{}/readyz", self.settings["HOMEWARD_METRICS_LISTEN"]);

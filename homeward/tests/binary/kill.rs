@@ -92,7 +92,7 @@ async fn run(database: testkit::TestDatabase, kills: usize) -> Incidents {
         server.kill();
         server = installation.start("run", &["run"]);
     }
-    simulator.wait(Duration::from_secs(180)).await;
+    simulator.wait(Duration::from_mins(3)).await;
 
     let reports = json_lines(&acknowledged);
     assert!(

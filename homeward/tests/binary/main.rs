@@ -1,5 +1,13 @@
 //! The built binary, end to end: real processes, sockets and databases.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "helpers of tests: a failure here is a failed test"
+)]
+
 mod installation;
 mod kill;
 mod offline;

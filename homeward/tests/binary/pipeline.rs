@@ -26,7 +26,7 @@ async fn violations_become_incidents_on_every_stream() {
         installation.wait_ready(&mut server).await;
         let arguments = [&["simulate"], world.as_slice(), &["--duration", "45"]].concat();
         let mut simulator = installation.start("simulate", &arguments);
-        simulator.wait(Duration::from_secs(120)).await;
+        simulator.wait(Duration::from_mins(2)).await;
 
         let truth: Vec<_> = simulator
             .lines()

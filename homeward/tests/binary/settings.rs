@@ -4,6 +4,9 @@ use std::process::Command;
 
 use super::installation::BINARY;
 
+/// Arguments, environment, and what the error must say.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 fn homeward(arguments: &[&str], environment: &[(&str, &str)]) -> (bool, String, String) {
     let mut command = Command::new(BINARY);
     command.args(arguments).env_remove("HOMEWARD_DATABASE_URL");
@@ -15,7 +18,7 @@ fn homeward(arguments: &[&str], environment: &[(&str, &str)]) -> (bool, String, 
 
 #[test]
 fn mistakes_are_told_in_one_line_with_the_cure() {
-    let cases: [(&[&str], &[(&str, &str)], &[&str]); 5] = [
+    let cases: [Case<'_>; 5] = [
         (&["run"], &[], &["database.url", "HOMEWARD_DATABASE_URL"]),
         (&["run", "--config", "nowhere.toml"], &[], &["nowhere.toml"]),
         (

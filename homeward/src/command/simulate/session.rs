@@ -161,14 +161,12 @@ impl Jt808Session {
     }
 
     async fn answer(&mut self) -> Result<Answer> {
-        loop {
-            match self.frames.next().await {
-                Some(Ok(Item::Frame(frame))) => return Ok(jt808::terminal::answer(&frame)?),
-                Some(Ok(Item::Text(_))) => bail!("a text frame"),
-                Some(Ok(Item::Malformed(malformed))) => bail!("bad frame: {}", malformed.fault),
-                Some(Err(error)) => return Err(error.into()),
-                None => bail!("the gateway closed the connection"),
-            }
+        match self.frames.next().await {
+            Some(Ok(Item::Frame(frame))) => Ok(jt808::terminal::answer(&frame)?),
+            Some(Ok(Item::Text(_))) => bail!("a text frame"),
+            Some(Ok(Item::Malformed(malformed))) => bail!("bad frame: {}", malformed.fault),
+            Some(Err(error)) => Err(error.into()),
+            None => bail!("the gateway closed the connection"),
         }
     }
 
@@ -183,7 +181,9 @@ impl Jt808Session {
             // The answer to a message in sub-packages names the last.
             self.sent
                 .push_back((self.terminal.next_serial().wrapping_sub(1), locations.len()));
-            frames.iter().for_each(|frame| wire.extend_from_slice(frame));
+            for frame in &frames {
+                wire.extend_from_slice(frame);
+            }
         }
         Ok(self.write.write_all(&wire).await?)
     }
