@@ -144,7 +144,7 @@ pub struct Job {
 
 const LEASE: &str = "WITH due AS (
         SELECT notification_id FROM notification
-        WHERE state IN ('queued', 'sending') AND channel = ANY ($3) AND next_attempt_at <= clock_timestamp()
+        WHERE state IN ('queued', 'sending') AND channel = ANY ($3) AND next_attempt_at <= now()
         ORDER BY next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED
     ), leased AS (
         UPDATE notification n SET state = 'sending', leased_by = $1, attempts = attempts + 1,

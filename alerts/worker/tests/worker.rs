@@ -20,7 +20,6 @@ use casedb::{
 use homeward_alerts_worker as worker;
 use jiff::Timestamp;
 use proto::wire::{Edge, EventKind};
-use stream::Log as _;
 use support::{Hook, MailServer, World, event, wait_for};
 use uuid::Uuid;
 use worker::{SmtpConfig, SmtpTls, WorkerConfig, channel::webhook};

@@ -16,7 +16,11 @@ use proto::{
     topic::partition_of,
     wire::{self, Edge, EventKind},
 };
-use stream::{Log, NewRecord, memory::MemoryLog};
+use stream::{
+    Log, NewRecord,
+    memory::MemoryLog,
+    postgres::{self, PostgresLog},
+};
 use testkit::TestDatabase;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -99,7 +103,7 @@ pub(crate) fn many_events(people: &[PersonId], home: ZoneId) -> Vec<wire::Event>
 pub(crate) struct World {
     database: TestDatabase,
     pub(crate) db: Database,
-    pub(crate) log: Arc<MemoryLog>,
+    pub(crate) log: Arc<dyn Log>,
     pub(crate) police: Uuid,
     pub(crate) social: Uuid,
     pub(crate) officer: Uuid,
@@ -128,10 +132,17 @@ impl World {
         }
     }
 
+    /// One on each edition, with the stream in that database.
     pub(crate) async fn on_every_edition() -> Result<Vec<Self>> {
         let mut all = Vec::new();
         for database in testkit::databases().await? {
-            all.push(Self::set_up(database).await?);
+            let mut world = Self::set_up(database).await?;
+            let config = postgres::Config {
+                partitions: PARTITIONS,
+                ..postgres::Config::default()
+            };
+            world.log = Arc::new(PostgresLog::connect(&world.database.url, config).await?);
+            all.push(world);
         }
         Ok(all)
     }
@@ -169,7 +180,8 @@ impl World {
     }
 
     pub(crate) async fn drop_now(self) -> Result<()> {
-        let Self { database, db, .. } = self;
+        let Self { database, db, log, .. } = self;
+        log.close(Duration::from_secs(1)).await;
         drop(db);
         // Background workers of the server's own may still look at the database; then it goes with the cluster.
         if let Err(error) = database.drop_now().await {
@@ -287,7 +299,7 @@ impl World {
 
     pub(crate) fn start(&self, config: WorkerConfig) -> Running {
         let stop = CancellationToken::new();
-        let log: Arc<dyn Log> = self.log.clone();
+        let log = Arc::clone(&self.log);
         let run = worker::run(self.db.clone(), log, config, stop.clone());
         let task = tokio::spawn(async move { run.await.inspect_err(|error| eprintln!("worker failed: {error}")) });
         Running { stop, task }
