@@ -1,6 +1,12 @@
 //! Golden bytes: what lies in a stream today must be read by every later version, and a record written by this version
 //! must be the same bytes on every machine. A line here is added with a schema change and never edited.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    reason = "a test that cannot go on fails here; speed is no matter"
+)]
+
 use homeward_proto::wire::{
     Alarm, Circle, DatedInterval, DeviceFrame, DeviceReport, Edge, Event, EventKind, Explanation, FixEvidence,
     FixSource, Geometry, Layer, LayerMarker, Motion, MultiPolygon, Polygon, Position, Protocol, Report, ReportBatch,

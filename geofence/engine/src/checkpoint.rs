@@ -53,18 +53,21 @@ impl CheckpointError {
     }
 }
 
+/// A person, the newest revision of their rules, and those rules and what is known while they are monitored.
+type OfPerson<K> = (PersonId, Revision, Option<(Vec<u8>, K)>);
+
 #[derive(Serialize)]
 struct Writing<'a> {
     clock_us: i64,
     layers: Vec<(LayerReference, i64)>,
-    people: Vec<(PersonId, Revision, Option<(Vec<u8>, &'a Known)>)>,
+    people: Vec<OfPerson<&'a Known>>,
 }
 
 #[derive(Deserialize)]
 struct Reading {
     clock_us: i64,
     layers: Vec<(LayerReference, i64)>,
-    people: Vec<(PersonId, Revision, Option<(Vec<u8>, Known)>)>,
+    people: Vec<OfPerson<Known>>,
 }
 
 impl Engine {

@@ -54,7 +54,7 @@ impl Path {
             east -= 360.0_f64.copysign(east);
         }
         let north = end.latitude - start.latitude;
-        let middle = (start.latitude + end.latitude) / 2.0;
+        let middle = f64::midpoint(start.latitude, end.latitude);
         let east_m = east * METRES_PER_DEGREE * libm::cos(middle.to_radians());
         let length_m = libm::hypot(east_m, north * METRES_PER_DEGREE);
         let speed_kmh = length_m / (gap_us as f64 / 1e6) * 3.6;

@@ -113,7 +113,7 @@ impl Device {
         let fixes = [None, None];
         let onset = |kind, onset_us| Onset {
             kind,
-            onset_us,
+            at_us: onset_us,
             until_us: NEVER,
             about: None,
             grounds: Grounds::NONE,
@@ -144,7 +144,7 @@ impl Device {
         } = heard;
         let alarm = |alarm: Alarm| report.alarms.contains(&i32::from(alarm));
         self.silence
-            .end(writer, &fixes, clock_us, None, Ended::ByDevice("a report came"));
+            .end(writer, &fixes, clock_us, None, Ended::Device("a report came"));
         self.last_report_us = clock_us;
 
         if alarm(Alarm::Sos) {
@@ -187,13 +187,8 @@ impl Device {
             return;
         }
         if has_fix {
-            self.no_fix.end(
-                writer,
-                &fixes,
-                clock_us,
-                None,
-                Ended::ByDevice("a usable position came"),
-            );
+            self.no_fix
+                .end(writer, &fixes, clock_us, None, Ended::Device("a usable position came"));
             self.last_fix_us = clock_us;
         }
         let said = report.position.is_some();
@@ -264,7 +259,7 @@ impl Device {
             &mut self.critical,
         ];
         for place in places {
-            place.end(writer, &[None, None], at_us, None, Ended::ByEndOfMonitoring);
+            place.end(writer, &[None, None], at_us, None, Ended::EndOfMonitoring);
         }
     }
 }
@@ -305,6 +300,7 @@ impl Tamper {
 }
 
 /// A condition with an onset and an end.
+#[derive(Debug, Clone, Copy)]
 struct Condition {
     kind: EventKind,
     begins: bool,
@@ -323,14 +319,14 @@ fn follow(place: &mut Place, condition: Condition, time_us: i64, writer: &mut Wr
     if begins {
         let onset = Onset {
             kind,
-            onset_us: time_us,
+            at_us: time_us,
             until_us: NEVER,
             about: None,
             grounds: Grounds::NONE,
         };
         place.begin(writer, &fixes, onset, |_, _| begin.to_owned());
     } else if ends {
-        place.end(writer, &fixes, time_us, None, Ended::ByDevice(end));
+        place.end(writer, &fixes, time_us, None, Ended::Device(end));
     }
 }
 

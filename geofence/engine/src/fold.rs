@@ -261,18 +261,13 @@ impl Engine {
         let Some(person_id) = person_id(&wire.person_id) else {
             return Outcome::Malformed;
         };
-        let index = match self.index.get(&person_id) {
-            Some(&index) => index,
-            None => {
-                let index = self.slots.len();
-                self.slots.push(Slot {
-                    revision: 0,
-                    monitored: None,
-                });
-                self.index.insert(person_id, index);
-                index
-            }
-        };
+        let index = *self.index.entry(person_id).or_insert_with(|| {
+            self.slots.push(Slot {
+                revision: 0,
+                monitored: None,
+            });
+            self.slots.len() - 1
+        });
         let Some(slot) = self.slots.get_mut(index) else {
             return Outcome::Malformed;
         };

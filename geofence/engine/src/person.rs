@@ -370,7 +370,7 @@ impl Person {
             });
         }
         for (_, mut tracker) in old.into_iter().flatten() {
-            tracker.close(writer.decided_at_us, &known.fixes, Ended::ByRules, &mut writer);
+            tracker.close(writer.decided_at_us, &known.fixes, Ended::Rules, &mut writer);
         }
         known.zones = trackers;
         known.shared.retain_mut(|shared| {
@@ -378,7 +378,7 @@ impl Person {
             if !stays {
                 shared
                     .tracker
-                    .close(writer.decided_at_us, &known.fixes, Ended::ByRules, &mut writer);
+                    .close(writer.decided_at_us, &known.fixes, Ended::Rules, &mut writer);
             }
             stays
         });
@@ -407,7 +407,7 @@ impl Person {
             .iter_mut()
             .chain(shared.iter_mut().map(|shared| &mut shared.tracker))
         {
-            tracker.close(at_us, fixes, Ended::ByEndOfMonitoring, &mut writer);
+            tracker.close(at_us, fixes, Ended::EndOfMonitoring, &mut writer);
         }
         device.close(at_us, &mut writer);
     }
@@ -425,7 +425,7 @@ impl Person {
         shared.retain_mut(|shared| {
             let stays = shared.layer_id != layer_id || unchanged(shared.zone_id);
             if !stays {
-                shared.tracker.close(at_us, fixes, Ended::ByRules, &mut writer);
+                shared.tracker.close(at_us, fixes, Ended::Rules, &mut writer);
             }
             stays
         });
@@ -433,6 +433,7 @@ impl Person {
 }
 
 /// A writer for what no report caused.
+#[expect(clippy::needless_pass_by_value, reason = "the writer takes over where events go")]
 fn writer<'a>(rules: &Rules, revision: Revision, cause: Cause<'a>) -> Writer<'a> {
     Writer {
         person: rules.person_id,

@@ -9,12 +9,13 @@ use crate::{
     crossing::Path,
     explain::{About, Grounds, JudgedFix, RecentFixes, Writer, span},
     schedule::{Interval, Schedule},
-    violation::{Ended, NEVER, Onset, Place},
+    violation::{Ended, NEVER, Onset, Place, whole},
     zone::{Located, Shape},
 };
 
-/// Times of a person's rules that judging a zone needs, in microseconds.
+/// Times of a person's rules that judging a zone needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "units in names")]
 pub(crate) struct Margins {
     /// How long outside an inclusion zone before it counts.
     pub(crate) grace_us: i64,
@@ -310,7 +311,7 @@ impl Tracker {
             .saturating_sub(newest_us(fixes).unwrap_or(writer.decided_at_us));
         let onset = Onset {
             kind,
-            onset_us,
+            at_us: onset_us,
             until_us,
             about: Some(target.about(0.0)),
             grounds,
@@ -332,13 +333,10 @@ impl Tracker {
 
     fn returned(&mut self, target: &Target<'_>, fixes: &RecentFixes, grounds: Grounds, writer: &mut Writer<'_>) {
         let about = target.about(0.0);
-        let Some((open, end_us)) = self.place.end(
-            writer,
-            fixes,
-            self.belief.since_us,
-            Some(about),
-            Ended::ByFixes(grounds),
-        ) else {
+        let Some((open, end_us)) =
+            self.place
+                .end(writer, fixes, self.belief.since_us, Some(about), Ended::Fixes(grounds))
+        else {
             return;
         };
         let took = end_us.saturating_sub(open.onset_us);
@@ -354,12 +352,12 @@ impl Tracker {
             });
             let onset = Onset {
                 kind: EventKind::LateReturn,
-                onset_us: open.onset_us,
+                at_us: open.onset_us,
                 until_us: NEVER,
                 about,
                 grounds,
             };
-            self.place.whole(writer, fixes, onset, end_us, |place, agreement| {
+            whole(writer, fixes, onset, end_us, |place, agreement| {
                 format!(
                     "came {} after the time to be inside began: {place}{agreement}",
                     span(took)
@@ -405,7 +403,7 @@ impl Tracker {
         }
         let onset = Onset {
             kind: EventKind::PossibleCrossing,
-            onset_us: crossing.entered_us,
+            at_us: crossing.entered_us,
             until_us: NEVER,
             about: Some(target.about(0.0)),
             grounds: Grounds {
@@ -416,7 +414,7 @@ impl Tracker {
         };
         let apart = span(path.to_us.saturating_sub(path.from_us));
         let [length_m, way_m] = [crossing.length_m, path.length_m()];
-        self.place.whole(writer, fixes, onset, crossing.left_us, |_, _| {
+        whole(writer, fixes, onset, crossing.left_us, |_, _| {
             format!(
                 "the straight way between two fixes {apart} and {way_m:.0} m apart leads {length_m:.0} m through the \
                  zone; neither fix is in it"
@@ -449,7 +447,7 @@ impl Tracker {
                 let grounds = grounds(change, Answer::Outside);
                 let (place, widened_m) = self.place(target, layer);
                 let about = target.about(widened_m);
-                place.end(writer, fixes, belief.since_us, Some(about), Ended::ByFixes(grounds));
+                place.end(writer, fixes, belief.since_us, Some(about), Ended::Fixes(grounds));
             }
             _ => {}
         }
@@ -477,7 +475,7 @@ impl Tracker {
         };
         let onset = Onset {
             kind,
-            onset_us,
+            at_us: onset_us,
             until_us,
             about: Some(target.about(widened_m)),
             grounds,
@@ -507,11 +505,11 @@ impl Tracker {
     pub(crate) fn on_due(&mut self, target: &Target<'_>, due_us: i64, fixes: &RecentFixes, writer: &mut Writer<'_>) {
         if self.buffer_place.due_us() <= due_us {
             let end_us = self.buffer_place.due_us();
-            self.buffer_place.end(writer, fixes, end_us, None, Ended::BySchedule);
+            self.buffer_place.end(writer, fixes, end_us, None, Ended::Schedule);
         }
         if self.place.due_us() <= due_us {
             let end_us = self.place.due_us();
-            self.place.end(writer, fixes, end_us, None, Ended::BySchedule);
+            self.place.end(writer, fixes, end_us, None, Ended::Schedule);
         }
         if self.window.to_us <= due_us {
             self.schedule_changed(target, fixes, writer);
@@ -524,7 +522,7 @@ impl Tracker {
             self.absent(target, kind, pending.onset_us, pending.until_us, fixes, None, writer);
         }
         if let Some(attendance) = self.attendance.take_if(|attendance| attendance.due_us <= due_us) {
-            self.missed(target, attendance, fixes, writer);
+            missed(target, attendance, fixes, writer);
         }
     }
 
@@ -542,7 +540,7 @@ impl Tracker {
         match target.kind {
             ZoneKind::Inclusion if target.attendance => {
                 if let Some(before) = self.attendance.take() {
-                    self.missed(target, before, fixes, writer);
+                    missed(target, before, fixes, writer);
                 }
                 if until_us != NEVER {
                     let due_us = until_us.saturating_add(target.margins.settle_us);
@@ -576,25 +574,6 @@ impl Tracker {
         }
     }
 
-    fn missed(&mut self, target: &Target<'_>, asked: Attendance, fixes: &RecentFixes, writer: &mut Writer<'_>) {
-        if asked.seen {
-            return;
-        }
-        let onset = Onset {
-            kind: EventKind::MissedAttendance,
-            onset_us: asked.start_us,
-            until_us: NEVER,
-            about: Some(target.about(0.0)),
-            grounds: Grounds::last_known(Answer::Outside),
-        };
-        self.place.whole(writer, fixes, onset, asked.end_us, |place, _| {
-            let asked = span(asked.end_us.saturating_sub(asked.start_us));
-            format!(
-                "was not seen inside the zone in the {asked} of the attendance; the newest position then was {place}"
-            )
-        });
-    }
-
     /// Takes over a changed schedule of a zone that is otherwise the same.
     pub(crate) fn reschedule(
         &mut self,
@@ -615,8 +594,8 @@ impl Tracker {
             self.place.set_until(until_us);
             self.buffer_place.set_until(until_us);
         } else {
-            self.buffer_place.end(writer, fixes, now_us, None, Ended::ByRules);
-            self.place.end(writer, fixes, now_us, None, Ended::ByRules);
+            self.buffer_place.end(writer, fixes, now_us, None, Ended::Rules);
+            self.place.end(writer, fixes, now_us, None, Ended::Rules);
         }
         // The rule as it is now binds from now on.
         self.in_force_us = now_us;
@@ -668,4 +647,22 @@ fn grounds(change: Option<Change>, claim: Answer) -> Grounds {
 
 fn newest_us(fixes: &RecentFixes) -> Option<i64> {
     fixes.iter().flatten().next().map(|fix| fix.time_us)
+}
+
+/// Says that an attendance was missed, unless it was not.
+fn missed(target: &Target<'_>, asked: Attendance, fixes: &RecentFixes, writer: &mut Writer<'_>) {
+    if asked.seen {
+        return;
+    }
+    let onset = Onset {
+        kind: EventKind::MissedAttendance,
+        at_us: asked.start_us,
+        until_us: NEVER,
+        about: Some(target.about(0.0)),
+        grounds: Grounds::last_known(Answer::Outside),
+    };
+    whole(writer, fixes, onset, asked.end_us, |place, _| {
+        let asked = span(asked.end_us.saturating_sub(asked.start_us));
+        format!("was not seen inside the zone in the {asked} of the attendance; the newest position then was {place}")
+    });
 }

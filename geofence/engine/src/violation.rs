@@ -29,22 +29,22 @@ impl Open {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Ended {
     /// The newest fixes say so.
-    ByFixes(Grounds),
+    Fixes(Grounds),
     /// The schedule stopped holding.
-    BySchedule,
+    Schedule,
     /// The zone was changed or taken away.
-    ByRules,
+    Rules,
     /// The person is no longer monitored.
-    ByEndOfMonitoring,
+    EndOfMonitoring,
     /// The device says so, in these words.
-    ByDevice(&'static str),
+    Device(&'static str),
 }
 
 /// A violation to begin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Onset<'a> {
     pub(crate) kind: EventKind,
-    pub(crate) onset_us: i64,
+    pub(crate) at_us: i64,
     pub(crate) until_us: i64,
     pub(crate) about: Option<About<'a>>,
     pub(crate) grounds: Grounds,
@@ -101,7 +101,7 @@ impl Place {
         if self.open.is_some() {
             return;
         }
-        let onset_us = self.fresh(onset.onset_us);
+        let onset_us = self.fresh(onset.at_us);
         let zone = onset.about.map(|about| (about.zone_id, about.revision));
         self.open = Some(Open {
             kind: onset.kind.into(),
@@ -134,7 +134,7 @@ impl Place {
         let open = self.open.take()?;
         let end_us = end_us.max(open.onset_us);
         let (grounds, about) = match ended {
-            Ended::ByFixes(grounds) => (grounds, about),
+            Ended::Fixes(grounds) => (grounds, about),
             _ => (Grounds::NONE, None),
         };
         let entry = Entry {
@@ -147,45 +147,19 @@ impl Place {
         };
         let lasted = span(end_us.saturating_sub(open.onset_us));
         writer.write(entry, fixes, |evidence| match ended {
-            Ended::ByFixes(grounds) => {
+            Ended::Fixes(grounds) => {
                 format!(
                     "{}{}; it lasted {lasted}",
                     whereabouts(evidence),
                     agreement(evidence, grounds)
                 )
             }
-            Ended::BySchedule => format!("the schedule stopped holding; it lasted {lasted}"),
-            Ended::ByRules => format!("the zone's rule was changed or taken away; it lasted {lasted}"),
-            Ended::ByEndOfMonitoring => format!("monitoring ended; it lasted {lasted}"),
-            Ended::ByDevice(words) => format!("{words}; it lasted {lasted}"),
+            Ended::Schedule => format!("the schedule stopped holding; it lasted {lasted}"),
+            Ended::Rules => format!("the zone's rule was changed or taken away; it lasted {lasted}"),
+            Ended::EndOfMonitoring => format!("monitoring ended; it lasted {lasted}"),
+            Ended::Device(words) => format!("{words}; it lasted {lasted}"),
         });
         Some((open, end_us))
-    }
-
-    /// Writes a violation that is over when it is known: its onset and, at once, its end.
-    pub(crate) fn whole(
-        &mut self,
-        writer: &mut Writer<'_>,
-        fixes: &RecentFixes,
-        onset: Onset<'_>,
-        end_us: i64,
-        sentence: impl Fn(&str, &str) -> String,
-    ) {
-        let onset_us = onset.onset_us;
-        let zone = onset.about.map(|about| (about.zone_id, about.revision));
-        for end_us in [None, Some(end_us.max(onset_us))] {
-            let entry = Entry {
-                kind: onset.kind,
-                onset_us,
-                end_us,
-                zone,
-                about: onset.about,
-                grounds: onset.grounds,
-            };
-            writer.write(entry, fixes, |evidence| {
-                sentence(&whereabouts(evidence), &agreement(evidence, onset.grounds))
-            });
-        }
     }
 
     /// Writes an onset that never ends by itself.
@@ -200,5 +174,30 @@ impl Place {
             grounds: Grounds::NONE,
         };
         writer.write(entry, &[None, None], |_| sentence.to_owned());
+    }
+}
+
+/// Writes a violation that is over when it is known: its onset and, at once, its end.
+pub(crate) fn whole(
+    writer: &mut Writer<'_>,
+    fixes: &RecentFixes,
+    onset: Onset<'_>,
+    end_us: i64,
+    sentence: impl Fn(&str, &str) -> String,
+) {
+    let onset_us = onset.at_us;
+    let zone = onset.about.map(|about| (about.zone_id, about.revision));
+    for end_us in [None, Some(end_us.max(onset_us))] {
+        let entry = Entry {
+            kind: onset.kind,
+            onset_us,
+            end_us,
+            zone,
+            about: onset.about,
+            grounds: onset.grounds,
+        };
+        writer.write(entry, fixes, |evidence| {
+            sentence(&whereabouts(evidence), &agreement(evidence, onset.grounds))
+        });
     }
 }

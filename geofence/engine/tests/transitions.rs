@@ -1,5 +1,12 @@
 //! Schedules across changes of clocks, against a slow reference that only knows the local time of each minute.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unnecessary_wraps,
+    reason = "a test that cannot go on fails here"
+)]
+
 use homeward_engine::schedule::Schedule;
 use jiff::{SignedDuration, Timestamp, ToSpan, civil, tz::TimeZone};
 use proptest::prelude::*;

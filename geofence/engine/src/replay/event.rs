@@ -36,6 +36,7 @@ pub(super) struct Line {
 
 /// A fix that decided.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the words of the file")]
 struct Fix {
     report_id: String,
     fix_time: Option<String>,

@@ -55,6 +55,7 @@ struct File {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the words of the file")]
 struct Person {
     person_id: String,
     #[serde(default = "one")]
@@ -82,6 +83,7 @@ struct Person {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the words of the file")]
 struct Layer {
     layer_id: String,
     #[serde(default = "one")]
@@ -92,6 +94,7 @@ struct Layer {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the words of the file")]
 struct Zone {
     zone_id: String,
     #[serde(default = "one")]
@@ -152,6 +155,7 @@ const fn hour() -> u32 {
     3_600
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "errors and texts made for this")]
 fn at(place: impl Into<String>, reason: impl ToString) -> RulesFileError {
     RulesFileError {
         place: place.into(),
@@ -369,12 +373,14 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
     for segment in path {
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
-            Segment::Enum { variant } => pointer.push_str(&format!("/{variant}")),
-            Segment::Unknown => {}
-        }
+        let part = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { variant } => variant.clone(),
+            Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&part);
     }
     pointer
 }

@@ -1,0 +1,715 @@
+//! Laws of the fold, over random logs: the same log gives the same events, however it was cut, ticked or repeated.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unnecessary_wraps,
+    reason = "a test that cannot go on fails here"
+)]
+
+use std::{collections::HashMap, sync::Arc};
+
+use homeward_engine::{CheckpointError, CompiledLayer, Engine, Input, Outcome};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use prost::Message as _;
+use proto::{
+    event::is_momentary,
+    wire::{
+        self, Circle, Edge, Event, Geometry, Layer, Position, Report, Rules, Schedule, WeeklyInterval, Zone, ZoneKind,
+        geometry,
+    },
+};
+
+const LAYER: u8 = 200;
+
+/// Ten minutes before a curfew in Shanghai.
+fn start() -> Timestamp {
+    "2026-10-05T13:50:00Z".parse().unwrap()
+}
+
+/// A record of a log.
+#[derive(Debug, Clone)]
+enum Record {
+    Report(Report),
+    Rules(Rules),
+    Layer(Arc<CompiledLayer>),
+    Tick,
+}
+
+type Log = Vec<(Timestamp, Record)>;
+
+impl Record {
+    fn input(&self) -> Input<'_> {
+        match self {
+            Self::Report(report) => Input::Report(report),
+            Self::Rules(rules) => Input::Rules(rules),
+            Self::Layer(layer) => Input::Layer(Arc::clone(layer)),
+            Self::Tick => Input::Tick,
+        }
+    }
+
+    fn person(&self) -> Option<&[u8]> {
+        match self {
+            Self::Report(report) => Some(&report.person_id),
+            Self::Rules(rules) => Some(&rules.person_id),
+            Self::Layer(_) | Self::Tick => None,
+        }
+    }
+}
+
+fn fold_into(engine: &mut Engine, log: &[(Timestamp, Record)], events: &mut Vec<Event>) {
+    for (at, record) in log {
+        engine.fold(*at, record.input(), events);
+    }
+}
+
+fn fold(log: &[(Timestamp, Record)]) -> Vec<Event> {
+    let mut events = Vec::new();
+    fold_into(&mut Engine::new(), log, &mut events);
+    events
+}
+
+fn restored(engine: &Engine, layers: &[Arc<CompiledLayer>]) -> Engine {
+    let mut restored = Engine::restore(&engine.checkpoint()).unwrap();
+    for wanted in restored.layers_wanted() {
+        let layer = layers
+            .iter()
+            .find(|layer| layer.revision() == wanted.revision && layer.id() == wanted.layer_id);
+        restored.give_layer(Arc::clone(layer.unwrap())).unwrap();
+    }
+    restored
+}
+
+fn circle(id: u8, revision: u64, kind: ZoneKind, east_m: f64, radius_m: f64) -> Zone {
+    let longitude = 120.16 + east_m / 96_050.0;
+    Zone {
+        zone_id: vec![id; 16],
+        revision,
+        kind: kind.into(),
+        geometry: Some(Geometry {
+            shape: Some(geometry::Shape::Circle(Circle {
+                longitude,
+                latitude: 30.25,
+                radius_m,
+            })),
+        }),
+        ..Zone::default()
+    }
+}
+
+fn every_day(start_s: u32, end_s: u32) -> Option<Schedule> {
+    let weekly = (1..=7)
+        .map(|weekday| WeeklyInterval {
+            weekday,
+            start_s,
+            end_s,
+        })
+        .collect();
+    Some(Schedule {
+        weekly,
+        ..Schedule::default()
+    })
+}
+
+/// The zones that a random rule set chooses from, by the bits of a number.
+fn zones(choice: u8) -> Vec<Zone> {
+    let revision = 1 + u64::from(choice >> 7);
+    let curfew = |start_s, end_s| every_day(start_s, end_s);
+    let all = [
+        Zone {
+            schedule: curfew(79_200, 80_400),
+            ..circle(1, revision, ZoneKind::Inclusion, 0.0, 80.0)
+        },
+        Zone {
+            buffer_m: 120.0,
+            ..circle(2, revision, ZoneKind::Exclusion, 300.0, 100.0)
+        },
+        circle(3, 1, ZoneKind::Inclusion, 100.0, 500.0),
+        Zone {
+            attendance: true,
+            schedule: curfew(79_500, 80_000),
+            ..circle(4, 1, ZoneKind::Inclusion, -200.0, 60.0)
+        },
+        Zone {
+            schedule: curfew(79_400, 3_600),
+            ..circle(5, 1, ZoneKind::Exclusion, -100.0, 150.0)
+        },
+        circle(6, 1, ZoneKind::Neutral, 0.0, 1_000.0),
+    ];
+    all.into_iter()
+        .enumerate()
+        .filter(|(bit, _)| choice & (1 << bit) != 0)
+        .map(|(_, zone)| zone)
+        .collect()
+}
+
+fn layer(revision: u64) -> Arc<CompiledLayer> {
+    let zones = (0..6).map(|number| {
+        let changed = if number == 0 { revision } else { 1 };
+        circle(
+            LAYER + 1 + number,
+            changed,
+            ZoneKind::Exclusion,
+            f64::from(number) * 150.0 - 300.0,
+            40.0,
+        )
+    });
+    let layer = Layer {
+        layer_id: vec![LAYER; 16],
+        revision,
+        zones: zones.collect(),
+    };
+    Arc::new(CompiledLayer::compile(&layer).unwrap())
+}
+
+fn rules(person: u8, revision: u64, choice: u8, numbers: (u32, u32, u8)) -> Rules {
+    let (silence, grace, more) = numbers;
+    Rules {
+        person_id: vec![person; 16],
+        revision,
+        order_id: vec![9; 16],
+        active: more % 16 != 0,
+        time_zone: if more % 8 == 1 {
+            "Europe/London"
+        } else {
+            "Asia/Shanghai"
+        }
+        .to_owned(),
+        zones: zones(choice),
+        layer_ids: if more % 2 == 1 {
+            vec![vec![LAYER; 16]]
+        } else {
+            Vec::new()
+        },
+        reporting_interval_s: 60,
+        silence_after_s: silence,
+        home_exit_grace_s: grace,
+        late_return_after_s: 600,
+        valid_from_us: 0,
+        valid_until_us: (more % 8 == 2).then(|| (start() + SignedDuration::from_mins(40)).as_microsecond()),
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Report {
+        person: u8,
+        lag_s: i64,
+        east_m: f64,
+        position: u8,
+        accuracy_m: Option<f32>,
+        said: [u8; 4],
+    },
+    Rules {
+        person: u8,
+        choice: u8,
+        numbers: (u32, u32, u8),
+    },
+    Layer,
+    Tick,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let report = (
+        0_u8..3,
+        prop_oneof![8 => 0_i64..20, 1 => -100_i64..0, 1 => 20_i64..2_000],
+        prop_oneof![4 => -400.0..600.0, 1 => -5_000.0..5_000.0],
+        any::<u8>(),
+        prop::option::weighted(0.8, prop_oneof![6 => 3.0_f32..40.0, 1 => 40.0_f32..2_000.0]),
+        any::<[u8; 4]>(),
+    )
+        .prop_map(|(person, lag_s, east_m, position, accuracy_m, said)| Step::Report {
+            person,
+            lag_s,
+            east_m,
+            position,
+            accuracy_m,
+            said,
+        });
+    let numbers = (
+        prop_oneof![Just(0), Just(300), Just(900)],
+        prop_oneof![Just(0), Just(120)],
+        any::<u8>(),
+    );
+    let rules = (0_u8..3, any::<u8>(), numbers).prop_map(|(person, choice, numbers)| Step::Rules {
+        person,
+        choice,
+        numbers,
+    });
+    prop_oneof![16 => report, 1 => rules, 1 => Just(Step::Layer), 2 => Just(Step::Tick)]
+}
+
+/// A log that begins with rules for everybody and goes on at random, about a minute from record to record.
+fn log() -> impl Strategy<Value = Log> {
+    let first = prop::collection::vec((any::<u8>(), 1_u8..16), 3);
+    let gap = prop_oneof![6 => 0_i64..60_000_000, 1 => 0_i64..900_000_000];
+    (first, prop::collection::vec((gap, step()), 1..80)).prop_map(|(first, steps)| {
+        let mut at = start();
+        let mut log: Log = Vec::new();
+        let mut revisions = [1_u64; 3];
+        log.push((at, Record::Layer(layer(1))));
+        for (person, (choice, more)) in (0_u8..).zip(first) {
+            let more = if more % 8 == 2 { 3 } else { more };
+            log.push((at, Record::Rules(rules(person, 1, choice, (600, 0, more)))));
+        }
+        let mut layers = 1;
+        for (number, (gap_us, step)) in (0_u32..).zip(steps) {
+            at += SignedDuration::from_micros(gap_us);
+            let record = match step {
+                Step::Tick => Record::Tick,
+                Step::Layer => {
+                    layers += 1;
+                    Record::Layer(layer(layers))
+                }
+                Step::Rules {
+                    person,
+                    choice,
+                    numbers,
+                } => {
+                    revisions[usize::from(person)] += 1;
+                    Record::Rules(rules(person, revisions[usize::from(person)], choice, numbers))
+                }
+                Step::Report {
+                    person,
+                    lag_s,
+                    east_m,
+                    position,
+                    accuracy_m,
+                    said,
+                } => {
+                    let mut report_id = vec![0; 16];
+                    report_id[..4].copy_from_slice(&(number + 1).to_le_bytes());
+                    let fix_time = at - SignedDuration::from_secs(lag_s);
+                    #[expect(clippy::cast_possible_truncation, reason = "a few kilometres from a place in China")]
+                    let longitude_e7 = ((120.16 + east_m / 96_050.0) * 1e7) as i32;
+                    Record::Report(Report {
+                        report_id,
+                        person_id: vec![person; 16],
+                        device_id: vec![person + 100; 16],
+                        fix_time_us: fix_time.as_microsecond(),
+                        received_at_us: (at - SignedDuration::from_millis(200)).as_microsecond(),
+                        position: (position % 8 != 0).then(|| Position {
+                            latitude_e7: 302_500_000,
+                            longitude_e7,
+                            valid: position % 8 != 1,
+                            source: i32::from(position / 8 % 5),
+                            accuracy_m,
+                            ..Position::default()
+                        }),
+                        battery_percent: (said[0] % 2 == 0).then(|| u32::from(said[0]) % 101),
+                        strap: i32::from(said[1] % 4),
+                        case: i32::from(said[1] / 8 % 3),
+                        alarms: if said[2] < 200 {
+                            Vec::new()
+                        } else {
+                            vec![i32::from(said[3] % 13)]
+                        },
+                        ..Report::default()
+                    })
+                }
+            };
+            log.push((at, record));
+        }
+        log.push((at + SignedDuration::from_hours(12), Record::Tick));
+        log
+    })
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config(96))]
+
+    #[test]
+    fn the_same_log_gives_the_same_events(log in log()) {
+        prop_assert_eq!(fold(&log), fold(&log));
+    }
+
+    #[test]
+    fn crashes_and_restored_checkpoints_change_nothing(log in log(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
+        let layers: Vec<_> = log
+            .iter()
+            .filter_map(|(_, record)| match record { Record::Layer(layer) => Some(Arc::clone(layer)), _ => None })
+            .collect();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(log.len())).collect();
+        cuts.sort_unstable();
+        let (mut engine, mut events, mut from) = (Engine::new(), Vec::new(), 0);
+        for cut in cuts {
+            fold_into(&mut engine, &log[from..cut], &mut events);
+            // Work after the checkpoint is lost and done again.
+            let checkpoint = restored(&engine, &layers);
+            fold_into(&mut engine, &log[cut..], &mut Vec::new());
+            engine = checkpoint;
+            from = cut;
+        }
+        fold_into(&mut engine, &log[from..], &mut events);
+        let mut undisturbed = Engine::new();
+        let mut expected = Vec::new();
+        fold_into(&mut undisturbed, &log, &mut expected);
+        prop_assert_eq!(events, expected);
+        prop_assert_eq!(engine.checkpoint(), undisturbed.checkpoint());
+        prop_assert_eq!(restored(&engine, &layers).checkpoint(), undisturbed.checkpoint());
+    }
+
+    #[test]
+    fn it_does_not_matter_how_dense_ticks_are(log in log(), every_s in 1_i64..400) {
+        let mut ticked: Log = Vec::new();
+        let mut at = start();
+        for (time, record) in &log {
+            while at < *time {
+                ticked.push((at, Record::Tick));
+                at += SignedDuration::from_secs(every_s);
+            }
+            ticked.push((*time, record.clone()));
+        }
+        let quiet: Log = log.iter().enumerate()
+            .filter(|(index, (_, record))| !matches!(record, Record::Tick) || index + 1 == log.len())
+            .map(|(_, entry)| entry.clone())
+            .collect();
+        let expected = fold(&log);
+        prop_assert_eq!(&fold(&ticked), &expected);
+        prop_assert_eq!(&fold(&quiet), &expected);
+    }
+
+    #[test]
+    fn nobody_changes_what_is_decided_about_another(log in log(), person in 0_u8..3) {
+        let alone: Log = log.iter()
+            .filter(|(_, record)| record.person().is_none_or(|id| id == [person; 16]))
+            .cloned()
+            .collect();
+        let expected: Vec<_> = fold(&log).into_iter().filter(|event| event.person_id == [person; 16]).collect();
+        prop_assert_eq!(fold(&alone), expected);
+    }
+
+    #[test]
+    fn copies_change_nothing(log in log(), copies in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12), 1..20)) {
+        let mut copied = log.clone();
+        for (index, later) in copies {
+            let from = index.index(copied.len() - 1);
+            let mut to = (from + later).min(copied.len() - 2);
+            // New rules may begin to monitor a person whose report was not taken in before.
+            if let Some(rules) = copied[from + 1..=to.max(from)].iter().position(|(_, record)| matches!(record, Record::Rules(_))) {
+                to = from + rules;
+            }
+            let (at, record) = (copied[to].0, copied[from].1.clone());
+            // Rules and layers too: an older revision, or the same one, is stale.
+            copied.insert(to + 1, (at, record));
+        }
+        prop_assert_eq!(fold(&copied), fold(&log));
+    }
+
+    #[test]
+    fn events_are_of_one_piece(log in log()) {
+        let events = fold(&log);
+        let mut onsets: HashMap<Vec<u8>, &Event> = HashMap::new();
+        let mut ids = HashMap::new();
+        let mut decided_us = i64::MIN;
+        for event in &events {
+            prop_assert!(ids.insert(event.event_id.clone(), event).is_none(), "twice: {:?} and {:?}", ids[&event.event_id], event);
+            prop_assert!(event.decided_at_us >= decided_us, "decisions go back in time");
+            decided_us = event.decided_at_us;
+            prop_assert!(event.onset_us <= event.decided_at_us, "from the future: {:?}", event);
+            let explanation = event.explanation.as_ref().unwrap();
+            prop_assert!(!explanation.sentence.is_empty());
+            prop_assert!(explanation.fixes.len() >= explanation.fixes_required as usize, "{:?}", event);
+            for fix in &explanation.fixes {
+                prop_assert!(fix.signed_distance_m.is_finite() && (0.0..=1.0).contains(&fix.probability));
+                if explanation.threshold > 0.0 && !event.explanation.as_ref().unwrap().fixes.is_empty() {
+                    prop_assert!(fix.probability >= explanation.threshold - 1e-9, "{:?}", event);
+                }
+            }
+            if event.edge() == Edge::Onset {
+                prop_assert_eq!(event.end_us, None);
+                onsets.insert(event.violation_id.clone(), event);
+            } else {
+                prop_assert!(!is_momentary(event.kind()));
+                let onset = onsets.remove(&event.violation_id);
+                prop_assert!(onset.is_some(), "an end without an onset: {:?}", event);
+                let onset = onset.unwrap();
+                prop_assert_eq!(
+                    (onset.kind, onset.onset_us, &onset.zone_id, onset.zone_revision),
+                    (event.kind, event.onset_us, &event.zone_id, event.zone_revision)
+                );
+                let end_us = event.end_us.unwrap();
+                prop_assert!((event.onset_us..=event.decided_at_us).contains(&end_us), "{:?}", event);
+            }
+        }
+    }
+}
+
+/// Numbers as a careless or hostile sender writes them.
+fn number() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        Just(0),
+        Just(i64::MIN),
+        Just(i64::MAX),
+        any::<i64>(),
+        1_785_000_000_000_000_i64..1_787_000_000_000_000
+    ]
+}
+
+fn id() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![8 => (0_u8..2).prop_map(|byte| vec![byte; 16]), 1 => prop::collection::vec(any::<u8>(), 0..20)]
+}
+
+fn wild_position() -> impl Strategy<Value = Position> {
+    let degrees = || {
+        prop_oneof![
+            any::<i32>(),
+            Just(302_500_000),
+            Just(1_201_600_000),
+            Just(900_000_000),
+            Just(-1_800_000_000)
+        ]
+    };
+    (
+        degrees(),
+        degrees(),
+        any::<bool>(),
+        any::<i32>(),
+        prop::option::of(any::<f32>()),
+    )
+        .prop_map(|(latitude_e7, longitude_e7, valid, source, accuracy_m)| Position {
+            latitude_e7,
+            longitude_e7,
+            valid,
+            source,
+            accuracy_m,
+            ..Position::default()
+        })
+}
+
+fn wild_report() -> impl Strategy<Value = Report> {
+    (
+        (prop::collection::vec(any::<u8>(), 15..17), id(), number(), number()),
+        (
+            prop::option::of(wild_position()),
+            prop::option::of(any::<u32>()),
+            any::<i32>(),
+            any::<i32>(),
+        ),
+        prop::collection::vec(prop_oneof![0..13, any::<i32>()], 0..4),
+    )
+        .prop_map(
+            |(
+                (report_id, person_id, fix_time_us, received_at_us),
+                (position, battery_percent, strap, case),
+                alarms,
+            )| {
+                Report {
+                    report_id,
+                    person_id,
+                    fix_time_us,
+                    received_at_us,
+                    position,
+                    battery_percent,
+                    strap,
+                    case,
+                    alarms,
+                    ..Report::default()
+                }
+            },
+        )
+}
+
+fn wild_zone() -> impl Strategy<Value = Zone> {
+    let dated = || {
+        let pair = (number(), number()).prop_map(|(start_us, end_us)| wire::DatedInterval { start_us, end_us });
+        prop::collection::vec(pair, 0..2)
+    };
+    let weekly = (0_u32..9, 0_u32..90_000, 0_u32..90_000).prop_map(|(weekday, start_s, end_s)| WeeklyInterval {
+        weekday,
+        start_s,
+        end_s,
+    });
+    let schedule =
+        (prop::collection::vec(weekly, 0..3), dated(), dated()).prop_map(|(weekly, additions, exceptions)| Schedule {
+            weekly,
+            additions,
+            exceptions,
+        });
+    let degrees = || prop_oneof![4 => Just(30.25), 4 => Just(120.16), 1 => any::<f64>()];
+    let radius = prop_oneof![6 => 1.0..1_000_000.0, 1 => any::<f64>()];
+    (
+        0_u8..3,
+        number(),
+        0_i32..5,
+        (degrees(), degrees(), radius, prop_oneof![Just(0.0), any::<f64>()]),
+        prop::option::of(schedule),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(zone, revision, kind, (longitude, latitude, radius_m, buffer_m), schedule, attendance)| Zone {
+                zone_id: vec![zone; 16],
+                revision: revision.unsigned_abs(),
+                kind,
+                geometry: Some(Geometry {
+                    shape: Some(geometry::Shape::Circle(Circle {
+                        longitude,
+                        latitude,
+                        radius_m,
+                    })),
+                }),
+                buffer_m,
+                schedule,
+                attendance,
+            },
+        )
+}
+
+fn wild_rules() -> impl Strategy<Value = Rules> {
+    (
+        (
+            id(),
+            any::<u8>(),
+            prop::bool::weighted(0.9),
+            prop_oneof![3 => Just("Asia/Shanghai"), 1 => Just("Mars")],
+        ),
+        prop::collection::vec(wild_zone(), 0..3),
+        [any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>()],
+        (
+            prop_oneof![3 => Just(0), 1 => number()],
+            prop::option::weighted(0.2, number()),
+        ),
+    )
+        .prop_map(
+            |((person_id, revision, active, time_zone), zones, seconds, (valid_from_us, valid_until_us))| Rules {
+                person_id,
+                revision: u64::from(revision),
+                active,
+                time_zone: time_zone.to_owned(),
+                zones,
+                reporting_interval_s: seconds[0],
+                silence_after_s: seconds[1] >> 16,
+                home_exit_grace_s: seconds[2] >> 8,
+                late_return_after_s: seconds[3],
+                valid_from_us,
+                valid_until_us,
+                ..Rules::default()
+            },
+        )
+}
+
+fn wild_record() -> impl Strategy<Value = Record> {
+    let garbage = prop::collection::vec(any::<u8>(), 0..60);
+    prop_oneof![
+        6 => wild_report().prop_map(Record::Report),
+        2 => wild_rules().prop_map(Record::Rules),
+        1 => garbage.clone().prop_map(|bytes| Report::decode(bytes.as_slice()).map_or(Record::Tick, Record::Report)),
+        1 => garbage.prop_map(|bytes| Rules::decode(bytes.as_slice()).map_or(Record::Tick, Record::Rules)),
+    ]
+}
+
+/// The log's clock is a database's or Kafka's and no sender's, so it is sane; but it may be set back.
+fn wild_time() -> impl Strategy<Value = Timestamp> {
+    (1_785_000_000_i64..1_787_000_000).prop_map(|second| Timestamp::from_second(second).unwrap())
+}
+
+proptest! {
+    #![proptest_config(config(200))]
+
+    #[test]
+    fn nothing_that_may_lie_in_the_log_stops_the_fold(records in prop::collection::vec((wild_time(), wild_record()), 0..30)) {
+        let (mut engine, mut events) = (Engine::new(), Vec::new());
+        for (at, record) in &records {
+            engine.fold(*at, record.input(), &mut events);
+        }
+        let mut again = Engine::restore(&engine.checkpoint()).unwrap();
+        prop_assert_eq!(again.checkpoint(), engine.checkpoint());
+        again.fold(Timestamp::from_second(1_789_000_000).unwrap(), Input::Tick, &mut events);
+    }
+
+    #[test]
+    fn damaged_checkpoints_are_refused(log in log(), at in any::<prop::sample::Index>(), flip in 1_u8..) {
+        let mut engine = Engine::new();
+        fold_into(&mut engine, &log, &mut Vec::new());
+        let whole = engine.checkpoint();
+        let mut damaged = whole.clone();
+        damaged[at.index(whole.len())] ^= flip;
+        prop_assert!(Engine::restore(&damaged).is_err());
+        prop_assert!(Engine::restore(&whole[..at.index(whole.len())]).is_err());
+    }
+}
+
+#[test]
+fn the_ends_of_time_are_times() {
+    let (mut engine, mut events) = (Engine::new(), Vec::new());
+    for at in [
+        Timestamp::MIN,
+        Timestamp::UNIX_EPOCH,
+        "9999-12-01T00:00:00Z".parse().unwrap(),
+    ] {
+        engine.fold(at, Input::Rules(&rules(1, 1, 0b000_0110, (900, 60, 3))), &mut events);
+        let report = Report {
+            person_id: vec![1; 16],
+            report_id: vec![7; 16],
+            fix_time_us: i64::MAX,
+            ..Report::default()
+        };
+        engine.fold(at, Input::Report(&report), &mut events);
+        assert_eq!(engine.clock(), Some(at));
+    }
+}
+
+#[test]
+fn a_checkpoint_says_what_is_wrong_with_it() {
+    let whole = Engine::new().checkpoint();
+    assert!(matches!(
+        Engine::restore(b"something else"),
+        Err(CheckpointError::NotOne { length: 14 })
+    ));
+    let mut later = whole.clone();
+    later[4] = 99;
+    assert!(matches!(
+        Engine::restore(&later),
+        Err(CheckpointError::Version { found: 99 })
+    ));
+    let mut damaged = whole;
+    *damaged.last_mut().unwrap() ^= 1;
+    assert!(matches!(Engine::restore(&damaged), Err(CheckpointError::Damaged)));
+}
+
+#[test]
+fn refused_rules_leave_those_before_them_in_force() {
+    let mut engine = Engine::new();
+    let mut events = Vec::new();
+    let good = rules(1, 1, 0b100, (0, 0, 3));
+    assert_eq!(
+        engine.fold(start(), Input::Rules(&good), &mut events),
+        Outcome::RulesApplied
+    );
+    let mut bad = rules(1, 2, 0b100, (0, 0, 3));
+    bad.time_zone = "Mars/Olympus".to_owned();
+    assert!(matches!(
+        engine.fold(start(), Input::Rules(&bad), &mut events),
+        Outcome::RulesRefused(_)
+    ));
+    assert_eq!(engine.people(), 1);
+    assert_eq!(
+        engine.fold(start(), Input::Rules(&good), &mut events),
+        Outcome::RulesStale
+    );
+    let off = Rules {
+        revision: 3,
+        active: false,
+        ..good.clone()
+    };
+    assert_eq!(
+        engine.fold(start(), Input::Rules(&off), &mut events),
+        Outcome::RulesApplied
+    );
+    assert_eq!(engine.people(), 0);
+    // A copy of the first rules does not bring the person back.
+    assert_eq!(
+        engine.fold(start(), Input::Rules(&good), &mut events),
+        Outcome::RulesStale
+    );
+    assert_eq!(engine.people(), 0);
+}
