@@ -1,0 +1,63 @@
+// The page with everything behind it, nothing mocked: `npm run e2e`.
+//
+// Environment: HOMEWARD_BIN (the built program), HOMEWARD_TEST_POSTGRES_TIMESCALE and/or HOMEWARD_TEST_POSTGRES_PLAIN (URLs of
+// clusters in which databases may be created), HOMEWARD_TEST_KAFKA (host:port, optional), HOMEWARD_TEST_CHROMIUM.
+// With CI=true what is missing is a failure; elsewhere it is left out, and that is said.
+// `--stream postgres|kafka` plays one kind only; `--screenshot FILE` keeps a picture of an incident;
+// `--basemap FILE` draws a PMTiles file under it.
+
+import { access } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { launch } from "./browser.mjs";
+import { play } from "./scenario.mjs";
+import { Server } from "./server.mjs";
+
+const { values } = parseArgs({
+  options: { stream: { type: "string" }, screenshot: { type: "string" }, basemap: { type: "string" } },
+});
+const environment = process.env;
+const strict = environment.CI === "true";
+
+function leaveOut(what) {
+  if (strict) {
+    console.error(`${what}: run the tests with \`make test\``);
+    process.exit(1);
+  }
+  console.log(`skipped: ${what}`);
+}
+
+const binary = environment.HOMEWARD_BIN;
+const plain = environment.HOMEWARD_TEST_POSTGRES_PLAIN;
+const timescale = environment.HOMEWARD_TEST_POSTGRES_TIMESCALE;
+const plans = [];
+if (!binary || !(await access(binary).then(() => true, () => false))) leaveOut("HOMEWARD_BIN names no program");
+else if (!plain && !timescale) leaveOut("no HOMEWARD_TEST_POSTGRES_… is set");
+else {
+  plans.push({ name: "postgres", stream: "postgres", admin: plain ?? timescale });
+  if (environment.HOMEWARD_TEST_KAFKA) {
+    plans.push({ name: "kafka", stream: `kafka://${environment.HOMEWARD_TEST_KAFKA}`, admin: timescale ?? plain });
+  } else leaveOut("HOMEWARD_TEST_KAFKA is not set");
+}
+
+let failed = 0;
+for (const plan of plans) {
+  if (values.stream && values.stream !== plan.name) continue;
+  const begin = Date.now();
+  console.log(`stream in ${plan.name}`);
+  const browser = await launch();
+  let server;
+  try {
+    server = await Server.create({ binary, admin: plan.admin, stream: plan.stream, basemap: values.basemap });
+    await server.up();
+    await play(server, browser, (line) => console.log(`  ok  ${line}`), values.screenshot);
+    console.log(`  done in ${((Date.now() - begin) / 1000).toFixed(0)} s`);
+  } catch (error) {
+    failed += 1;
+    console.error(`  FAILED after ${((Date.now() - begin) / 1000).toFixed(0)} s: ${error.stack ?? error}`);
+    if (server) console.error(server.log.slice(-25).map((line) => `      ${line}`).join("\n"));
+  } finally {
+    await browser.close();
+    await server?.remove();
+  }
+}
+process.exit(failed === 0 ? 0 : 1);
