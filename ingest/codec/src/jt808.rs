@@ -28,11 +28,13 @@ pub mod id {
     pub const HEARTBEAT: u16 = 0x0002;
     /// Terminal logs out (8.7).
     pub const LOGOUT: u16 = 0x0003;
+    /// Request for the server's time (2019, 8.4).
+    pub const TIME_QUERY: u16 = 0x0004;
     /// Registration (8.5).
     pub const REGISTER: u16 = 0x0100;
     /// Authentication (8.8).
     pub const AUTHENTICATE: u16 = 0x0102;
-    /// Answer to a query of parameters (8.11).
+    /// Answer to a query of parameters (8.12).
     pub const PARAMETERS: u16 = 0x0104;
     /// Answer to a query of attributes (8.15).
     pub const ATTRIBUTES: u16 = 0x0107;
@@ -48,11 +50,11 @@ pub mod id {
     pub const HEARTBEAT_2: u16 = 0x0506;
     /// Text result of a command (vendors' use).
     pub const COMMAND_RESULT: u16 = 0x0701;
-    /// Driver's identity (8.44).
+    /// Driver's identity.
     pub const DRIVER: u16 = 0x0702;
     /// Batch of position reports (8.49).
     pub const BATCH: u16 = 0x0704;
-    /// Transparent data to the platform (8.62).
+    /// Transparent data to the platform.
     pub const TRANSPARENT: u16 = 0x0900;
     /// Time zone request (vendors').
     pub const TIME_ZONE: u16 = 0x1007;
@@ -70,6 +72,8 @@ pub mod id {
     pub const PHOTO: u16 = 0x8888;
     /// Platform's general answer (8.2).
     pub const PLATFORM_ANSWER: u16 = 0x8001;
+    /// Answer to a request for the server's time (2019).
+    pub const TIME_QUERY_ANSWER: u16 = 0x8004;
     /// Answer to a registration (8.6).
     pub const REGISTERED: u16 = 0x8100;
     /// Answer to a request for the time (vendors').

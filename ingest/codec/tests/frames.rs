@@ -453,6 +453,15 @@ fn answers_are_read_by_the_terminal() {
     let frame = reply::time(&header, 0, now());
     assert_eq!(answer(&frame), Ok(Answer::Other { id: id::TIME_ANSWER }));
     assert_eq!(hex::encode(frame.parse().unwrap().1), "07ea0b150e000000");
+    let (header, _) = parsed(&terminal.message(id::TIME_QUERY, &[])[0]);
+    let frame = reply::time(&header, 0, now());
+    assert_eq!(
+        answer(&frame),
+        Ok(Answer::Other {
+            id: id::TIME_QUERY_ANSWER
+        })
+    );
+    assert_eq!(hex::encode(frame.parse().unwrap().1), "261121140000");
 }
 
 #[test]
@@ -517,6 +526,56 @@ fn native_frames_and_proofs() {
 }
 
 const PROOF: &str = "fb49f7883881114cdac149f8ecf972d4fb251353e766510a32219d2408932c11";
+
+/// The bytes that `docs/protocols.md` shows, made there with another implementation.
+#[test]
+fn native_frames_are_the_documented_bytes() {
+    let (device, gateway_nonce): ([u8; 16], [u8; 16]) = (
+        std::array::from_fn(|n| u8::try_from(n).unwrap()),
+        std::array::from_fn(|n| u8::try_from(n + 16).unwrap()),
+    );
+    let secret = hex::decode("00112233445566778899aabbccddeeff").unwrap();
+    let report = DeviceReport {
+        sequence: 42,
+        fix_time_us: 1_787_235_492_000_000,
+        position: Some(Position {
+            latitude_e7: 302_500_000,
+            longitude_e7: 1_201_600_000,
+            valid: true,
+            source: 1,
+            accuracy_m: Some(5.0),
+            ..Position::default()
+        }),
+        battery_percent: Some(80),
+        strap: Strap::Closed.into(),
+        ..DeviceReport::default()
+    };
+    for (frame, documented) in [
+        (
+            client::hello("HW-000017", device, "1.0"),
+            "000000260a240801120948572d3030303031371a10000102030405060708090a0b0c0d0e0f2203312e30",
+        ),
+        (
+            gateway::challenge(&gateway_nonce),
+            "000000140a120a10101112131415161718191a1b1c1d1e1f",
+        ),
+        (
+            client::proof(&secret, &device, &gateway_nonce, "HW-000017"),
+            "0000002412220a209fea6733eda84363d10c9f1fd575e786b86c247757d7591d986efd2fd3c027d4",
+        ),
+        (
+            client::reports(vec![report]),
+            "0000002a1a280a26082a1080e28585b3af9603221508c0a2bea0021080d8f7f908180120012d0000a04028503001",
+        ),
+        (gateway::acknowledgement(42, &[]), "000000042202082a"),
+        (
+            client::heartbeat(1_787_235_492_000_000, None),
+            "0000000b22090880e28585b3af9603",
+        ),
+    ] {
+        assert_eq!(hex::encode(frame), documented);
+    }
+}
 
 #[test]
 fn native_answers_come_back() {

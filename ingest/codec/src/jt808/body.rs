@@ -81,7 +81,7 @@ fn decode(header: &Header, body: &[u8], suspect: bool) -> Result<Content, Fault>
         id::LOGOUT => Ok(Message::Logout.into()),
         id::REGISTER => Ok(Message::Register(register(header, cursor)).into()),
         id::AUTHENTICATE => Ok(Message::Authenticate(authenticate(header, body)).into()),
-        id::TIME_REQUEST => Ok(Message::TimeRequest.into()),
+        id::TIME_REQUEST | id::TIME_QUERY => Ok(Message::TimeRequest.into()),
         id::TRANSPARENT => transparent(cursor),
         other => Ok(status(other)
             .map_or(Message::Unknown { id: other }, |kind| Message::Status {
@@ -197,7 +197,7 @@ fn text(bytes: &[u8]) -> String {
     text.trim().to_owned()
 }
 
-/// Transparent data (8.62): positions that some trackers put there; everything else is not ours.
+/// Transparent data: positions that some trackers put there; everything else is not ours.
 fn transparent(mut cursor: Cursor<'_>) -> Result<Content, Fault> {
     let kind = cursor.u8("kind")?;
     let body = cursor.rest();

@@ -65,7 +65,7 @@ pub enum Kind {
     General,
     /// 0x8100.
     Registered,
-    /// 0x8109.
+    /// 0x8004 or 0x8109.
     Time,
     /// 0x4401.
     Compact,
@@ -78,7 +78,7 @@ pub fn kind(header: &Header) -> Kind {
     match header.id {
         id::COMPACT | id::COMPACT_BLIND if header.wants_compact_answer() => Kind::Compact,
         id::REGISTER => Kind::Registered,
-        id::TIME_REQUEST => Kind::Time,
+        id::TIME_REQUEST | id::TIME_QUERY => Kind::Time,
         id::HEARTBEAT
         | id::HEARTBEAT_2
         | id::LOGOUT
@@ -132,8 +132,11 @@ pub fn compact(header: &Header, outcome: Outcome) -> Frame {
     header.compact_frame(id::COMPACT_ANSWER, 1, &body)
 }
 
-/// The answer 0x8109 to a request for the time: UTC, in binary.
+/// The answer to a request for the time, in UTC: 0x8004 in decimal digits (2019), 0x8109 in binary (vendors').
 pub fn time(header: &Header, serial: u16, now: Timestamp) -> Frame {
+    if header.id == id::TIME_QUERY {
+        return header.frame(id::TIME_QUERY_ANSWER, serial, None, &super::time::write_at(now, 0));
+    }
     let now = now.to_zoned(TimeZone::UTC);
     let mut body = BytesMut::with_capacity(8);
     body.put_i16(now.year());

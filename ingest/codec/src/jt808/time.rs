@@ -55,7 +55,12 @@ pub(super) fn instant(fields: [u8; 6], offset_s: i64) -> Result<Timestamp, Fault
 
 /// Writes an instant as YY MM DD hh mm ss at GMT+8; the century is dropped.
 pub fn write(time: Timestamp) -> [u8; 6] {
-    let second = time.as_second().saturating_add(OFFSET_S);
+    write_at(time, OFFSET_S)
+}
+
+/// Writes an instant as YY MM DD hh mm ss at an offset from UTC.
+pub(super) fn write_at(time: Timestamp, offset_s: i64) -> [u8; 6] {
+    let second = time.as_second().saturating_add(offset_s);
     let local = Timestamp::from_second(second).unwrap_or(time).to_zoned(TimeZone::UTC);
     let year = u8::try_from(local.year().rem_euclid(100)).unwrap_or(0);
     let rest = [local.month(), local.day(), local.hour(), local.minute(), local.second()];
