@@ -469,8 +469,9 @@ async fn notifications(
     incident_id: Uuid,
 ) -> Result<Vec<NotificationRow>, Error> {
     const SQL: &str = scoped!(
-        "SELECT n.channel, n.recipient, n.state, n.attempts, n.sent_at, n.last_error
+        "SELECT n.channel, coalesce(a.name, n.recipient), n.state, n.attempts, n.sent_at, n.last_error
         FROM visible_incident i JOIN notification n USING (incident_id)
+        LEFT JOIN agency a ON n.recipient = 'agency:' || a.agency_id::text
         WHERE i.incident_id = $2 ORDER BY n.created_at DESC, n.notification_id LIMIT 100"
     );
     let found = rows(client, SQL, &[&user_id, &incident_id]).await?;

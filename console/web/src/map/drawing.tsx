@@ -4,7 +4,7 @@ import { useMemo, type ReactNode } from "react";
 import { useDuty } from "../shared/context";
 import { word } from "../shared/i18n";
 import { shortTime } from "../shared/time";
-import type { Position } from "../shared/types";
+import type { Fix, Position } from "../shared/types";
 import { boundsOf, circle, interest, labelled, metresPerUnit, polygons, projection, zoneLabelAt, type Drawing } from "./geo";
 
 const WIDTH = 900;
@@ -15,6 +15,20 @@ export function niceLength(metres: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(metres, 1e-6)));
   const step = [5, 2, 1].find((each) => each * power <= metres) ?? 1;
   return step * power;
+}
+
+/** Fixes that lie far enough apart to be labelled; the last comes first. */
+function spaced(fixes: Fix[], project: (position: Position) => [number, number], least: number): Fix[] {
+  const kept: Fix[] = [];
+  for (const fix of fixes.toReversed()) {
+    const [x, y] = project([fix.longitude, fix.latitude]);
+    const free = kept.every((other) => {
+      const [otherX, otherY] = project([other.longitude, other.latitude]);
+      return Math.hypot(x - otherX, y - otherY) >= least;
+    });
+    if (free) kept.push(fix);
+  }
+  return kept;
 }
 
 function townLines(town: GeoJSON.FeatureCollection | null): Position[][] {
@@ -73,17 +87,20 @@ export function SimpleDrawing({ drawing, town }: { drawing: Drawing; town: GeoJS
             <text className="svg-order" x={x} y={y + 4} textAnchor="middle">
               {at + 1}
             </text>
-            <text className="svg-label" x={x + 14} y={y + 4}>
-              {shortTime(new Date(fix.fix_time), clock)}
-            </text>
+            {at === drawing.evidence.length - 1 && (
+              <text className="svg-label" x={x + 14} y={y - 9}>
+                {shortTime(new Date(fix.fix_time), clock)}
+              </text>
+            )}
           </g>
         );
       })}
-      {drawing.evidence.length === 0 &&
-        labelled(good, 8).map((fix) => {
+      {last &&
+        (drawing.evidence.length === 0 ? spaced(labelled(good, 8), project, 34) : [last]).map((fix) => {
           const [x, y] = project([fix.longitude, fix.latitude]);
           return (
-            <text key={fix.fix_time} className="svg-label" x={x + 10} y={y + 4}>
+            <text key={fix.fix_time} className="svg-label" x={x + 11} y={y + 5}>
+              {fix === last && `${t("map.last")} `}
               {shortTime(new Date(fix.fix_time), clock)}
             </text>
           );

@@ -4,6 +4,7 @@ import * as maplibregl from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import { PMTiles, Protocol } from "pmtiles";
+import { declutter } from "./declutter";
 import { accuracyFeatures, collection, fixFeatures, interest, labelled, trackFeatures, zoneFeatures, zoneLabelAt, type Drawing } from "./geo";
 import { markLayers, style, type VectorLayer } from "./style";
 
@@ -82,7 +83,7 @@ export async function open(
   map.getCanvas().addEventListener("webglcontextlost", options.onError);
   let current: Drawing | null = null;
   let subject: string | null = null;
-  let markers: maplibregl.Marker[] = [];
+  let markers: { marker: maplibregl.Marker; rank: number }[] = [];
   let loaded = false;
 
   const fit = (jump: boolean): void => {
@@ -90,6 +91,16 @@ export async function open(
     if (!bounds) return;
     const still = jump || matchMedia("(prefers-reduced-motion: reduce)").matches;
     map.fitBounds([bounds.west, bounds.south, bounds.east, bounds.north], { padding: 70, maxZoom: 17, animate: !still });
+  };
+  const tidy = (): void => {
+    const corner = container.getBoundingClientRect();
+    const labels = markers.map(({ marker, rank }) => {
+      const box = marker.getElement().getBoundingClientRect();
+      return { rank, box: [box.x - corner.x, box.y - corner.y, box.width, box.height] as [number, number, number, number] };
+    });
+    declutter(labels).forEach((shown, at) => {
+      markers[at]?.marker.getElement().classList.toggle("hidden", !shown);
+    });
   };
   const paint = (): void => {
     if (!loaded || !current) return;
@@ -101,31 +112,39 @@ export async function open(
       fixes: collection(fixFeatures(drawing)),
     };
     for (const [name, features] of Object.entries(data)) (map.getSource(name) as maplibregl.GeoJSONSource | undefined)?.setData(features);
-    markers.forEach((marker) => marker.remove());
+    markers.forEach(({ marker }) => marker.remove());
     markers = [];
-    const mark = (element: HTMLElement, at: [number, number], anchor: "bottom" | "left" | "center", offset: [number, number] = [0, 0]): void => {
-      markers.push(new maplibregl.Marker({ element, anchor, offset }).setLngLat(at).addTo(map));
+    const mark = (
+      rank: number,
+      element: HTMLElement,
+      at: [number, number],
+      anchor: "bottom" | "left" | "center",
+      offset: [number, number] = [0, 0],
+    ): void => {
+      markers.push({ marker: new maplibregl.Marker({ element, anchor, offset }).setLngLat(at).addTo(map), rank });
     };
     for (const zone of drawing.zones) {
       const at = zoneLabelAt(zone);
-      if (at) mark(label(`zone ${zone.kind}`, zone.label, options.words.zoneKind(zone.kind)), at, "bottom", [0, -4]);
+      if (at) mark(zone.zone_id === drawing.zoneId ? 2 : 5, label(`zone ${zone.kind}`, zone.label, options.words.zoneKind(zone.kind)), at, "bottom", [0, -4]);
     }
     drawing.evidence.forEach((fix, at) => {
-      mark(label("order", String(at + 1)), [fix.longitude, fix.latitude], "center");
-      mark(label("fix evidence", options.words.time(fix.fix_time)), [fix.longitude, fix.latitude], "left", [14, 0]);
+      mark(at === drawing.evidence.length - 1 ? 0 : 3, label("order", String(at + 1)), [fix.longitude, fix.latitude], "center");
+      mark(at === drawing.evidence.length - 1 ? 2 : 4, label("fix evidence", options.words.time(fix.fix_time)), [fix.longitude, fix.latitude], "left", [14, 0]);
     });
     const good = drawing.fixes.filter((fix) => fix.valid);
     const last = good.at(-1);
     if (drawing.evidence.length === 0) {
-      for (const fix of labelled(good, 7).slice(0, -1)) mark(label("fix", options.words.time(fix.fix_time)), [fix.longitude, fix.latitude], "left", [8, 0]);
+      for (const fix of labelled(good, 7).slice(0, -1)) mark(6, label("fix", options.words.time(fix.fix_time)), [fix.longitude, fix.latitude], "left", [8, 0]);
     }
-    if (last) mark(label("fix last", options.words.last, options.words.time(last.fix_time)), [last.longitude, last.latitude], "left", [12, 0]);
+    if (last) mark(1, label("fix last", options.words.last, options.words.time(last.fix_time)), [last.longitude, last.latitude], "left", [12, 0]);
     if (subject !== drawing.subject) {
       const first = subject === null;
       subject = drawing.subject;
       fit(first);
     }
+    tidy();
   };
+  map.on("moveend", tidy);
   map.on("load", () => {
     for (const name of ["zones", "accuracy", "track", "fixes"]) map.addSource(name, { type: "geojson", data: collection([]) });
     for (const layer of markLayers(options.dark)) map.addLayer(layer);

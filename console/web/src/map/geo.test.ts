@@ -1,0 +1,81 @@
+import { expect, test } from "vitest";
+import type { Fix, Zone } from "../shared/types";
+import { declutter } from "./declutter";
+import { niceLength } from "./drawing";
+import { boundsOf, circle, interest, labelled, metresPerUnit, projection, zoneFeatures, type Drawing } from "./geo";
+
+const zone = (id: string, longitude: number, latitude: number): Zone => ({
+  zone_id: id,
+  label: id,
+  kind: "inclusion",
+  geometry: { type: "Point", coordinates: [longitude, latitude] },
+  radius_m: 100,
+  buffer_m: 0,
+});
+const fix = (longitude: number, latitude: number): Fix => ({
+  fix_time: "2026-11-21T13:05:09Z",
+  received_at: "2026-11-21T13:05:10Z",
+  latitude,
+  longitude,
+  accuracy_m: 8,
+  valid: true,
+  source: "gnss",
+  speed_kmh: null,
+  course_deg: null,
+  battery_percent: null,
+  backfill: false,
+});
+const drawing = (part: Partial<Drawing>): Drawing => ({ subject: "s", zones: [], zoneId: null, fixes: [], evidence: [], ...part });
+
+test("a circle is closed and has its radius, also far north", () => {
+  for (const latitude of [0, 30.27, 69.6]) {
+    const ring = circle([20, latitude], 100);
+    expect(ring[0]).toEqual(ring.at(-1));
+    const bounds = boundsOf(ring);
+    const width = ((bounds?.east ?? 0) - (bounds?.west ?? 0)) * 111_319.49 * Math.cos((latitude * Math.PI) / 180);
+    expect(width).toBeCloseTo(200, 0);
+  }
+});
+
+test("what is in view is what the incident is about", () => {
+  const far = zone("far", 121, 31);
+  const main = zone("main", 120, 30);
+  const view = interest(drawing({ zones: [far, main], zoneId: "main", fixes: [fix(120.001, 30)] }));
+  expect(view?.east).toBeLessThan(120.01);
+  expect(interest(drawing({}))).toBeNull();
+  const single = interest(drawing({ fixes: [fix(120, 30)] }));
+  expect((single?.east ?? 0) - (single?.west ?? 0)).toBeGreaterThan(0.001);
+});
+
+test("a warning buffer is drawn around circles", () => {
+  expect(zoneFeatures(drawing({ zones: [{ ...zone("x", 120, 30), buffer_m: 50 }] })).length).toBe(2);
+});
+
+test("labels are spread and have the last", () => {
+  const fixes = Array.from({ length: 100 }, (_, at) => fix(120 + at * 0.001, 30));
+  const chosen = labelled(fixes, 7);
+  expect(chosen.length).toBe(7);
+  expect(chosen.at(-1)).toBe(fixes.at(-1));
+  expect(labelled(fixes.slice(0, 3), 7).length).toBe(3);
+});
+
+test("labels that would cover a more important one are left out", () => {
+  const shown = declutter([
+    { rank: 3, box: [0, 0, 40, 18] },
+    { rank: 1, box: [20, 5, 40, 18] },
+    { rank: 2, box: [100, 0, 40, 18] },
+  ]);
+  expect(shown).toEqual([false, true, true]);
+});
+
+test("the simple drawing keeps shapes and knows its scale", () => {
+  const bounds = { west: 120, east: 120.01, south: 30, north: 30.01 };
+  const project = projection(bounds, 900, 560, 90);
+  const [x, y] = project([120.005, 30.005]);
+  expect(x).toBeCloseTo(450, 0);
+  expect(y).toBeCloseTo(280, 0);
+  const per = metresPerUnit(bounds, project);
+  expect(per * 380).toBeGreaterThan(1_000);
+  expect(niceLength(130)).toBe(100);
+  expect(niceLength(0.7)).toBe(0.5);
+});

@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { full, localDay, moment, relative, startOfDay, zoneName } from "./time";
+
+const at = new Date("2026-11-21T13:05:09Z");
+const shanghai = { zone: "Asia/Shanghai", locale: "en" };
+
+test("times are of the agency's zone, which is named", () => {
+  expect(moment(at, shanghai, at)).toBe("21:05:09");
+  expect(moment(new Date("2026-11-20T13:05:09Z"), shanghai, at)).toContain("Nov 20");
+  expect(full(at, shanghai)).toMatch(/2026.*21:05:09.*GMT\+8/);
+  expect(zoneName(shanghai, at)).toBe("Asia/Shanghai (GMT+8)");
+});
+
+test("midnight is midnight of the zone, also when clocks change", () => {
+  expect(startOfDay(at, "Asia/Shanghai").toISOString()).toBe("2026-11-20T16:00:00.000Z");
+  // In Berlin the clock went back on 25 October 2026 at 03:00: the day began at 22:00 UTC and has 25 hours.
+  expect(startOfDay(new Date("2026-10-25T22:30:00Z"), "Europe/Berlin").toISOString()).toBe("2026-10-24T22:00:00.000Z");
+  expect(localDay(at, "America/Los_Angeles")).toBe("2026-11-21");
+});
+
+test("relative times do not flicker by the second", () => {
+  const ago = (seconds: number): string => relative(new Date(at.getTime() - seconds * 1000), at, "en");
+  expect(ago(2)).toBe("now");
+  expect(ago(42)).toBe(ago(44));
+  expect(ago(200)).toBe("3 min. ago");
+  expect(ago(2 * 86400)).toBe("2 days ago");
+});
