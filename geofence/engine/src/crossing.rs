@@ -6,11 +6,7 @@
 
 use proto::rules::LonLat;
 
-use crate::{
-    belief::OperatingPoints,
-    explain::{JudgedFix, RecentFixes},
-    zone::Shape,
-};
+use crate::{belief::OperatingPoints, explain::RecentFixes, zone::Shape};
 
 /// Metres of a degree of latitude; lengths of ways need no ellipsoid.
 const METRES_PER_DEGREE: f64 = 111_195.0;
@@ -42,13 +38,19 @@ pub(crate) struct Crossing {
 impl Path {
     /// The way between the two newest fixes, where a crossing may be claimed.
     pub(crate) fn of(fixes: &RecentFixes) -> Option<Self> {
-        let [Some(to), Some(from)] = fixes else { return None };
+        let [Some(newest), Some(before)] = fixes else {
+            return None;
+        };
         let points = OperatingPoints::DEFAULT;
-        let gap_us = to.time_us.saturating_sub(from.time_us);
-        if !trusted(from, to) || gap_us <= 0 || gap_us > i64::from(points.crossing_gap_s) * 1_000_000 {
+        let gap_us = newest.time_us.saturating_sub(before.time_us);
+        if !before.trusted()
+            || !newest.trusted()
+            || gap_us <= 0
+            || gap_us > i64::from(points.crossing_gap_s) * 1_000_000
+        {
             return None;
         }
-        let (start, end) = (from.lon_lat(), to.lon_lat());
+        let (start, end) = (before.lon_lat(), newest.lon_lat());
         let mut east = end.longitude - start.longitude;
         if east.abs() > 180.0 {
             east -= 360.0_f64.copysign(east);
@@ -62,12 +64,13 @@ impl Path {
             longitude: start.longitude + east,
             latitude: end.latitude,
         };
-        (speed_kmh >= points.crossing_speed_kmh).then_some(Self {
+        let least_m = points.crossing_sigmas * (before.sigma_m() + newest.sigma_m());
+        (speed_kmh >= points.crossing_speed_kmh && length_m >= least_m).then_some(Self {
             from: start,
             to,
             length_m,
-            from_us: from.time_us,
-            to_us: fixes.first().copied().flatten().map_or(from.time_us, |fix| fix.time_us),
+            from_us: before.time_us,
+            to_us: newest.time_us,
         })
     }
 
@@ -135,8 +138,4 @@ impl Path {
             length_m: end_m - start_m,
         }
     }
-}
-
-fn trusted(a: &JudgedFix, b: &JudgedFix) -> bool {
-    a.trusted() && b.trusted()
 }

@@ -138,8 +138,8 @@ impl Target<'_> {
     /// Measures a fix against the zone. Far away, where no probability is in doubt, the distance is a lower bound.
     fn measure(&self, fix: &JudgedFix, at: &Located) -> Measured {
         let sigma_m = fix.sigma_m();
-        // At 8 σ the probability is below 1e-15; 50 m and more are what a single home exit asks for.
-        let far_m = self.buffer_m + 100.0 + 8.0 * sigma_m;
+        // At 8 σ the probability is below 1e-15, and past the distance that a single fix must have nothing else is asked.
+        let far_m = self.buffer_m + 100.0 + self.points().outside.single_distance_m + 8.0 * sigma_m;
         let signed_distance_m = if self.shape.distance_at_least_located(at, far_m) {
             far_m
         } else {

@@ -8,7 +8,7 @@
     reason = "a test that cannot go on fails here"
 )]
 
-use std::fmt::Write as _;
+use std::{collections::HashMap, fmt::Write as _};
 
 use homeward_engine::replay::{self, Summary};
 use serde_json::{Value, json};
@@ -155,6 +155,12 @@ fn one_wild_fix_at_home_raises_nothing() {
         .fix("22:07:00", 105.0, 0.0)
         .fixes(&["22:08:00", "22:09:00"], 60.0, 0.0);
     assert!(events(&rules(&json!([home()])), &track, "").is_empty());
+}
+
+#[test]
+fn one_fix_kilometres_away_is_enough() {
+    let track = Track::new().fix("22:05:00", 0.0, 0.0).fix("22:40:00", 4_000.0, 0.0);
+    check!(rules(&json!([home()])), track, "");
 }
 
 #[test]
@@ -463,4 +469,88 @@ fn a_wrong_file_of_rules_names_the_place() {
             .to_string(),
     ];
     insta::with_settings!({omit_expression => true}, { insta::assert_json_snapshot!(errors) });
+}
+
+#[test]
+fn the_example_in_the_documentation_is_read() {
+    let text = include_str!("../../../docs/replay.md");
+    let example = text.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let header = "person_id,received_at,fix_time,latitude,longitude\n";
+    assert_eq!(
+        replay::run(example, header.as_bytes(), Vec::new(), None).unwrap(),
+        Summary::default()
+    );
+}
+
+/// Positions with and without error of 60 people in real streets; homes as zones that must not be left.
+#[test]
+fn simulated_people_at_home() {
+    let Some(folder) = testkit::shared("oracle/sim") else {
+        return;
+    };
+    let unpacked = |name: &str| {
+        let file = std::fs::File::open(folder.join(name)).unwrap();
+        csv::Reader::from_reader(flate2::read::GzDecoder::new(file))
+    };
+    let zones: Value = serde_json::from_reader(std::fs::File::open(folder.join("zones.geojson")).unwrap()).unwrap();
+    let homes: Vec<&Value> = zones["features"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|zone| zone["properties"]["role"] == "home")
+        .collect();
+    let people: Vec<Value> = homes
+        .iter()
+        .map(|home| {
+            json!({"person_id": home["properties"]["person_id"], "time_zone": "Asia/Shanghai", "silence_after_s": 0,
+                   "zones": [{"zone_id": home["properties"]["zone_id"], "kind": "inclusion", "geometry": home["geometry"],
+                              "radius_m": home["properties"]["radius_m"]}]})
+        })
+        .collect();
+    let mut rows: Vec<[String; 6]> = Vec::new();
+    let mut times: HashMap<(String, String), (String, String)> = HashMap::new();
+    let (mut track, mut seq) = (String::new(), 0);
+    for record in unpacked("tracks.csv.gz").records() {
+        let record = record.unwrap();
+        seq = if track == record[0] { seq + 1 } else { 0 };
+        track = record[0].to_owned();
+        times.insert(
+            (track.clone(), seq.to_string()),
+            (record[1].to_owned(), record[2].to_owned()),
+        );
+        rows.push([&record[2], &record[2], &record[1], &record[3], &record[4], &record[5]].map(str::to_owned));
+    }
+    rows.sort();
+    let header = "received_at,fix_time,person_id,latitude,longitude,accuracy_m".to_owned();
+    let csv: Vec<String> = std::iter::once(header)
+        .chain(rows.iter().map(|row| row.join(",")))
+        .collect();
+    // Where each person truly was, by zone and time.
+    let mut truly_inside: HashMap<(String, String), bool> = HashMap::new();
+    for record in unpacked("truth_true_position.csv.gz").records() {
+        let record = record.unwrap();
+        let (_, time) = &times[&(record[0].to_owned(), record[1].to_owned())];
+        truly_inside.insert((record[2].to_owned(), time.clone()), &record[3] == "1");
+    }
+    let mut out = Vec::new();
+    let rules = json!({ "people": people });
+    let summary = replay::run(&rules.to_string(), csv.join("\n").as_bytes(), &mut out, None).unwrap();
+    assert_eq!(summary.bad_rows, 0, "{summary}");
+    let (mut right, mut wrong) = (0, Vec::new());
+    for line in String::from_utf8(out).unwrap().lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        if event["kind"] != "left_inclusion" || event["edge"] != "onset" {
+            continue;
+        }
+        let outside = event["fixes"].as_array().unwrap().iter().any(|fix| {
+            let key = (
+                event["zone_id"].as_str().unwrap().to_owned(),
+                fix["fix_time"].as_str().unwrap().to_owned(),
+            );
+            !truly_inside[&key]
+        });
+        if outside { right += 1 } else { wrong.push(event) }
+    }
+    assert!(wrong.is_empty(), "false home exits: {wrong:#?}");
+    assert!(right >= 65, "only {right} true home exits found");
 }
