@@ -48,16 +48,26 @@ pub struct Entry {
     pub terms: Vec<(Timestamp, Timestamp)>,
 }
 
-const DIRECTORY: &str =
-    "SELECT d.device_id, d.protocol, d.identity, d.secret, d.model, a.person_id, o.starts, o.ends, a.assigned_at
-    FROM device d
-    LEFT JOIN device_assignment a ON a.device_id = d.device_id AND a.ended_at IS NULL
-    LEFT JOIN LATERAL (
-        SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
-               array_agg(LEAST(ends_at, revoked_at) ORDER BY starts_at) AS ends
-        FROM supervision_order
-        WHERE person_id = a.person_id AND LEAST(ends_at, revoked_at) > now()) o ON true
-    WHERE d.retired_at IS NULL AND d.protocol = ANY ($1) AND ($2::text IS NULL OR d.identity = $2)";
+/// The directory's query, with a condition of its own: one text with an optional condition would be planned for the worst case.
+macro_rules! directory {
+    ($condition:literal) => {
+        concat!(
+            "SELECT d.device_id, d.protocol, d.identity, d.secret, d.model, a.person_id, o.starts, o.ends, a.assigned_at
+            FROM device d
+            LEFT JOIN device_assignment a ON a.device_id = d.device_id AND a.ended_at IS NULL
+            LEFT JOIN LATERAL (
+                SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
+                       array_agg(LEAST(ends_at, revoked_at) ORDER BY starts_at) AS ends
+                FROM supervision_order
+                WHERE person_id = a.person_id AND LEAST(ends_at, revoked_at) > now()) o ON true
+            WHERE d.retired_at IS NULL AND ",
+            $condition
+        )
+    };
+}
+
+const DIRECTORY: &str = directory!("d.protocol = ANY ($1)");
+const LOOKUP: &str = directory!("d.protocol = $1 AND d.identity = $2");
 const REGISTER: &str = "INSERT INTO device (device_id, protocol, identity, secret, model) VALUES ($1, $2, $3, $4, $5)";
 const RELEASE: &str = "DELETE FROM quarantined_device WHERE protocol = $1 AND identity = $2";
 const RETIRE: &str = "UPDATE device SET retired_at = $2 WHERE device_id = $1 AND retired_at IS NULL";
@@ -88,8 +98,7 @@ pub fn canonical_identity(protocol: &str, identity: &str) -> String {
 
 /// Reads every device of these protocols that is not retired, with who wears it and until when that is monitored.
 pub async fn directory(client: &impl GenericClient, protocols: &[&str]) -> Result<Vec<Entry>, Error> {
-    let all: Option<&str> = None;
-    rows(client, DIRECTORY, &[&protocols, &all])
+    rows(client, DIRECTORY, &[&protocols])
         .await?
         .iter()
         .map(entry)
@@ -99,8 +108,11 @@ pub async fn directory(client: &impl GenericClient, protocols: &[&str]) -> Resul
 /// Reads one entry of the directory.
 pub async fn lookup(client: &impl GenericClient, protocol: &str, identity: &str) -> Result<Option<Entry>, Error> {
     let identity = canonical_identity(protocol, identity);
-    let found = optional(client, DIRECTORY, &[&[protocol].as_slice(), &Some(identity.as_str())]).await?;
-    found.as_ref().map(entry).transpose()
+    optional(client, LOOKUP, &[&protocol, &identity])
+        .await?
+        .as_ref()
+        .map(entry)
+        .transpose()
 }
 
 /// Registers a device, and takes it off the quarantine list. Its assignment is another step: [`assign`].

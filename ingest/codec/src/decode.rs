@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_util::codec::Decoder;
 
 use crate::{
-    Decoded, Fault, Message, Protocol, Report, alarm_name,
+    Decoded, Fault, Message, Protocol, Rejected, Report, alarm_name,
     jt808::{self, Assembled, Assembler},
     native,
 };
@@ -83,13 +83,13 @@ impl Lines {
         let mut source = BytesMut::from(bytes);
         let mut framer = jt808::Framer::default();
         let mut decoded = Decoded::default();
-        let mut fault = None;
+        let mut faults = Vec::new();
         let mut found = false;
         // Never fails: the framer does no input or output.
         while let Ok(Some(item)) = framer.decode_eof(&mut source) {
             match item {
                 jt808::Item::Malformed(malformed) => {
-                    fault.get_or_insert(malformed.fault);
+                    faults.push(malformed.fault);
                 }
                 jt808::Item::Text(text) => {
                     found = true;
@@ -111,16 +111,22 @@ impl Lines {
                         };
                     }
                     Err(one) => {
-                        fault.get_or_insert(one);
+                        faults.push(one);
                     }
                 },
             }
         }
-        if found {
-            Ok(decoded)
-        } else {
-            Err(fault.unwrap_or(Fault::Incomplete("no frame")))
+        if !found {
+            return Err(faults.into_iter().next().unwrap_or(Fault::Incomplete("no frame")));
         }
+        for fault in faults {
+            decoded.rejected.push(Rejected {
+                index: decoded.rejected.len(),
+                sequence: 0,
+                reason: fault.to_string(),
+            });
+        }
+        Ok(decoded)
     }
 
     fn jt808_frame(&mut self, frame: &jt808::Frame) -> Result<Decoded, Fault> {

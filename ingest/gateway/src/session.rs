@@ -34,6 +34,8 @@ use crate::{Config, Directory, limits::Registry, presence::Presence, quarantine:
 
 /// Records of one append.
 const APPEND_RECORDS: usize = 512;
+/// Room of a session for bytes that have come; grows for a longer frame. Most sessions are quiet most of the time.
+const READ_BYTES: usize = 2_048;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -198,7 +200,7 @@ pub(crate) async fn run<D: Dialect>(mut dialect: D, stream: TcpStream, remote: S
     metrics::gauge!("homeward_gateway_sessions", "protocol" => protocol).increment(1.0);
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
-    let mut frames = FramedRead::new(reader, D::Framer::default());
+    let mut frames = FramedRead::with_capacity(reader, D::Framer::default(), READ_BYTES);
     let mut peer = Peer {
         session: shared.next_session.fetch_add(1, Ordering::Relaxed),
         remote,

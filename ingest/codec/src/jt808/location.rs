@@ -6,33 +6,20 @@ use proto::wire::{Alarm, Case, Strap};
 use super::{items, time};
 use crate::{Fault, Fix, Report, cursor::Cursor, normalize::in_range};
 
-/// Alarm bits (8.18, table 24). Bits 15 to 17 are the standard's reserve, used by trackers for vibration and tampering;
-/// bit 18 (driving too long) is a low battery on devices that no vehicle carries.
-const ALARMS: [(u32, Alarm); 24] = [
+/// Alarm bits (8.18, table 24) that have a word; all others are [`Alarm::Other`]. Bits 15 to 17 are the standard's reserve,
+/// used by trackers for vibration and tampering; bit 18 (driving too long) is a low battery on devices that no vehicle carries.
+const ALARMS: [(u32, Alarm); 11] = [
     (0, Alarm::Sos),
     (1, Alarm::Overspeed),
-    (2, Alarm::Other),
-    (3, Alarm::Other),
     (4, Alarm::GnssFault),
     (5, Alarm::GnssFault),
     (6, Alarm::GnssFault),
     (7, Alarm::LowBattery),
     (8, Alarm::PowerOff),
-    (9, Alarm::Other),
-    (10, Alarm::Other),
-    (11, Alarm::Other),
     (15, Alarm::Vibration),
     (16, Alarm::StrapTamper),
     (17, Alarm::CaseTamper),
     (18, Alarm::LowBattery),
-    (19, Alarm::Other),
-    (20, Alarm::Other),
-    (21, Alarm::Other),
-    (26, Alarm::Other),
-    (27, Alarm::Other),
-    (28, Alarm::Other),
-    (29, Alarm::Other),
-    (30, Alarm::Other),
 ];
 
 const STATUS_VALID: u32 = 1 << 1;
@@ -69,14 +56,24 @@ pub(super) fn decode(body: &[u8], stored: bool, suspect: bool) -> Result<Report,
         ..fix
     });
     report.charging = (status & STATUS_CHARGING != 0).then_some(true);
-    report.alarms = ALARMS
-        .iter()
-        .filter(|(bit, _)| alarm_bits >> bit & 1 == 1)
-        .map(|(_, alarm)| *alarm)
-        .collect();
+    report.alarms = alarms(alarm_bits);
     items::read(cursor.rest(), &mut report);
     settle(&mut report);
     Ok(report)
+}
+
+fn alarms(mut bits: u32) -> Vec<Alarm> {
+    let mut alarms = Vec::new();
+    for (bit, alarm) in ALARMS {
+        if bits >> bit & 1 == 1 {
+            alarms.push(alarm);
+            bits &= !(1 << bit);
+        }
+    }
+    if bits != 0 {
+        alarms.push(Alarm::Other);
+    }
+    alarms
 }
 
 /// Reads latitude and longitude in millionths of a degree, whose signs are in the status.
