@@ -239,3 +239,37 @@ fn same_on_the_whole_earth(name: &str, input: &Shape, flat: &Shape) {
         Cut::Refused => unreachable!(),
     }
 }
+
+/// A second opinion on plain polygons: the `geo` crate's point-in-polygon test, away from the edges.
+#[test]
+fn sides_agree_with_the_geo_crate() {
+    use geo::{Contains, Coord, LineString, Point, Polygon};
+    use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
+
+    // Star-shaped rings never cross themselves: a distance from the centre for each of their directions.
+    let star = (vec(0.001_f64..0.01, 3..40), -60.0_f64..60.0, -170.0_f64..170.0, vec((-0.012_f64..0.012, -0.012_f64..0.012), 50));
+    TestRunner::default()
+        .run(&star, |(spokes, latitude, longitude, offsets)| {
+            let at = |index: usize, spoke: f64| {
+                let angle = std::f64::consts::TAU * index as f64 / spokes.len() as f64;
+                Coord { x: longitude + spoke * angle.cos(), y: latitude + spoke * angle.sin() }
+            };
+            let mut ring: Vec<Coord> = spokes.iter().enumerate().map(|(index, spoke)| at(index, *spoke)).collect();
+            ring.push(ring[0]);
+            let geometry = serde_json::json!({"type": "Feature", "properties": {"zone_id": "star"},
+                "geometry": {"type": "Polygon", "coordinates": [ring.iter().map(|at| [at.x, at.y]).collect::<Vec<_>>()]}});
+            let other = Polygon::new(LineString::new(ring), Vec::new());
+            let parsed: geojson::Geometry = serde_json::from_value(geometry["geometry"].clone()).unwrap();
+            let shape = Shape::compile(&import::geometry(&parsed, None).unwrap()).unwrap();
+            for (east, north) in offsets {
+                let (x, y) = (longitude + east, latitude + north);
+                let here = LonLat::new(x, y).unwrap();
+                // Within a centimetre of an edge the two may round differently.
+                if shape.signed_distance_m(here).abs() > 0.01 {
+                    prop_assert_eq!(shape.contains(here), other.contains(&Point::new(x, y)), "at {}, {}", x, y);
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+}

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use casedb::{Database, history::HistoryWriter, outbox, person, rules, ticker};
+use casedb::{Database, history::HistoryWriter, outbox, person, ticker};
 use gateway::{Directory, Gateway};
 use jiff::{Timestamp, ToSpan};
 use stream::{Log, Topic};
@@ -15,8 +15,6 @@ use worker::{Credentials, SmtpConfig, WorkerConfig};
 use super::{DRAIN, Readiness, Role};
 use crate::{command::world, config::Config};
 
-/// How often orders are looked at that have begun or ended by themselves.
-const SWEEP: Duration = Duration::from_secs(15);
 /// How often old records are dropped from the stream.
 const TRIM: Duration = Duration::from_hours(1);
 
@@ -115,7 +113,7 @@ impl Stage {
                 outbox::run(database, log, stop).await.map_err(Into::into),
             )
         });
-        let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
+        let (log, stop) = (Arc::clone(&self.log), self.stages.clone());
         let retention_hours = i64::from(self.config.stream.retention_hours);
         self.tasks.spawn(async move {
             tokio::join!(
@@ -187,17 +185,7 @@ async fn demo_town(database: &Database) -> Result<Option<serde_json::Value>> {
     Ok(first.filter(|person| person.demo).map(|_| world::town().streets()))
 }
 
-/// Publishes the rules of people whose order has begun or ended.
-async fn sweep_orders(database: &Database, stop: &CancellationToken) {
-    while !sleep(SWEEP, stop).await {
-        match rules::sweep(database, Timestamp::now()).await {
-            Ok(people) if people.is_empty() => {}
-            Ok(people) => info!(people = people.len(), "orders began or ended"),
-            Err(error) => warn!(%error, "orders could not be looked at"),
-        }
-    }
-}
-
+/// Drops what is older than the stream keeps, every hour.
 async fn trim_stream(log: &dyn Log, retention_hours: i64, stop: &CancellationToken) {
     while !sleep(TRIM, stop).await {
         let Ok(before) = Timestamp::now().checked_sub(retention_hours.hours()) else {

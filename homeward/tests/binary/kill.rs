@@ -40,7 +40,12 @@ async fn killed_twenty_times_and_nothing_is_lost_or_doubled() {
         None => testkit::database().await.unwrap().unwrap(),
     };
     let (calm, wild) = tokio::join!(run(undisturbed, 0), run(disturbed, KILLS));
-    assert!(!calm.is_empty(), "the simulation raised no incident");
+    // 30 of the 40 people of this world violate something: an empty comparison would prove nothing.
+    assert!(
+        calm.len() >= 30,
+        "the undisturbed simulation raised only {} incidents",
+        calm.len()
+    );
     assert_eq!(
         calm.keys().collect::<Vec<_>>(),
         wild.keys().collect::<Vec<_>>(),
@@ -93,6 +98,12 @@ async fn run(database: testkit::TestDatabase, kills: usize) -> Incidents {
         server = installation.start("run", &["run"]);
     }
     simulator.wait(Duration::from_mins(3)).await;
+
+    let starts = server.text().matches("ready roles").count();
+    assert!(
+        starts > kills / 2,
+        "the process came up only {starts} times: it was killed before it did any work"
+    );
 
     let reports = json_lines(&acknowledged);
     assert!(
