@@ -116,11 +116,8 @@ impl Stage {
         let (log, stop) = (Arc::clone(&self.log), self.stages.clone());
         let retention_hours = i64::from(self.config.stream.retention_hours);
         self.tasks.spawn(async move {
-            tokio::join!(
-                sweep_orders(&database, &stop),
-                trim_stream(log.as_ref(), retention_hours, &stop)
-            );
-            ("upkeep", Ok(()))
+            trim_stream(log.as_ref(), retention_hours, &stop).await;
+            ("retention", Ok(()))
         });
     }
 
