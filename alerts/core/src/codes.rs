@@ -152,6 +152,10 @@ mod tests {
         }
         let names: std::collections::BTreeSet<_> = ClosingCode::all().map(ClosingCode::name).collect();
         assert_eq!(names.len(), TABLE.len());
+        let documentation = include_str!("../../../docs/alerts.md");
+        for (_, name, en, zh) in TABLE {
+            assert!(documentation.contains(&format!("| `{name}` | {en} | {zh} |")), "{name}");
+        }
         assert_eq!("closed".parse::<ClosingCode>(), Err(UnknownCode("closed".into())));
     }
 }

@@ -313,6 +313,20 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_the_same_keys() {
+        let text = include_str!("../../../docs/alerts.md");
+        for (kind, family) in TABLE {
+            let zone = if family.by_zone() { ":<zone>" } else { "" };
+            let row = format!("| `{}{zone}` |", family.name());
+            let row = text.lines().find(|line| line.starts_with(&row)).unwrap();
+            assert!(
+                row.contains(&format!("`{}`", proto::event::kind_name(kind))),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
     fn onset_raises_folds_and_raises_anew_after_closing() {
         let kind = EventKind::LeftDuringCurfew;
         let onset = event(kind, Edge::Onset, 1);

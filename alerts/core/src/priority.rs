@@ -124,6 +124,23 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_the_same_table() {
+        let text = include_str!("../../../docs/alerts.md");
+        for severity in Severity::ALL {
+            let row = text
+                .lines()
+                .find(|line| line.starts_with(&format!("| {severity} |")))
+                .unwrap();
+            let mut written: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+            let own = TABLE.iter().filter(|(_, own)| *own == severity);
+            let mut expected: Vec<&str> = own.map(|(kind, _)| proto::event::kind_name(*kind)).collect();
+            written.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(written, expected, "{severity}");
+        }
+    }
+
+    #[test]
     fn highest_risk_raises_by_one_step() {
         assert_eq!(severity(EventKind::BatteryLow, 1), Severity::P3);
         assert_eq!(severity(EventKind::BatteryLow, 2), Severity::P4);

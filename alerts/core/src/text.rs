@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub time_zone: &'a str,
     /// The incident was open already, and this event made it more urgent.
     pub worsened: bool,
+    /// Where the console shows the incident, after a log-in.
+    pub link: Option<&'a str>,
 }
 
 /// A message, ready for its channel.
@@ -106,7 +108,10 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
                 place.map(|place| format!("Zone: {place}")),
                 Some(format!("What: {phrase}")),
                 Some(format!("Since: {onset}")),
-                (!open).then(|| "Open the incident in the console for details.".to_owned()),
+                (!open).then(|| match facts.link {
+                    Some(link) => format!("Details: {link}"),
+                    None => "Open the incident in the console for details.".to_owned(),
+                }),
             ],
         ),
         Locale::ZhCn => (
@@ -121,7 +126,10 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
                 place.map(|place| format!("区域：{place}")),
                 Some(format!("情况：{phrase}")),
                 Some(format!("开始时间：{onset}")),
-                (!open).then(|| "详情请登录控制台查看。".to_owned()),
+                (!open).then(|| match facts.link {
+                    Some(link) => format!("详情：{link}"),
+                    None => "详情请登录控制台查看。".to_owned(),
+                }),
             ],
         ),
     };
@@ -144,6 +152,7 @@ mod tests {
             onset_at: "2026-08-17T14:18:12Z".parse().unwrap(),
             time_zone: "Asia/Shanghai",
             worsened: false,
+            link: None,
         }
     }
 
@@ -174,6 +183,22 @@ mod tests {
             "事件编号：42，优先级：P2（已升级）\n案号：HZ-2026-0007\n情况：宵禁期间离开规定地点\n\
              开始时间：2026-08-17 22:18:12 +08:00\n详情请登录控制台查看。\n"
         );
+    }
+
+    #[test]
+    fn a_link_leads_to_the_console() {
+        let facts = Facts {
+            link: Some("https://homeward.example/incidents/42"),
+            ..facts()
+        };
+        let english = render(&facts, Channel::Webhook, Locale::En);
+        assert!(
+            english
+                .body
+                .ends_with("Details: https://homeward.example/incidents/42\n")
+        );
+        let chinese = render(&facts, Channel::Mail, Locale::ZhCn);
+        assert!(chinese.body.ends_with("详情：https://homeward.example/incidents/42\n"));
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub struct WorkerConfig {
     /// The mail server, the same for all workers. Without one, social workers get no mail; mails to agencies' targets wait in
     /// the queue until there is one, and are given up after [`WorkerConfig::give_up_after`].
     pub smtp: Option<SmtpConfig>,
+    /// Address of the console, without a path, for links in messages; none: messages have no link.
+    pub console_url: Option<String>,
     /// Events of one transaction, at most.
     pub batch: usize,
     /// Messages of one channel in flight, at most.
@@ -42,6 +44,7 @@ impl Default for WorkerConfig {
         Self {
             name: format!("worker-{}-{}", std::process::id(), unique.simple()),
             smtp: None,
+            console_url: None,
             batch: 256,
             parallel: 16,
             poll: Duration::from_millis(500),

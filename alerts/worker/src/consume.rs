@@ -64,7 +64,9 @@ pub(crate) async fn run(
                 }
             }
         };
-        if !matches!(failure.class(), Class::Retry | Class::Abort) {
+        // Where retention has overtaken us, joining again starts past the gap, and says so.
+        let trimmed = matches!(failure, WorkerError::Stream(stream::Error::Trimmed { .. }));
+        if !trimmed && !matches!(failure.class(), Class::Retry | Class::Abort) {
             return Err(failure);
         }
         // A run that lasted starts the count of failures anew.

@@ -37,10 +37,11 @@ impl Sender {
         }
     }
 
-    async fn send(&self, job: &Job) -> Result<(), SendError> {
+    async fn send(&self, job: &Job, console_url: Option<&str>) -> Result<(), SendError> {
         if job.target_removed {
             return Err(SendError::Refused("the agency has removed this target".to_owned()));
         }
+        let link = console_url.map(|url| format!("{}/incidents/{}", url.trim_end_matches('/'), job.incident_id));
         let facts = text::Facts {
             number: job.number,
             reference: &job.reference,
@@ -52,6 +53,7 @@ impl Sender {
             onset_at: job.onset_at,
             time_zone: &job.time_zone,
             worsened: job.worsened,
+            link: link.as_deref(),
         };
         let message = text::render(&facts, job.channel, job.locale);
         match self {
@@ -142,7 +144,7 @@ async fn serve(
 async fn deliver(db: Database, config: WorkerConfig, sender: Arc<Sender>, job: Job) {
     let channel = job.channel;
     let notification_id = job.lease.notification_id;
-    let outcome = match timeout(config.lease, sender.send(&job)).await {
+    let outcome = match timeout(config.lease, sender.send(&job, config.console_url.as_deref())).await {
         Ok(outcome) => outcome,
         Err(_) => Err(SendError::Transient("sending took longer than the lease".to_owned())),
     };

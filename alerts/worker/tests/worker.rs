@@ -36,6 +36,7 @@ async fn an_event_becomes_an_incident_a_webhook_and_a_mail() -> Result<()> {
         let home = world.zone("Villa of Anna", "both").await?;
         let running = world.start(WorkerConfig {
             smtp: Some(server.config()),
+            console_url: Some("https://homeward.example/".into()),
             ..support::quick()
         });
         world
@@ -73,6 +74,16 @@ async fn an_event_becomes_an_incident_a_webhook_and_a_mail() -> Result<()> {
                 "a name or a place left the house: {text}"
             );
         }
+
+        let link = format!(
+            "https://homeward.example/incidents/{}",
+            body["incident"]["incident_id"].as_str().unwrap()
+        );
+        // Long lines of a mail are folded with "=" at their ends.
+        assert!(
+            mail.replace("=\n", "").contains(&link) && request.body.contains(&link),
+            "{mail}"
+        );
 
         wait_for("everything to be sent", async || {
             let sent = world
