@@ -137,6 +137,7 @@ impl Stage {
         });
         let config = WorkerConfig {
             smtp,
+            console_url: (!settings.console_url.is_empty()).then(|| settings.console_url.clone()),
             drain: DRAIN / 2,
             ..Default::default()
         };
