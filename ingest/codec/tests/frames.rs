@@ -311,6 +311,21 @@ fn a_2019_header_byte_by_byte() {
     );
 }
 
+/// Delimiter `0xe7` with its escapes and a phone number of seven bytes; written out by hand, with serial `0x3e3d`, altitude
+/// `0x00e7` and speed `0x00e6` for the escapes' sake.
+#[test]
+fn the_other_delimiter_has_its_own_escapes() {
+    let answer =
+        jt808("e70200001c001122334455663e013e02000000000000000201d907f807298ff800e60200e601005a2608210930007be7");
+    assert_eq!(answer["device"], "112233445566", "{answer}");
+    let position = positions(&answer)[0];
+    assert_eq!(
+        (position["altitude_m"].as_f64(), position["speed_kmh"].as_f64()),
+        (Some(231.0), Some(23.0))
+    );
+    assert_eq!(answer["reply"], "e7800100050011223344556600003e013e02020000f2e7");
+}
+
 #[test]
 fn sub_packages_come_together_in_any_order() {
     let mut terminal = Terminal::new("13912345678", Variant::V2019).unwrap();

@@ -236,6 +236,14 @@ async fn converse<D: Dialect>(
                 return Err(Stop("drained"));
             }
             () = replaced.cancelled() => return Err(Stop("replaced")),
+            // Before the frames: somebody who never stops sending cannot keep a session open by that.
+            () = tokio::time::sleep_until(peer.deadline) => {
+                if peer.in_flight.is_empty() {
+                    return Err(Stop(if peer.fresh { "hello_timeout" } else { "idle" }));
+                }
+                // The stream keeps the device waiting, not the other way round.
+                peer.deadline = Instant::now() + peer.shared.config.idle_after;
+            }
             Some(done) = peer.in_flight.next(), if !peer.in_flight.is_empty() => {
                 let answer = done?;
                 peer.send(&answer).await?;
@@ -249,13 +257,6 @@ async fn converse<D: Dialect>(
                     return Err(Stop("closed"));
                 }
             },
-            () = tokio::time::sleep_until(peer.deadline) => {
-                if peer.in_flight.is_empty() {
-                    return Err(Stop(if peer.fresh { "hello_timeout" } else { "idle" }));
-                }
-                // The stream keeps the device waiting, not the other way round.
-                peer.deadline = Instant::now() + peer.shared.config.idle_after;
-            }
         }
     }
 }
