@@ -137,3 +137,48 @@ pub(crate) fn measure<T>(kind: &'static str, began: Instant, records: usize, out
         metrics::counter!("homeward_stream_append_errors_total", "kind" => kind).increment(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn records(count: usize, size: usize) -> Vec<NewRecord> {
+        vec![
+            NewRecord {
+                partition: 0,
+                key: bytes::Bytes::new(),
+                payload: vec![0; size].into()
+            };
+            count
+        ]
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_waits_and_what_never_fits_goes_alone() {
+        let gate = Gate::new(
+            "test",
+            Bound {
+                records: 10,
+                bytes: 10_000,
+            },
+        );
+        let eight = gate.enter(&records(8, 10)).await.unwrap();
+        assert!(gate.enter(&records(3, 10)).now_or_never().is_none(), "too many records");
+        let two = gate.enter(&records(2, 4_000)).await.unwrap();
+        assert!(gate.enter(&records(1, 10)).now_or_never().is_none());
+        drop(eight);
+        assert!(
+            gate.enter(&records(1, 4_000)).now_or_never().is_none(),
+            "too many bytes"
+        );
+        drop(two);
+        let giant = gate.enter(&records(1_000, 1_000)).await.unwrap();
+        assert!(gate.enter(&records(1, 1)).now_or_never().is_none());
+        drop(giant);
+        gate.enter(&records(1, 1)).await.unwrap();
+        gate.close();
+        assert!(matches!(gate.enter(&records(1, 1)).await, Err(Error::Closed)));
+    }
+}

@@ -15,9 +15,13 @@
 //!    [`Delivery::Revoked`] gets no further record of that partition. Because a paused process cannot be told, owners also
 //!    fence their writes with an epoch of their own (the case database's checkpoint).
 //! 5. **Back-pressure.** Appends in flight are bounded; past the bound [`Log::append`] waits.
-//! 6. **Retention.** [`Log::trim`] drops old records. A reader below the start gets [`Error::Trimmed`], never a silent skip.
+//! 6. **Retention.** [`Log::trim`] drops old records. A reader below the start gets [`Error::Trimmed`], never a silent skip;
+//!    one past the end gets [`Error::Configuration`], for the log that its offset came from is not this one.
 //! 7. **Time.** [`Record::appended_at`] is the log's clock (Kafka's LogAppendTime, the database's time) and never goes back
-//!    within a partition.
+//!    within a partition (Kafka: as long as the brokers' clocks do not).
+//!
+//! An error that names a partition stops that partition alone, and is said once: the next call goes on with the others, and a
+//! member takes the partition up again with [`Member::start`].
 
 mod error;
 mod held;
@@ -111,8 +115,8 @@ pub trait Log: Send + Sync + 'static {
     /// What a partition holds.
     async fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, Error>;
 
-    /// Drops records appended before a time, where the implementation is not told by its own configuration (Kafka: sets the
-    /// topic's retention, and deletes up to the offset of that time). Returns how many offsets went.
+    /// Drops records appended before a time (Kafka: deletes up to the offset of that time; the topic's own retention is set when
+    /// it is created). Returns how many offsets went.
     async fn trim(&self, topic: Topic, before: Timestamp) -> Result<u64, Error>;
 
     /// Says whether an append would be accepted now; for `/readyz`.

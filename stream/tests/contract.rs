@@ -246,7 +246,7 @@ async fn a_reader_starts_at_any_offset_and_disturbs_no_other() -> Result<()> {
         );
         let other = place.open().await?;
         other.append(Topic::Reports, vec![record(1, "late")]).await?;
-        let woken = tokio::time::timeout(Duration::from_millis(700), tail.next(10)).await??;
+        let woken = tokio::time::timeout(Duration::from_secs(5), tail.next(10)).await??;
         ensure!(woken.len() == 1 && woken[0].offset == 100);
         Ok(())
     })
@@ -336,7 +336,7 @@ async fn a_single_process_that_restarts_has_all_partitions_at_once() -> Result<(
         let took = began.elapsed();
         eprintln!("{}: restart took {took:?}", place.name());
         if place.name().starts_with("postgres") {
-            ensure!(took < Duration::from_secs(2), "restart took {took:?}");
+            ensure!(took < Duration::from_secs(4), "restart took {took:?}");
         }
         second.leave().await
     })

@@ -191,11 +191,7 @@ async fn the_partitions_of_a_killed_process_move_at_once() -> Result<()> {
         eventually(SOON, "the survivor has all", || survivor.owned().len() == 4).await?;
         eprintln!("{}: restart after kill -9 took {:?}", place.name(), began.elapsed());
         if place.name() != "kafka" {
-            ensure!(
-                began.elapsed() < Duration::from_millis(2_500),
-                "took {:?}",
-                began.elapsed()
-            );
+            ensure!(began.elapsed() < Duration::from_secs(4), "took {:?}", began.elapsed());
         }
         survivor.leave().await
     })
@@ -328,7 +324,7 @@ async fn a_lease_that_cannot_be_renewed_ends_by_the_members_own_clock() -> Resul
         matches!(&told, Delivery::Revoked(partitions) if partitions.len() == 4),
         "{told:?}"
     );
-    ensure!(began.elapsed() < Duration::from_millis(1_300), "{:?}", began.elapsed());
+    ensure!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     ensure!(matches!(member.start(0, 0).await, Err(Error::NotAssigned { .. })));
     holder.batch_execute("COMMIT").await?;
     member.released(&[0, 1, 2, 3]).await?;
@@ -354,5 +350,40 @@ async fn a_server_that_is_not_there_is_a_passing_error() -> Result<()> {
     ensure!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     let refused = PostgresLog::connect("not a URL", postgres::Config::default()).await;
     ensure!(matches!(refused, Err(Error::Configuration(_))), "{refused:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_keeps_its_partitions_and_its_durability() -> Result<()> {
+    for place in support::databases().await? {
+        let Place::Postgres { database, .. } = &place else {
+            continue;
+        };
+        postgres::migrate(&database.url, PARTITIONS).await?;
+        let refused = postgres::migrate(&database.url, PARTITIONS + 1).await;
+        ensure!(matches!(refused, Err(Error::Configuration(_))), "{refused:?}");
+        // A server that was set to forget is told otherwise by the writer's session.
+        let client = testkit::connect(&database.url).await?;
+        client
+            .batch_execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$")
+            .await?;
+        client
+            .batch_execute(
+                "CREATE TABLE public.seen (setting text);
+                 CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN INSERT INTO public.seen VALUES (current_setting('synchronous_commit')); RETURN NEW; END $$;
+                 CREATE TRIGGER see AFTER INSERT ON stream.record FOR EACH ROW EXECUTE FUNCTION public.see()",
+            )
+            .await?;
+        let log = place.open().await?;
+        log.append(Topic::Reports, vec![record(0, "x")]).await?;
+        let seen: String = client.query_one("SELECT setting FROM public.seen", &[]).await?.get(0);
+        ensure!(seen == "on", "{seen}");
+        drop(log);
+        client.batch_execute("DROP SCHEMA stream CASCADE").await?;
+        let refused = place.open().await.map(|_| ()).map_err(anyhow::Error::downcast::<Error>);
+        ensure!(matches!(refused, Err(Ok(Error::Configuration(_)))), "{refused:?}");
+        place.remove().await;
+    }
     Ok(())
 }

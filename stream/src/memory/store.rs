@@ -169,7 +169,13 @@ impl Store {
             }
             let skip = usize::try_from(offset - shelf.start).unwrap_or(usize::MAX);
             let before = found.len();
-            found.extend(shelf.records.iter().skip(skip).take(max - before).cloned());
+            found.extend(
+                shelf
+                    .records
+                    .range(skip.min(shelf.records.len())..)
+                    .take(max - before)
+                    .cloned(),
+            );
             cursor
                 .next
                 .push_back((partition, offset + (found.len() - before) as u64));

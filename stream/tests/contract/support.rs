@@ -28,6 +28,7 @@ pub(crate) struct Setting {
     pub(crate) in_flight_records: u32,
     pub(crate) lease_ttl: Duration,
     pub(crate) instance: Option<&'static str>,
+    pub(crate) poll_interval: Duration,
 }
 
 impl Default for Setting {
@@ -37,6 +38,7 @@ impl Default for Setting {
             in_flight_records: 100_000,
             lease_ttl: Duration::from_secs(5),
             instance: None,
+            poll_interval: Duration::from_secs(1),
         }
     }
 }
@@ -99,6 +101,7 @@ async fn open_postgres(url: &str, setting: Setting) -> Result<Box<dyn Log>> {
             ..Bound::default()
         },
         lease_ttl: setting.lease_ttl,
+        poll_interval: setting.poll_interval,
         ..Default::default()
     };
     Ok(Box::new(PostgresLog::connect(url, config).await?))
