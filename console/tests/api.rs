@@ -1,4 +1,9 @@
 //! The console as its users have it: a real database, a real HTTP server, requests over a socket.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "JSON that is not as expected must fail the test"
+)]
 
 #[path = "support/fixture.rs"]
 mod fixture;

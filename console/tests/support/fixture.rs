@@ -4,6 +4,7 @@
     dead_code,
     missing_docs,
     clippy::unwrap_used,
+    clippy::cast_possible_truncation,
     clippy::indexing_slicing,
     reason = "shared by the tests and an example, each of which uses a part"
 )]
