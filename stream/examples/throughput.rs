@@ -16,6 +16,10 @@ use homeward_stream::{
     kafka::{self, KafkaLog},
     postgres::{self, PostgresLog},
 };
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions},
+};
 use tokio::sync::mpsc;
 
 const PARTITIONS: u32 = 16;
@@ -89,12 +93,24 @@ async fn main() -> Result<()> {
         print_quantiles("appended to read", &mut lags);
     }
     log.close(Duration::from_secs(5)).await;
+    if let Some(brokers) = url.strip_prefix("kafka://") {
+        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+        let topics = Topic::ALL.map(|topic| format!("{}{}", prefix(), topic.name()));
+        admin
+            .delete_topics(&topics.each_ref().map(String::as_str), &AdminOptions::new())
+            .await?;
+    }
     Ok(())
+}
+
+/// Topics of this run alone.
+fn prefix() -> String {
+    format!("throughput-{}.", std::process::id())
 }
 
 async fn open(url: &str) -> Result<Arc<dyn Log>> {
     if let Some(brokers) = url.strip_prefix("kafka://") {
-        let topic_prefix = format!("throughput-{}.", std::process::id());
+        let topic_prefix = prefix();
         return Ok(Arc::new(
             KafkaLog::connect(
                 brokers,

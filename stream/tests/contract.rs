@@ -221,7 +221,13 @@ async fn an_append_that_was_given_up_and_repeated_is_there_once_or_twice() -> Re
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_starts_at_any_offset_and_disturbs_no_other() -> Result<()> {
     on_all(async |place| {
-        let log = place.open().await?;
+        // No poll within the test: whoever is woken is woken by the append.
+        let log = place
+            .open_with(Setting {
+                poll_interval: Duration::from_mins(1),
+                ..Setting::default()
+            })
+            .await?;
         log.append(Topic::Reports, (0..100).map(|n| record(1, &n.to_string())).collect())
             .await?;
         let mut slow = log.read(Topic::Reports, vec![(1, 0)]).await?;
@@ -562,6 +568,58 @@ async fn readers_below_the_start_are_told_and_others_go_on() -> Result<()> {
             "{found:?}"
         );
         member.leave().await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Retention cuts while a reader is in the middle: it sees every offset in turn, or is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn retention_never_makes_a_reader_skip() -> Result<()> {
+    on_all(async |place| {
+        let log: Arc<dyn Log> = Arc::from(place.open().await?);
+        for _ in 0..40 {
+            log.append(Topic::Reports, (0..50).map(|n| record(1, &n.to_string())).collect())
+                .await?;
+        }
+        let mut readers = Vec::new();
+        for pace in [0, 1, 3, 10] {
+            let mut reader = log.read(Topic::Reports, vec![(1, 0)]).await?;
+            readers.push(tokio::spawn(async move {
+                let mut next = 0;
+                while next < 2_000 {
+                    match tokio::time::timeout(SOON, reader.next(50)).await? {
+                        Ok(found) => {
+                            for found in found {
+                                ensure!(found.offset == next, "{} instead of {next}", found.offset);
+                                next += 1;
+                            }
+                        }
+                        Err(Error::Trimmed { offset, start, .. }) => {
+                            ensure!(
+                                offset == next && start > next,
+                                "trimmed at {offset}, {start}; wanted {next}"
+                            );
+                            return Ok(());
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                    tokio::time::sleep(Duration::from_millis(pace)).await;
+                }
+                Ok(())
+            }));
+        }
+        let mut probe = log.read(Topic::Reports, vec![(1, 0)]).await?;
+        let mut seen = 0;
+        while seen < 2_000 {
+            let Ok(found) = probe.next(100).await else { break };
+            seen += found.len();
+            let last = found.last().map(|record| record.appended_at);
+            log.trim(Topic::Reports, last.unwrap_or(Timestamp::UNIX_EPOCH)).await?;
+        }
+        for reader in readers {
+            reader.await??;
+        }
         Ok(())
     })
     .await

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use rdkafka::admin::{AdminClient, AdminOptions};
 use stream::{
     Bound, Delivery, Error, Log, Member, NewRecord, Offset, Partition, Position, Record, Topic,
     kafka::{self, KafkaLog},
@@ -210,8 +211,16 @@ impl Place {
     }
 
     pub(crate) async fn remove(self) {
-        if let Self::Postgres { database, .. } = self {
-            database.drop_now().await.expect("database can be dropped");
+        match self {
+            Self::Memory(_) => {}
+            Self::Postgres { database, .. } => database.drop_now().await.expect("database can be dropped"),
+            Self::Kafka { brokers, prefix } => {
+                let mut client = rdkafka::ClientConfig::new();
+                let admin: AdminClient<_> = client.set("bootstrap.servers", brokers).create().expect("client");
+                let topics = Topic::ALL.map(|topic| format!("{prefix}{}", topic.name()));
+                let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+                let _ = admin.delete_topics(&names, &AdminOptions::new()).await;
+            }
         }
     }
 }
