@@ -83,6 +83,12 @@ impl Device {
         }
     }
 
+    /// Nothing is asked of the device before this time.
+    pub(crate) fn postpone(&mut self, begin_us: i64) {
+        self.last_report_us = self.last_report_us.max(begin_us);
+        self.last_fix_us = self.last_fix_us.max(begin_us);
+    }
+
     /// When something happens here unless a report comes first.
     pub(crate) fn due_us(&self, silence_after_us: i64) -> i64 {
         self.silence_due_us(silence_after_us)

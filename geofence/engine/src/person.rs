@@ -342,6 +342,9 @@ impl Person {
         let new_zones = compile(&rules)?;
         let clock_us = cause.clock_us.max(rules.valid_from.as_microsecond());
         let layers = cause.layers;
+        if clock_us > cause.clock_us {
+            self.known.device.postpone(clock_us);
+        }
         let margins = margins(&rules);
         let same_time_zone = rules.time_zone == self.rules.time_zone;
         let mut writer = writer(&rules, rules.revision, cause);
