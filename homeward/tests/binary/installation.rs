@@ -72,18 +72,20 @@ impl Installation {
 
     /// Starts a command in the background; its output goes to a file.
     pub fn start(&self, name: &str, arguments: &[&str]) -> Running {
+        self.start_with(name, arguments, &[])
+    }
+
+    /// The same, with some settings of its own.
+    pub fn start_with(&self, name: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Running {
         let output = self.folder.path().join(format!("{name}.log"));
         let file = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(&output)
             .unwrap();
-        let child = self
-            .command(arguments)
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn()
-            .unwrap();
+        let mut command = self.command(arguments);
+        command.envs(settings.iter().copied());
+        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Running { child, output }
     }
 
