@@ -52,6 +52,13 @@ export async function play(server, browser, report, screenshot) {
   await byKeyboard(officer, left.incident);
   report("opened with the keyboard alone: j, Enter");
   await officer.page.waitForSelector(".map[data-ready=true], [data-testid=simple-map]", { timeout: 30_000 });
+  if (await officer.page.isVisible("[data-testid=map]")) {
+    await officer.page.click(".map-tools button[aria-pressed]");
+    await officer.page.waitForSelector("[data-testid=simple-map] .svg-zone.main");
+    await officer.page.click(".map-tools button[aria-pressed]");
+    await officer.page.waitForSelector(".map[data-ready=true]");
+    report("from the map to the simple drawing and back");
+  }
   if (screenshot) {
     await officer.page.waitForTimeout(2_000);
     await officer.page.screenshot({ path: screenshot });

@@ -159,6 +159,8 @@ export async function open(
     },
     fit: () => fit(false),
     remove() {
+      // Removing the map gives its context up, which is no failure.
+      map.getCanvas().removeEventListener("webglcontextlost", options.onError);
       map.remove();
     },
   };
