@@ -43,6 +43,7 @@ pub struct Stream {
     pub address: String,
     pub partitions: u32,
     pub topic_prefix: String,
+    pub instance: String,
     pub retention_hours: u32,
 }
 

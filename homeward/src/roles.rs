@@ -68,6 +68,7 @@ pub async fn open_stream(config: &Config) -> Result<Arc<dyn Log>> {
             let settings = stream::kafka::Config {
                 partitions: config.stream.partitions,
                 topic_prefix: config.stream.topic_prefix.clone(),
+                instance: (!config.stream.instance.is_empty()).then(|| config.stream.instance.clone()),
                 retention: Some(Duration::from_secs(u64::from(config.stream.retention_hours) * 3_600)),
                 ..Default::default()
             };
