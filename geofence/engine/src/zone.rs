@@ -55,11 +55,19 @@ impl Shape {
         Ok(match geometry {
             Geometry::Circle { centre, radius_m } => {
                 let circle = Circle::new(*centre, *radius_m);
-                Self { block: circle.block(), bounding_box: circle.bounding_box(), form: Form::Circle(circle) }
+                Self {
+                    block: circle.block(),
+                    bounding_box: circle.bounding_box(),
+                    form: Form::Circle(circle),
+                }
             }
             Geometry::Polygons(polygons) => {
                 let polygons = Polygons::new(polygons);
-                Self { block: polygons.block(), bounding_box: polygons.bounding_box(), form: Form::Polygons(polygons) }
+                Self {
+                    block: polygons.block(),
+                    bounding_box: polygons.bounding_box(),
+                    form: Form::Polygons(polygons),
+                }
             }
         })
     }
@@ -97,7 +105,11 @@ impl Shape {
         if !self.block.within(at.point(), margin_m) {
             return false;
         }
-        if margin_m > 0.0 { self.signed_distance_located_m(at) <= margin_m } else { self.contains_located(at) }
+        if margin_m > 0.0 {
+            self.signed_distance_located_m(at) <= margin_m
+        } else {
+            self.contains_located(at)
+        }
     }
 
     /// Says whether the zone is certainly at least this far away: a cheap no for the hot path. `false` says nothing.

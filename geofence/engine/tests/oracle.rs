@@ -247,7 +247,12 @@ fn sides_agree_with_the_geo_crate() {
     use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 
     // Star-shaped rings never cross themselves: a distance from the centre for each of their directions.
-    let star = (vec(0.001_f64..0.01, 3..40), -60.0_f64..60.0, -170.0_f64..170.0, vec((-0.012_f64..0.012, -0.012_f64..0.012), 50));
+    let star = (
+        vec(0.001_f64..0.01, 3..40),
+        -60.0_f64..60.0,
+        -170.0_f64..170.0,
+        vec((-0.012_f64..0.012, -0.012_f64..0.012), 50),
+    );
     TestRunner::default()
         .run(&star, |(spokes, latitude, longitude, offsets)| {
             let at = |index: usize, spoke: f64| {

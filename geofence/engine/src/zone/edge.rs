@@ -97,7 +97,11 @@ pub(super) fn bend_m(from: LonLat, to: LonLat) -> f64 {
     let run = (to.longitude - from.longitude).to_radians();
     let (a, b) = (from.latitude.to_radians(), to.latitude.to_radians());
     let crosses_equator = (a <= 0.0) != (b <= 0.0);
-    let cosine = if crosses_equator { 1.0 } else { libm::cos(a).max(libm::cos(b)) };
+    let cosine = if crosses_equator {
+        1.0
+    } else {
+        libm::cos(a).max(libm::cos(b))
+    };
     let sine = libm::sin(a).abs().max(libm::sin(b).abs());
     let inward = cosine * (rise * rise + run * run);
     let sideways = 2.0 * sine * (rise * run).abs();
