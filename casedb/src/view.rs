@@ -36,19 +36,20 @@ macro_rules! scoped {
                     CASE a.kind WHEN 'police' THEN ARRAY['police', 'both'] WHEN 'social_work' THEN ARRAY['social_work', 'both']
                         ELSE ARRAY['police', 'social_work', 'both'] END AS audiences
                 FROM app_user u JOIN agency a USING (agency_id) WHERE u.user_id = $1 AND u.disabled_at IS NULL
-            ), visible_person AS (
+            ), visible_person AS NOT MATERIALIZED (
                 SELECT p.* FROM person p CROSS JOIN viewer v
                 JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
                 WHERE CASE v.branch WHEN 'police' THEN pa.path <@ v.path WHEN 'social_work' THEN sa.path <@ v.path
                     ELSE pa.path <@ v.path OR sa.path <@ v.path END
-            ), visible_zone AS (
+            ), visible_zone AS NOT MATERIALIZED (
                 SELECT z.* FROM zone z CROSS JOIN viewer v WHERE z.audience = ANY (v.audiences)
-            ), hidden_zone AS (
+            ), hidden_zone AS NOT MATERIALIZED (
                 SELECT z.zone_id FROM zone z CROSS JOIN viewer v WHERE z.audience <> ALL (v.audiences)
-            ), visible_incident AS (
-                SELECT i.* FROM incident i JOIN visible_person p USING (person_id) CROSS JOIN viewer v
+            ), visible_incident AS NOT MATERIALIZED (
+                SELECT i.*, p.reference, p.display_name, p.risk_level
+                FROM incident i JOIN visible_person p USING (person_id) CROSS JOIN viewer v
                 WHERE i.audience = ANY (v.audiences)
-            ), visible_action AS (
+            ), visible_action AS NOT MATERIALIZED (
                 SELECT a.* FROM incident_action a JOIN visible_incident i USING (incident_id) CROSS JOIN viewer v
                 WHERE a.audience = ANY (v.audiences)
             )\n",

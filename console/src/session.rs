@@ -9,7 +9,7 @@ use std::{
 
 use axum::http::HeaderValue;
 use casedb::{
-    session::{LIFETIME, Token},
+    session::Token,
     user::{PasswordError, User, hash_password, verify_password},
 };
 use jiff::Timestamp;
@@ -148,11 +148,12 @@ pub async fn log_in(app: &App, username: &str, password: &str, address: IpAddr) 
     Ok((user, token))
 }
 
-/// The cookie that carries a token, or, without one, takes it away.
+/// The cookie that carries a token, or, without one, takes it away. It has no age of its own: the server knows when the
+/// session ends, and that moves with its use.
 pub fn cookie(token: Option<&Token>, secure: bool) -> Result<HeaderValue, ApiError> {
-    let (value, age) = token.map_or((String::new(), 0), |token| (token.to_text(), LIFETIME.as_secs()));
+    let (value, age) = token.map_or((String::new(), "; Max-Age=0"), |token| (token.to_text(), ""));
     let secure = if secure { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}");
+    let text = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{age}{secure}");
     HeaderValue::from_str(&text).map_err(|_| ApiError::Internal)
 }
 

@@ -248,10 +248,10 @@ macro_rules! incident_query {
     ($rest:literal) => {
         scoped!(concat!(
             "SELECT i.incident_id, i.number, i.version, i.kind, i.severity, i.audience, i.state, i.ongoing, i.onset_at,
-                i.ended_at, i.raised_at, z.zone_id, z.label, z.kind, p.person_id, p.reference, p.display_name,
-                p.risk_level, i.acknowledged_at, ab.user_id, ab.display_name, i.closed_at, cb.user_id, cb.display_name,
+                i.ended_at, i.raised_at, z.zone_id, z.label, z.kind, i.person_id, i.reference, i.display_name,
+                i.risk_level, i.acknowledged_at, ab.user_id, ab.display_name, i.closed_at, cb.user_id, cb.display_name,
                 i.closing_code, i.events, count(*) OVER ()
-            FROM visible_incident i JOIN visible_person p USING (person_id) LEFT JOIN visible_zone z USING (zone_id)
+            FROM visible_incident i LEFT JOIN visible_zone z USING (zone_id)
             LEFT JOIN app_user ab ON ab.user_id = i.acknowledged_by LEFT JOIN app_user cb ON cb.user_id = i.closed_by
             ",
             $rest
