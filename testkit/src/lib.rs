@@ -10,8 +10,10 @@ use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 /// The PostgreSQL editions that tests run on: name and environment variable.
-pub const EDITIONS: [(&str, &str); 2] =
-    [("plain", "HOMEWARD_TEST_POSTGRES_PLAIN"), ("timescale", "HOMEWARD_TEST_POSTGRES_TIMESCALE")];
+pub const EDITIONS: [(&str, &str); 2] = [
+    ("plain", "HOMEWARD_TEST_POSTGRES_PLAIN"),
+    ("timescale", "HOMEWARD_TEST_POSTGRES_TIMESCALE"),
+];
 
 /// A database of its own, dropped by [`TestDatabase::drop_now`] (or with the cluster).
 #[derive(Debug)]
@@ -59,8 +61,15 @@ pub async fn databases() -> Result<Vec<TestDatabase>> {
         let name = format!("test_{}", Uuid::now_v7().simple());
         let client = connect(&admin_url).await?;
         client.batch_execute(&format!("CREATE DATABASE {name}")).await?;
-        let (base, _) = admin_url.rsplit_once('/').context("database URL without a database name")?;
-        all.push(TestDatabase { edition, url: format!("{base}/{name}"), admin_url: admin_url.clone(), name });
+        let (base, _) = admin_url
+            .rsplit_once('/')
+            .context("database URL without a database name")?;
+        all.push(TestDatabase {
+            edition,
+            url: format!("{base}/{name}"),
+            admin_url: admin_url.clone(),
+            name,
+        });
     }
     Ok(all)
 }
@@ -88,7 +97,10 @@ pub fn kafka() -> Option<String> {
 pub fn setting(variable: &str) -> Option<String> {
     let value = env::var(variable).ok().filter(|value| !value.is_empty());
     if value.is_none() {
-        assert!(env::var("CI").as_deref() != Ok("true"), "{variable} is not set: run the tests with `make test`");
+        assert!(
+            env::var("CI").as_deref() != Ok("true"),
+            "{variable} is not set: run the tests with `make test`"
+        );
         eprintln!("skipped: {variable} is not set; `make test` starts what it names");
     }
     value
@@ -107,7 +119,11 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     if full.exists() {
         return Some(full);
     }
-    assert!(env::var("HOMEWARD_REQUIRE_SHARED").as_deref() != Ok("1"), "shared data required: {}", full.display());
+    assert!(
+        env::var("HOMEWARD_REQUIRE_SHARED").as_deref() != Ok("1"),
+        "shared data required: {}",
+        full.display()
+    );
     eprintln!("skipped: shared data not present ({path})");
     None
 }
