@@ -23,7 +23,7 @@ CREATE TABLE incident (
     number         bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     person_id      uuid NOT NULL REFERENCES person,
     grouping_key   text NOT NULL,
-    kind           text NOT NULL,                -- of the event that raised it
+    kind           text NOT NULL,                -- of its most urgent event so far
     zone_id        uuid,
     severity       smallint NOT NULL CHECK (severity BETWEEN 1 AND 4),   -- 1 = most urgent
     audience       text NOT NULL CHECK (audience IN ('police', 'social_work', 'both')),

@@ -514,7 +514,7 @@ async fn tamper_stays_and_ends_out_of_order_find_their_onset() -> Result<()> {
         [
             ("strap_tamper".to_owned(), 1, "both".to_owned(), true, false, 2),
             ("silence".to_owned(), 3, "both".to_owned(), false, true, 2),
-            ("battery_low".to_owned(), 3, "both".to_owned(), true, false, 3),
+            ("battery_critical".to_owned(), 3, "both".to_owned(), true, false, 3),
         ]
     );
     assert_eq!(

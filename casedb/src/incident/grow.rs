@@ -174,6 +174,9 @@ async fn grow(
     link(transaction, incident_id, event.violation_id, after.ongoing).await?;
     let worsened = (after.severity < before.standing.severity)
         .then(|| format!("{} to {}", before.standing.severity, after.severity));
+    if worsened.is_some() {
+        execute(transaction, HEADLINE, &[&incident_id, &words::kind_name(event.kind)]).await?;
+    }
     let word = Word {
         event: Some(event.event_id.uuid()),
         text: worsened.as_deref().unwrap_or_default(),
@@ -183,6 +186,9 @@ async fn grow(
     let stored = write(transaction, incident_id, &after, Action::Event, &word).await?;
     Ok((before, stored))
 }
+
+// Somebody who is in an exclusion zone is not "near" it: the incident is called by its most urgent event.
+const HEADLINE: &str = "UPDATE incident SET kind = $2 WHERE incident_id = $1";
 
 // An onset brings its end along when that came before it and waits. Times are taken from the events themselves, so that
 // they are right in whatever order events come.
