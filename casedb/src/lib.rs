@@ -23,6 +23,7 @@ pub mod pool;
 pub mod quarantine;
 pub mod rules;
 pub mod session;
+pub mod target;
 mod text;
 pub mod ticker;
 pub mod user;

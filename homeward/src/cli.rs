@@ -65,6 +65,12 @@ pub enum Command {
         #[command(subcommand)]
         command: DeviceCommand,
     },
+    /// Where agencies want messages about incidents besides the console, and what could not be delivered.
+    Notify {
+        /// What to do.
+        #[command(subcommand)]
+        command: NotifyCommand,
+    },
     /// Invented agency, people and devices to look at and to try.
     Demo {
         /// What to do.
@@ -142,7 +148,7 @@ pub enum UserCommand {
         #[arg(long, value_name = "NAME")]
         display_name: Option<String>,
         /// Language of the console: en or zh-CN.
-        #[arg(long, default_value = "en")]
+        #[arg(long, default_value = "en", value_parser = ["en", "zh-CN"])]
         locale: String,
         /// Reads the password from standard input (one line) instead of making one.
         #[arg(long)]
@@ -169,6 +175,60 @@ pub enum DeviceCommand {
         #[arg(long)]
         without_authentication: bool,
     },
+}
+
+/// `homeward notify …`
+#[derive(Debug, Subcommand)]
+pub enum NotifyCommand {
+    /// Adds a mail address or a webhook of an agency. A webhook's key is made and shown once.
+    Add {
+        /// mail or webhook.
+        channel: NotifyChannel,
+        /// Mail address, or URL of the webhook.
+        address: String,
+        /// The agency's path, such as `demo.police`.
+        #[arg(long, value_name = "PATH")]
+        agency: String,
+        /// Only incidents at least this urgent: 1 (most urgent) to 4 (all).
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i16).range(1..=4))]
+        max_severity: i16,
+        /// Language of the texts: en or zh-CN.
+        #[arg(long, default_value = "en", value_parser = ["en", "zh-CN"])]
+        locale: String,
+    },
+    /// Lists the targets.
+    List,
+    /// Removes a target.
+    Remove {
+        /// Its id, from `list`.
+        target: uuid::Uuid,
+    },
+    /// Lists messages that were given up, with the reason.
+    Undelivered,
+    /// Queues a message that was given up once more.
+    Retry {
+        /// Its id, from `undelivered`.
+        message: uuid::Uuid,
+    },
+}
+
+/// Channels that need an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NotifyChannel {
+    /// SMTP.
+    Mail,
+    /// Signed HTTP request.
+    Webhook,
+}
+
+impl NotifyChannel {
+    /// As the case database has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Webhook => "webhook",
+        }
+    }
 }
 
 /// Roles that the console knows.

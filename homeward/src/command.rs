@@ -5,6 +5,7 @@ mod demo;
 mod device;
 mod evaluate;
 mod files;
+mod notify;
 mod replay;
 mod simulate;
 mod user;
@@ -53,6 +54,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
+        Command::Notify { command } => block_on(notify::run(load(settings, None)?, command))?,
         Command::Demo { command } => block_on(demo::run(load(settings, None)?, command))?,
         Command::Simulate(arguments) => {
             let config = load(settings, None)?;

@@ -20,9 +20,22 @@ fn main() -> ExitCode {
     match command::run(cli) {
         Ok(code) => code,
         Err(error) => {
-            // The whole chain on one line: what was tried, and why it failed.
-            eprintln!("homeward: {error:#}");
+            eprintln!("homeward: {}", one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The whole chain on one line: what was tried, and why it failed. A cause that the text before ends with is not repeated.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if line.is_empty() {
+            line = text;
+        } else if !line.ends_with(&text) {
+            line = format!("{line}: {text}");
+        }
+    }
+    line
 }

@@ -8,6 +8,7 @@
     reason = "helpers of tests: a failure here is a failed test"
 )]
 
+mod commands;
 mod installation;
 mod kill;
 mod offline;

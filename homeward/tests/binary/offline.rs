@@ -145,6 +145,8 @@ fn replay_needs_its_files_and_says_which() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(error.matches("/people").count(), 1, "the place is told once: {error}");
     assert!(
         json_lines(&events).is_empty() && !events.exists(),
         "a failed run leaves no result behind"
