@@ -98,8 +98,9 @@ impl NativeSession {
     async fn acknowledged(&mut self) -> Result<usize> {
         match answer(&mut self.answers).await? {
             Body::Acknowledgement(acknowledgement) => {
-                if let Some(rejected) = acknowledgement.rejected.first() {
-                    bail!("report {} was rejected: {}", rejected.sequence, rejected.reason);
+                // Refused for good: sending it again cannot help, so it counts as dealt with.
+                for rejected in &acknowledgement.rejected {
+                    tracing::warn!(sequence = rejected.sequence, reason = rejected.reason, "report refused");
                 }
                 let count = self
                     .sent
