@@ -47,7 +47,7 @@ pub struct Arguments {
     /// Logs and results of the run.
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
-    /// The process id of the database server, to tell its processor time too.
+    /// Leaves the bench's database behind, to look at.
     #[arg(long)]
     keep_database: bool,
 }
@@ -179,7 +179,7 @@ async fn measure(arguments: &Arguments, url: &str, name: &str) -> Result<bool> {
         println!("| peak memory of homeward | {memory:.0} MiB |");
     }
     println!(
-        "| reference: one COPY of rows like these into a table like history's, same server | {reference:.0} rows/s |"
+        "| reference: one INSERT … SELECT of these rows into a table like history's, same server | {reference:.0} rows/s |"
     );
     println!("| ratio to the reference | {:.3} |", rate / reference);
     let kept = rate >= arguments.rate * 0.98 && acknowledged == reports && stored == reports;
@@ -299,7 +299,7 @@ fn percentile(ascending: &[f64], share: f64) -> f64 {
     ascending.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// Rows a second of one server-side COPY-like insert of the history just written into an empty table of its kind.
+/// Rows a second of one `INSERT … SELECT` of the history just written into an empty table of its kind.
 async fn reference_copy(client: &Client) -> Result<f64> {
     client
         .batch_execute("CREATE TABLE reference_position (LIKE position INCLUDING ALL)")
