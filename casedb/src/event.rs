@@ -51,7 +51,7 @@ impl Event {
         let edge = match event.edge() {
             wire::Edge::Onset => group::Edge::Onset,
             wire::Edge::End => group::Edge::End,
-            wire::Edge::Unspecified => return Err(bad("edge", &event.edge)),
+            wire::Edge::Unspecified | wire::Edge::Correction => return Err(bad("edge", &event.edge)),
         };
         let zone_id = match event.zone_id.as_slice() {
             [] => None,

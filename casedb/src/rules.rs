@@ -212,6 +212,7 @@ fn zone_to_wire(person_zone: &PersonZone) -> Result<wire::Zone, Error> {
         buffer_m: person_zone.shape.buffer_m,
         schedule: person_zone.schedule.as_ref().map(zone::Schedule::to_wire).transpose()?,
         attendance: person_zone.attendance,
+        ..Default::default()
     })
 }
 

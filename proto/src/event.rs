@@ -3,7 +3,7 @@
 use crate::wire::{Edge, EventKind};
 
 /// Every kind of event, in the order of the wire.
-pub const KINDS: [EventKind; 21] = [
+pub const KINDS: [EventKind; 23] = [
     EventKind::ExclusionEntry,
     EventKind::BufferEntry,
     EventKind::CurfewAbsentAtStart,
@@ -25,6 +25,8 @@ pub const KINDS: [EventKind; 21] = [
     EventKind::BatteryDead,
     EventKind::ClockSkew,
     EventKind::Sos,
+    EventKind::Proximity,
+    EventKind::ProximityWarning,
 ];
 
 /// The text form of a kind: snake case of the wire's name. `unspecified` never leaves the engine.
@@ -52,6 +54,8 @@ pub const fn kind_name(kind: EventKind) -> &'static str {
         EventKind::BatteryDead => "battery_dead",
         EventKind::ClockSkew => "clock_skew",
         EventKind::Sos => "sos",
+        EventKind::Proximity => "proximity",
+        EventKind::ProximityWarning => "proximity_warning",
     }
 }
 
@@ -60,18 +64,19 @@ pub fn parse_kind(text: &str) -> Option<EventKind> {
     KINDS.into_iter().find(|&kind| kind_name(kind) == text)
 }
 
-/// The text form of an edge: `onset` or `end`.
+/// The text form of an edge: `onset`, `end` or `correction`.
 pub const fn edge_name(edge: Edge) -> &'static str {
     match edge {
         Edge::Unspecified => "unspecified",
         Edge::Onset => "onset",
         Edge::End => "end",
+        Edge::Correction => "correction",
     }
 }
 
 /// Reads the text form of an edge; `None` for anything else.
 pub fn parse_edge(text: &str) -> Option<Edge> {
-    [Edge::Onset, Edge::End]
+    [Edge::Onset, Edge::End, Edge::Correction]
         .into_iter()
         .find(|&edge| edge_name(edge) == text)
 }

@@ -8,6 +8,7 @@ mod convert;
 mod crossing;
 mod error;
 mod geometry;
+mod points;
 pub mod ring;
 mod schedule;
 #[cfg(test)]
@@ -20,7 +21,8 @@ use crate::{LayerId, OrderId, PersonId, Revision, ZoneId};
 pub use convert::time_zone;
 pub use error::{GeometryError, GeometryFault, RulesError, RulesFault};
 pub use geometry::{Geometry, LonLat, MAX_RADIUS_M, MAX_VERTICES, Polygon};
-pub use schedule::{DatedInterval, Schedule, WeeklyInterval};
+pub use points::{OperatingPoints, PointLimits};
+pub use schedule::{DailyInterval, DatedInterval, Schedule, WeeklyInterval};
 
 /// What applies to a person: the whole set at a revision.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +53,27 @@ pub struct Rules {
     pub valid_from: Timestamp,
     /// Until when; `None`: no end.
     pub valid_until: Option<Timestamp>,
+    /// Protected people from whom to keep away.
+    pub proximities: Vec<Proximity>,
+    /// How sure the engine must be.
+    pub operating_points: OperatingPoints,
+}
+
+/// A moving zone: keep this far away from a protected person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proximity {
+    /// Of the restriction; the same for all revisions.
+    pub zone_id: ZoneId,
+    /// Counts up with every change.
+    pub revision: Revision,
+    /// Whom to keep away from.
+    pub protected_id: PersonId,
+    /// Nearer is a violation, metres.
+    pub distance_m: f64,
+    /// Warning this much farther out, metres; 0: none.
+    pub buffer_m: f64,
+    /// When it holds; `None`: always.
+    pub schedule: Option<Schedule>,
 }
 
 /// One revision of a zone.
@@ -70,6 +93,38 @@ pub struct Zone {
     pub schedule: Option<Schedule>,
     /// Of an inclusion zone with a schedule: be seen inside once in each interval, not all the time.
     pub attendance: bool,
+    /// What the geometry was converted from when it was imported; the geometry itself is WGS-84.
+    pub datum: Datum,
+}
+
+/// The coordinates of a zone's source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Datum {
+    /// Nothing was converted.
+    #[default]
+    Wgs84,
+    /// GB 20263: Chinese web maps.
+    Gcj02,
+    /// GCJ-02, moved once more: one vendor's maps.
+    Bd09,
+}
+
+impl Datum {
+    /// The word in JSON, SQL and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wgs84 => "wgs84",
+            Self::Gcj02 => "gcj02",
+            Self::Bd09 => "bd09",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Wgs84, Self::Gcj02, Self::Bd09]
+            .into_iter()
+            .find(|datum| datum.name() == name)
+    }
 }
 
 /// What a zone asks of the person.

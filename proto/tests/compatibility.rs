@@ -81,8 +81,10 @@ fn zone() -> Zone {
                 start_us: T + 2,
                 end_us: T + 3,
             }],
+            ..Default::default()
         }),
         attendance: true,
+        ..Default::default()
     }
 }
 
@@ -117,6 +119,7 @@ fn rules() -> ReportRecord {
             late_return_after_s: 3_600,
             valid_from_us: T - 5,
             valid_until_us: Some(T + 5),
+            ..Default::default()
         })),
     }
 }
@@ -147,16 +150,19 @@ fn event() -> Event {
                 accuracy_m: Some(15.0),
                 signed_distance_m: -12.25,
                 probability: 0.875,
+                ..Default::default()
             }],
             threshold: 0.8,
             time_zone_data: "2026a".to_owned(),
             fixes_required: 1,
+            ..Default::default()
         }),
         trace: Some(Trace {
             fix_time_us: T,
             received_at_us: T + 1,
             appended_at_us: T + 2,
         }),
+        ..Default::default()
     }
 }
 

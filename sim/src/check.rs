@@ -69,6 +69,7 @@ pub fn rules(world: &World, time_zone: &TimeZone, person: &Person) -> wire::Rule
             weekly,
             additions: Vec::new(),
             exceptions: Vec::new(),
+            ..Default::default()
         }
     };
     let zones = person.zones.iter().map(|zone| wire::Zone {
@@ -79,6 +80,7 @@ pub fn rules(world: &World, time_zone: &TimeZone, person: &Person) -> wire::Rule
         buffer_m: zone.buffer_m,
         schedule: zone.hours.map(schedule),
         attendance: zone.attendance,
+        ..Default::default()
     });
     wire::Rules {
         person_id: person.person_id.to_wire(),
@@ -94,6 +96,7 @@ pub fn rules(world: &World, time_zone: &TimeZone, person: &Person) -> wire::Rule
         late_return_after_s: person.late_return_after_s,
         valid_from_us: time_at(world.config.start, -86_400.0).as_microsecond(),
         valid_until_us: None,
+        ..Default::default()
     }
 }
 

@@ -45,13 +45,15 @@ pub enum Family {
 }
 
 /// Family by kind.
-const TABLE: [(EventKind, Family); 21] = [
+const TABLE: [(EventKind, Family); 23] = [
     (EventKind::CurfewAbsentAtStart, Family::Curfew),
     (EventKind::LeftDuringCurfew, Family::Curfew),
     (EventKind::LateReturn, Family::Curfew),
     (EventKind::ExclusionEntry, Family::Exclusion),
     (EventKind::BufferEntry, Family::Exclusion),
     (EventKind::PossibleCrossing, Family::Exclusion),
+    (EventKind::Proximity, Family::Exclusion),
+    (EventKind::ProximityWarning, Family::Exclusion),
     (EventKind::LeftInclusion, Family::Inclusion),
     (EventKind::MissedAttendance, Family::Attendance),
     (EventKind::StrapTamper, Family::Strap),

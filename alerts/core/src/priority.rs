@@ -66,9 +66,10 @@ impl fmt::Display for Severity {
 }
 
 /// Base severity by kind, before the risk level. `docs/alerts.md` repeats it for readers.
-pub const TABLE: [(EventKind, Severity); 21] = [
+pub const TABLE: [(EventKind, Severity); 23] = [
     // A protected place was entered, the strap was opened, or help was asked for.
     (EventKind::ExclusionEntry, Severity::P1),
+    (EventKind::Proximity, Severity::P1),
     (EventKind::StrapTamper, Severity::P1),
     (EventKind::Sos, Severity::P1),
     // Not at home when they must be, or somebody works on the device.
@@ -80,6 +81,7 @@ pub const TABLE: [(EventKind, Severity); 21] = [
     (EventKind::Silence, Severity::P3),
     (EventKind::LeftInclusion, Severity::P3),
     (EventKind::BufferEntry, Severity::P3),
+    (EventKind::ProximityWarning, Severity::P3),
     (EventKind::LateReturn, Severity::P3),
     (EventKind::NoFix, Severity::P3),
     (EventKind::MotionWithoutFix, Severity::P3),

@@ -66,6 +66,8 @@ pub const fn phrase(kind: EventKind, locale: Locale) -> &'static str {
         EventKind::BatteryDead => ("battery empty", "电量耗尽"),
         EventKind::ClockSkew => ("device clock wrong", "设备时钟异常"),
         EventKind::Sos => ("call for help", "求助报警"),
+        EventKind::Proximity => ("came too close to a protected person", "靠近受保护人"),
+        EventKind::ProximityWarning => ("approaching a protected person", "正在接近受保护人"),
         EventKind::Unspecified => ("event of an unknown kind", "未知类型事件"),
     };
     match locale {

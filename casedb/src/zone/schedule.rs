@@ -84,6 +84,7 @@ impl Schedule {
             weekly,
             additions: dated(&self.additions, "additions")?,
             exceptions: dated(&self.exceptions, "exceptions")?,
+            ..Default::default()
         })
     }
 }

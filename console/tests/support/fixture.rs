@@ -331,6 +331,7 @@ pub async fn incident(
             accuracy_m: Some(12.0),
             signed_distance_m: 41.0 + f64::from(step) * 28.5,
             probability: 0.91 + f64::from(step) * 0.04,
+            ..Default::default()
         })
         .collect();
     let payload = wire::Event {
@@ -341,6 +342,7 @@ pub async fn incident(
             threshold: 0.95,
             time_zone_data: "2026a".into(),
             fixes_required: 3,
+            ..Default::default()
         }),
         ..wire::Event::default()
     };

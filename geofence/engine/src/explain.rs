@@ -165,8 +165,10 @@ impl Writer<'_> {
                 threshold: entry.grounds.threshold,
                 time_zone_data: time_zone_data().to_owned(),
                 fixes_required: u32::from(entry.grounds.fixes),
+                ..Default::default()
             }),
             trace: Some(self.trace),
+            ..Default::default()
         });
     }
 }
@@ -193,6 +195,7 @@ fn evidence(fixes: &RecentFixes, about: &About<'_>, grounds: Grounds) -> Vec<Fix
                 } else {
                     inside
                 },
+                ..Default::default()
             }
         })
         .collect()

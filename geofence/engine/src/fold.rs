@@ -38,6 +38,8 @@ pub enum Input<'a> {
     Rules(&'a wire::Rules),
     /// A shared layer's revision takes effect: the layer that the marker names, compiled.
     Layer(Arc<CompiledLayer>),
+    /// Where a protected person is, for one supervised person.
+    Protected(&'a wire::ProtectedFix),
     /// Only the clock.
     Tick,
 }
@@ -101,6 +103,7 @@ impl Engine {
             Input::Report(report) => self.report(report, out),
             Input::Rules(rules) => self.rules(rules, out),
             Input::Layer(layer) => self.layer(layer, out),
+            Input::Protected(_) => Outcome::NotMonitored,
             Input::Tick => Outcome::Ticked,
         };
         self.fire(target_us, out);

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod circle;
+mod corridor;
 mod edge;
 pub mod import;
 pub(crate) mod index;
@@ -22,6 +23,7 @@ pub use located::Located;
 
 use bounds::Block;
 use circle::Circle;
+use corridor::Corridor;
 use polygon::Polygons;
 
 /// A zone's geometry, compiled for many questions; no question allocates.
@@ -38,6 +40,7 @@ pub struct Shape {
 enum Form {
     Circle(Circle),
     Polygons(Polygons),
+    Corridor(Corridor),
 }
 
 /// Why a geometry cannot be compiled.
@@ -69,6 +72,14 @@ impl Shape {
                     form: Form::Polygons(polygons),
                 }
             }
+            Geometry::Corridor { line, half_width_m } => {
+                let corridor = Corridor::new(line, *half_width_m);
+                Self {
+                    block: corridor.block(),
+                    bounding_box: corridor.bounding_box(),
+                    form: Form::Corridor(corridor),
+                }
+            }
         })
     }
 
@@ -82,6 +93,7 @@ impl Shape {
         match &self.form {
             Form::Circle(circle) => circle.signed_distance_m(at) <= 0.0,
             Form::Polygons(polygons) => polygons.contains(at),
+            Form::Corridor(corridor) => corridor.signed_distance_m(at) <= 0.0,
         }
     }
 
@@ -97,6 +109,7 @@ impl Shape {
         match &self.form {
             Form::Circle(circle) => circle.signed_distance_m(at),
             Form::Polygons(polygons) => polygons.signed_distance_m(at),
+            Form::Corridor(corridor) => corridor.signed_distance_m(at),
         }
     }
 

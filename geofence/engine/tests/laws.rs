@@ -188,6 +188,7 @@ fn rules(person: u8, revision: u64, choice: u8, numbers: (u32, u32, u8)) -> Rule
         late_return_after_s: 600,
         valid_from_us: 0,
         valid_until_us: (more % 8 == 2).then(|| (start() + SignedDuration::from_mins(40)).as_microsecond()),
+        ..Default::default()
     }
 }
 
@@ -534,6 +535,7 @@ fn wild_zone() -> impl Strategy<Value = Zone> {
             weekly,
             additions,
             exceptions,
+            ..Default::default()
         });
     let degrees = || prop_oneof![4 => Just(30.25), 4 => Just(120.16), 1 => any::<f64>()];
     let radius = prop_oneof![6 => 1.0..1_000_000.0, 1 => any::<f64>()];
@@ -560,6 +562,7 @@ fn wild_zone() -> impl Strategy<Value = Zone> {
                 buffer_m,
                 schedule,
                 attendance,
+                ..Default::default()
             },
         )
 }

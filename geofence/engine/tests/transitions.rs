@@ -309,6 +309,7 @@ fn rule(anchor: Timestamp) -> impl Strategy<Value = Rule> {
             weekly,
             additions,
             exceptions,
+            ..Default::default()
         })
 }
 

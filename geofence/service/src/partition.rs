@@ -258,6 +258,7 @@ impl Fold {
         let input = match &body {
             Body::Report(report) => Input::Report(report),
             Body::Rules(rules) => Input::Rules(rules),
+            Body::ProtectedFix(fix) => Input::Protected(fix),
             Body::Tick(_) => Input::Tick,
             Body::Layer(marker) => {
                 let layer = match reference(marker) {

@@ -189,6 +189,7 @@ async fn undisturbed(log: &MemoryLog) -> BTreeMap<Vec<u8>, wire::Event> {
             {
                 Some(Body::Report(report)) => _ = engine.fold(record.appended_at, Input::Report(&report), &mut all),
                 Some(Body::Rules(rules)) => _ = engine.fold(record.appended_at, Input::Rules(&rules), &mut all),
+                Some(Body::ProtectedFix(fix)) => _ = engine.fold(record.appended_at, Input::Protected(&fix), &mut all),
                 Some(Body::Tick(_)) => _ = engine.fold(record.appended_at, Input::Tick, &mut all),
                 Some(Body::Layer(_)) | None => {}
             }

@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 
 use jiff::{
-    Timestamp,
-    civil::Weekday,
+    Timestamp, ToSpan,
+    civil::{Date, Weekday, date},
     tz::{TimeZone, TimeZoneDatabase},
 };
 
 use super::{
-    DatedInterval, Geometry, LonLat, MAX_RADIUS_M, Polygon, Rules, RulesError, RulesFault, Schedule, WeeklyInterval,
-    Zone, ZoneKind,
+    DailyInterval, DatedInterval, Datum, Geometry, LonLat, MAX_RADIUS_M, OperatingPoints, Polygon, Proximity, Rules,
+    RulesError, RulesFault, Schedule, WeeklyInterval, Zone, ZoneKind,
     error::{GeometryError, GeometryFault},
 };
 use crate::{LayerId, OrderId, PersonId, ZoneId, wire};
@@ -37,6 +37,11 @@ impl TryFrom<&wire::Rules> for Rules {
         let layer_ids = rules.layer_ids.iter().enumerate().map(|(index, id)| {
             LayerId::from_wire(id).map_err(|error| RulesError::from(error).part(format!("layer {}", index + 1)))
         });
+        let proximities = rules.proximities.iter().enumerate().map(|(index, proximity)| {
+            Proximity::try_from(proximity).map_err(|error| error.part(format!("protected person {}", index + 1)))
+        });
+        let operating_points = rules.operating_points.map(OperatingPoints::from).unwrap_or_default();
+        operating_points.validate()?;
         Ok(Self {
             person_id: PersonId::from_wire(&rules.person_id)?,
             revision: rules.revision,
@@ -60,6 +65,8 @@ impl TryFrom<&wire::Rules> for Rules {
             late_return_after_s: rules.late_return_after_s,
             valid_from: timestamp(rules.valid_from_us)?,
             valid_until: rules.valid_until_us.map(timestamp).transpose()?,
+            proximities: proximities.collect::<Result<_, _>>()?,
+            operating_points,
         })
     }
 }
@@ -80,7 +87,70 @@ impl From<&Rules> for wire::Rules {
             late_return_after_s: rules.late_return_after_s,
             valid_from_us: rules.valid_from.as_microsecond(),
             valid_until_us: rules.valid_until.map(Timestamp::as_microsecond),
+            proximities: rules.proximities.iter().map(Into::into).collect(),
+            operating_points: (rules.operating_points != OperatingPoints::default())
+                .then(|| rules.operating_points.into()),
         }
+    }
+}
+
+impl From<wire::OperatingPoints> for OperatingPoints {
+    fn from(points: wire::OperatingPoints) -> Self {
+        Self {
+            exclusion_entry: points.exclusion_entry,
+            home_exit: points.home_exit,
+            attendance: points.attendance,
+        }
+    }
+}
+
+impl From<OperatingPoints> for wire::OperatingPoints {
+    fn from(points: OperatingPoints) -> Self {
+        Self {
+            exclusion_entry: points.exclusion_entry,
+            home_exit: points.home_exit,
+            attendance: points.attendance,
+        }
+    }
+}
+
+impl TryFrom<&wire::Proximity> for Proximity {
+    type Error = RulesError;
+
+    fn try_from(proximity: &wire::Proximity) -> Result<Self, RulesError> {
+        let distance_m = proximity.distance_m;
+        if !(distance_m > 0.0 && distance_m <= MAX_RADIUS_M) {
+            return Err(RulesFault::Distance { distance_m }.into());
+        }
+        Ok(Self {
+            zone_id: ZoneId::from_wire(&proximity.zone_id)?,
+            revision: proximity.revision,
+            protected_id: PersonId::from_wire(&proximity.protected_id)?,
+            distance_m,
+            buffer_m: buffer(proximity.buffer_m)?,
+            schedule: proximity.schedule.as_ref().map(Schedule::try_from).transpose()?,
+        })
+    }
+}
+
+impl From<&Proximity> for wire::Proximity {
+    fn from(proximity: &Proximity) -> Self {
+        Self {
+            zone_id: proximity.zone_id.to_wire(),
+            revision: proximity.revision,
+            protected_id: proximity.protected_id.to_wire(),
+            distance_m: proximity.distance_m,
+            buffer_m: proximity.buffer_m,
+            schedule: proximity.schedule.as_ref().map(Into::into),
+        }
+    }
+}
+
+fn buffer(buffer_m: f64) -> Result<f64, RulesFault> {
+    if (0.0..=MAX_RADIUS_M).contains(&buffer_m) {
+        Ok(buffer_m)
+    } else {
+        Err(RulesFault::Buffer { buffer_m })
     }
 }
 
@@ -89,12 +159,6 @@ impl TryFrom<&wire::Zone> for Zone {
 
     fn try_from(zone: &wire::Zone) -> Result<Self, RulesError> {
         let geometry = zone.geometry.as_ref().ok_or(RulesFault::Missing { what: "geometry" })?;
-        if !zone.buffer_m.is_finite() || !(0.0..=MAX_RADIUS_M).contains(&zone.buffer_m) {
-            return Err(RulesFault::Buffer {
-                buffer_m: zone.buffer_m,
-            }
-            .into());
-        }
         Ok(Self {
             zone_id: ZoneId::from_wire(&zone.zone_id)?,
             revision: zone.revision,
@@ -105,9 +169,15 @@ impl TryFrom<&wire::Zone> for Zone {
                 Ok(wire::ZoneKind::Unspecified) | Err(_) => return Err(RulesFault::Kind { kind: zone.kind }.into()),
             },
             geometry: Geometry::try_from(geometry).map_err(RulesFault::from)?,
-            buffer_m: zone.buffer_m,
+            buffer_m: buffer(zone.buffer_m)?,
             schedule: zone.schedule.as_ref().map(Schedule::try_from).transpose()?,
             attendance: zone.attendance,
+            datum: match wire::Datum::try_from(zone.datum) {
+                Ok(wire::Datum::Wgs84) => Datum::Wgs84,
+                Ok(wire::Datum::Gcj02) => Datum::Gcj02,
+                Ok(wire::Datum::Bd09) => Datum::Bd09,
+                Err(_) => return Err(RulesFault::Datum { datum: zone.datum }.into()),
+            },
         })
     }
 }
@@ -122,6 +192,12 @@ impl From<&Zone> for wire::Zone {
             buffer_m: zone.buffer_m,
             schedule: zone.schedule.as_ref().map(Into::into),
             attendance: zone.attendance,
+            datum: match zone.datum {
+                Datum::Wgs84 => wire::Datum::Wgs84,
+                Datum::Gcj02 => wire::Datum::Gcj02,
+                Datum::Bd09 => wire::Datum::Bd09,
+            }
+            .into(),
         }
     }
 }
@@ -150,6 +226,9 @@ impl TryFrom<&wire::Geometry> for Geometry {
                 let read = read.map(|(index, wire)| polygon(wire).map_err(|error| error.polygon(index, count)));
                 Self::polygons(read.collect::<Result<_, _>>()?)
             }
+            wire::geometry::Shape::Corridor(corridor) => {
+                Self::corridor(positions(&corridor.coordinates)?, corridor.half_width_m)
+            }
         }
     }
 }
@@ -167,7 +246,11 @@ fn polygon(polygon: &wire::Polygon) -> Result<Polygon, GeometryError> {
 }
 
 fn ring(ring: &wire::Ring) -> Result<Vec<LonLat>, GeometryError> {
-    let (pairs, rest) = ring.coordinates.as_chunks::<2>();
+    positions(&ring.coordinates)
+}
+
+fn positions(coordinates: &[f64]) -> Result<Vec<LonLat>, GeometryError> {
+    let (pairs, rest) = coordinates.as_chunks::<2>();
     if !rest.is_empty() {
         return Err(GeometryError::from(GeometryFault::Position { numbers: 1 }).position(pairs.len()));
     }
@@ -196,6 +279,10 @@ impl From<&Geometry> for wire::Geometry {
                     polygons: polygons.iter().map(polygon).collect(),
                 })
             }
+            Geometry::Corridor { line, half_width_m } => wire::geometry::Shape::Corridor(wire::Corridor {
+                coordinates: line.iter().flat_map(|at| [at.longitude, at.latitude]).collect(),
+                half_width_m: *half_width_m,
+            }),
         };
         Self { shape: Some(shape) }
     }
@@ -215,10 +302,19 @@ impl TryFrom<&wire::Schedule> for Schedule {
         let weekly = schedule.weekly.iter().enumerate().map(|(index, wire)| {
             weekly(wire).map_err(|fault| RulesError::from(fault).part(format!("weekly interval {}", index + 1)))
         });
+        let holiday = schedule.holiday.iter().enumerate().map(|(index, wire)| {
+            daily(wire).map_err(|fault| RulesError::from(fault).part(format!("holiday interval {}", index + 1)))
+        });
         Ok(Self {
             weekly: weekly.collect::<Result<_, _>>()?,
             additions: dated("addition", &schedule.additions)?,
             exceptions: dated("exception", &schedule.exceptions)?,
+            holidays: schedule
+                .holidays
+                .iter()
+                .map(|&days| day(days))
+                .collect::<Result<_, _>>()?,
+            holiday: holiday.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -229,17 +325,29 @@ fn weekly(interval: &wire::WeeklyInterval) -> Result<WeeklyInterval, RulesFault>
     };
     let day = i8::try_from(interval.weekday).map_err(|_| wrong_day.clone())?;
     let weekday = Weekday::from_monday_one_offset(day).map_err(|_| wrong_day)?;
-    if let Some(seconds) = [interval.start_s, interval.end_s]
-        .into_iter()
-        .find(|&seconds| seconds > 86_400)
-    {
-        return Err(RulesFault::Seconds { seconds });
-    }
+    let DailyInterval { start_s, end_s } = of_day(interval.start_s, interval.end_s)?;
     Ok(WeeklyInterval {
         weekday,
-        start_s: interval.start_s,
-        end_s: interval.end_s,
+        start_s,
+        end_s,
     })
+}
+
+fn daily(interval: &wire::DailyInterval) -> Result<DailyInterval, RulesFault> {
+    of_day(interval.start_s, interval.end_s)
+}
+
+fn of_day(start_s: u32, end_s: u32) -> Result<DailyInterval, RulesFault> {
+    match [start_s, end_s].into_iter().find(|&seconds| seconds > 86_400) {
+        Some(seconds) => Err(RulesFault::Seconds { seconds }),
+        None => Ok(DailyInterval { start_s, end_s }),
+    }
+}
+
+const EPOCH: Date = date(1970, 1, 1);
+
+fn day(days: i32) -> Result<Date, RulesFault> {
+    EPOCH.checked_add(days.days()).map_err(|_| RulesFault::Day { days })
 }
 
 fn dated(interval: &wire::DatedInterval) -> Result<DatedInterval, RulesFault> {
@@ -275,6 +383,19 @@ impl From<&Schedule> for wire::Schedule {
             weekly: schedule.weekly.iter().map(weekly).collect(),
             additions: dated(&schedule.additions),
             exceptions: dated(&schedule.exceptions),
+            holidays: schedule
+                .holidays
+                .iter()
+                .map(|day| EPOCH.until(*day).map_or(0, |span| span.get_days()))
+                .collect(),
+            holiday: schedule
+                .holiday
+                .iter()
+                .map(|interval| wire::DailyInterval {
+                    start_s: interval.start_s,
+                    end_s: interval.end_s,
+                })
+                .collect(),
         }
     }
 }

@@ -100,6 +100,24 @@ pub enum GeometryFault {
     /// Checking it would take too long: tens of thousands of edges beside each other, or of rings.
     #[error("the zone is too intricate to be checked: simplify it, or make several zones of it")]
     TooIntricate,
+    /// A line has two ends.
+    #[error("the line has {positions} positions, at least 2 expected")]
+    TooShortLine {
+        /// How many came.
+        positions: usize,
+    },
+    /// A half-width is a positive number.
+    #[error("half-width {half_width_m} m is not a positive number")]
+    HalfWidth {
+        /// As given.
+        half_width_m: f64,
+    },
+    /// More than [`super::MAX_RADIUS_M`].
+    #[error("half-width {half_width_m} m is more than 1000 km")]
+    HalfWidthTooLarge {
+        /// As given.
+        half_width_m: f64,
+    },
     /// A radius is a positive number.
     #[error("radius {radius_m} m is not a positive number")]
     Radius {
@@ -243,6 +261,34 @@ pub enum RulesFault {
     Buffer {
         /// As given.
         buffer_m: f64,
+    },
+    /// A distance to keep is a positive number, not larger than a circle may be.
+    #[error("distance {distance_m} m is outside 0..1000000, or zero")]
+    Distance {
+        /// As given.
+        distance_m: f64,
+    },
+    /// Less or more sure than an order may ask for.
+    #[error("probability {probability} is outside {least}..{most}")]
+    OperatingPoint {
+        /// As given.
+        probability: f64,
+        /// The least allowed.
+        least: f64,
+        /// The most allowed.
+        most: f64,
+    },
+    /// Not a coordinate system that can be converted.
+    #[error("datum {datum} is unknown")]
+    Datum {
+        /// As on the wire.
+        datum: i32,
+    },
+    /// Not a day of the calendar.
+    #[error("{days} days since 1970-01-01 is no day")]
+    Day {
+        /// As given.
+        days: i32,
     },
     /// Not in the time-zone database.
     #[error("time zone {name:?} is unknown")]

@@ -88,6 +88,13 @@ pub enum Geometry {
     },
     /// The union of polygons whose edges are straight in longitude and latitude (RFC 7946, section 3.1.1).
     Polygons(Vec<Polygon>),
+    /// All positions at most the half-width away from a line whose edges are straight in longitude and latitude.
+    Corridor {
+        /// At least two positions.
+        line: Vec<LonLat>,
+        /// Metres on the ellipsoid, to each side and around both ends.
+        half_width_m: f64,
+    },
 }
 
 /// An exterior and its holes; rings are closed (the last position equals the first), in either direction.
@@ -121,17 +128,26 @@ impl Geometry {
         Ok(geometry)
     }
 
-    /// Positions in all rings; 1 for a circle.
+    /// Checks a corridor.
+    pub fn corridor(line: Vec<LonLat>, half_width_m: f64) -> Result<Self, GeometryError> {
+        let geometry = Self::Corridor { line, half_width_m };
+        geometry.validate()?;
+        Ok(geometry)
+    }
+
+    /// Positions in all rings, or of the line; 1 for a circle.
     pub fn vertices(&self) -> usize {
         match self {
             Self::Circle { .. } => 1,
             Self::Polygons(polygons) => polygons.iter().flat_map(Polygon::rings).map(Vec::len).sum(),
+            Self::Corridor { line, .. } => line.len(),
         }
     }
 
     /// Checks the geometry, however it was made.
     pub fn validate(&self) -> Result<(), GeometryError> {
         match self {
+            Self::Corridor { line, half_width_m } => corridor(line, *half_width_m),
             Self::Circle { centre, radius_m } => {
                 LonLat::of_zone(centre.longitude, centre.latitude)?;
                 if !radius_m.is_finite() || *radius_m <= 0.0 {
@@ -170,6 +186,25 @@ fn validate_ring(ring: &[LonLat]) -> Result<(), GeometryError> {
     }
     if ring.first() != ring.last() {
         return Err(GeometryFault::Unclosed.into());
+    }
+    Ok(())
+}
+
+fn corridor(line: &[LonLat], half_width_m: f64) -> Result<(), GeometryError> {
+    if !(half_width_m.is_finite() && half_width_m > 0.0) {
+        return Err(GeometryFault::HalfWidth { half_width_m }.into());
+    }
+    if half_width_m > MAX_RADIUS_M {
+        return Err(GeometryFault::HalfWidthTooLarge { half_width_m }.into());
+    }
+    if line.len() > MAX_VERTICES {
+        return Err(GeometryFault::TooManyVertices { vertices: line.len() }.into());
+    }
+    if line.len() < 2 {
+        return Err(GeometryFault::TooShortLine { positions: line.len() }.into());
+    }
+    for (index, at) in line.iter().enumerate() {
+        LonLat::of_zone(at.longitude, at.latitude).map_err(|fault| GeometryError::from(fault).position(index))?;
     }
     Ok(())
 }

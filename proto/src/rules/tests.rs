@@ -55,8 +55,10 @@ fn wire_zone(geometry: wire::Geometry) -> wire::Zone {
                 end_us: 2_000_000,
             }],
             exceptions: vec![],
+            ..Default::default()
         }),
         attendance: true,
+        ..Default::default()
     }
 }
 
@@ -75,6 +77,7 @@ fn wire_rules(zones: Vec<wire::Zone>) -> wire::Rules {
         late_return_after_s: 1_800,
         valid_from_us: 5,
         valid_until_us: Some(1_000_000),
+        ..Default::default()
     }
 }
 

@@ -244,6 +244,7 @@ fn read_person(person: &Person, place: &str, names: &mut Names) -> Result<wire::
         late_return_after_s: person.late_return_after_s,
         valid_from_us: person.valid_from.map_or(0, Timestamp::as_microsecond),
         valid_until_us: person.valid_until.map(Timestamp::as_microsecond),
+        ..Default::default()
     };
     Rules::try_from(&rules).map_err(|error| at(place, error))?;
     names.people.insert(id, person.person_id.clone());
@@ -295,6 +296,7 @@ fn read_zone(zone: &Zone, place: &str, names: &mut Names) -> Result<wire::Zone, 
             None => None,
         },
         attendance: zone.attendance,
+        ..Default::default()
     };
     proto::rules::Zone::try_from(&wire).map_err(|error| at(place, error))?;
     names.zones.insert(id, zone.zone_id.clone());
@@ -334,6 +336,7 @@ fn read_schedule(schedule: &Schedule, place: &str) -> Result<wire::Schedule, Rul
         weekly,
         additions: dated(&schedule.additions, &format!("{place}/additions"))?,
         exceptions: dated(&schedule.exceptions, &format!("{place}/exceptions"))?,
+        ..Default::default()
     })
 }
 

@@ -8,6 +8,9 @@ use proto::rules::{Geometry, GeometryError, GeometryFault, LonLat, Polygon, Zone
 /// The property that makes a circle of a point.
 const RADIUS: &str = "radius_m";
 
+/// The property that makes a corridor of a line.
+const HALF_WIDTH: &str = "half_width_m";
+
 /// A zone as a GeoJSON feature describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportedZone {
@@ -52,6 +55,9 @@ pub enum FeatureFault {
     /// A point needs a radius.
     #[error("the point has no property radius_m")]
     NoRadius,
+    /// A line needs a half-width.
+    #[error("the line has no property half_width_m")]
+    NoHalfWidth,
     /// The radius is no number.
     #[error("property radius_m is no number: {0}")]
     Radius(String),
@@ -98,7 +104,11 @@ fn zone(feature: JsonValue, id: Option<String>) -> Result<ImportedZone, FeatureF
         serde_json::from_value::<Feature>(feature).map_err(|error| FeatureFault::Malformed(error.to_string()))?;
     let properties = feature.properties.unwrap_or_default();
     let shape = feature.geometry.ok_or(FeatureFault::NoGeometry)?;
-    let radius = match properties.get(RADIUS) {
+    let name = match &shape.value {
+        GeometryValue::LineString { .. } => HALF_WIDTH,
+        _ => RADIUS,
+    };
+    let radius = match properties.get(name) {
         None | Some(JsonValue::Null) => None,
         Some(value) => Some(value.as_f64().ok_or_else(|| FeatureFault::Radius(value.to_string()))?),
     };
@@ -149,6 +159,12 @@ pub fn geometry(shape: &geojson::Geometry, radius_m: Option<f64>) -> Result<Geom
                 parts.map(|(index, rings)| polygon(rings).map_err(|error| error.polygon(index, coordinates.len())));
             Ok(Geometry::polygons(parts.collect::<Result<_, _>>()?)?)
         }
+        GeometryValue::LineString { coordinates } => {
+            let half_width_m = radius_m.ok_or(FeatureFault::NoHalfWidth)?;
+            let line = coordinates.iter().enumerate();
+            let line = line.map(|(index, at)| position(at).map_err(|fault| GeometryError::from(fault).position(index)));
+            Ok(Geometry::corridor(line.collect::<Result<_, _>>()?, half_width_m)?)
+        }
         other => Err(FeatureFault::Unsupported(other.type_name())),
     }
 }
@@ -188,6 +204,12 @@ pub fn to_geojson(geometry: &Geometry) -> (geojson::Geometry, Option<f64>) {
             }),
             Some(*radius_m),
         ),
+        Geometry::Corridor { line, half_width_m } => (
+            geojson::Geometry::new(GeometryValue::LineString {
+                coordinates: line.iter().map(position).collect(),
+            }),
+            Some(*half_width_m),
+        ),
         Geometry::Polygons(polygons) => {
             let value = match polygons.as_slice() {
                 [only] => GeometryValue::Polygon {
@@ -206,7 +228,11 @@ pub fn to_geojson(geometry: &Geometry) -> (geojson::Geometry, Option<f64>) {
 pub fn to_feature(geometry: &Geometry, mut properties: JsonObject) -> Feature {
     let (shape, radius_m) = to_geojson(geometry);
     if let Some(radius_m) = radius_m {
-        properties.insert(RADIUS.to_owned(), radius_m.into());
+        let name = match geometry {
+            Geometry::Corridor { .. } => HALF_WIDTH,
+            _ => RADIUS,
+        };
+        properties.insert(name.to_owned(), radius_m.into());
     }
     Feature {
         geometry: Some(shape),

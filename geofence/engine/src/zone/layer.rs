@@ -140,6 +140,7 @@ impl LayerZone {
             buffer_m,
             schedule,
             attendance: _,
+            datum: _,
         } = Zone::try_from(zone)?;
         let super::ShapeError::Geometry(error) = match Shape::compile(&geometry) {
             Ok(shape) => {

@@ -348,7 +348,7 @@ proptest! {
             let geometry = Geometry::polygons(vec![Polygon { exterior: ring, holes: vec![] }]).ok()?;
             let zone_id = proto::ZoneId::from_name(&number.to_string());
             let (kind, buffer_m, schedule) = (ZoneKind::Exclusion, 0.0, None);
-            Some(wire::Zone::from(&Zone { zone_id, revision: 1, kind, geometry, buffer_m, schedule, attendance: false }))
+            Some(wire::Zone::from(&Zone { zone_id, revision: 1, kind, geometry, buffer_m, schedule, attendance: false, datum: Default::default(), }))
         };
         let zones = (0..).zip(&stars).filter_map(zone).collect();
         let layer = CompiledLayer::compile(&wire::Layer { layer_id: vec![1; 16], revision: 1, zones }).unwrap();
