@@ -1,37 +1,67 @@
-//! Inside, outside or unknown: the error model of a fix and the sequential test over it.
+//! Inside, outside or unknown: the error model of a fix and the sequential test over it, version [`MODEL`].
 //!
-//! The model (docs/replay.md describes it for readers of events):
+//! `docs/decision-model.md` explains the model, where its numbers come from and how it was measured. In short:
 //!
-//! - A fix's error is normal with the same spread in every direction. Its stated accuracy is the radius that holds 68 % of
-//!   such errors, so one standard deviation across a zone's edge is the accuracy / 1.515. Where no accuracy is stated, the
-//!   source's default stands in ([`OperatingPoints`]).
-//! - P(inside) = Φ(-d / σ) with d the signed distance to the zone's edge (negative inside). This takes the edge for
-//!   straight within a few σ: right for accuracies well below the zone's size; an error circle much larger than the zone
-//!   is given too much probability inside. Such fixes (cell towers) therefore never decide alone.
-//! - The test has two levels per direction: one fix that is very sure, or two consecutive fixes that are fairly sure.
-//!   A fix that is neither breaks a run. The answer changes only when a run is complete (hysteresis), and it changes as of
-//!   the run's first fix.
+//! - A fix gives evidence: its signed distance to the edge in standard deviations, times what is left of it after the
+//!   correlation with the fix before, as log-odds ([`see`]). The logistic curve stands in for the normal one: nearly the same
+//!   in the middle, heavier in the tails. One fix never gives more than [`EVIDENCE_LIMIT`]: it may be wild.
+//! - Evidence adds up over the fixes and fades with time and with way covered (people cross edges). The sum is kept within
+//!   limits that depend on the kind of zone, so that no past is too long to be overcome.
+//! - The answer changes when the sum reaches the operating point, over a run of enough consecutive fixes; as of the
+//!   run's first fix.
+//!
+//! Only `+ - * /`, square roots and `libm` are used, so that every machine gets the same bits.
 
-use proto::wire::FixSource;
+use proto::{rules::OperatingPoints as Chosen, wire::FixSource};
 use serde::{Deserialize, Serialize};
 
+/// Version of the decision model; it is part of every event's explanation.
+pub const MODEL: u32 = 2;
+
 /// σ of one direction = radius of 68.27 % in the plane / this: √(-2 ln(1 - 0.6827)).
-const RADIUS_TO_SIGMA: f64 = 1.515_2;
+pub const RADIUS_TO_SIGMA: f64 = 1.515_2;
 
-/// What one direction of the test asks for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Threshold {
-    /// Probability that decides on one fix.
-    pub single: f64,
-    /// A single fix must also be this far on the new side of the edge, in σ …
-    pub single_sigmas: f64,
-    /// … and in metres.
-    pub single_distance_m: f64,
-    /// Probability that each of two consecutive fixes must reach.
-    pub repeated: f64,
-}
+/// σ that every fix has besides the one it states, metres: zones and maps are no better, and statements of a few metres are
+/// optimistic.
+pub const EDGE_SIGMA_M: f64 = 3.0;
 
-/// Every number of the decision model, in one place.
+/// Log-odds that one σ of distance is worth.
+pub const EVIDENCE_PER_SIGMA: f64 = 0.84;
+
+/// Most log-odds that one fix can give: about one in a hundred is wild, however good it says it is.
+pub const EVIDENCE_LIMIT: f64 = 2.66;
+
+/// The same for a fix that is not trusted.
+pub const UNTRUSTED_LIMIT: f64 = 1.0;
+
+/// A fix whose stated accuracy is worse than this is not trusted, whatever its source: it comes from a cell tower.
+pub const TRUSTED_M: f64 = 300.0;
+
+/// Correlation between the errors of two fixes of the same moment …
+pub const CORRELATION: f64 = 0.3;
+
+/// … that has fallen to half of that after so many seconds …
+pub const CORRELATION_S: f64 = 45.0;
+
+/// … or so many σ of distance.
+pub const CORRELATION_SIGMAS: f64 = 5.0;
+
+/// How fast a belief fades with time, per minute.
+pub const FADE_PER_MINUTE: f64 = 0.55;
+
+/// What is left of a belief from one fix to the next, however long ago and far away that was.
+pub const FADE_LEAST: f64 = 0.25;
+
+/// LAW (property-tested): a belief that is settled on a side is left bit for bit as it is by a fix at least this many σ on
+/// that side of the edge, whatever its weight. The fast path rests on it: most reports never get here.
+pub const SETTLED_SIGMAS: f64 = 1.0;
+
+/// Bound of every sum of evidence, whatever the kind of zone.
+const LIMIT: f64 = 16.0;
+
+const SECOND_US: f64 = 1e6;
+
+/// The engine's numbers that are not the sequential test's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OperatingPoints {
     /// Accuracy (68 %) of a GNSS fix that states none, metres. Sources that are not known count as GNSS.
@@ -44,14 +74,6 @@ pub struct OperatingPoints {
     pub beacon_m: f64,
     /// Stated accuracies below this are taken for this: no receiver on an ankle is better.
     pub best_m: f64,
-    /// Into an exclusion zone (or its buffer): must not be delayed.
-    pub exclusion_in: Threshold,
-    /// Out of an exclusion zone (or its buffer).
-    pub exclusion_out: Threshold,
-    /// Out of an inclusion zone: a false one can send somebody to jail.
-    pub inclusion_out: Threshold,
-    /// Back into an inclusion zone.
-    pub inclusion_in: Threshold,
     /// Beyond the reporting interval, how long a timer waits for a report that may contradict it, seconds.
     pub settle_s: u32,
     /// Longest time between two fixes whose straight path is looked at for a crossing, seconds.
@@ -73,39 +95,13 @@ pub struct OperatingPoints {
 }
 
 impl OperatingPoints {
-    /// The values in force. Per-order values within limits come with the engine issue.
+    /// The values in force.
     pub const DEFAULT: Self = Self {
         gnss_m: 15.0,
         wifi_m: 40.0,
         cell_m: 800.0,
         beacon_m: 10.0,
         best_m: 3.0,
-        exclusion_in: Threshold {
-            single: 0.95,
-            single_sigmas: 0.0,
-            single_distance_m: 0.0,
-            repeated: 0.80,
-        },
-        exclusion_out: Threshold {
-            single: 0.95,
-            single_sigmas: 0.0,
-            single_distance_m: 0.0,
-            repeated: 0.80,
-        },
-        // Even a fix that states a good accuracy is hundreds of metres off now and then. On 24 wearer-days of simulated tracks
-        // in streets, deciding on one fix beyond 3 σ and 50 m gave 24 false exits, two fixes at 0.95 gave none.
-        inclusion_out: Threshold {
-            single: 0.999,
-            single_sigmas: 3.0,
-            single_distance_m: 1_000.0,
-            repeated: 0.95,
-        },
-        inclusion_in: Threshold {
-            single: 0.80,
-            single_sigmas: 0.0,
-            single_distance_m: 0.0,
-            repeated: 0.50,
-        },
         settle_s: 10,
         crossing_gap_s: 600,
         crossing_speed_kmh: 15.0,
@@ -117,25 +113,212 @@ impl OperatingPoints {
         battery_critical_end: 15,
     };
 
-    /// σ of a fix across an edge, in metres.
-    pub fn sigma_m(&self, source: FixSource, accuracy_m: Option<f32>) -> f64 {
+    /// Accuracy of a fix as it is used: stated, or the source's.
+    fn accuracy_m(&self, source: FixSource, accuracy_m: Option<f32>) -> f64 {
         let default_m = match source {
             FixSource::Wifi => self.wifi_m,
             FixSource::Cell => self.cell_m,
             FixSource::Beacon => self.beacon_m,
             FixSource::Gnss | FixSource::Unspecified => self.gnss_m,
         };
-        accuracy_m.map_or(default_m, f64::from).max(self.best_m) / RADIUS_TO_SIGMA
+        accuracy_m
+            .map(f64::from)
+            .filter(|accuracy| accuracy.is_finite() && *accuracy > 0.0)
+            .unwrap_or(default_m)
+            .max(self.best_m)
+    }
+
+    /// σ of a fix across an edge, in metres.
+    pub fn sigma_m(&self, source: FixSource, accuracy_m: Option<f32>) -> f64 {
+        let stated = self.accuracy_m(source, accuracy_m) / RADIUS_TO_SIGMA;
+        (stated * stated + EDGE_SIGMA_M * EDGE_SIGMA_M).sqrt()
     }
 }
 
-/// P(inside) of a fix with this σ at this signed distance (negative inside).
-///
-/// Uses `libm`'s software function, so that every machine gets the same bits.
+/// P(inside) of a fix with this σ at this signed distance (negative inside), taken alone. Uses `libm`'s software function.
 pub fn probability_inside(signed_distance_m: f64, sigma_m: f64) -> f64 {
     let probability = 0.5 * libm::erfc(signed_distance_m / (sigma_m * std::f64::consts::SQRT_2));
     if probability.is_finite() { probability } else { 0.5 }
 }
+
+/// What a fix is worth to any zone: made once for each fix and person.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    /// σ across an edge, metres.
+    pub sigma_m: f64,
+    /// Information left after correlation with the fix before, (0, 1].
+    pub weight: f64,
+    /// What is left of what was believed at the fix before, (0, 1].
+    pub keep: f64,
+    /// `false` for cell towers, which never decide alone.
+    pub trusted: bool,
+}
+
+/// Weighs a fix: `since_last_us` after the one before (`None`: there is none) and `moved_m` from it.
+pub fn see(source: FixSource, accuracy_m: Option<f32>, since_last_us: Option<i64>, moved_m: f64) -> Seen {
+    let sigma_m = OperatingPoints::DEFAULT.sigma_m(source, accuracy_m);
+    let trusted = source != FixSource::Cell && sigma_m <= TRUSTED_M / RADIUS_TO_SIGMA;
+    let Some(since_last_us) = since_last_us else {
+        return Seen {
+            sigma_m,
+            weight: 1.0,
+            keep: FADE_LEAST,
+            trusted,
+        };
+    };
+    let seconds = since_last_us.max(0) as f64 / SECOND_US;
+    let share = seconds / CORRELATION_S;
+    let way = if moved_m > 0.0 {
+        moved_m / (sigma_m * CORRELATION_SIGMAS)
+    } else {
+        0.0
+    };
+    let correlation = CORRELATION / (1.0 + share * share + way * way);
+    let keep = 1.0 / (1.0 + FADE_PER_MINUTE * (seconds / 60.0));
+    Seen {
+        sigma_m,
+        weight: (1.0 - correlation) / (1.0 + correlation),
+        keep: keep.max(FADE_LEAST),
+        trusted,
+    }
+}
+
+/// Kinds of zone, as far as decisions differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Must stay out (its warning buffer too), or nothing follows from being in. An entry must not be delayed.
+    Exclusion,
+    /// Must stay in. A false exit can send somebody to jail.
+    Inclusion,
+    /// Must be seen in.
+    Attendance,
+    /// Must keep away from a person.
+    Proximity,
+}
+
+/// What one direction of the test asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Threshold {
+    /// The probability to reach …
+    pub probability: f64,
+    /// … as the sum of evidence it stands for (positive in both directions).
+    pub log_odds: f64,
+    /// Bound of the sum on this side: how surely the opposite must be shown later.
+    pub limit: f64,
+    /// Distance from the edge on this side, in σ, within which a fix is no evidence for this side (Wald's zone of indifference).
+    pub indifferent_sigmas: f64,
+    /// Least number of consecutive fixes.
+    pub fixes: u8,
+}
+
+impl Threshold {
+    fn new(probability: f64, limit: f64, indifferent_sigmas: f64, fixes: u8) -> Self {
+        let log_odds = log_odds(probability);
+        Self {
+            probability,
+            log_odds,
+            limit: limit.max(log_odds).min(LIMIT),
+            indifferent_sigmas,
+            fixes,
+        }
+    }
+}
+
+/// Both directions of the test for a kind of zone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Points {
+    /// To the answer "inside".
+    pub inside: Threshold,
+    /// To the answer "outside".
+    pub outside: Threshold,
+    /// The belief before the first fix, log-odds.
+    pub prior: f64,
+    /// What a belief fades to, log-odds.
+    pub neutral: f64,
+    /// Evidence counts this many times.
+    pub scale: f64,
+}
+
+/// The sum of evidence for which a probability is stated.
+fn log_odds(probability: f64) -> f64 {
+    libm::log(probability / (1.0 - probability))
+}
+
+/// The probability that is stated for a sum of evidence.
+fn stated(log_odds: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-log_odds))
+}
+
+/// The operating points of a kind of zone: the order's, where it chose some (within the limits of
+/// [`proto::rules::OperatingPoints`], to which values outside are moved), else the defaults.
+pub fn points(kind: Purpose, order: &Chosen) -> Points {
+    let choose = |chosen: Option<f64>, default: f64, least: f64, most: f64| {
+        chosen
+            .filter(|value| value.is_finite())
+            .unwrap_or(default)
+            .clamp(least, most)
+    };
+    match kind {
+        Purpose::Exclusion | Purpose::Proximity => {
+            let limits = Chosen::EXCLUSION_ENTRY;
+            let entry = choose(order.exclusion_entry, EXCLUSION_ENTRY, limits.least, limits.most);
+            Points {
+                inside: Threshold::new(entry, INSIDE_LIMIT, 0.0, 2),
+                outside: Threshold::new(EXCLUSION_LEFT, OUTSIDE_LIMIT, 0.0, 1),
+                prior: -OUTSIDE_LIMIT,
+                neutral: EXCLUSION_NEUTRAL,
+                scale: 1.0,
+            }
+        }
+        Purpose::Inclusion => {
+            let limits = Chosen::HOME_EXIT;
+            let exit = choose(order.home_exit, HOME_EXIT, limits.least, limits.most);
+            Points {
+                inside: Threshold::new(HOME_RETURN, HOME_LIMIT, 0.0, 1),
+                outside: Threshold::new(exit, AWAY_LIMIT, HOME_INDIFFERENT, 3),
+                prior: 0.0,
+                neutral: 0.0,
+                scale: HOME_SCALE,
+            }
+        }
+        Purpose::Attendance => {
+            let limits = Chosen::ATTENDANCE;
+            let kept = choose(order.attendance, ATTENDANCE, limits.least, limits.most);
+            Points {
+                inside: Threshold::new(kept, HOME_LIMIT, 0.0, 1),
+                outside: Threshold::new(EXCLUSION_LEFT, OUTSIDE_LIMIT, 0.0, 1),
+                prior: 0.0,
+                neutral: 0.0,
+                scale: 1.0,
+            }
+        }
+    }
+}
+
+/// Probability of being inside at which an exclusion zone's entry is told, where the order says nothing.
+pub const EXCLUSION_ENTRY: f64 = 0.95;
+/// Probability of being outside at which its end is told.
+pub const EXCLUSION_LEFT: f64 = 0.80;
+/// What a belief about an exclusion zone fades to, log-odds: who was near one may as well be in it.
+pub const EXCLUSION_NEUTRAL: f64 = 1.84;
+/// Bound of the evidence for being in an exclusion zone.
+pub const INSIDE_LIMIT: f64 = 6.0;
+/// Bound of the evidence for being out of an exclusion zone: a low one, so that an entry is known after two good fixes.
+pub const OUTSIDE_LIMIT: f64 = 2.0;
+/// Probability of being outside at which an exit from home is told, where the order says nothing.
+pub const HOME_EXIT: f64 = 0.995;
+/// Probability of being inside at which the return is told.
+pub const HOME_RETURN: f64 = 0.75;
+/// Bound of the evidence for being at home.
+pub const HOME_LIMIT: f64 = 4.0;
+/// Bound of the evidence for being away from home.
+pub const AWAY_LIMIT: f64 = 7.0;
+/// Within so many σ outside of home's edge, a fix is no evidence of an exit.
+pub const HOME_INDIFFERENT: f64 = 2.5;
+/// Evidence about home counts this many times.
+pub const HOME_SCALE: f64 = 1.6;
+/// Probability of being inside at which an attendance counts as kept, where the order says nothing.
+pub const ATTENDANCE: f64 = 0.80;
 
 /// Where a person is with regard to a zone, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -149,15 +332,6 @@ pub enum Answer {
     Outside,
 }
 
-/// Both directions of the test for a kind of zone.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Points {
-    /// To the answer "inside".
-    pub inside: Threshold,
-    /// To the answer "outside".
-    pub outside: Threshold,
-}
-
 /// How an answer came about.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Change {
@@ -165,36 +339,52 @@ pub struct Change {
     pub answer: Answer,
     /// The time of the run's first fix.
     pub since_us: i64,
-    /// The probability that had to be reached by each fix of the run.
+    /// The probability that had to be reached.
     pub threshold: f64,
-    /// How many fixes of the person's last two made the decision.
+    /// The probability of the new answer as it is stated: calibrated.
+    pub probability: f64,
+    /// How many consecutive fixes formed the run, at most [`RUN_MOST`].
     pub fixes: u8,
 }
 
+/// A run of fixes is counted up to this.
+pub const RUN_MOST: u8 = 4;
+
 /// The sequential test of one (person, zone).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Belief {
+    /// Sum of evidence, positive inside.
+    log_odds: f32,
     /// The answer in force.
     pub answer: Answer,
-    /// The time of the first fix that spoke for it.
-    pub since_us: i64,
-    /// A run of fixes against the answer in force: which answer it speaks for …
+    /// A run of fixes against the answer in force: which answer it speaks for, …
     run: Answer,
-    /// … since when …
+    /// … how many fixes it has (as far as they are counted) …
+    run_fixes: u8,
+    /// … and whether a trusted one is among them; whether the belief is settled; whether it has seen a fix.
+    flags: u8,
+    /// The time of the first fix that spoke for the answer in force.
+    pub since_us: i64,
+    /// The time of the run's first fix.
     run_since_us: i64,
-    /// … and whether a fix that is no cell tower's took part.
-    run_trusted: bool,
 }
 
+const TRUSTED: u8 = 1;
+const SETTLED: u8 = 2;
+const BEGUN: u8 = 4;
+
 impl Belief {
-    /// An answer without a run: what a person who was never near a zone has.
+    /// A settled answer without a fix: what a person who was never near a zone has.
+    #[expect(clippy::cast_possible_truncation, reason = "a small whole number")]
     pub const fn outside() -> Self {
         Self {
+            log_odds: -LIMIT as f32,
             answer: Answer::Outside,
-            since_us: i64::MIN,
             run: Answer::Unknown,
+            run_fixes: 0,
+            flags: SETTLED | BEGUN,
+            since_us: i64::MIN,
             run_since_us: 0,
-            run_trusted: false,
         }
     }
 
@@ -203,73 +393,132 @@ impl Belief {
         !matches!(self.run, Answer::Unknown)
     }
 
+    /// Says whether this is the answer and nothing but a fix on the other side, or very near the edge, can change anything.
+    pub fn is_settled(&self, answer: Answer) -> bool {
+        self.flags & SETTLED != 0 && self.answer == answer
+    }
+
+    /// The probability of being inside, calibrated.
+    pub fn probability_inside(&self) -> f64 {
+        stated(f64::from(self.log_odds))
+    }
+
     /// Takes a fix in; returns the change when it decides.
-    pub fn update(&mut self, points: &Points, fix: &Measured) -> Option<Change> {
-        let sides = [
-            (
-                Answer::Inside,
-                &points.inside,
-                fix.probability_inside,
-                -fix.signed_distance_m,
-            ),
-            (
-                Answer::Outside,
-                &points.outside,
-                1.0 - fix.probability_inside,
-                fix.signed_distance_m,
-            ),
-        ];
-        let side = sides
-            .into_iter()
-            .find(|(answer, threshold, probability, _)| *answer != self.answer && *probability >= threshold.repeated);
-        let Some((answer, threshold, probability, distance_m)) = side else {
-            self.run = Answer::Unknown;
-            return None;
-        };
-        let second = self.run == answer;
-        if !second {
-            self.run = answer;
-            self.run_since_us = fix.time_us;
-            self.run_trusted = false;
-        }
-        self.run_trusted |= fix.trusted;
-        let alone = fix.trusted
-            && probability >= threshold.single
-            && distance_m >= threshold.single_distance_m
-            && distance_m >= threshold.single_sigmas * fix.sigma_m;
-        let together = second && self.run_trusted;
-        if !alone && !together {
+    pub fn update(&mut self, points: &Points, at_us: i64, signed_distance_m: f64, seen: &Seen) -> Option<Change> {
+        let sigmas = signed_distance_m / seen.sigma_m;
+        if sigmas.is_nan() {
             return None;
         }
-        *self = Self {
-            answer,
-            since_us: self.run_since_us,
-            ..Self::default()
+        if self.flags & SETTLED != 0 {
+            let confirming = if self.answer == Answer::Inside { -sigmas } else { sigmas };
+            if confirming >= SETTLED_SIGMAS {
+                return None;
+            }
+        }
+        let evidence = evidence(points, sigmas, seen);
+        self.add(points, evidence, seen.keep);
+        self.follow_run(at_us, evidence, seen.trusted);
+        let change = self.decide(points);
+        self.settle(points);
+        change
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "seven digits of log-odds are plenty")]
+    fn add(&mut self, points: &Points, evidence: f64, keep: f64) {
+        let before = if self.flags & BEGUN == 0 {
+            points.prior
+        } else {
+            points.neutral + keep * (f64::from(self.log_odds) - points.neutral)
         };
-        let (threshold, fixes) = match (together, alone) {
-            (true, _) => (threshold.repeated, 2),
-            (false, _) => (threshold.single, 1),
+        self.log_odds = (before + evidence).clamp(-points.outside.limit, points.inside.limit) as f32;
+        self.flags |= BEGUN;
+    }
+
+    /// A run begins with the first fix against the answer. It ends when a fix does not speak for it and the sum does not either.
+    fn follow_run(&mut self, at_us: i64, evidence: f64, trusted: bool) {
+        let side = side(evidence);
+        if side == Answer::Unknown || side == self.answer {
+            if side_of_sum(self.log_odds) != self.run {
+                self.run = Answer::Unknown;
+            }
+            return;
+        }
+        if side != self.run {
+            self.run = side;
+            self.run_since_us = at_us;
+            self.run_fixes = 0;
+            self.flags &= !TRUSTED;
+        }
+        self.run_fixes = (self.run_fixes + 1).min(RUN_MOST);
+        if trusted {
+            self.flags |= TRUSTED;
+        }
+    }
+
+    fn decide(&mut self, points: &Points) -> Option<Change> {
+        let sum = f64::from(self.log_odds);
+        let (threshold, towards) = match self.run {
+            Answer::Unknown => return None,
+            Answer::Inside => (&points.inside, sum),
+            Answer::Outside => (&points.outside, -sum),
         };
+        if towards < threshold.log_odds || self.run_fixes < threshold.fixes || self.flags & TRUSTED == 0 {
+            return None;
+        }
+        let fixes = self.run_fixes;
+        self.answer = self.run;
+        self.since_us = self.run_since_us;
+        self.run = Answer::Unknown;
+        self.run_fixes = 0;
         Some(Change {
-            answer,
+            answer: self.answer,
             since_us: self.since_us,
-            threshold,
+            threshold: threshold.probability,
+            probability: stated(towards),
             fixes,
         })
     }
+
+    /// Settled: no run, and the sum at its bound on the answer's side.
+    #[expect(clippy::cast_possible_truncation, reason = "compared with what was stored")]
+    fn settle(&mut self, points: &Points) {
+        let at_bound = match self.answer {
+            Answer::Unknown => false,
+            Answer::Inside => self.log_odds >= points.inside.limit as f32,
+            Answer::Outside => self.log_odds <= -points.outside.limit as f32,
+        };
+        if at_bound && self.run == Answer::Unknown {
+            self.flags |= SETTLED;
+        } else {
+            self.flags &= !SETTLED;
+        }
+    }
 }
 
-/// A fix measured against a zone.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Measured {
-    /// Its time as judged.
-    pub time_us: i64,
-    /// To the zone's edge, metres, negative inside.
-    pub signed_distance_m: f64,
-    /// Its σ.
-    pub sigma_m: f64,
-    /// Of being in the zone.
-    pub probability_inside: f64,
-    /// `false` for cell towers, which never decide alone.
-    pub trusted: bool,
+/// Log-odds for inside that a fix gives, so many σ from the edge (negative inside).
+fn evidence(points: &Points, sigmas: f64, seen: &Seen) -> f64 {
+    let limit = if seen.trusted { EVIDENCE_LIMIT } else { UNTRUSTED_LIMIT };
+    let beyond = if sigmas > 0.0 {
+        (sigmas - points.outside.indifferent_sigmas).max(0.0)
+    } else {
+        (sigmas + points.inside.indifferent_sigmas).min(0.0)
+    };
+    (-EVIDENCE_PER_SIGMA * seen.weight * beyond).clamp(-limit, limit) * points.scale
 }
+
+fn side(evidence: f64) -> Answer {
+    if evidence > 0.0 {
+        Answer::Inside
+    } else if evidence < 0.0 {
+        Answer::Outside
+    } else {
+        Answer::Unknown
+    }
+}
+
+fn side_of_sum(log_odds: f32) -> Answer {
+    side(f64::from(log_odds))
+}
+
+#[cfg(test)]
+mod tests;
