@@ -2,20 +2,36 @@
 //!
 //! `"HWEN"`, a version (u16, little-endian), 8 bytes of BLAKE3 over what follows, then the state in postcard. Equal states
 //! give equal bytes. Layers are not in it, only which are in force ([`Engine::layers_wanted`]).
+//!
+//! Of the journal the entries are stored and the oldest state of each person; the states between are made again when it is
+//! restored, by judging the entries again.
 
-use proto::{PersonId, Revision, rules::RulesError, wire};
+use std::{collections::BTreeMap, sync::Arc};
+
+use proto::{
+    LayerId, OrderId, PersonId, Revision, ZoneId,
+    rules::{Geometry, OperatingPoints as OrderPoints, Schedule as Rule, time_zone},
+    wire,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fold::{Engine, Slot},
+    change::quick_reach_m,
+    flat::FlatZone,
+    fold::Engine,
+    journal::{Chain, Entry, NONE, Snapshot},
     layers::{InForce, LayerReference},
-    person::{Known, Person},
+    live::{Head, More, MovingZone, Rare},
+    population::{Extra, Kept, MONITORED, StoredExtra, chain},
+    timetable::ALWAYS,
+    tracker::Tracker,
+    zone::Shape,
 };
 
 const MAGIC: &[u8; 4] = b"HWEN";
 
 /// Version of the state's layout. A checkpoint of another version is not read: the fold starts from the log again.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Why a checkpoint cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -35,14 +51,6 @@ pub enum CheckpointError {
     /// The bytes are not those that were written.
     #[error("checkpoint is damaged")]
     Damaged,
-    /// The rules in it are refused by this version of the program.
-    #[error("checkpoint's rules of person {person}")]
-    Rules {
-        /// Whose.
-        person: PersonId,
-        /// Why.
-        source: RulesError,
-    },
 }
 
 impl CheckpointError {
@@ -53,46 +61,99 @@ impl CheckpointError {
     }
 }
 
-/// A person, the newest revision of their rules, and those rules and what is known while they are monitored.
-type OfPerson<K> = (PersonId, Revision, Option<(Vec<u8>, K)>);
-
-#[derive(Serialize)]
-struct Writing<'a> {
-    clock_us: i64,
-    layers: Vec<(LayerReference, i64)>,
-    people: Vec<OfPerson<&'a Known>>,
+#[derive(Serialize, Deserialize)]
+struct State {
+    clock_us: Option<i64>,
+    layers: Vec<(LayerReference, i64, BTreeMap<ZoneId, i64>)>,
+    /// Time zone and encoded rule, in the order in which people use them.
+    schedules: Vec<(String, Vec<u8>)>,
+    people: Vec<StoredPerson>,
 }
 
-#[derive(Deserialize)]
-struct Reading {
-    clock_us: i64,
-    layers: Vec<(LayerReference, i64)>,
-    people: Vec<OfPerson<Known>>,
+#[derive(Serialize, Deserialize)]
+struct StoredPerson {
+    id: PersonId,
+    revision: Revision,
+    monitored: Option<Box<Monitored>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Monitored {
+    rules: StoredRules,
+    frontier_us: i64,
+    heard_us: i64,
+    trackers: Vec<Tracker>,
+    extra: Option<StoredExtra>,
+    first_us: i64,
+    first_trackers: Vec<Tracker>,
+    first_rare: Option<Rare>,
+    first_fix: Option<Entry>,
+    /// Entries of each chunk, and how far the timeline was judged before them.
+    chunks: Vec<(u8, i64)>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRules {
+    order: Option<OrderId>,
+    times_us: [i64; 3],
+    seconds: [u32; 4],
+    time_zone: String,
+    points: [Option<f64>; 3],
+    zones: Vec<FlatZone>,
+    corners: Vec<[i32; 2]>,
+    kept: Vec<Vec<u8>>,
+    layers: Vec<(LayerId, i64)>,
+    moving: Vec<MovingZone>,
+}
+
+/// Schedules, numbered in the order in which they are met.
+#[derive(Default)]
+struct Numbers {
+    by_old: BTreeMap<u32, u32>,
+    list: Vec<(String, Vec<u8>)>,
+}
+
+impl Numbers {
+    fn number(&mut self, engine: &Engine, old: u32) -> u32 {
+        if old == ALWAYS {
+            return ALWAYS;
+        }
+        if let Some(number) = self.by_old.get(&old) {
+            return *number;
+        }
+        let number = u32::try_from(self.list.len()).unwrap_or(ALWAYS);
+        if let Some((name, rule)) = engine.timetables.rule(old) {
+            let encoded = prost::Message::encode_to_vec(&wire::Schedule::from(rule));
+            self.list.push((name.to_owned(), encoded));
+        }
+        self.by_old.insert(old, number);
+        number
+    }
 }
 
 impl Engine {
     /// The whole state as bytes.
     pub fn checkpoint(&self) -> Vec<u8> {
-        let encode = |person: &Person| prost::Message::encode_to_vec(&person.wire);
-        let state = Writing {
+        let mut numbers = Numbers::default();
+        let people = self
+            .register
+            .sorted()
+            .into_iter()
+            .map(|(id, number)| StoredPerson {
+                id,
+                revision: self.book.cold.get(number as usize).map_or(0, |cold| cold.head.revision),
+                monitored: self.monitored(number, &mut numbers).map(Box::new),
+            })
+            .collect();
+        let layers = self.book.layers.0.values();
+        let state = State {
             clock_us: self.clock_us,
-            layers: self
-                .layers
-                .0
-                .values()
-                .map(|in_force| (in_force.reference, in_force.since_us))
+            layers: layers
+                .map(|in_force| (in_force.reference, in_force.since_us, in_force.changed.clone()))
                 .collect(),
-            people: self
-                .sorted()
-                .into_iter()
-                .map(|(person, slot)| {
-                    (
-                        person,
-                        slot.revision,
-                        slot.monitored.as_ref().map(|person| (encode(person), &person.known)),
-                    )
-                })
-                .collect(),
+            schedules: numbers.list,
+            people,
         };
         // The state is plain data: postcard has no reason to refuse it.
         let body = postcard::to_stdvec(&state).unwrap_or_default();
@@ -102,6 +163,86 @@ impl Engine {
         bytes.extend_from_slice(&checksum(&body));
         bytes.extend_from_slice(&body);
         bytes
+    }
+
+    fn monitored(&self, number: u32, numbers: &mut Numbers) -> Option<Monitored> {
+        let slot = self.states.slot(number).filter(|slot| slot.is(MONITORED))?;
+        let cold = self.book.cold.get(number as usize)?;
+        let Chain { head, .. } = chain(slot, cold);
+        let first = self.journal.get(head)?;
+        let mut chunks = Vec::new();
+        let mut entries = Vec::new();
+        let mut at = head;
+        while let Some(chunk) = self.journal.get(at) {
+            let count = u8::try_from(chunk.entries().len()).unwrap_or(u8::MAX);
+            chunks.push((count, chunk.snapshot.frontier_us));
+            entries.extend_from_slice(chunk.entries());
+            at = chunk.after;
+        }
+        let extra = self.states.extra(slot).map(|extra| StoredExtra {
+            rare: extra.rare.clone(),
+            contact: extra.contact,
+            told: extra.told.clone(),
+        });
+        Some(Monitored {
+            rules: self.stored_rules(number, numbers)?,
+            frontier_us: slot.frontier_us,
+            heard_us: slot.heard_us,
+            trackers: self.states.trackers.get(slot.tracker_run()).to_vec(),
+            extra,
+            first_us: first.snapshot.frontier_us,
+            first_trackers: self.states.trackers.get(first.snapshot.trackers).to_vec(),
+            first_rare: first.snapshot.rare.as_deref().cloned(),
+            first_fix: first.last_fix,
+            chunks,
+            entries,
+        })
+    }
+
+    fn stored_rules(&self, number: u32, numbers: &mut Numbers) -> Option<StoredRules> {
+        let slot = self.states.slot(number)?;
+        let cold = self.book.cold.get(number as usize)?;
+        let head = &cold.head;
+        let order = self.book.points(head.points)?.order;
+        let more = head.more.as_deref().cloned().unwrap_or_default();
+        let renumbered = |zone: &FlatZone, numbers: &mut Numbers| {
+            let mut zone = *zone;
+            zone.schedule = numbers.number(self, zone.schedule);
+            zone
+        };
+        Some(StoredRules {
+            order: head.order,
+            times_us: [head.since_us, head.valid_from_us, head.valid_until_us],
+            seconds: [head.interval_s, head.silence_after_s, head.grace_s, head.late_return_s],
+            time_zone: self
+                .book
+                .time_zone(head.time_zone)?
+                .iana_name()
+                .unwrap_or("UTC")
+                .to_owned(),
+            points: [order.exclusion_entry, order.home_exit, order.attendance],
+            zones: self
+                .book
+                .zones(slot)
+                .iter()
+                .map(|zone| renumbered(zone, numbers))
+                .collect(),
+            corners: self.book.corners(cold).to_vec(),
+            kept: more
+                .kept
+                .iter()
+                .map(|kept| prost::Message::encode_to_vec(&wire::Geometry::from(&*kept.geometry)))
+                .collect(),
+            layers: more.layers,
+            moving: more
+                .moving
+                .iter()
+                .map(|zone| MovingZone {
+                    schedule: numbers.number(self, zone.schedule),
+                    ..*zone
+                })
+                .collect(),
+        })
     }
 
     /// The engine that continues exactly where the checkpoint was taken, once its layers are given back.
@@ -117,36 +258,152 @@ impl Engine {
         if *sum != checksum(body) {
             return Err(CheckpointError::Damaged);
         }
-        let state: Reading = postcard::from_bytes(body).map_err(|_| CheckpointError::Damaged)?;
+        let state: State = postcard::from_bytes(body).map_err(|_| CheckpointError::Damaged)?;
         let mut engine = Self::new();
         engine.clock_us = state.clock_us;
-        for (reference, since_us) in state.layers {
-            engine.layers.0.insert(
+        for (reference, since_us, changed) in state.layers {
+            engine.book.layers.0.insert(
                 reference.layer_id,
                 InForce {
                     reference,
                     since_us,
+                    changed,
                     given: None,
                 },
             );
         }
-        for (id, revision, monitored) in state.people {
-            let monitored = match monitored {
-                None => None,
-                Some((rules, known)) => {
-                    let wire: wire::Rules =
-                        prost::Message::decode(rules.as_slice()).map_err(|_| CheckpointError::Damaged)?;
-                    let person =
-                        Person::restore(wire, known).map_err(|source| CheckpointError::Rules { person: id, source })?;
-                    if !person.is_whole() {
-                        return Err(CheckpointError::Damaged);
-                    }
-                    Some(person)
-                }
-            };
-            engine.insert(id, Slot { revision, monitored });
+        let mut schedules = Vec::with_capacity(state.schedules.len());
+        for (name, encoded) in &state.schedules {
+            let wire: wire::Schedule =
+                prost::Message::decode(encoded.as_slice()).map_err(|_| CheckpointError::Damaged)?;
+            let rule = Rule::try_from(&wire).map_err(|_| CheckpointError::Damaged)?;
+            let zone = time_zone(name).map_err(|_| CheckpointError::Damaged)?;
+            schedules.push(engine.timetables.number(&zone, &rule));
+        }
+        for person in state.people {
+            let number = engine.add(person.id);
+            if let Some(monitored) = person.monitored {
+                engine
+                    .put_stored(number, *monitored, &schedules)
+                    .ok_or(CheckpointError::Damaged)?;
+            }
+            if let Some(cold) = engine.book.cold.get_mut(number as usize) {
+                cold.head.revision = person.revision;
+            }
         }
         Ok(engine)
+    }
+
+    /// Puts a person back; `None`: what is stored does not fit together.
+    fn put_stored(&mut self, number: u32, stored: Monitored, schedules: &[u32]) -> Option<()> {
+        let schedule = |stored: u32| {
+            if stored == ALWAYS {
+                Some(ALWAYS)
+            } else {
+                schedules.get(stored as usize).copied()
+            }
+        };
+        let rules = stored.rules;
+        let mut zones = rules.zones;
+        for zone in &mut zones {
+            zone.schedule = schedule(zone.schedule)?;
+        }
+        let mut moving = rules.moving;
+        for zone in &mut moving {
+            zone.schedule = schedule(zone.schedule)?;
+        }
+        let mut kept = Vec::with_capacity(rules.kept.len());
+        for encoded in &rules.kept {
+            let wire: wire::Geometry = prost::Message::decode(encoded.as_slice()).ok()?;
+            let geometry = Geometry::try_from(&wire).ok()?;
+            let shape = Arc::new(Shape::compile(&geometry).ok()?);
+            kept.push(Kept {
+                geometry: Arc::new(geometry),
+                shape,
+            });
+        }
+        let plain = kept.is_empty() && moving.is_empty() && rules.layers.is_empty();
+        let [since_us, valid_from_us, valid_until_us] = rules.times_us;
+        let [interval_s, silence_after_s, grace_s, late_return_s] = rules.seconds;
+        let [exclusion_entry, home_exit, attendance] = rules.points;
+        let order = OrderPoints {
+            exclusion_entry,
+            home_exit,
+            attendance,
+        };
+        let head = Head {
+            order: rules.order,
+            revision: 0,
+            since_us,
+            valid_from_us,
+            valid_until_us,
+            interval_s,
+            silence_after_s,
+            grace_s,
+            late_return_s,
+            time_zone: self.book.time_zone_number(&time_zone(&rules.time_zone).ok()?),
+            points: self.book.points_number(order),
+            more: (!plain).then(|| {
+                Box::new(More {
+                    layers: rules.layers,
+                    moving,
+                    kept,
+                })
+            }),
+        };
+        let wanted: usize = zones.iter().map(|zone| zone.trackers() as usize).sum();
+        if stored.trackers.len() != wanted || stored.first_trackers.len() != wanted {
+            return None;
+        }
+        let reach_m = quick_reach_m();
+        let bounds: Vec<_> = zones.iter().map(|zone| zone.bounds(&rules.corners, reach_m)).collect();
+        let Self { book, states, .. } = self;
+        book.cold.get_mut(number as usize)?.head = head;
+        let slot = states.slot_mut(number)?;
+        book.put_zones(slot, number, (&bounds, &zones, &rules.corners));
+        slot.flags = MONITORED;
+        slot.frontier_us = stored.frontier_us;
+        slot.heard_us = stored.heard_us;
+        let mut chain = Chain::EMPTY;
+        let mut entries = stored.entries.into_iter();
+        let first = Snapshot {
+            made: true,
+            frontier_us: stored.first_us,
+            trackers: self.states.trackers.put(&stored.first_trackers),
+            rare: stored.first_rare.map(Box::new),
+        };
+        let mut first = Some((first, stored.first_fix));
+        for (count, frontier_us) in stored.chunks {
+            let later = Snapshot {
+                frontier_us,
+                ..Snapshot::default()
+            };
+            let (snapshot, last_fix) = first.take().unwrap_or((later, None));
+            let tail = chain.tail;
+            let chunk = self.journal.add(&mut chain, tail, snapshot, last_fix);
+            for entry in entries.by_ref().take(usize::from(count)) {
+                self.journal.get_mut(chunk)?.push(entry);
+            }
+        }
+        if chain.head == NONE {
+            return None;
+        }
+        self.set_chain(number, chain);
+        let stored_extra = stored.extra.unwrap_or_default();
+        let extra = Extra {
+            rare: stored_extra.rare,
+            contact: stored_extra.contact,
+            told: stored_extra.told,
+        };
+        let mut live = std::mem::take(&mut self.room.live);
+        live.frontier_us = stored.frontier_us;
+        live.recent.clear();
+        live.trackers.clear();
+        live.trackers.extend_from_slice(&stored.trackers);
+        let mut extra = extra;
+        live.rare = std::mem::take(&mut extra.rare);
+        self.put_back(number, live, extra);
+        Some(())
     }
 }
 

@@ -6,7 +6,12 @@
 
 use proto::rules::LonLat;
 
-use crate::{belief::OperatingPoints, explain::RecentFixes, zone::Shape};
+use crate::{
+    belief::{OperatingPoints, probability_inside},
+    explain::Outline,
+    flat::Here,
+    journal::Entry,
+};
 
 /// Metres of a degree of latitude; lengths of ways need no ellipsoid.
 const METRES_PER_DEGREE: f64 = 111_195.0;
@@ -23,6 +28,7 @@ pub(crate) struct Path {
     from: LonLat,
     to: LonLat,
     length_m: f64,
+    sigma_m: f64,
     pub(crate) from_us: i64,
     pub(crate) to_us: i64,
 }
@@ -33,14 +39,13 @@ pub(crate) struct Crossing {
     pub(crate) entered_us: i64,
     pub(crate) left_us: i64,
     pub(crate) length_m: f64,
+    /// That the way, if it was straight, led through the zone.
+    pub(crate) probability: f64,
 }
 
 impl Path {
-    /// The way between the two newest fixes, where a crossing may be claimed.
-    pub(crate) fn of(fixes: &RecentFixes) -> Option<Self> {
-        let [Some(newest), Some(before)] = fixes else {
-            return None;
-        };
+    /// The way from a fix to the next one, where a crossing may be claimed.
+    pub(crate) fn of(before: &Entry, newest: &Entry) -> Option<Self> {
         let points = OperatingPoints::DEFAULT;
         let gap_us = newest.time_us.saturating_sub(before.time_us);
         if !before.trusted()
@@ -69,6 +74,7 @@ impl Path {
             from: start,
             to,
             length_m,
+            sigma_m: before.sigma_m().max(newest.sigma_m()),
             from_us: before.time_us,
             to_us: newest.time_us,
         })
@@ -101,41 +107,44 @@ impl Path {
     }
 
     /// The first stretch of the way inside a zone in which neither end lies.
-    pub(crate) fn crosses(&self, shape: &Shape) -> Option<Crossing> {
+    pub(crate) fn crosses(&self, outline: Outline<'_>) -> Option<Crossing> {
         // A zone that the way touches is, from both ends together, at most the way's length away.
-        if shape.distance_at_least(self.at(self.length_m / 2.0), self.length_m / 2.0 * 1.01 + MIN_STEP_M) {
-            return None;
-        }
-        let (first_m, last_m) = (
-            shape.signed_distance_m(self.at(0.0)),
-            shape.signed_distance_m(self.at(self.length_m)),
-        );
+        let distance_m = |metres: f64| outline.signed_distance_m(&mut here(self.at(metres)));
+        let (first_m, last_m) = (distance_m(0.0)?, distance_m(self.length_m)?);
         if first_m <= 0.0 || last_m <= 0.0 || first_m + last_m > self.length_m * 1.01 + MIN_STEP_M {
             return None;
         }
         let mut entered = None;
         let mut metres = 0.0;
+        let mut deepest_m = 0.0_f64;
         for _ in 0..MAX_STEPS {
             if metres >= self.length_m {
                 break;
             }
             // Nothing changes within the distance to the edge. (1 % for the way's own approximation.)
-            let distance_m = shape.signed_distance_m(self.at(metres));
+            let distance_m = distance_m(metres)?;
+            deepest_m = deepest_m.min(distance_m);
             match entered {
                 None if distance_m <= 0.0 => entered = Some(metres),
-                Some(start) if distance_m > 0.0 => return Some(self.crossing(start, metres)),
+                Some(start) if distance_m > 0.0 => return Some(self.crossing(start, metres, deepest_m)),
                 _ => {}
             }
             metres += (distance_m.abs() * 0.99).max(MIN_STEP_M);
         }
-        entered.map(|start| self.crossing(start, metres.min(self.length_m)))
+        entered.map(|start| self.crossing(start, metres.min(self.length_m), deepest_m))
     }
 
-    fn crossing(&self, start_m: f64, end_m: f64) -> Crossing {
+    fn crossing(&self, start_m: f64, end_m: f64, deepest_m: f64) -> Crossing {
         Crossing {
             entered_us: self.time_us(start_m),
             left_us: self.time_us(end_m),
             length_m: end_m - start_m,
+            probability: probability_inside(deepest_m, self.sigma_m),
         }
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "degrees of a position fit")]
+fn here(at: LonLat) -> Here {
+    Here::new((at.latitude * 1e7).round() as i32, (at.longitude * 1e7).round() as i32)
 }

@@ -1,40 +1,42 @@
-//! What a device says of itself, or fails to say: tampering, silence, no fix, jamming, battery, calls for help.
+//! What a device says of itself: tampering, jamming, battery, calls for help; and what its fixes say of it.
+//!
+//! Judged on the person's timeline, in the order of fix times, late reports included:
 //!
 //! - **strap_tamper, case_tamper**: an onset at the report that first says so; never an end. A strap or case that is
 //!   reported closed again (or, for devices that only raise an alarm, a position report without it) makes the next opening
 //!   a new violation.
 //! - **sos**: an onset, never an end; calls less than [`OperatingPoints::sos_repeat_s`] apart are one.
-//! - **silence**: no report for `silence_after_s` of the log's clock; began with the last report, ends with the next one.
-//! - **no_fix**: reports come, but none with a position that can be judged for `silence_after_s`; began with the last one
-//!   that had, ends with the next one that has.
-//! - **jamming, shielding**: while the device's alarm says so; ends with a position report without the alarm.
+//! - **jamming, shielding**: while the device's alarm says so; ends with a position report without the alarm. A mere loss of
+//!   reports or positions never counts as either.
 //! - **battery_low, battery_critical**: by percentage with hysteresis; without a percentage low battery follows the alarm.
+//! - **motion_without_fix**: the device says that it moves and has had no usable position for
+//!   [`MOTION_WITHOUT_FIX_US`]; ends with the next one, or when it no longer moves.
+//! - **impossible_movement**: two fixes farther apart than their errors and [`FASTEST_KMH`] allow; ends when no such pair has
+//!   come for [`CALM_US`].
 //!
-//! A report that is older than one already taken in (back-fill) still raises tampering and calls for help, marked late;
-//! it moves nothing else.
+//! `contact.rs` has what depends on when reports come.
 
-use proto::wire::{Alarm, Case, EventKind, Report, Strap};
+use proto::wire::{Alarm, Case, EventKind, Motion, Strap};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     belief::OperatingPoints,
-    explain::{Grounds, Writer, span},
-    violation::{Ended, NEVER, Onset, Place},
+    explain::{Grounds, Writer},
+    geodesy::distance_m,
+    journal::{Entry, Recent},
+    violation::{Ended, Onset, Place},
 };
 
-/// What judging a device needs to know about the report.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Heard<'a> {
-    pub(crate) report: &'a Report,
-    /// When it was said, as judged.
-    pub(crate) time_us: i64,
-    /// The log's clock.
-    pub(crate) clock_us: i64,
-    /// Older than one already taken in.
-    pub(crate) late: bool,
-    /// It has a position that can be judged.
-    pub(crate) has_fix: bool,
-}
+/// How long a device that moves may be without a position, microseconds.
+pub const MOTION_WITHOUT_FIX_US: i64 = 300_000_000;
+/// Nobody on a leash travels faster over ground, km/h; aeroplanes are no way to comply.
+pub const FASTEST_KMH: f64 = 400.0;
+/// A jump must be this long beside what the errors explain, metres: reflections in streets move fixes by hundreds of metres.
+pub const LEAST_JUMP_M: f64 = 5_000.0;
+/// Standard deviations of both fixes that a jump must exceed.
+const JUMP_SIGMAS: f64 = 6.0;
+/// How long without a jump ends it, microseconds.
+pub const CALM_US: i64 = 1_800_000_000;
 
 /// A switch that devices report as a state, as an alarm, or as both.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -44,265 +46,24 @@ struct Tamper {
     open: bool,
     /// It was said by an alarm alone.
     by_alarm: bool,
-    last_us: Option<i64>,
 }
 
-/// The device's state.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Device {
-    last_report_us: i64,
-    last_fix_us: i64,
+/// The device's conditions on the person's timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Conditions {
     strap: Tamper,
     case: Tamper,
     sos: Place,
     last_sos_us: Option<i64>,
-    silence: Place,
-    no_fix: Place,
     jamming: Place,
     shielding: Place,
     low: Place,
     critical: Place,
-}
-
-impl Device {
-    /// A device from which nothing was heard since monitoring began.
-    pub(crate) fn new(begin_us: i64) -> Self {
-        Self {
-            last_report_us: begin_us,
-            last_fix_us: begin_us,
-            strap: Tamper::default(),
-            case: Tamper::default(),
-            sos: Place::default(),
-            last_sos_us: None,
-            silence: Place::default(),
-            no_fix: Place::default(),
-            jamming: Place::default(),
-            shielding: Place::default(),
-            low: Place::default(),
-            critical: Place::default(),
-        }
-    }
-
-    /// Nothing is asked of the device before this time.
-    pub(crate) fn postpone(&mut self, begin_us: i64) {
-        self.last_report_us = self.last_report_us.max(begin_us);
-        self.last_fix_us = self.last_fix_us.max(begin_us);
-    }
-
-    /// When something happens here unless a report comes first.
-    pub(crate) fn due_us(&self, silence_after_us: i64) -> i64 {
-        self.silence_due_us(silence_after_us)
-            .min(self.no_fix_due_us(silence_after_us))
-    }
-
-    fn silence_due_us(&self, after_us: i64) -> i64 {
-        if after_us == 0 || self.silence.is_open() {
-            NEVER
-        } else {
-            self.last_report_us.saturating_add(after_us)
-        }
-    }
-
-    fn no_fix_due_us(&self, after_us: i64) -> i64 {
-        let due_us = self.last_fix_us.saturating_add(after_us);
-        // Only a report that came later can show it; without one it is silence.
-        let shown = self.last_report_us >= due_us && self.last_report_us > self.last_fix_us;
-        if after_us == 0 || self.no_fix.is_open() || !shown {
-            NEVER
-        } else {
-            due_us
-        }
-    }
-
-    /// Lets everything happen here that is due at `due_us`.
-    pub(crate) fn on_due(&mut self, due_us: i64, silence_after_us: i64, writer: &mut Writer<'_>) {
-        let fixes = [None, None];
-        let onset = |kind, onset_us| Onset {
-            kind,
-            at_us: onset_us,
-            until_us: NEVER,
-            about: None,
-            grounds: Grounds::NONE,
-        };
-        let for_long = span(silence_after_us);
-        if self.silence_due_us(silence_after_us) <= due_us {
-            let onset = onset(EventKind::Silence, self.last_report_us);
-            self.silence
-                .begin(writer, &fixes, onset, |_, _| format!("no report for {for_long}"));
-        }
-        if self.no_fix_due_us(silence_after_us) <= due_us {
-            let onset = onset(EventKind::NoFix, self.last_fix_us);
-            self.no_fix.begin(writer, &fixes, onset, |_, _| {
-                format!("reports come, but none with a usable position for {for_long}")
-            });
-        }
-    }
-
-    /// Takes a report in.
-    pub(crate) fn on_report(&mut self, heard: Heard<'_>, writer: &mut Writer<'_>) {
-        let fixes = [None, None];
-        let Heard {
-            report,
-            time_us,
-            clock_us,
-            late,
-            has_fix,
-        } = heard;
-        let alarm = |alarm: Alarm| report.alarms.contains(&i32::from(alarm));
-        self.silence
-            .end(writer, &fixes, clock_us, None, Ended::Device("a report came"));
-        self.last_report_us = clock_us;
-
-        if alarm(Alarm::Sos) {
-            let repeat_us = i64::from(OperatingPoints::DEFAULT.sos_repeat_s) * 1_000_000;
-            if is_apart(self.last_sos_us, time_us, repeat_us) {
-                self.sos
-                    .moment(writer, EventKind::Sos, time_us, "the device's call button was pressed");
-            }
-            self.last_sos_us = Some(time_us);
-        }
-        let strap = match report.strap() {
-            Strap::Open => Some(true),
-            Strap::Closed => Some(false),
-            Strap::Unspecified => None,
-        };
-        let words = ["the strap is reported open", "the device raised its strap alarm"];
-        self.strap.on_report(
-            strap,
-            alarm(Alarm::StrapTamper),
-            words,
-            EventKind::StrapTamper,
-            heard,
-            writer,
-        );
-        let case = match report.case() {
-            Case::Open => Some(true),
-            Case::Closed => Some(false),
-            Case::Unspecified => None,
-        };
-        let words = ["the case is reported open", "the device raised its case alarm"];
-        self.case.on_report(
-            case,
-            alarm(Alarm::CaseTamper),
-            words,
-            EventKind::CaseTamper,
-            heard,
-            writer,
-        );
-        if late {
-            return;
-        }
-        if has_fix {
-            self.no_fix
-                .end(writer, &fixes, clock_us, None, Ended::Device("a usable position came"));
-            self.last_fix_us = clock_us;
-        }
-        let said = report.position.is_some();
-        follow(
-            &mut self.jamming,
-            Condition {
-                kind: EventKind::Jamming,
-                begins: alarm(Alarm::Jamming),
-                ends: said && !alarm(Alarm::Jamming),
-                words: [
-                    "the device reports radio jamming",
-                    "a position report came without the jamming alarm",
-                ],
-            },
-            time_us,
-            writer,
-        );
-        follow(
-            &mut self.shielding,
-            Condition {
-                kind: EventKind::Shielding,
-                begins: alarm(Alarm::Shielding),
-                ends: said && !alarm(Alarm::Shielding),
-                words: [
-                    "the device reports that it is shielded",
-                    "a position report came without the shielding alarm",
-                ],
-            },
-            time_us,
-            writer,
-        );
-        self.battery(report, alarm(Alarm::LowBattery), time_us, writer);
-    }
-
-    fn battery(&mut self, report: &Report, alarm: bool, time_us: i64, writer: &mut Writer<'_>) {
-        let points = OperatingPoints::DEFAULT;
-        let percent = report.battery_percent;
-        let at_most = |limit: u32| percent.is_some_and(|percent| percent <= limit);
-        let at_least = |limit: u32| percent.is_some_and(|percent| percent >= limit);
-        let recovered = match percent {
-            Some(_) => at_least(points.battery_low_end),
-            None => report.position.is_some() && !alarm,
-        };
-        let low = Condition {
-            kind: EventKind::BatteryLow,
-            begins: at_most(points.battery_low) || (alarm && !at_least(points.battery_low_end)),
-            ends: recovered,
-            words: ["the battery is low", "the battery is no longer low"],
-        };
-        follow(&mut self.low, low, time_us, writer);
-        let critical = Condition {
-            kind: EventKind::BatteryCritical,
-            begins: at_most(points.battery_critical),
-            ends: at_least(points.battery_critical_end),
-            words: ["the battery is nearly empty", "the battery is no longer nearly empty"],
-        };
-        follow(&mut self.critical, critical, time_us, writer);
-    }
-
-    /// Ends what is open, when the person goes.
-    pub(crate) fn close(&mut self, at_us: i64, writer: &mut Writer<'_>) {
-        let places = [
-            &mut self.silence,
-            &mut self.no_fix,
-            &mut self.jamming,
-            &mut self.shielding,
-            &mut self.low,
-            &mut self.critical,
-        ];
-        for place in places {
-            place.end(writer, &[None, None], at_us, None, Ended::EndOfMonitoring);
-        }
-    }
-}
-
-impl Tamper {
-    fn on_report(
-        &mut self,
-        state: Option<bool>,
-        alarm: bool,
-        words: [&str; 2],
-        kind: EventKind,
-        heard: Heard<'_>,
-        writer: &mut Writer<'_>,
-    ) {
-        let [by_state, by_alarm] = words;
-        let said_open = state == Some(true) || alarm;
-        let sentence = if state == Some(true) { by_state } else { by_alarm };
-        if heard.late {
-            let repeat_us = i64::from(OperatingPoints::DEFAULT.sos_repeat_s) * 1_000_000;
-            if said_open && is_apart(self.last_us, heard.time_us, repeat_us) {
-                self.place.moment(writer, kind, heard.time_us, sentence);
-                self.last_us = Some(heard.time_us);
-            }
-            return;
-        }
-        if said_open {
-            if !self.open {
-                self.place.moment(writer, kind, heard.time_us, sentence);
-            }
-            self.by_alarm = (self.by_alarm || !self.open) && state != Some(true);
-            self.open = true;
-            self.last_us = Some(heard.time_us);
-        } else if state == Some(false) || (self.by_alarm && heard.report.position.is_some()) {
-            self.open = false;
-            self.by_alarm = false;
-        }
-    }
+    motion: Place,
+    /// Moves without a position since then.
+    moving_us: Option<i64>,
+    movement: Place,
+    last_jump_us: Option<i64>,
 }
 
 /// A condition with an onset and an end.
@@ -314,8 +75,203 @@ struct Condition {
     words: [&'static str; 2],
 }
 
+impl Conditions {
+    /// Nothing is open or half begun: a report that says nothing of this leaves it as it is.
+    pub(crate) fn is_quiet(&self, timeline_us: i64) -> bool {
+        let places = [
+            &self.jamming,
+            &self.shielding,
+            &self.low,
+            &self.critical,
+            &self.motion,
+            &self.movement,
+        ];
+        !self.strap.open
+            && !self.case.open
+            && self.moving_us.is_none()
+            && self.last_sos_us.is_none_or(|last_us| is_apart(last_us, timeline_us))
+            && places.iter().all(|place| !place.is_open())
+    }
+
+    /// Takes a report in; `before`: the newest fix before it.
+    pub(crate) fn on_entry(&mut self, entry: &Entry, before: Option<&Entry>, writer: &mut Writer<'_>) {
+        let (said, time_us) = (entry.said, entry.time_us);
+        if said.alarm(Alarm::Sos) {
+            if self.last_sos_us.is_none_or(|last_us| is_apart(last_us, time_us)) {
+                let words = "the device's call button was pressed";
+                self.sos.moment(writer, EventKind::Sos, time_us, words);
+            }
+            self.last_sos_us = Some(time_us);
+        }
+        let strap = match said.strap() {
+            Strap::Open => Some(true),
+            Strap::Closed => Some(false),
+            Strap::Unspecified => None,
+        };
+        let words = ["the strap is reported open", "the device raised its strap alarm"];
+        let alarm = said.alarm(Alarm::StrapTamper);
+        self.strap
+            .on_entry(strap, alarm, words, EventKind::StrapTamper, entry, writer);
+        let case = match said.case() {
+            Case::Open => Some(true),
+            Case::Closed => Some(false),
+            Case::Unspecified => None,
+        };
+        let words = ["the case is reported open", "the device raised its case alarm"];
+        let alarm = said.alarm(Alarm::CaseTamper);
+        self.case
+            .on_entry(case, alarm, words, EventKind::CaseTamper, entry, writer);
+        let [jamming, shielding] = [Alarm::Jamming, Alarm::Shielding].map(|alarm| said.alarm(alarm));
+        let condition = Condition {
+            kind: EventKind::Jamming,
+            begins: jamming,
+            ends: said.has_position() && !jamming,
+            words: [
+                "the device reports radio jamming",
+                "a position report came without the jamming alarm",
+            ],
+        };
+        follow(&mut self.jamming, condition, time_us, writer);
+        let condition = Condition {
+            kind: EventKind::Shielding,
+            begins: shielding,
+            ends: said.has_position() && !shielding,
+            words: [
+                "the device reports that it is shielded",
+                "a position report came without the shielding alarm",
+            ],
+        };
+        follow(&mut self.shielding, condition, time_us, writer);
+        self.battery(entry, writer);
+        self.motion(entry, writer);
+        if entry.is_fix() {
+            self.movement(entry, before, writer);
+        }
+    }
+
+    fn battery(&mut self, entry: &Entry, writer: &mut Writer<'_>) {
+        let points = OperatingPoints::DEFAULT;
+        let alarm = entry.said.alarm(Alarm::LowBattery);
+        let percent = entry.said.battery();
+        let at_most = |limit: u32| percent.is_some_and(|percent| percent <= limit);
+        let at_least = |limit: u32| percent.is_some_and(|percent| percent >= limit);
+        let recovered = match percent {
+            Some(_) => at_least(points.battery_low_end),
+            None => entry.said.has_position() && !alarm,
+        };
+        let low = Condition {
+            kind: EventKind::BatteryLow,
+            begins: at_most(points.battery_low) || (alarm && !at_least(points.battery_low_end)),
+            ends: recovered,
+            words: ["the battery is low", "the battery is no longer low"],
+        };
+        follow(&mut self.low, low, entry.time_us, writer);
+        let critical = Condition {
+            kind: EventKind::BatteryCritical,
+            begins: at_most(points.battery_critical),
+            ends: at_least(points.battery_critical_end),
+            words: ["the battery is nearly empty", "the battery is no longer nearly empty"],
+        };
+        follow(&mut self.critical, critical, entry.time_us, writer);
+    }
+
+    fn motion(&mut self, entry: &Entry, writer: &mut Writer<'_>) {
+        let (fix, motion) = (entry.is_fix(), entry.said.motion());
+        if fix || motion == Motion::Still {
+            self.moving_us = None;
+        } else if motion == Motion::Moving && self.moving_us.is_none() {
+            self.moving_us = Some(entry.time_us);
+        }
+        let since_us = self.moving_us.unwrap_or(entry.time_us);
+        let condition = Condition {
+            kind: EventKind::MotionWithoutFix,
+            begins: entry.time_us.saturating_sub(since_us) >= MOTION_WITHOUT_FIX_US,
+            ends: self.moving_us.is_none(),
+            words: [
+                "the device says that it moves and has had no usable position for 5 min",
+                if fix {
+                    "a usable position came"
+                } else {
+                    "the device no longer moves"
+                },
+            ],
+        };
+        let at_us = if condition.ends { entry.time_us } else { since_us };
+        follow(&mut self.motion, condition, at_us, writer);
+    }
+
+    fn movement(&mut self, entry: &Entry, before: Option<&Entry>, writer: &mut Writer<'_>) {
+        let jump = before.is_some_and(|before| is_jump(before, entry));
+        if jump {
+            self.last_jump_us = Some(entry.time_us);
+        }
+        let condition = Condition {
+            kind: EventKind::ImpossibleMovement,
+            begins: jump,
+            ends: self
+                .last_jump_us
+                .is_some_and(|last_us| entry.time_us.saturating_sub(last_us) >= CALM_US),
+            words: [
+                "two positions are farther apart than anybody travels in the time between: a copied device, or false positions",
+                "positions have followed one another as they can for 30 min",
+            ],
+        };
+        follow(&mut self.movement, condition, entry.time_us, writer);
+    }
+
+    /// Ends what is open, when the person goes.
+    pub(crate) fn close(&mut self, at_us: i64, writer: &mut Writer<'_>) {
+        let places = [
+            &mut self.jamming,
+            &mut self.shielding,
+            &mut self.low,
+            &mut self.critical,
+            &mut self.motion,
+            &mut self.movement,
+        ];
+        for place in places {
+            place.end(writer, &Recent::default(), at_us, None, Ended::EndOfMonitoring);
+        }
+    }
+}
+
+/// Two fixes that one device cannot have made.
+pub(crate) fn is_jump(before: &Entry, after: &Entry) -> bool {
+    if !before.trusted() || !after.trusted() {
+        return false;
+    }
+    let errors_m = JUMP_SIGMAS * (before.sigma_m() + after.sigma_m());
+    let way_m = distance_m(before.lon_lat(), after.lon_lat()) - errors_m;
+    let hours = after.time_us.saturating_sub(before.time_us).max(0) as f64 / 3.6e9;
+    way_m > LEAST_JUMP_M && way_m > FASTEST_KMH * 1_000.0 * hours
+}
+
+impl Tamper {
+    fn on_entry(
+        &mut self,
+        state: Option<bool>,
+        alarm: bool,
+        words: [&str; 2],
+        kind: EventKind,
+        entry: &Entry,
+        writer: &mut Writer<'_>,
+    ) {
+        let [by_state, by_alarm] = words;
+        if state == Some(true) || alarm {
+            let sentence = if state == Some(true) { by_state } else { by_alarm };
+            if !self.open {
+                self.place.moment(writer, kind, entry.time_us, sentence);
+            }
+            self.by_alarm = (self.by_alarm || !self.open) && state != Some(true);
+            self.open = true;
+        } else if state == Some(false) || (self.by_alarm && entry.said.has_position()) {
+            self.open = false;
+            self.by_alarm = false;
+        }
+    }
+}
+
 fn follow(place: &mut Place, condition: Condition, time_us: i64, writer: &mut Writer<'_>) {
-    let fixes = [None, None];
     let Condition {
         kind,
         begins,
@@ -326,16 +282,16 @@ fn follow(place: &mut Place, condition: Condition, time_us: i64, writer: &mut Wr
         let onset = Onset {
             kind,
             at_us: time_us,
-            until_us: NEVER,
             about: None,
             grounds: Grounds::NONE,
         };
-        place.begin(writer, &fixes, onset, |_, _| begin.to_owned());
+        place.begin(writer, &Recent::default(), onset, |_, _| begin.to_owned());
     } else if ends {
-        place.end(writer, &fixes, time_us, None, Ended::Device(end));
+        place.end(writer, &Recent::default(), time_us, None, Ended::Device(end));
     }
 }
 
-fn is_apart(last_us: Option<i64>, time_us: i64, repeat_us: i64) -> bool {
-    last_us.is_none_or(|last_us| time_us.saturating_sub(last_us).saturating_abs() > repeat_us)
+fn is_apart(last_us: i64, time_us: i64) -> bool {
+    let repeat_us = i64::from(OperatingPoints::DEFAULT.sos_repeat_s) * 1_000_000;
+    time_us.saturating_sub(last_us).saturating_abs() > repeat_us
 }

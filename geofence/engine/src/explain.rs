@@ -1,76 +1,47 @@
 //! Writes events: their ids, their evidence, and one plain sentence that names no place and no person.
 
 use proto::{
-    DeviceId, EventId, OrderId, PersonId, ReportId, Revision, ViolationId, ZoneId,
-    fix::Fix,
-    rules::LonLat,
-    wire::{Edge, Event, EventKind, Explanation, FixEvidence, FixSource, Trace},
+    DeviceId, EventId, OrderId, PersonId, Revision, ViolationId, ZoneId,
+    wire::{Edge, Event, EventKind, Explanation, FixEvidence, Trace},
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    belief::{Answer, OperatingPoints, probability_inside},
+    belief::{Answer, MODEL, probability_inside},
+    flat::{FlatZone, Here, Zones},
+    journal::Recent,
     schedule::time_zone_data,
+    told::Told,
     zone::Shape,
 };
 
-/// A fix that was judged, kept as evidence and as the beginning of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct JudgedFix {
-    pub(crate) report_id: ReportId,
-    /// The device's own time.
-    pub(crate) fix_time_us: i64,
-    /// The time as judged: never ahead of the log's clock.
-    pub(crate) time_us: i64,
-    pub(crate) latitude_e7: i32,
-    pub(crate) longitude_e7: i32,
-    pub(crate) accuracy_m: Option<f32>,
-    source: i32,
+/// Where a zone's edge is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outline<'a> {
+    /// A zone of the person's own.
+    Own(Zones<'a>, &'a FlatZone),
+    /// A zone of a shared layer.
+    Layer(&'a Shape),
+    /// A protected person is its middle: nothing that is told may say where.
+    Hidden,
 }
 
-impl JudgedFix {
-    pub(crate) fn new(report_id: ReportId, fix_time_us: i64, time_us: i64, fix: &Fix) -> Self {
-        Self {
-            report_id,
-            fix_time_us,
-            time_us,
-            latitude_e7: fix.latitude_e7,
-            longitude_e7: fix.longitude_e7,
-            accuracy_m: fix.accuracy_m,
-            source: fix.source.into(),
-        }
-    }
-
-    pub(crate) fn source(&self) -> FixSource {
-        FixSource::try_from(self.source).unwrap_or(FixSource::Unspecified)
-    }
-
-    /// A cell tower's fix never decides alone.
-    pub(crate) fn trusted(&self) -> bool {
-        self.source() != FixSource::Cell
-    }
-
-    pub(crate) fn sigma_m(&self) -> f64 {
-        OperatingPoints::DEFAULT.sigma_m(self.source(), self.accuracy_m)
-    }
-
-    pub(crate) fn lon_lat(&self) -> LonLat {
-        LonLat {
-            longitude: f64::from(self.longitude_e7) / 1e7,
-            latitude: f64::from(self.latitude_e7) / 1e7,
+impl Outline<'_> {
+    /// `None` where it must not be told.
+    pub(crate) fn signed_distance_m(&self, here: &mut Here) -> Option<f64> {
+        match self {
+            Self::Own(zones, zone) => Some(zone.signed_distance_m(zones, here)),
+            Self::Layer(shape) => here.located().map(|at| shape.signed_distance_located_m(at)),
+            Self::Hidden => None,
         }
     }
 }
-
-/// The newest judged fixes of a person, the newest first: enough for every run of the sequential test.
-pub(crate) type RecentFixes = [Option<JudgedFix>; 2];
 
 /// The zone that an event is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct About<'a> {
     pub(crate) zone_id: ZoneId,
     pub(crate) revision: Revision,
-    pub(crate) shape: &'a Shape,
+    pub(crate) outline: Outline<'a>,
     /// Metres by which the edge is moved out: 0, or a buffer.
     pub(crate) widened_m: f64,
 }
@@ -81,6 +52,8 @@ pub(crate) struct Grounds {
     /// Inside or outside; `Unknown`: the event claims nothing of the sort.
     pub(crate) claim: Answer,
     pub(crate) threshold: f64,
+    /// Of the claim, over all fixes that decided.
+    pub(crate) probability: f64,
     /// How many of the newest fixes decided; as many are evidence (at least one where there is one).
     pub(crate) fixes: u8,
 }
@@ -90,16 +63,13 @@ impl Grounds {
     pub(crate) const NONE: Self = Self {
         claim: Answer::Unknown,
         threshold: 0.0,
+        probability: 0.0,
         fixes: 0,
     };
 
     /// A timer decided, over the answer that the newest fix had left.
     pub(crate) const fn last_known(claim: Answer) -> Self {
-        Self {
-            claim,
-            threshold: 0.0,
-            fixes: 0,
-        }
+        Self { claim, ..Self::NONE }
     }
 }
 
@@ -110,17 +80,22 @@ pub(crate) struct Writer<'a> {
     pub(crate) order: Option<OrderId>,
     pub(crate) rules_revision: Revision,
     pub(crate) decided_at_us: i64,
+    /// How far the person's timeline is judged.
+    pub(crate) timeline_us: i64,
     /// The device of the report; `None` for timers.
     pub(crate) device: Option<DeviceId>,
     pub(crate) late: bool,
     pub(crate) trace: Trace,
     pub(crate) out: &'a mut Vec<Event>,
+    /// What has been told of this person's timeline; kept up as events are written.
+    pub(crate) told: &'a mut Vec<Told>,
 }
 
 /// One edge of a violation, without what the writer adds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'a> {
     pub(crate) kind: EventKind,
+    pub(crate) edge: Edge,
     pub(crate) onset_us: i64,
     /// `None` for an onset.
     pub(crate) end_us: Option<i64>,
@@ -132,25 +107,19 @@ pub(crate) struct Entry<'a> {
 
 impl Writer<'_> {
     /// Writes one event. `sentence` gets the evidence (oldest first) and says why.
-    pub(crate) fn write(
-        &mut self,
-        entry: Entry<'_>,
-        fixes: &RecentFixes,
-        sentence: impl FnOnce(&[FixEvidence]) -> String,
-    ) {
-        let edge = if entry.end_us.is_some() { Edge::End } else { Edge::Onset };
+    pub(crate) fn write(&mut self, entry: Entry<'_>, fixes: &Recent, sentence: impl FnOnce(&[FixEvidence]) -> String) {
         let (zone_id, zone_revision) = entry.zone.map_or((None, 0), |(zone, revision)| (Some(zone), revision));
         let violation = ViolationId::derive(self.person, entry.kind.into(), zone_id, zone_revision, entry.onset_us);
         let evidence = entry
             .about
             .map_or_else(Vec::new, |about| evidence(fixes, &about, entry.grounds));
         self.out.push(Event {
-            event_id: EventId::derive(violation, edge.into()).to_wire(),
+            event_id: EventId::derive(violation, entry.edge.into()).to_wire(),
             violation_id: violation.to_wire(),
             person_id: self.person.to_wire(),
             device_id: self.device.map_or_else(Vec::new, DeviceId::to_wire),
             kind: entry.kind.into(),
-            edge: edge.into(),
+            edge: entry.edge.into(),
             zone_id: zone_id.map_or_else(Vec::new, ZoneId::to_wire),
             zone_revision,
             rules_revision: self.rules_revision,
@@ -161,41 +130,80 @@ impl Writer<'_> {
             late: self.late,
             explanation: Some(Explanation {
                 sentence: sentence(&evidence),
+                fixes_required: u32::from(entry.grounds.fixes).min(u32::try_from(evidence.len()).unwrap_or(0)),
                 fixes: evidence,
                 threshold: entry.grounds.threshold,
                 time_zone_data: time_zone_data().to_owned(),
-                fixes_required: u32::from(entry.grounds.fixes),
-                ..Default::default()
+                probability: entry.grounds.probability,
+                model: MODEL,
             }),
             trace: Some(self.trace),
-            ..Default::default()
+            withdrawn: false,
         });
+    }
+
+    /// Writes that what was told of a violation is no longer so; `number` counts the corrections of one violation.
+    pub(crate) fn correct(&mut self, told: &Told, end_us: Option<i64>, withdrawn: bool, number: u16) {
+        let kind = told.kind();
+        let entry = Entry {
+            kind,
+            edge: Edge::Correction,
+            onset_us: told.onset_us,
+            end_us,
+            zone: told.zone,
+            about: None,
+            grounds: Grounds::NONE,
+        };
+        self.write(entry, &Recent::default(), |_| {
+            let lasted = |end_us: i64| span(end_us.saturating_sub(told.onset_us));
+            match (withdrawn, end_us) {
+                (true, _) => "reports that came late show that this did not happen".to_owned(),
+                (false, None) => "reports that came late show that it goes on".to_owned(),
+                (false, Some(end_us)) => {
+                    format!("reports that came late show another end; it lasted {}", lasted(end_us))
+                }
+            }
+        });
+        if let Some(event) = self.out.last_mut() {
+            let zone = told.zone.map_or((None, 0), |(zone, revision)| (Some(zone), revision));
+            let violation = ViolationId::derive(self.person, told.kind().into(), zone.0, zone.1, told.onset_us);
+            let edge = i32::from(Edge::Correction) + 256 * i32::from(number);
+            event.event_id = EventId::derive(violation, edge).to_wire();
+            event.withdrawn = withdrawn;
+        }
     }
 }
 
-fn evidence(fixes: &RecentFixes, about: &About<'_>, grounds: Grounds) -> Vec<FixEvidence> {
+fn evidence(fixes: &Recent, about: &About<'_>, grounds: Grounds) -> Vec<FixEvidence> {
     let count = usize::from(grounds.fixes).max(1);
     fixes
+        .fixes()
         .iter()
         .take(count)
         .rev()
-        .flatten()
         .map(|fix| {
-            let signed_distance_m = about.shape.signed_distance_m(fix.lon_lat()) - about.widened_m;
-            let inside = probability_inside(signed_distance_m, fix.sigma_m());
-            FixEvidence {
-                report_id: fix.report_id.to_wire(),
-                fix_time_us: fix.fix_time_us,
-                latitude_e7: fix.latitude_e7,
-                longitude_e7: fix.longitude_e7,
-                accuracy_m: fix.accuracy_m,
-                signed_distance_m,
-                probability: if grounds.claim == Answer::Outside {
+            let mut here = Here::new(fix.latitude_e7, fix.longitude_e7);
+            let sigma_m = fix.sigma_m();
+            let distance_m = about.outline.signed_distance_m(&mut here);
+            let signed_distance_m = distance_m.map_or(0.0, |distance_m| distance_m - about.widened_m);
+            let probability = distance_m.map_or(grounds.probability, |_| {
+                let inside = probability_inside(signed_distance_m, sigma_m);
+                if grounds.claim == Answer::Outside {
                     1.0 - inside
                 } else {
                     inside
-                },
-                ..Default::default()
+                }
+            });
+            FixEvidence {
+                report_id: fix.report_id().to_wire(),
+                fix_time_us: fix.time_us,
+                latitude_e7: fix.latitude_e7,
+                longitude_e7: fix.longitude_e7,
+                accuracy_m: fix.accuracy_m(),
+                signed_distance_m,
+                probability,
+                source: fix.source().into(),
+                sigma_m,
             }
         })
         .collect()
@@ -218,15 +226,14 @@ pub(crate) fn whereabouts(evidence: &[FixEvidence]) -> String {
     format!("{side} the zone by {:.0} m ({accuracy})", fix.signed_distance_m.abs())
 }
 
-/// "; 2 fixes agree at probability 0.999"; nothing where no fix decided.
-pub(crate) fn agreement(evidence: &[FixEvidence], grounds: Grounds) -> String {
-    let lowest = evidence.iter().map(|fix| fix.probability).fold(1.0, f64::min);
-    // Cut, not rounded, and never 1: no fix is certain.
-    let shown = ((lowest * 1000.0).floor() / 1000.0).min(0.999);
+/// "; probability 0.987 after 2 fixes"; nothing where no fix decided.
+pub(crate) fn agreement(grounds: Grounds) -> String {
+    // Cut, not rounded, and never 1: nothing is certain.
+    let shown = ((grounds.probability * 1000.0).floor() / 1000.0).min(0.999);
     match grounds.fixes {
         0 => String::new(),
-        1 => format!("; 1 fix says so with probability {shown:.3}"),
-        count => format!("; {count} fixes agree at probability {shown:.3}"),
+        1 => format!("; probability {shown:.3} after 1 fix"),
+        count => format!("; probability {shown:.3} after {count} fixes"),
     }
 }
 

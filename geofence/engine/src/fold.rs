@@ -5,29 +5,40 @@
 //! the order of due times (then of person ids), each as if the clock stood at its due time; then the record is taken in;
 //! then whatever it made due at or before the clock happens. So it does not matter how dense the ticks are.
 //!
+//! Beside the clock each person has a timeline: the fix times of their reports. Zones and conditions of the device are judged on
+//! it, in order, whatever the order of arrival (`late.rs`): a timer of the timeline fires when a later report passes it, or
+//! [`ALLOWANCE_US`] after its time on the clock.
+//!
 //! # Determinism
 //! Nothing that comes out depends on anything but the records: no map is iterated in hash order, ids are derived,
 //! probabilities come from a software implementation, time zones from the data compiled in.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use jiff::Timestamp;
 use proto::{
-    PersonId, ReportId, Revision,
-    rules::Rules,
-    wire::{self, Event},
+    DeviceId, PersonId,
+    fix::{NotJudged, check_time},
+    wire::{self, Event, EventKind, Trace},
 };
 
 use crate::{
-    layers::{Given, InForce, LayerReference, Layers},
+    contact::Heard,
+    explain::Writer,
+    journal::{CHUNK, Entry, Journal},
+    layers::{Given, LayerReference},
+    live::{Head, Live},
     outcome::{Counters, Outcome},
-    person::{Cause, Person, person_id},
-    violation::NEVER,
+    population::{Book, Extra, LAYERED, MONITORED, Memory, QUIET, Register, States, chain, load, memory},
+    reading::{Reading, Said},
+    timetable::Timetables,
+    told::Told,
+    violation::{Ended, NEVER, moment},
     zone::CompiledLayer,
 };
+
+/// How long a timer of a person's timeline waits on the clock for a report that is under way, microseconds.
+pub const ALLOWANCE_US: i64 = 5_000_000;
 
 /// One record of the `reports` topic, as the engine takes it.
 #[derive(Debug, Clone)]
@@ -44,24 +55,28 @@ pub enum Input<'a> {
     Tick,
 }
 
-/// A person as far as anything is known of them.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    /// The revision of the newest rules; kept when the person is forgotten, so that old rules sent twice revive nobody.
-    pub(crate) revision: Revision,
-    pub(crate) monitored: Option<Person>,
+/// The engine of one partition.
+#[derive(Debug, Default)]
+pub struct Engine {
+    pub(crate) clock_us: Option<i64>,
+    pub(crate) register: Register,
+    pub(crate) book: Book,
+    pub(crate) states: States,
+    pub(crate) journal: Journal,
+    pub(crate) timetables: Timetables,
+    /// Who may have something due, and when at the earliest.
+    timers: BinaryHeap<Reverse<(i64, u32)>>,
+    counters: Counters,
+    pub(crate) room: Room,
 }
 
-/// The engine of one partition.
-#[derive(Debug)]
-pub struct Engine {
-    pub(crate) clock_us: i64,
-    index: HashMap<PersonId, usize>,
-    slots: Vec<Slot>,
-    /// Who may have something due, and when at the earliest.
-    timers: BTreeSet<(i64, PersonId)>,
-    pub(crate) layers: Layers,
-    counters: Counters,
+/// Room that is used again and again, so that nothing is allocated for it.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) live: Live,
+    due: Vec<(PersonId, u32)>,
+    /// What contact tells is no part of the timeline.
+    pub(crate) aside: Vec<Told>,
 }
 
 /// A layer was given that is not wanted.
@@ -72,23 +87,58 @@ pub struct LayerNotWanted {
     pub given: LayerReference,
 }
 
-impl Default for Engine {
-    fn default() -> Self {
-        Self::new()
+/// What caused a decision.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cause {
+    pub(crate) person: PersonId,
+    pub(crate) clock_us: i64,
+    pub(crate) device: Option<DeviceId>,
+    pub(crate) late: bool,
+    pub(crate) trace: Trace,
+}
+
+impl Cause {
+    /// No report: a timer, or a change of rules.
+    pub(crate) fn clock(person: PersonId, clock_us: i64) -> Self {
+        Self {
+            person,
+            clock_us,
+            device: None,
+            late: false,
+            trace: Trace {
+                fix_time_us: 0,
+                received_at_us: 0,
+                appended_at_us: clock_us,
+            },
+        }
+    }
+
+    pub(crate) fn writer<'a>(
+        &self,
+        head: &Head,
+        timeline_us: i64,
+        told: &'a mut Vec<Told>,
+        out: &'a mut Vec<Event>,
+    ) -> Writer<'a> {
+        Writer {
+            person: self.person,
+            order: head.order,
+            rules_revision: head.revision,
+            decided_at_us: self.clock_us,
+            timeline_us,
+            device: self.device,
+            late: self.late,
+            trace: self.trace,
+            out,
+            told,
+        }
     }
 }
 
 impl Engine {
     /// An engine that knows nobody.
     pub fn new() -> Self {
-        Self {
-            clock_us: i64::MIN,
-            index: HashMap::new(),
-            slots: Vec::new(),
-            timers: BTreeSet::new(),
-            layers: Layers::default(),
-            counters: Counters::default(),
-        }
+        Self::default()
     }
 
     /// Takes a record in and adds what follows from it to `out`. Never fails: what cannot be used is said in the outcome and
@@ -96,14 +146,15 @@ impl Engine {
     ///
     /// `appended_at` is the log's time of the record. One that is earlier than the clock counts as at the clock.
     pub fn fold(&mut self, appended_at: Timestamp, input: Input<'_>, out: &mut Vec<Event>) -> Outcome {
-        let target_us = self.clock_us.max(appended_at.as_microsecond());
-        self.fire(target_us, out);
-        self.clock_us = target_us;
+        let target_us = self.advance(appended_at.as_microsecond(), out);
         let outcome = match input {
-            Input::Report(report) => self.report(report, out),
+            Input::Report(report) => match Reading::of(report) {
+                Ok(reading) => self.report(&reading, out),
+                Err(_) => Outcome::Malformed,
+            },
             Input::Rules(rules) => self.rules(rules, out),
             Input::Layer(layer) => self.layer(layer, out),
-            Input::Protected(_) => Outcome::NotMonitored,
+            Input::Protected(fix) => self.protected(fix, out),
             Input::Tick => Outcome::Ticked,
         };
         self.fire(target_us, out);
@@ -111,16 +162,33 @@ impl Engine {
         outcome
     }
 
+    /// Moves the clock to an append time, and lets everything happen that falls due on the way.
+    pub(crate) fn advance(&mut self, appended_us: i64, out: &mut Vec<Event>) -> i64 {
+        let target_us = self.clock_us.map_or(appended_us, |clock_us| clock_us.max(appended_us));
+        self.fire(target_us, out);
+        self.clock_us = Some(target_us);
+        target_us
+    }
+
+    /// Takes one reading in, the clock having been moved.
+    pub(crate) fn reading(&mut self, reading: &Reading, target_us: i64, out: &mut Vec<Event>) {
+        let outcome = self.report(reading, out);
+        self.fire(target_us, out);
+        self.counters.count(&outcome);
+    }
+
     /// The highest append time so far; `None` before the first record.
     pub fn clock(&self) -> Option<Timestamp> {
-        Timestamp::from_microsecond(self.clock_us)
-            .ok()
-            .filter(|_| self.clock_us != i64::MIN)
+        Timestamp::from_microsecond(self.clock_us?).ok()
+    }
+
+    pub(crate) fn now_us(&self) -> i64 {
+        self.clock_us.unwrap_or(i64::MIN)
     }
 
     /// How many people are monitored.
     pub fn people(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.monitored.is_some()).count()
+        self.states.slots.iter().filter(|slot| slot.is(MONITORED)).count()
     }
 
     /// What became of the records folded by this value.
@@ -128,9 +196,25 @@ impl Engine {
         &self.counters
     }
 
+    /// Bytes of memory in use.
+    pub fn memory(&self) -> Memory {
+        let timers = self.timers.len() * size_of::<Reverse<(i64, u32)>>();
+        let schedules = self.timetables.bytes();
+        let journal = self.journal.bytes();
+        let snapshots = self.journal.snapshot_bytes();
+        memory(
+            &self.register,
+            &self.book,
+            &self.states,
+            (timers, journal, snapshots),
+            schedules,
+        )
+    }
+
     /// Layers in force that a restored engine has not been given back. Until it has, nobody is judged against them.
     pub fn layers_wanted(&self) -> Vec<LayerReference> {
-        self.layers
+        self.book
+            .layers
             .0
             .values()
             .filter(|in_force| in_force.given.is_none())
@@ -141,13 +225,12 @@ impl Engine {
     /// Gives back a layer that [`Self::layers_wanted`] names; to be done before the first [`Self::fold`] after a restore.
     pub fn give_layer(&mut self, layer: Arc<CompiledLayer>) -> Result<(), LayerNotWanted> {
         let given = LayerReference::of(&layer);
-        match self.layers.0.get_mut(&given.layer_id) {
+        match self.book.layers.0.get_mut(&given.layer_id) {
             Some(in_force) if in_force.reference == given => {
                 in_force.given = Some(Given::new(layer));
                 // Timers of its zones sleep while it is missing.
-                let people: Vec<PersonId> = self.people_of_layer(given.layer_id);
-                for person in people {
-                    self.index_timer(person);
+                for number in self.people_of_layer(given.layer_id) {
+                    self.look_again(number);
                 }
                 Ok(())
             }
@@ -155,201 +238,536 @@ impl Engine {
         }
     }
 
-    /// Everybody with a slot, by id.
-    pub(crate) fn sorted(&self) -> Vec<(PersonId, &Slot)> {
-        let mut all: Vec<_> = self
-            .index
-            .iter()
-            .filter_map(|(&person, &index)| Some((person, self.slots.get(index)?)))
-            .collect();
-        all.sort_unstable_by_key(|(person, _)| *person);
-        all
-    }
-
-    /// Puts a person's slot in; for restoring.
-    pub(crate) fn insert(&mut self, person: PersonId, slot: Slot) {
-        self.index.insert(person, self.slots.len());
-        self.slots.push(slot);
-        self.index_timer(person);
-    }
-
-    fn people_of_layer(&self, layer_id: proto::LayerId) -> Vec<PersonId> {
-        let bound = |slot: &Slot| {
-            slot.monitored
-                .as_ref()
-                .is_some_and(|person| person.rules.layer_ids.contains(&layer_id))
+    pub(crate) fn people_of_layer(&self, layer_id: proto::LayerId) -> Vec<u32> {
+        let bound = |number: &u32| {
+            let monitored = self.states.slot(*number).is_some_and(|slot| slot.is(MONITORED));
+            let cold = self.book.cold.get(*number as usize);
+            let more = cold.and_then(|cold| cold.head.more.as_ref());
+            monitored && more.is_some_and(|more| more.layers.iter().any(|(bound, _)| *bound == layer_id))
         };
-        self.sorted()
-            .into_iter()
-            .filter(|(_, slot)| bound(slot))
-            .map(|(person, _)| person)
-            .collect()
+        let sorted = self.register.sorted();
+        sorted.into_iter().map(|(_, number)| number).filter(bound).collect()
     }
 
     /// Lets everything happen that is due up to `target_us`.
-    fn fire(&mut self, target_us: i64, out: &mut Vec<Event>) {
-        while let Some(&(indexed_us, person_id)) = self.timers.first()
-            && indexed_us <= target_us
+    pub(crate) fn fire(&mut self, target_us: i64, out: &mut Vec<Event>) {
+        while let Some(&Reverse((at_us, _))) = self.timers.peek()
+            && at_us <= target_us
         {
-            self.timers.pop_first();
-            let Some(slot) = self.index.get(&person_id).and_then(|&index| self.slots.get_mut(index)) else {
-                continue;
-            };
-            let Some(person) = slot.monitored.as_mut() else {
-                continue;
-            };
-            person.indexed_us = NEVER;
-            let due_us = person.due_us(&self.layers);
-            if due_us > indexed_us {
-                // The index is a lower bound: a report has moved the time since.
-                person.indexed_us = due_us;
-                if due_us != NEVER {
-                    self.timers.insert((due_us, person_id));
+            // Everybody with this time, in the order of ids.
+            let mut due = std::mem::take(&mut self.room.due);
+            while let Some(&Reverse((indexed_us, number))) = self.timers.peek()
+                && indexed_us == at_us
+            {
+                self.timers.pop();
+                let Some(slot) = self.states.slot_mut(number) else {
+                    continue;
+                };
+                if slot.indexed_us != at_us {
+                    // Indexed again since, under an earlier time.
+                    continue;
                 }
-                continue;
+                slot.indexed_us = NEVER;
+                let due_us = self.due_us(number);
+                if due_us > at_us {
+                    // The index is a lower bound: a report has moved the time since.
+                    self.index_timer(number, due_us);
+                } else if let Some(person) = self.register.id(number) {
+                    due.push((person, number));
+                }
             }
-            self.clock_us = self.clock_us.max(due_us);
-            let cause = Cause {
-                clock_us: self.clock_us,
-                layers: &self.layers,
-                out,
-            };
-            if !person.on_due(due_us, cause) {
-                slot.monitored = None;
+            due.sort_unstable();
+            if !due.is_empty() {
+                self.clock_us = Some(self.now_us().max(at_us));
             }
-            self.index_timer(person_id);
+            for (person, number) in due.drain(..) {
+                self.on_due(person, number, at_us, out);
+            }
+            self.room.due = due;
         }
     }
 
-    /// Brings the timer index up to date after a change to a person; cheap when the next due time has moved back only.
-    fn index_timer(&mut self, person_id: PersonId) {
-        let Some(person) = self
-            .index
-            .get(&person_id)
-            .and_then(|&index| self.slots.get_mut(index)?.monitored.as_mut())
-        else {
+    /// When something happens to a person unless a record comes first.
+    fn due_us(&self, number: u32) -> i64 {
+        let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
+            return NEVER;
+        };
+        if !slot.is(MONITORED) {
+            return NEVER;
+        }
+        let after_us = silence_after_us(&cold.head);
+        let contact_us = match self.states.extra(slot) {
+            Some(extra) => extra.contact.due_us(slot.heard_us, after_us),
+            None if after_us == 0 => NEVER,
+            None => slot.heard_us.saturating_add(after_us),
+        };
+        contact_us
+            .min(cold.head.valid_until_us)
+            .min(slot.next_us.saturating_add(ALLOWANCE_US))
+    }
+
+    /// Puts a person among the timers, unless an earlier time has them there.
+    fn index_timer(&mut self, number: u32, due_us: i64) {
+        if let Some(slot) = self.states.slot_mut(number)
+            && due_us < slot.indexed_us
+        {
+            slot.indexed_us = due_us;
+            self.timers.push(Reverse((due_us, number)));
+        }
+    }
+
+    fn on_due(&mut self, person: PersonId, number: u32, at_us: i64, out: &mut Vec<Event>) {
+        let Some(valid_until_us) = self.book.cold.get(number as usize).map(|cold| cold.head.valid_until_us) else {
             return;
         };
-        let due_us = person.due_us(&self.layers);
-        if due_us < person.indexed_us {
-            self.timers.remove(&(person.indexed_us, person_id));
-            self.timers.insert((due_us, person_id));
-            person.indexed_us = due_us;
+        if valid_until_us <= at_us {
+            let revision = self.book.cold.get(number as usize).map_or(0, |cold| cold.head.revision);
+            self.forget(person, number, valid_until_us, revision, out);
+            return;
+        }
+        // A timer may be found to have been due before the clock: it is known only now.
+        let cause = Cause::clock(person, self.now_us());
+        let mut extra = self.states.take_extra(number);
+        let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
+            return;
+        };
+        let after_us = silence_after_us(&cold.head);
+        if extra.contact.due_us(slot.heard_us, after_us) <= at_us {
+            let mut writer = cause.writer(&cold.head, at_us, &mut self.room.aside, out);
+            extra.contact.on_due(at_us, slot.heard_us, after_us, &mut writer);
+            self.room.aside.clear();
+        }
+        let until_us = at_us.saturating_sub(ALLOWANCE_US);
+        if slot.next_us <= until_us {
+            let mut live = std::mem::take(&mut self.room.live);
+            let slot = *slot;
+            load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
+            self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
+            if let Some(ruled) = self.book.ruled(&slot, number) {
+                let mut writer = cause.writer(ruled.head, live.frontier_us, &mut extra.told, out);
+                live.fire(until_us, &ruled, &mut self.timetables, &mut writer);
+            }
+            self.put_back(number, live, extra);
+        } else {
+            self.states.put_extra(number, extra);
+            self.look_again(number);
         }
     }
 
-    fn report(&mut self, report: &wire::Report, out: &mut Vec<Event>) -> Outcome {
-        let (Some(person_id), Ok(report_id)) = (person_id(&report.person_id), ReportId::from_wire(&report.report_id))
-        else {
-            return Outcome::Malformed;
+    /// Puts a person's state back after it was worked on, and works out what the fast path and the timers need.
+    pub(crate) fn put_back(&mut self, number: u32, mut live: Live, mut extra: Extra) {
+        let clock_us = self.now_us();
+        if let Some(slot) = self.states.slot_mut(number) {
+            slot.frontier_us = live.frontier_us;
+        }
+        self.states.put_trackers(number, &live.trackers);
+        let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
+            return;
         };
-        let Some(person) = self
-            .index
-            .get(&person_id)
-            .and_then(|&index| self.slots.get_mut(index)?.monitored.as_mut())
-        else {
+        let oldest_us = self
+            .journal
+            .get(cold.oldest)
+            .map_or(i64::MIN, |chunk| chunk.snapshot.frontier_us);
+        extra.told.retain(|told| told.is_needed(oldest_us));
+        let Some(ruled) = self.book.ruled(slot, number) else {
+            return;
+        };
+        let next_us = live.due_us(&ruled, &mut self.timetables);
+        let mut outside = 0;
+        let mut trackers = live.trackers.iter();
+        for (bit, zone) in ruled.zones.zones.iter().enumerate().take(8) {
+            let count = zone.trackers() as usize;
+            let far = trackers
+                .by_ref()
+                .take(count)
+                .all(|tracker| tracker.is_far() && !tracker.needs_fix(zone.asks));
+            outside |= u8::from(far) << bit;
+        }
+        let more = ruled.head.more.as_ref();
+        let quiet = extra.contact.is_quiet()
+            && live.rare.is_idle(live.frontier_us)
+            && ruled
+                .zones
+                .zones
+                .iter()
+                .all(|zone| zone.in_force_us <= live.frontier_us)
+            && more.is_none_or(|more| more.moving.is_empty())
+            && ruled.head.valid_from_us <= clock_us;
+        let layered = more.is_some_and(|more| !more.layers.is_empty());
+        extra.rare = std::mem::take(&mut live.rare);
+        if let Some(slot) = self.states.slot_mut(number) {
+            slot.next_us = next_us;
+            slot.outside = outside;
+            slot.flags &= !(QUIET | LAYERED);
+            slot.flags |= if quiet { QUIET } else { 0 } | if layered { LAYERED } else { 0 };
+        }
+        self.states.put_extra(number, extra);
+        self.room.live = live;
+        self.look_again(number);
+    }
+
+    /// Brings the timers up to date after a change to a person.
+    pub(crate) fn look_again(&mut self, number: u32) {
+        let due_us = self.due_us(number);
+        self.index_timer(number, due_us);
+    }
+
+    fn report(&mut self, reading: &Reading, out: &mut Vec<Event>) -> Outcome {
+        let clock_us = self.now_us();
+        let Some(number) = self.register.find(reading.person) else {
             return Outcome::NotMonitored;
         };
-        let cause = Cause {
-            clock_us: self.clock_us,
-            layers: &self.layers,
-            out,
+        if self.quick(number, reading, clock_us) {
+            return Outcome::Judged;
+        }
+        let believed = check_time(reading.fix_time_us, reading.received_at_us)
+            .and_then(|()| check_time(reading.fix_time_us, clock_us));
+        let (time_us, said) = if believed.is_ok() {
+            (reading.fix_time_us, reading.said)
+        } else {
+            (clock_us, reading.said.without_fix())
         };
-        let outcome = person.on_report(report_id, report, cause);
-        self.index_timer(person_id);
+        let entry = Entry::new(reading, time_us, said);
+        let unusable = believed.err().or(reading.unusable);
+        let outcome = match unusable {
+            None => Outcome::Judged,
+            Some(NotJudged::Absent) => Outcome::Heard,
+            Some(reason) => Outcome::NotJudged(reason),
+        };
+        let cause = Cause {
+            person: reading.person,
+            clock_us,
+            device: reading.device,
+            late: false,
+            trace: Trace {
+                fix_time_us: reading.fix_time_us,
+                received_at_us: reading.received_at_us,
+                appended_at_us: clock_us,
+            },
+        };
+        self.entry(number, &entry, cause, believed.is_ok(), outcome, out)
+    }
+
+    fn protected(&mut self, fix: &wire::ProtectedFix, out: &mut Vec<Event>) -> Outcome {
+        let clock_us = self.now_us();
+        let ids = (
+            PersonId::from_wire(&fix.person_id),
+            PersonId::from_wire(&fix.protected_id),
+        );
+        let (Ok(person), Ok(protected)) = ids else {
+            return Outcome::Malformed;
+        };
+        let report = wire::Report {
+            report_id: fix.report_id.clone(),
+            person_id: fix.person_id.clone(),
+            fix_time_us: fix.fix_time_us,
+            received_at_us: fix.received_at_us,
+            position: fix.position,
+            ..wire::Report::default()
+        };
+        let Ok(reading) = Reading::of(&report) else {
+            return Outcome::Malformed;
+        };
+        let number = self.register.find(person);
+        let more = number
+            .and_then(|number| self.book.cold.get(number as usize))
+            .and_then(|cold| cold.head.more.as_ref());
+        let index = more.and_then(|more| more.moving.iter().position(|zone| zone.protected == protected));
+        let (Some(number), Some(index)) = (number, index.and_then(|index| u16::try_from(index).ok())) else {
+            return Outcome::NotMonitored;
+        };
+        let believed =
+            check_time(fix.fix_time_us, fix.received_at_us).and_then(|()| check_time(fix.fix_time_us, clock_us));
+        if let Some(reason) = believed.err().or(reading.unusable) {
+            return Outcome::NotJudged(reason);
+        }
+        let entry = Entry::new(&reading, fix.fix_time_us, Said::protected(index, reading.said.source()));
+        let cause = Cause::clock(person, clock_us);
+        self.entry(number, &entry, cause, true, Outcome::Judged, out)
+    }
+
+    /// Takes an entry into a person's timeline.
+    fn entry(
+        &mut self,
+        number: u32,
+        entry: &Entry,
+        mut cause: Cause,
+        believed: bool,
+        outcome: Outcome,
+        out: &mut Vec<Event>,
+    ) -> Outcome {
+        let made = self.states.slot(number).is_some_and(|slot| {
+            let full = self
+                .journal
+                .get(slot.tail)
+                .is_some_and(|chunk| chunk.entries().len() == CHUNK);
+            !(full || entry.time_us < slot.frontier_us) || self.journal.is_made(slot.tail)
+        });
+        if !made {
+            self.make_states(number);
+        }
+        let (Some(slot), Some(cold)) = (self.states.slot(number).copied(), self.book.cold.get(number as usize)) else {
+            return Outcome::NotMonitored;
+        };
+        let clock_us = cause.clock_us;
+        let valid_from_us = cold.head.valid_from_us;
+        if !slot.is(MONITORED) || clock_us < valid_from_us || entry.time_us < valid_from_us {
+            return Outcome::NotMonitored;
+        }
+        let mut chain = chain(&slot, cold);
+        let place = match self.journal.place(chain, entry) {
+            Some(Ok(place)) => Some(place),
+            Some(Err(())) => return Outcome::Duplicate,
+            None => None,
+        };
+        let in_order = entry.time_us >= slot.frontier_us && self.journal.is_end(chain, place);
+        let own = entry.said.protected_index().is_none();
+        let mut extra = self.states.take_extra(number);
+        if own {
+            let heard = Heard {
+                said: entry.said,
+                clock_us,
+                before_us: slot.heard_us,
+                fix: entry.said.has_fix() && in_order,
+                believed,
+            };
+            let mut writer = cause.writer(&cold.head, slot.frontier_us, &mut self.room.aside, out);
+            extra.contact.on_report(heard, &mut writer);
+            self.room.aside.clear();
+            if let Some(slot) = self.states.slot_mut(number) {
+                slot.heard_us = clock_us;
+            }
+        }
+        let Some(place) = place else {
+            // Older than what is kept: only what must never be missed is told.
+            cause.late = true;
+            let mut told = Vec::new();
+            if let Some(cold) = self.book.cold.get(number as usize) {
+                let mut writer = cause.writer(&cold.head, entry.time_us, &mut told, out);
+                too_late(entry, &mut writer);
+            }
+            self.states.put_extra(number, extra);
+            self.look_again(number);
+            return Outcome::Late;
+        };
+        if !in_order {
+            self.journal.insert(&mut chain, place, *entry);
+            self.set_chain(number, chain);
+            cause.late = true;
+            let (chunk, _) = place;
+            self.judge_again(number, chunk, cause, extra, out);
+            return Outcome::Late;
+        }
+        let mut live = std::mem::take(&mut self.room.live);
+        load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
+        self.journal.recent(chain.tail, usize::MAX, &mut live.recent);
+        self.append(number, &mut chain, entry, &live, clock_us);
+        if let Some(ruled) = self.book.ruled(&slot, number) {
+            let mut writer = cause.writer(ruled.head, live.frontier_us, &mut extra.told, out);
+            live.take(entry, &ruled, &mut self.timetables, &mut writer);
+        }
+        self.put_back(number, live, extra);
         outcome
     }
 
-    fn rules(&mut self, wire: &wire::Rules, out: &mut Vec<Event>) -> Outcome {
-        let Some(person_id) = person_id(&wire.person_id) else {
-            return Outcome::Malformed;
-        };
-        let index = *self.index.entry(person_id).or_insert_with(|| {
-            self.slots.push(Slot {
-                revision: 0,
-                monitored: None,
-            });
-            self.slots.len() - 1
-        });
-        let Some(slot) = self.slots.get_mut(index) else {
-            return Outcome::Malformed;
-        };
-        if wire.revision <= slot.revision {
-            return Outcome::RulesStale;
+    /// Puts the newest entry into the journal; with a state before it where a new chunk begins.
+    fn append(&mut self, number: u32, chain: &mut crate::journal::Chain, entry: &Entry, live: &Live, clock_us: i64) {
+        let tail = chain.tail;
+        if self.journal.get_mut(tail).is_some_and(|chunk| chunk.push(*entry)) {
+            return;
         }
-        let clock_us = self.clock_us;
-        let cause = Cause {
-            clock_us,
-            layers: &self.layers,
-            out,
+        let snapshot = crate::journal::Snapshot {
+            made: true,
+            frontier_us: live.frontier_us,
+            trackers: self.states.trackers.put(&live.trackers),
+            rare: (!live.rare.is_idle(live.frontier_us)).then(|| Box::new(live.rare.clone())),
         };
-        let rules = match Rules::try_from(wire) {
-            Ok(rules) => rules,
-            Err(error) => return Outcome::RulesRefused(Box::new(error)),
-        };
-        let revision = rules.revision;
-        let over = !rules.active
-            || rules
-                .valid_until
-                .is_some_and(|until| until.as_microsecond() <= clock_us);
-        let applied = match (&mut slot.monitored, over) {
-            (monitored, true) => {
-                if let Some(mut person) = monitored.take() {
-                    person.forget(clock_us, revision, cause);
-                }
-                Ok(())
-            }
-            (Some(person), false) => person.change(wire, rules, cause),
-            (monitored @ None, false) => Person::begin(wire, rules, clock_us).map(|person| *monitored = Some(person)),
-        };
-        if let Err(error) = applied {
-            return Outcome::RulesRefused(Box::new(error));
+        let last_fix = live.recent.newest().copied();
+        let chunk = self.journal.add(chain, tail, snapshot, last_fix);
+        if let Some(chunk) = self.journal.get_mut(chunk) {
+            chunk.push(*entry);
         }
-        slot.revision = revision;
-        self.index_timer(person_id);
-        Outcome::RulesApplied
+        self.set_chain(number, *chain);
+        self.drop_old(number, clock_us);
+    }
+
+    pub(crate) fn drop_old(&mut self, number: u32, clock_us: i64) {
+        let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
+            return;
+        };
+        let mut chain = chain(slot, cold);
+        let before = chain;
+        while let Some(snapshot) = self.journal.drop_if_older(&mut chain, clock_us) {
+            self.states.trackers.give_back(snapshot.trackers);
+        }
+        if chain != before {
+            self.set_chain(number, chain);
+        }
+    }
+
+    pub(crate) fn set_chain(&mut self, number: u32, chain: crate::journal::Chain) {
+        if let Some(slot) = self.states.slot_mut(number) {
+            slot.tail = chain.tail;
+        }
+        if let Some(cold) = self.book.cold.get_mut(number as usize) {
+            cold.oldest = chain.head;
+        }
+    }
+
+    /// Ends all that is open: the person is no longer monitored.
+    pub(crate) fn forget(&mut self, person: PersonId, number: u32, at_us: i64, revision: u64, out: &mut Vec<Event>) {
+        let cause = Cause::clock(person, self.now_us());
+        let mut extra = self.states.take_extra(number);
+        let Some(slot) = self.states.slot(number).copied() else {
+            return;
+        };
+        let mut live = std::mem::take(&mut self.room.live);
+        load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
+        self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
+        if let Some(cold) = self.book.cold.get_mut(number as usize) {
+            cold.head.revision = revision;
+        }
+        if let Some(ruled) = self.book.ruled(&slot, number) {
+            let mut writer = cause.writer(ruled.head, at_us, &mut extra.told, out);
+            live.close(at_us, Ended::EndOfMonitoring, &ruled, &mut self.timetables, &mut writer);
+            live.rare.conditions.close(at_us, &mut writer);
+            extra.contact.close(at_us, &mut writer);
+        }
+        live.rare = crate::live::Rare::default();
+        self.room.live = live;
+        self.clear(number);
+    }
+
+    /// Gives back the room of a person who is no longer monitored.
+    fn clear(&mut self, number: u32) {
+        self.clear_journal(number);
+        self.states.put_trackers(number, &[]);
+        let Self { states, book, .. } = self;
+        if let Some(slot) = states.slot_mut(number) {
+            book.take_zones(slot, number);
+            slot.flags = 0;
+            slot.next_us = NEVER;
+        }
+        if let Some(cold) = book.cold.get_mut(number as usize) {
+            cold.head.more = None;
+        }
+    }
+
+    fn clear_journal(&mut self, number: u32) {
+        let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
+            return;
+        };
+        let mut chain = chain(slot, cold);
+        while let Some(snapshot) = self.journal.drop_oldest(&mut chain) {
+            self.states.trackers.give_back(snapshot.trackers);
+        }
+        self.set_chain(number, chain);
     }
 
     fn layer(&mut self, layer: Arc<CompiledLayer>, out: &mut Vec<Event>) -> Outcome {
         let reference = LayerReference::of(&layer);
-        let before = self.layers.0.get(&reference.layer_id).cloned();
+        let before = self.book.layers.0.get(&reference.layer_id).cloned();
         if before
             .as_ref()
             .is_some_and(|before| before.reference.revision >= reference.revision)
         {
             return Outcome::LayerStale;
         }
-        let given = Given::new(layer);
-        let new = given.clone();
-        let in_force = InForce {
-            reference,
-            since_us: self.clock_us,
-            given: Some(given),
-        };
-        self.layers.0.insert(reference.layer_id, in_force);
+        let new = Given::new(layer);
+        let newest = new.clone();
         // A zone whose geometry changed has another revision.
         let unchanged = |zone_id| {
             let old = before.as_ref().and_then(|before| before.given.as_ref()?.zone(zone_id));
-            old.zip(new.zone(zone_id)).is_some_and(|(old, new)| {
+            old.zip(newest.zone(zone_id)).is_some_and(|(old, new)| {
                 old.revision == new.revision && old.kind == new.kind && old.schedule == new.schedule
             })
         };
-        for person_id in self.people_of_layer(reference.layer_id) {
-            let Some(person) = self
-                .index
-                .get(&person_id)
-                .and_then(|&index| self.slots.get_mut(index)?.monitored.as_mut())
-            else {
-                continue;
-            };
-            let cause = Cause {
-                clock_us: self.clock_us,
-                layers: &self.layers,
-                out,
-            };
-            person.layer_changed(reference.layer_id, unchanged, cause);
-            self.index_timer(person_id);
+        let people = self.people_of_layer(reference.layer_id);
+        for number in &people {
+            self.layer_changes(*number, reference.layer_id, &unchanged, out);
+        }
+        self.book.layers.replace(reference, new, self.now_us(), &unchanged);
+        for number in people {
+            self.look_again(number);
         }
         Outcome::LayerApplied
+    }
+
+    /// Ends what is open in the zones of a layer that change, and forgets their states.
+    fn layer_changes(
+        &mut self,
+        number: u32,
+        layer_id: proto::LayerId,
+        stays: &impl Fn(proto::ZoneId) -> bool,
+        out: &mut Vec<Event>,
+    ) {
+        let Some(person) = self.register.id(number) else { return };
+        let at_us = self.now_us();
+        // A timer may be found to have been due before the clock: it is known only now.
+        let cause = Cause::clock(person, self.now_us());
+        let mut extra = self.states.take_extra(number);
+        let Some(slot) = self.states.slot(number).copied() else {
+            return;
+        };
+        let mut live = std::mem::take(&mut self.room.live);
+        load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
+        self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
+        if let Some(ruled) = self.book.ruled(&slot, number) {
+            let mut writer = cause.writer(ruled.head, at_us, &mut extra.told, out);
+            let recent = live.recent;
+            live.rare.shared.retain_mut(|shared| {
+                let stays = shared.layer_id != layer_id || stays(shared.zone_id);
+                if let (false, Some((zone, since_us))) = (stays, ruled.layer_zone(shared.layer_id, shared.zone_id)) {
+                    let target = ruled.layer_target(zone, shared.buffer, since_us, &mut self.timetables);
+                    shared.tracker.close(&target, at_us, &recent, Ended::Rules, &mut writer);
+                }
+                stays
+            });
+        }
+        let mut chunk = self
+            .book
+            .cold
+            .get(number as usize)
+            .map_or(crate::journal::NONE, |cold| cold.oldest);
+        while let Some(found) = self.journal.get_mut(chunk) {
+            if let Some(rare) = &mut found.snapshot.rare {
+                rare.shared
+                    .retain(|shared| shared.layer_id != layer_id || stays(shared.zone_id));
+            }
+            chunk = found.after;
+        }
+        self.put_back(number, live, extra);
+    }
+}
+
+pub(crate) fn silence_after_us(head: &Head) -> i64 {
+    i64::from(head.silence_after_s) * 1_000_000
+}
+
+/// Tells what a report says that is too old to be judged: tampering and calls for help count whenever they come.
+fn too_late(entry: &Entry, writer: &mut Writer<'_>) {
+    use proto::wire::{Alarm, Case, Strap};
+    let said = entry.said;
+    let all = [
+        (
+            said.strap() == Strap::Open || said.alarm(Alarm::StrapTamper),
+            EventKind::StrapTamper,
+            "the strap is reported open, in a report more than a day old",
+        ),
+        (
+            said.case() == Case::Open || said.alarm(Alarm::CaseTamper),
+            EventKind::CaseTamper,
+            "the case is reported open, in a report more than a day old",
+        ),
+        (
+            said.alarm(Alarm::Sos),
+            EventKind::Sos,
+            "the device's call button was pressed, in a report more than a day old",
+        ),
+    ];
+    for (said, kind, words) in all {
+        if said {
+            moment(writer, kind, entry.time_us, words);
+        }
     }
 }

@@ -1,28 +1,43 @@
 //! The pure engine: geometry, rules, schedules, and the fold that turns reports into events.
 //!
-//! [`Engine`] is the only way in: `(state, record) -> (state, events)`. The decision model is described in
-//! `docs/replay.md`; every number of it is in [`belief::OperatingPoints`].
+//! [`Engine`] is the only way in: `(state, record) -> (state, events)`. `docs/decision-model.md` describes how it decides; every
+//! number of that is in [`belief`]. `population` says how people lie in memory, `late` how late reports are judged.
 
+mod arena;
+mod batch;
 pub mod belief;
+mod change;
 mod checkpoint;
+mod contact;
 mod crossing;
-mod device;
+pub mod device;
 pub mod evaluate;
 mod explain;
+mod flat;
 mod fold;
 pub mod geodesy;
+mod journal;
+mod late;
 mod layers;
+mod live;
 mod outcome;
-mod person;
+mod population;
+pub mod proximity;
+mod quick;
+mod reading;
 pub mod replay;
 pub mod schedule;
-mod shared;
+mod timetable;
+mod told;
 mod tracker;
 mod violation;
 pub mod zone;
 
 pub use checkpoint::{CheckpointError, VERSION as CHECKPOINT_VERSION};
-pub use fold::{Engine, Input, LayerNotWanted};
+pub use fold::{ALLOWANCE_US, Engine, Input, LayerNotWanted};
+pub use journal::LATE_WINDOW_US;
 pub use layers::LayerReference;
 pub use outcome::{Counters, Outcome};
+pub use population::Memory;
+pub use reading::{Malformed, Reading, Said};
 pub use zone::CompiledLayer;

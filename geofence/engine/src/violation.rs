@@ -1,9 +1,16 @@
 //! Open violations: what has begun and has not ended, and the events of both edges.
 
-use proto::{Revision, ZoneId, wire::EventKind};
+use proto::{
+    Revision, ZoneId,
+    wire::{Edge, EventKind},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::explain::{About, Entry, Grounds, RecentFixes, Writer, agreement, span, whereabouts};
+use crate::{
+    explain::{About, Entry, Grounds, Writer, agreement, span, whereabouts},
+    journal::Recent,
+    told::{self, Told},
+};
 
 /// The time of something that will never come.
 pub(crate) const NEVER: i64 = i64::MAX;
@@ -13,13 +20,19 @@ pub(crate) const NEVER: i64 = i64::MAX;
 pub(crate) struct Open {
     kind: i32,
     pub(crate) onset_us: i64,
-    /// When the schedule that it breaks stops holding; [`NEVER`] without one.
-    pub(crate) until_us: i64,
     /// The zone as it was at the onset; `None` where no zone is involved.
     pub(crate) zone: Option<(ZoneId, Revision)>,
 }
 
 impl Open {
+    pub(crate) fn new(kind: EventKind, onset_us: i64, zone: Option<(ZoneId, Revision)>) -> Self {
+        Self {
+            kind: kind.into(),
+            onset_us,
+            zone,
+        }
+    }
+
     pub(crate) fn kind(&self) -> EventKind {
         EventKind::try_from(self.kind).unwrap_or(EventKind::Unspecified)
     }
@@ -45,7 +58,6 @@ pub(crate) enum Ended {
 pub(crate) struct Onset<'a> {
     pub(crate) kind: EventKind,
     pub(crate) at_us: i64,
-    pub(crate) until_us: i64,
     pub(crate) about: Option<About<'a>>,
     pub(crate) grounds: Grounds,
 }
@@ -53,9 +65,9 @@ pub(crate) struct Onset<'a> {
 /// Room for at most one violation of one sort: a zone's, its buffer's, a condition of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Place {
-    open: Option<Open>,
+    pub(crate) open: Option<Open>,
     /// The latest onset written from here: a violation's id is made of its onset, so no two may share one.
-    last_onset_us: i64,
+    pub(crate) last_onset_us: i64,
 }
 
 impl Default for Place {
@@ -72,18 +84,6 @@ impl Place {
         self.open.is_some()
     }
 
-    /// When the schedule ends the violation.
-    pub(crate) fn due_us(&self) -> i64 {
-        self.open.map_or(NEVER, |open| open.until_us)
-    }
-
-    /// Moves the end that the schedule brings.
-    pub(crate) fn set_until(&mut self, until_us: i64) {
-        if let Some(open) = &mut self.open {
-            open.until_us = until_us;
-        }
-    }
-
     /// An onset that no earlier violation from here has.
     fn fresh(&mut self, onset_us: i64) -> i64 {
         self.last_onset_us = onset_us.max(self.last_onset_us.saturating_add(1));
@@ -94,7 +94,7 @@ impl Place {
     pub(crate) fn begin(
         &mut self,
         writer: &mut Writer<'_>,
-        fixes: &RecentFixes,
+        fixes: &Recent,
         onset: Onset<'_>,
         sentence: impl FnOnce(&str, &str) -> String,
     ) {
@@ -103,14 +103,13 @@ impl Place {
         }
         let onset_us = self.fresh(onset.at_us);
         let zone = onset.about.map(|about| (about.zone_id, about.revision));
-        self.open = Some(Open {
-            kind: onset.kind.into(),
-            onset_us,
-            until_us: onset.until_us,
-            zone,
-        });
+        self.open = Some(Open::new(onset.kind, onset_us, zone));
+        writer
+            .told
+            .push(Told::new(onset.kind, zone, onset_us, writer.timeline_us));
         let entry = Entry {
             kind: onset.kind,
+            edge: Edge::Onset,
             onset_us,
             end_us: None,
             zone,
@@ -118,7 +117,7 @@ impl Place {
             grounds: onset.grounds,
         };
         writer.write(entry, fixes, |evidence| {
-            sentence(&whereabouts(evidence), &agreement(evidence, onset.grounds))
+            sentence(&whereabouts(evidence), &agreement(onset.grounds))
         });
     }
 
@@ -126,7 +125,7 @@ impl Place {
     pub(crate) fn end(
         &mut self,
         writer: &mut Writer<'_>,
-        fixes: &RecentFixes,
+        fixes: &Recent,
         end_us: i64,
         about: Option<About<'_>>,
         ended: Ended,
@@ -137,8 +136,17 @@ impl Place {
             Ended::Fixes(grounds) => (grounds, about),
             _ => (Grounds::NONE, None),
         };
+        let timeline_us = writer.timeline_us;
+        told::end(
+            writer.told,
+            open.kind(),
+            open.zone,
+            open.onset_us,
+            (end_us, timeline_us),
+        );
         let entry = Entry {
             kind: open.kind(),
+            edge: Edge::End,
             onset_us: open.onset_us,
             end_us: Some(end_us),
             zone: open.zone,
@@ -147,12 +155,13 @@ impl Place {
         };
         let lasted = span(end_us.saturating_sub(open.onset_us));
         writer.write(entry, fixes, |evidence| match ended {
+            Ended::Fixes(grounds)
+                if about.is_some_and(|about| matches!(about.outline, crate::explain::Outline::Hidden)) =>
+            {
+                format!("the distance is kept again{}; it lasted {lasted}", agreement(grounds))
+            }
             Ended::Fixes(grounds) => {
-                format!(
-                    "{}{}; it lasted {lasted}",
-                    whereabouts(evidence),
-                    agreement(evidence, grounds)
-                )
+                format!("{}{}; it lasted {lasted}", whereabouts(evidence), agreement(grounds))
             }
             Ended::Schedule => format!("the schedule stopped holding; it lasted {lasted}"),
             Ended::Rules => format!("the zone's rule was changed or taken away; it lasted {lasted}"),
@@ -164,32 +173,44 @@ impl Place {
 
     /// Writes an onset that never ends by itself.
     pub(crate) fn moment(&mut self, writer: &mut Writer<'_>, kind: EventKind, onset_us: i64, sentence: &str) {
-        let onset_us = if writer.late { onset_us } else { self.fresh(onset_us) };
-        let entry = Entry {
-            kind,
-            onset_us,
-            end_us: None,
-            zone: None,
-            about: None,
-            grounds: Grounds::NONE,
-        };
-        writer.write(entry, &[None, None], |_| sentence.to_owned());
+        let onset_us = self.fresh(onset_us);
+        moment(writer, kind, onset_us, sentence);
     }
+}
+
+/// Writes an onset that never ends by itself, whatever was told before.
+pub(crate) fn moment(writer: &mut Writer<'_>, kind: EventKind, onset_us: i64, sentence: &str) {
+    writer.told.push(Told::new(kind, None, onset_us, writer.timeline_us));
+    let entry = Entry {
+        kind,
+        edge: Edge::Onset,
+        onset_us,
+        end_us: None,
+        zone: None,
+        about: None,
+        grounds: Grounds::NONE,
+    };
+    writer.write(entry, &Recent::default(), |_| sentence.to_owned());
 }
 
 /// Writes a violation that is over when it is known: its onset and, at once, its end.
 pub(crate) fn whole(
     writer: &mut Writer<'_>,
-    fixes: &RecentFixes,
+    fixes: &Recent,
     onset: Onset<'_>,
     end_us: i64,
     sentence: impl Fn(&str, &str) -> String,
 ) {
     let onset_us = onset.at_us;
+    let end_us = end_us.max(onset_us);
     let zone = onset.about.map(|about| (about.zone_id, about.revision));
-    for end_us in [None, Some(end_us.max(onset_us))] {
+    let mut told = Told::new(onset.kind, zone, onset_us, writer.timeline_us);
+    told.end(end_us, writer.timeline_us);
+    writer.told.push(told);
+    for (edge, end_us) in [(Edge::Onset, None), (Edge::End, Some(end_us))] {
         let entry = Entry {
             kind: onset.kind,
+            edge,
             onset_us,
             end_us,
             zone,
@@ -197,7 +218,7 @@ pub(crate) fn whole(
             grounds: onset.grounds,
         };
         writer.write(entry, fixes, |evidence| {
-            sentence(&whereabouts(evidence), &agreement(evidence, onset.grounds))
+            sentence(&whereabouts(evidence), &agreement(onset.grounds))
         });
     }
 }

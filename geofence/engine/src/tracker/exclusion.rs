@@ -1,13 +1,15 @@
-//! Exclusion zones: entries into the zone and its buffer, and ways that lead through it.
+//! Exclusion zones: entries into the zone and its buffer, ways that lead through it, and protected people.
 
 use proto::wire::EventKind;
 
-use super::{Layer, Step, Target, Tracker, grounds};
+use super::{Step, Target, Tracker, grounds};
 use crate::{
-    belief::{Answer, Change, Measured, probability_inside},
-    crossing::Path,
-    explain::{Grounds, RecentFixes, Writer, span},
-    violation::{Ended, NEVER, Onset, Place, whole},
+    belief::{Answer, Change},
+    crossing::{Crossing, Path},
+    explain::{Grounds, Writer, span},
+    journal::Recent,
+    timetable::Timetables,
+    violation::{Ended, Onset, whole},
 };
 
 impl Tracker {
@@ -15,43 +17,51 @@ impl Tracker {
         &mut self,
         target: &Target<'_>,
         step: Step<'_>,
-        measured: &Measured,
+        change: Option<Change>,
+        timetables: &mut Timetables,
         writer: &mut Writer<'_>,
     ) {
-        let points = target.points();
-        if target.buffer_m > 0.0 {
-            let distance_m = measured.signed_distance_m - target.buffer_m;
-            let widened = Measured {
-                signed_distance_m: distance_m,
-                probability_inside: probability_inside(distance_m, measured.sigma_m),
-                ..*measured
-            };
-            let change = self.buffer.update(&points, &widened);
-            self.in_or_out(target, Layer::Buffer, step.fixes, change, measured.time_us, writer);
+        match self.belief.answer {
+            Answer::Inside if !self.is_open() && step.at_us >= target.in_force_us => {
+                if let Some((start_us, _)) = Self::holds(target, step.at_us, timetables) {
+                    let onset_us = self.belief.since_us.max(start_us).max(target.in_force_us);
+                    self.entered(target, onset_us, step.fixes, change, writer);
+                }
+            }
+            Answer::Outside if self.is_open() => {
+                let ended = Ended::Fixes(grounds(change, Answer::Outside));
+                let since_us = self.belief.since_us;
+                self.end(target, since_us, step.fixes, ended, writer);
+            }
+            _ => {}
         }
-        let change = self.belief.update(&points, measured);
-        self.in_or_out(target, Layer::Zone, step.fixes, change, measured.time_us, writer);
     }
 
-    /// Looks at the way between the two newest fixes; to be called before the newest is judged.
-    pub(crate) fn on_path(&mut self, target: &Target<'_>, path: &Path, fixes: &RecentFixes, writer: &mut Writer<'_>) {
-        if self.belief.answer == Answer::Inside || self.place.is_open() || path.from_us < self.in_force_us {
-            return;
-        }
-        let Some(crossing) = path.crosses(target.shape) else {
-            return;
-        };
-        if self.holds(target, crossing.entered_us).is_none() {
+    /// Says whether a way through the zone would be news.
+    pub(crate) fn may_be_crossed(&self, target: &Target<'_>, path: &Path) -> bool {
+        !target.buffer && self.belief.answer != Answer::Inside && !self.is_open() && path.from_us >= target.in_force_us
+    }
+
+    /// Tells of a way between the two newest fixes that leads through the zone; to be called before the newest is judged.
+    pub(crate) fn on_crossing(
+        target: &Target<'_>,
+        path: &Path,
+        crossing: &Crossing,
+        fixes: &Recent,
+        timetables: &mut Timetables,
+        writer: &mut Writer<'_>,
+    ) {
+        if Self::holds(target, crossing.entered_us, timetables).is_none() {
             return;
         }
         let onset = Onset {
             kind: EventKind::PossibleCrossing,
             at_us: crossing.entered_us,
-            until_us: NEVER,
-            about: Some(target.about(0.0)),
+            about: Some(target.about),
             grounds: Grounds {
                 claim: Answer::Inside,
                 threshold: 0.0,
+                probability: crossing.probability,
                 fixes: 2,
             },
         };
@@ -65,73 +75,37 @@ impl Tracker {
         });
     }
 
-    fn in_or_out(
-        &mut self,
-        target: &Target<'_>,
-        layer: Layer,
-        fixes: &RecentFixes,
-        change: Option<Change>,
-        at_us: i64,
-        writer: &mut Writer<'_>,
-    ) {
-        let holds = |tracker: &Self| tracker.holds(target, at_us);
-        let (belief, open) = match layer {
-            Layer::Zone => (self.belief, self.place.is_open()),
-            Layer::Buffer => (self.buffer, self.buffer_place.is_open()),
-        };
-        match belief.answer {
-            Answer::Inside if !open => {
-                if let Some((start_us, until_us)) = holds(self) {
-                    let onset_us = belief.since_us.max(start_us).max(self.in_force_us);
-                    self.entered(target, layer, onset_us, until_us, fixes, change, writer);
-                }
-            }
-            Answer::Outside if open => {
-                let grounds = grounds(change, Answer::Outside);
-                let (place, widened_m) = self.place(target, layer);
-                let about = target.about(widened_m);
-                place.end(writer, fixes, belief.since_us, Some(about), Ended::Fixes(grounds));
-            }
-            _ => {}
-        }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the violation, its zone and its reason; one caller each for fix and timer"
-    )]
     pub(super) fn entered(
         &mut self,
         target: &Target<'_>,
-        layer: Layer,
         onset_us: i64,
-        until_us: i64,
-        fixes: &RecentFixes,
+        fixes: &Recent,
         change: Option<Change>,
         writer: &mut Writer<'_>,
     ) {
-        let grounds = grounds(change, Answer::Inside);
-        let (place, widened_m) = self.place(target, layer);
-        let (kind, rule) = match layer {
-            Layer::Zone => (EventKind::ExclusionEntry, "which must not be entered"),
-            Layer::Buffer => (EventKind::BufferEntry, "widened by the warning buffer"),
+        let (kind, rule) = match (target.moving, target.buffer) {
+            (false, false) => (EventKind::ExclusionEntry, "which must not be entered"),
+            (false, true) => (EventKind::BufferEntry, "widened by the warning buffer"),
+            (true, false) => (EventKind::Proximity, "nearer to a protected person than allowed"),
+            (true, true) => (
+                EventKind::ProximityWarning,
+                "near the distance to keep from a protected person",
+            ),
         };
         let onset = Onset {
             kind,
             at_us: onset_us,
-            until_us,
-            about: Some(target.about(widened_m)),
-            grounds,
+            about: Some(target.about),
+            grounds: grounds(change, Answer::Inside),
         };
+        let mut place = self.place(target);
         place.begin(writer, fixes, onset, |place, agreement| {
-            format!("{place} {rule}{agreement}")
+            if target.moving {
+                format!("{rule}{agreement}")
+            } else {
+                format!("{place} {rule}{agreement}")
+            }
         });
-    }
-
-    fn place(&mut self, target: &Target<'_>, layer: Layer) -> (&mut Place, f64) {
-        match layer {
-            Layer::Zone => (&mut self.place, 0.0),
-            Layer::Buffer => (&mut self.buffer_place, target.buffer_m),
-        }
+        self.put(&place);
     }
 }

@@ -1,0 +1,110 @@
+//! Runs of equal things side by side in one vector: what belongs to a person lies together, and nothing is allocated for it
+//! alone.
+
+use std::collections::BTreeMap;
+
+/// Where a run lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Run {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+}
+
+/// Runs of any length; the room of those given back is used again for runs of the same length.
+#[derive(Debug)]
+pub(crate) struct Arena<T> {
+    items: Vec<T>,
+    free: BTreeMap<u32, Vec<u32>>,
+}
+
+impl<T> Default for Arena<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            free: BTreeMap::new(),
+        }
+    }
+}
+
+impl<T: Copy> Arena<T> {
+    /// Puts a run in.
+    pub(crate) fn put(&mut self, items: &[T]) -> Run {
+        let len = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        if len == 0 {
+            return Run::default();
+        }
+        if let Some(start) = self.free.get_mut(&len).and_then(Vec::pop) {
+            let run = Run { start, len };
+            self.get_mut(run).copy_from_slice(items);
+            return run;
+        }
+        let start = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+        self.items.extend_from_slice(items);
+        Run { start, len }
+    }
+
+    /// A copy of a run.
+    pub(crate) fn copy(&mut self, run: Run) -> Run {
+        let start = run.start as usize;
+        let end = start + run.len as usize;
+        if run.len == 0 || end > self.items.len() {
+            return Run::default();
+        }
+        let free = self.free.get_mut(&run.len).and_then(Vec::pop);
+        let to = free.unwrap_or_else(|| {
+            let to = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+            self.items.extend_from_within(start..end);
+            to
+        });
+        self.items.copy_within(start..end, to as usize);
+        Run {
+            start: to,
+            len: run.len,
+        }
+    }
+
+    /// Gives a run's room back.
+    pub(crate) fn give_back(&mut self, run: Run) {
+        if run.len > 0 {
+            self.free.entry(run.len).or_default().push(run.start);
+        }
+    }
+
+    /// The run.
+    #[inline]
+    pub(crate) fn get(&self, run: Run) -> &[T] {
+        let start = run.start as usize;
+        self.items.get(start..start + run.len as usize).unwrap_or(&[])
+    }
+
+    /// The run, to be changed.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, run: Run) -> &mut [T] {
+        let start = run.start as usize;
+        self.items.get_mut(start..start + run.len as usize).unwrap_or(&mut [])
+    }
+
+    /// Bytes in use, room given back not counted.
+    pub(crate) fn bytes(&self) -> usize {
+        let free: usize = self.free.iter().map(|(len, starts)| *len as usize * starts.len()).sum();
+        (self.items.len() - free) * size_of::<T>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_given_back_is_used_again_by_runs_of_the_same_length() {
+        let mut arena = Arena::default();
+        let (a, b) = (arena.put(&[1, 2]), arena.put(&[3, 4, 5]));
+        arena.give_back(a);
+        assert_eq!(arena.bytes(), 12);
+        let c = arena.put(&[6, 7]);
+        assert_eq!((arena.get(c), arena.get(b)), (&[6, 7][..], &[3, 4, 5][..]));
+        assert_eq!(arena.bytes(), 20);
+        let none = arena.put(&[]);
+        assert!(arena.get(none).is_empty());
+    }
+}

@@ -1,0 +1,464 @@
+//! A person's rules begin, change, or end.
+//!
+//! After a change the journal is judged again under the new rules, from the state before its oldest report: a zone that is new
+//! knows at once where the person is. No violation begins before the rule that it breaks was in force, and what was told under a
+//! rule that is no longer in force stands (it ends with the rule).
+
+use proto::{
+    PersonId,
+    rules::{Geometry, GeometryFault, Rules, RulesError, RulesFault},
+    wire::{self, Event},
+};
+
+use crate::{
+    arena::Run,
+    belief::{SETTLED_SIGMAS, see},
+    flat::{Compiled, FlatZone, Zones},
+    fold::{Cause, Engine},
+    journal::{Chain, LATE_WINDOW_US, NONE, Snapshot},
+    live::{Head, More, MovingZone, Rare, Ruled, SharedTracker},
+    outcome::Outcome,
+    population::{Cold, Extra, MONITORED, chain, load},
+    proximity::Moving,
+    quick::QUICK_ACCURACY_M,
+    timetable::ALWAYS,
+    tracker::Tracker,
+    violation::{Ended, NEVER},
+};
+
+/// Most zones of one person.
+const MOST_ZONES: usize = 10_000;
+
+/// Compiled rules that have not been put away.
+struct New {
+    head: Head,
+    compiled: Compiled,
+}
+
+/// A zone as it was, to know it again.
+struct OldZone {
+    zone: FlatZone,
+    geometry: Option<Geometry>,
+}
+
+impl Engine {
+    pub(crate) fn rules(&mut self, wire: &wire::Rules, out: &mut Vec<Event>) -> Outcome {
+        let Ok(person) = PersonId::from_wire(&wire.person_id) else {
+            return Outcome::Malformed;
+        };
+        let known = self.register.find(person);
+        let newest = known.and_then(|number| self.book.cold.get(number as usize));
+        if newest.is_some_and(|cold| wire.revision <= cold.head.revision) {
+            return Outcome::RulesStale;
+        }
+        let rules = match Rules::try_from(wire) {
+            Ok(rules) => rules,
+            Err(error) => return Outcome::RulesRefused(Box::new(error)),
+        };
+        let clock_us = self.now_us();
+        let over = !rules.active
+            || rules
+                .valid_until
+                .is_some_and(|until| until.as_microsecond() <= clock_us);
+        let number = known.unwrap_or_else(|| self.add(person));
+        let monitored = self.states.slot(number).is_some_and(|slot| slot.is(MONITORED));
+        if over {
+            if monitored {
+                self.forget(person, number, clock_us, rules.revision, out);
+            }
+            if let Some(cold) = self.book.cold.get_mut(number as usize) {
+                cold.head.revision = rules.revision;
+            }
+            return Outcome::RulesApplied;
+        }
+        let in_force_us = if monitored {
+            clock_us.max(rules.valid_from.as_microsecond())
+        } else {
+            // The order binds since it is valid; reports older than a day are not judged.
+            rules
+                .valid_from
+                .as_microsecond()
+                .max(clock_us.saturating_sub(LATE_WINDOW_US))
+        };
+        let new = match self.compile(&rules, in_force_us) {
+            Ok(new) => new,
+            Err(error) => return Outcome::RulesRefused(Box::new(error)),
+        };
+        if monitored {
+            self.change(person, number, new, in_force_us, out);
+        } else {
+            self.begin(number, new, in_force_us);
+        }
+        Outcome::RulesApplied
+    }
+
+    pub(crate) fn add(&mut self, person: PersonId) -> u32 {
+        let number = self.register.add(person);
+        self.states.add();
+        self.book.cold.push(Cold {
+            head: Head {
+                order: None,
+                revision: 0,
+                since_us: 0,
+                valid_from_us: 0,
+                valid_until_us: NEVER,
+                interval_s: 0,
+                silence_after_s: 0,
+                grace_s: 0,
+                late_return_s: 0,
+                time_zone: 0,
+                points: 0,
+                more: None,
+            },
+            corners: Run::default(),
+            oldest: NONE,
+        });
+        number
+    }
+
+    fn compile(&mut self, rules: &Rules, in_force_us: i64) -> Result<New, RulesError> {
+        if rules.zones.len() + rules.proximities.len() > MOST_ZONES {
+            return Err(RulesFault::from(proto::rules::GeometryError::from(GeometryFault::TooIntricate)).into());
+        }
+        let quick_m = quick_reach_m();
+        let mut compiled = Compiled::default();
+        for zone in &rules.zones {
+            let schedule = self.schedule(zone.schedule.as_ref(), &rules.time_zone);
+            compiled
+                .add(zone, schedule, in_force_us, quick_m)
+                .map_err(|crate::zone::ShapeError::Geometry(error)| RulesError::from(RulesFault::from(error)))?;
+        }
+        let moving: Vec<MovingZone> = rules
+            .proximities
+            .iter()
+            .map(|proximity| MovingZone {
+                zone_id: proximity.zone_id,
+                revision: proximity.revision,
+                protected: proximity.protected_id,
+                distance_m: proximity.distance_m,
+                buffer_m: proximity.buffer_m,
+                schedule: self.schedule(proximity.schedule.as_ref(), &rules.time_zone),
+                in_force_us,
+            })
+            .collect();
+        let kept = std::mem::take(&mut compiled.kept);
+        let plain = rules.layer_ids.is_empty() && moving.is_empty() && kept.is_empty();
+        let head = Head {
+            order: rules.order_id,
+            revision: rules.revision,
+            since_us: self.now_us().max(rules.valid_from.as_microsecond()),
+            valid_from_us: rules.valid_from.as_microsecond(),
+            valid_until_us: rules.valid_until.map_or(NEVER, jiff::Timestamp::as_microsecond),
+            interval_s: rules.reporting_interval_s,
+            silence_after_s: rules.silence_after_s,
+            grace_s: rules.home_exit_grace_s,
+            late_return_s: rules.late_return_after_s,
+            time_zone: self.book.time_zone_number(&rules.time_zone),
+            points: self.book.points_number(rules.operating_points),
+            more: (!plain).then(|| {
+                Box::new(More {
+                    layers: rules.layer_ids.iter().map(|id| (*id, in_force_us)).collect(),
+                    moving,
+                    kept,
+                })
+            }),
+        };
+        Ok(New { head, compiled })
+    }
+
+    fn schedule(&mut self, rule: Option<&proto::rules::Schedule>, zone: &jiff::tz::TimeZone) -> u32 {
+        rule.map_or(ALWAYS, |rule| self.timetables.number(zone, rule))
+    }
+
+    /// Puts compiled rules in force.
+    fn put_rules(&mut self, number: u32, new: New) {
+        let New { head, compiled } = new;
+        let Self { book, states, .. } = self;
+        if let Some(cold) = book.cold.get_mut(number as usize) {
+            cold.head = head;
+        }
+        if let Some(slot) = states.slot_mut(number) {
+            book.put_zones(slot, number, (&compiled.bounds, &compiled.zones, &compiled.corners));
+        }
+    }
+
+    fn begin(&mut self, number: u32, new: New, from_us: i64) {
+        let since_us = new.head.since_us;
+        self.put_rules(number, new);
+        if let Some(slot) = self.states.slot_mut(number) {
+            slot.flags = MONITORED;
+            slot.heard_us = since_us;
+            slot.frontier_us = from_us;
+        }
+        let mut live = std::mem::take(&mut self.room.live);
+        live.frontier_us = from_us;
+        live.recent.clear();
+        let Self {
+            book,
+            states,
+            timetables,
+            journal,
+            ..
+        } = self;
+        if let Some(slot) = states.slot(number)
+            && let Some(ruled) = book.ruled(slot, number)
+        {
+            (live.trackers, live.rare) = fresh(&ruled, from_us, timetables);
+        }
+        let snapshot = Snapshot {
+            made: true,
+            frontier_us: from_us,
+            trackers: states.trackers.put(&live.trackers),
+            rare: (!live.rare.is_idle(from_us)).then(|| Box::new(live.rare.clone())),
+        };
+        let mut chain = Chain::EMPTY;
+        journal.add(&mut chain, NONE, snapshot, None);
+        self.set_chain(number, chain);
+        self.put_back(number, live, Extra::default());
+    }
+
+    fn change(&mut self, person: PersonId, number: u32, mut new: New, in_force_us: i64, out: &mut Vec<Event>) {
+        let cause = Cause::clock(person, self.now_us());
+        let mut extra = self.states.take_extra(number);
+        let Some(slot) = self.states.slot(number).copied() else {
+            return;
+        };
+        let mut live = std::mem::take(&mut self.room.live);
+        load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
+        self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
+        let Some(ruled) = self.book.ruled(&slot, number) else {
+            return;
+        };
+        // What stays as it is stays in force since when it was.
+        let old: Vec<OldZone> = ruled
+            .zones
+            .zones
+            .iter()
+            .map(|zone| OldZone {
+                zone: *zone,
+                geometry: zone.whole_geometry(&ruled.zones),
+            })
+            .collect();
+        let old_moving: Vec<MovingZone> = ruled.moving().to_vec();
+        let head = &mut new.head;
+        head.since_us = ruled.head.since_us;
+        let kept = head.more.as_ref().map_or(&[][..], |more| &more.kept);
+        let new_zones = Zones {
+            bounds: &new.compiled.bounds,
+            zones: &new.compiled.zones,
+            corners: &new.compiled.corners,
+            kept,
+        };
+        let new_geometry: Vec<_> = new_zones
+            .zones
+            .iter()
+            .map(|zone| zone.whole_geometry(&new_zones))
+            .collect();
+        let mut from = Vec::with_capacity(new.compiled.zones.len());
+        let mut taken = vec![false; old.len()];
+        for (zone, geometry) in new.compiled.zones.iter_mut().zip(&new_geometry) {
+            let found = old
+                .iter()
+                .zip(&taken)
+                .position(|(old, taken)| !taken && same_but_schedule(&old.zone, zone) && old.geometry == *geometry);
+            if let Some(index) = found
+                && let (Some(old), Some(taken)) = (old.get(index), taken.get_mut(index))
+            {
+                *taken = true;
+                if old.zone.schedule == zone.schedule {
+                    zone.in_force_us = old.zone.in_force_us;
+                }
+            }
+            from.push(found);
+        }
+        let more = head.more.as_deref_mut();
+        let mut moving_from = Vec::new();
+        for zone in more.map_or(&mut [][..], |more| &mut more.moving) {
+            let found = old_moving.iter().position(|old| same_moving(old, zone));
+            if let Some(old) = found.and_then(|index| old_moving.get(index)) {
+                zone.in_force_us = old.in_force_us;
+            }
+            moving_from.push(found);
+        }
+        let mut layers = Vec::new();
+        for (layer_id, since_us) in head.more.as_deref_mut().map_or(&mut [][..], |more| &mut more.layers) {
+            let old = ruled.layers_bound().iter().find(|(old, _)| old == layer_id);
+            *since_us = old.map_or(in_force_us, |(_, since_us)| *since_us);
+            layers.push(*layer_id);
+        }
+        // What goes ends now.
+        {
+            let mut writer = cause.writer(ruled.head, slot.frontier_us, &mut extra.told, out);
+            writer.rules_revision = head.revision;
+            writer.order = head.order;
+            let at_us = cause.clock_us;
+            let fixes = live.recent;
+            for ((zone, buffer), tracker) in ruled.tracked().zip(&mut live.trackers) {
+                let stays = old.iter().zip(&taken).any(|(old, taken)| {
+                    *taken && old.zone.zone_id == zone.zone_id && old.zone.revision == zone.revision
+                });
+                let rescheduled = new.compiled.zones.iter().zip(&from).any(|(new, from)| {
+                    from.and_then(|index| old.get(index))
+                        .is_some_and(|old| old.zone == *zone)
+                        && new.schedule != zone.schedule
+                });
+                if !stays || rescheduled {
+                    tracker.close(&ruled.target(zone, buffer), at_us, &fixes, Ended::Rules, &mut writer);
+                }
+            }
+            for shared in &mut live.rare.shared {
+                if !layers.contains(&shared.layer_id)
+                    && let Some((zone, since_us)) = ruled.layer_zone(shared.layer_id, shared.zone_id)
+                {
+                    let target = ruled.layer_target(zone, shared.buffer, since_us, &mut self.timetables);
+                    shared.tracker.close(&target, at_us, &fixes, Ended::Rules, &mut writer);
+                }
+            }
+            for (index, (zone, moving)) in ruled.moving().iter().zip(&mut live.rare.moving).enumerate() {
+                if !moving_from.contains(&Some(index)) {
+                    for (buffer, tracker) in moving.trackers_mut() {
+                        tracker.close(
+                            &ruled.moving_target(zone, buffer),
+                            at_us,
+                            &fixes,
+                            Ended::Rules,
+                            &mut writer,
+                        );
+                    }
+                }
+            }
+        }
+        self.room.live = live;
+        let map = Map {
+            old_trackers: old.iter().map(|old| old.zone.trackers() as usize).collect(),
+            from,
+            moving_from,
+            layers,
+        };
+        self.put_rules(number, new);
+        self.realign(number, &map);
+        if let Some(slot) = self.states.slot_mut(number)
+            && in_force_us > cause.clock_us
+        {
+            // Nothing is asked of the device before the rules begin to hold.
+            slot.heard_us = slot.heard_us.max(in_force_us);
+        }
+        self.judge_all_again(number, cause, extra, out);
+    }
+
+    /// Keeps the oldest state of the journal for the zones that stay, and drops the other states: judging again makes them anew.
+    fn realign(&mut self, number: u32, map: &Map) {
+        let Self {
+            book,
+            states,
+            journal,
+            timetables,
+            ..
+        } = self;
+        let (Some(slot), Some(cold)) = (states.slot(number).copied(), book.cold.get(number as usize)) else {
+            return;
+        };
+        let Some(ruled) = book.ruled(&slot, number) else { return };
+        let chain = chain(&slot, cold);
+        let Some(first) = journal.get_mut(chain.head) else {
+            return;
+        };
+        let at_us = first.snapshot.frontier_us;
+        let before = states.trackers.get(first.snapshot.trackers).to_vec();
+        let (mut trackers, mut rare) = fresh(&ruled, at_us, timetables);
+        let mut to = 0;
+        for (zone, from) in ruled.zones.zones.iter().zip(&map.from) {
+            let count = zone.trackers() as usize;
+            if let Some(index) = from {
+                let start: usize = map.old_trackers.iter().take(*index).sum();
+                for offset in 0..count {
+                    if let (Some(new), Some(old)) = (trackers.get_mut(to + offset), before.get(start + offset)) {
+                        let active = timetables.window(zone.schedule, at_us).active;
+                        *new = *old;
+                        if zone.in_force_us > at_us {
+                            new.forget_open(active);
+                        }
+                    }
+                }
+            }
+            to += count;
+        }
+        let known = first.snapshot.rare.take().map(|rare| *rare).unwrap_or_default();
+        rare.conditions = known.conditions;
+        rare.shared = known.shared;
+        rare.shared
+            .retain(|shared: &SharedTracker| map.layers.contains(&shared.layer_id));
+        for (moving, from) in rare.moving.iter_mut().zip(&map.moving_from) {
+            if let Some(old) = from.and_then(|index| known.moving.get(index)) {
+                *moving = *old;
+            }
+        }
+        states.trackers.give_back(first.snapshot.trackers);
+        first.snapshot.trackers = states.trackers.put(&trackers);
+        first.snapshot.rare = (!rare.is_idle(at_us)).then(|| Box::new(rare));
+        // Protected people are known by their number in the rules.
+        let mut at = chain.head;
+        while let Some(chunk) = journal.get_mut(at) {
+            for entry in chunk.entries_mut() {
+                if let Some(old) = entry.said.protected_index() {
+                    let new = map.moving_from.iter().position(|from| *from == Some(old));
+                    let number = new.and_then(|new| u16::try_from(new).ok()).unwrap_or(u16::MAX);
+                    entry.said = crate::reading::Said::protected(number, entry.said.source());
+                }
+            }
+            at = chunk.after;
+        }
+    }
+}
+
+/// How far outside a zone a fix of the fast path may matter, metres.
+pub(crate) fn quick_reach_m() -> f64 {
+    see(wire::FixSource::Gnss, Some(QUICK_ACCURACY_M), None, 0.0).sigma_m * SETTLED_SIGMAS + 1.0
+}
+
+/// Where zones and moving zones of new rules come from.
+struct Map {
+    /// How many trackers each old zone had.
+    old_trackers: Vec<usize>,
+    from: Vec<Option<usize>>,
+    moving_from: Vec<Option<usize>>,
+    layers: Vec<proto::LayerId>,
+}
+
+/// The state of a person of whom nothing is known.
+fn fresh(ruled: &Ruled<'_>, at_us: i64, timetables: &mut crate::timetable::Timetables) -> (Vec<Tracker>, Rare) {
+    let trackers = ruled
+        .tracked()
+        .map(|(zone, buffer)| Tracker::new(&ruled.target(zone, buffer), at_us, timetables))
+        .collect();
+    let moving = ruled
+        .moving()
+        .iter()
+        .map(|zone| {
+            let tracker = Tracker::new(&ruled.moving_target(zone, false), at_us, timetables);
+            let buffer = (zone.buffer_m > 0.0).then_some(tracker);
+            Moving::new(tracker, buffer)
+        })
+        .collect();
+    let rare = Rare {
+        moving,
+        ..Rare::default()
+    };
+    (trackers, rare)
+}
+
+fn same_but_schedule(a: &FlatZone, b: &FlatZone) -> bool {
+    a.zone_id == b.zone_id
+        && a.revision == b.revision
+        && a.asks == b.asks
+        && a.buffer_m.to_bits() == b.buffer_m.to_bits()
+}
+
+fn same_moving(a: &MovingZone, b: &MovingZone) -> bool {
+    a.zone_id == b.zone_id
+        && a.revision == b.revision
+        && a.protected == b.protected
+        && a.distance_m.to_bits() == b.distance_m.to_bits()
+        && a.buffer_m.to_bits() == b.buffer_m.to_bits()
+        && a.schedule == b.schedule
+}

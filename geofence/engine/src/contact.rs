@@ -1,0 +1,164 @@
+//! Whether anything is heard of a device. The only rules that depend on when reports come, not on when they were made: they are
+//! judged on the log's clock, and no late report takes them back.
+//!
+//! - **silence**: no report for `silence_after_s`; began with the last report, ends with the next one.
+//! - **battery_dead**: silence after a battery that was nearly empty or a device that said it switched off: presumed dead.
+//! - **no_fix**: reports come, but none with a position that can be judged for `silence_after_s`; began with the last one
+//!   that had, ends with the next one that has.
+//! - **clock_skew**: a report whose time cannot be believed (it is kept in quarantine); ends with the next one that can.
+
+use proto::wire::{Alarm, EventKind};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    belief::OperatingPoints,
+    explain::{Grounds, Writer, span},
+    journal::Recent,
+    reading::Said,
+    violation::{Ended, NEVER, Onset, Place},
+};
+
+/// What is known of a device's contact beside when it was heard last.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Contact {
+    silence: Place,
+    dead: Place,
+    no_fix: Place,
+    skew: Place,
+    /// The log's time of the last report with a usable position; `None`: as the last report.
+    last_fix_us: Option<i64>,
+    /// The last word of the battery was that it is nearly empty, or the device said that it goes off.
+    fading: bool,
+}
+
+/// A report, as far as contact is concerned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heard {
+    pub(crate) said: Said,
+    /// The log's clock.
+    pub(crate) clock_us: i64,
+    /// The log's time of the report before.
+    pub(crate) before_us: i64,
+    /// It has a position that can be judged.
+    pub(crate) fix: bool,
+    /// Its time is believed.
+    pub(crate) believed: bool,
+}
+
+impl Contact {
+    /// Nothing is open: a report with a fix and a good battery leaves it as it is.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let places = [&self.silence, &self.dead, &self.no_fix, &self.skew];
+        self.last_fix_us.is_none() && !self.fading && places.iter().all(|place| !place.is_open())
+    }
+
+    /// When something happens here unless a report comes first.
+    pub(crate) fn due_us(&self, heard_us: i64, after_us: i64) -> i64 {
+        self.silence_due_us(heard_us, after_us)
+            .min(self.no_fix_due_us(heard_us, after_us))
+    }
+
+    fn silence_due_us(&self, heard_us: i64, after_us: i64) -> i64 {
+        if after_us == 0 || self.silence.is_open() {
+            NEVER
+        } else {
+            heard_us.saturating_add(after_us)
+        }
+    }
+
+    fn no_fix_due_us(&self, heard_us: i64, after_us: i64) -> i64 {
+        let Some(last_fix_us) = self.last_fix_us else {
+            return NEVER;
+        };
+        let due_us = last_fix_us.saturating_add(after_us);
+        // Only a report that came later can show it; without one it is silence.
+        let shown = heard_us >= due_us && heard_us > last_fix_us;
+        if after_us == 0 || self.no_fix.is_open() || !shown {
+            NEVER
+        } else {
+            due_us
+        }
+    }
+
+    /// Lets everything happen here that is due at `due_us`.
+    pub(crate) fn on_due(&mut self, due_us: i64, heard_us: i64, after_us: i64, writer: &mut Writer<'_>) {
+        let fixes = Recent::default();
+        let onset = |kind, onset_us| Onset {
+            kind,
+            at_us: onset_us,
+            about: None,
+            grounds: Grounds::NONE,
+        };
+        let for_long = span(after_us);
+        if self.silence_due_us(heard_us, after_us) <= due_us {
+            self.silence
+                .begin(writer, &fixes, onset(EventKind::Silence, heard_us), |_, _| {
+                    format!("no report for {for_long}")
+                });
+            if self.fading {
+                self.dead
+                    .begin(writer, &fixes, onset(EventKind::BatteryDead, heard_us), |_, _| {
+                        format!("no report for {for_long} after a battery that was nearly empty: presumed dead")
+                    });
+            }
+        }
+        if self.no_fix_due_us(heard_us, after_us) <= due_us {
+            let since_us = self.last_fix_us.unwrap_or(heard_us);
+            self.no_fix
+                .begin(writer, &fixes, onset(EventKind::NoFix, since_us), |_, _| {
+                    format!("reports come, but none with a usable position for {for_long}")
+                });
+        }
+    }
+
+    /// Takes a report in.
+    pub(crate) fn on_report(&mut self, heard: Heard, writer: &mut Writer<'_>) {
+        let fixes = Recent::default();
+        let Heard {
+            said,
+            clock_us,
+            before_us,
+            fix,
+            believed,
+        } = heard;
+        for place in [&mut self.dead, &mut self.silence] {
+            place.end(writer, &fixes, clock_us, None, Ended::Device("a report came"));
+        }
+        if fix {
+            self.no_fix
+                .end(writer, &fixes, clock_us, None, Ended::Device("a usable position came"));
+            self.last_fix_us = None;
+        } else {
+            self.last_fix_us.get_or_insert(before_us);
+        }
+        if believed {
+            let words = Ended::Device("a report came whose time can be believed");
+            self.skew.end(writer, &fixes, clock_us, None, words);
+            let points = OperatingPoints::DEFAULT;
+            match said.battery() {
+                Some(percent) => self.fading = percent <= points.battery_critical,
+                None if said.alarm(Alarm::LowBattery) => self.fading = true,
+                None if said.has_position() => self.fading = false,
+                None => {}
+            }
+            self.fading |= said.alarm(Alarm::PowerOff);
+        } else {
+            let onset = Onset {
+                kind: EventKind::ClockSkew,
+                at_us: clock_us,
+                about: None,
+                grounds: Grounds::NONE,
+            };
+            self.skew.begin(writer, &fixes, onset, |_, _| {
+                "the time that the device gives cannot be right; its positions are kept aside".to_owned()
+            });
+        }
+    }
+
+    /// Ends what is open, when the person goes.
+    pub(crate) fn close(&mut self, at_us: i64, writer: &mut Writer<'_>) {
+        for place in [&mut self.dead, &mut self.silence, &mut self.no_fix, &mut self.skew] {
+            place.end(writer, &Recent::default(), at_us, None, Ended::EndOfMonitoring);
+        }
+    }
+}

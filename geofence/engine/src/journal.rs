@@ -1,0 +1,373 @@
+//! The reports of the last day, person by person, in the order of their fix times, with the state before every few of them: what
+//! judging late reports as if they had come in time needs.
+//!
+//! It is no part of the 250 bytes of state a person; it grows with the reports of [`LATE_WINDOW_US`].
+
+use proto::{ReportId, rules::LonLat, wire::FixSource};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    arena::Run,
+    belief::OperatingPoints,
+    live::Rare,
+    reading::{Reading, Said},
+};
+
+/// How old a late report may be to be judged, microseconds: 24 hours.
+pub const LATE_WINDOW_US: i64 = 24 * 3_600 * 1_000_000;
+
+/// Reports between two states.
+pub(crate) const CHUNK: usize = 16;
+
+/// No chunk.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// A report, as far as judging needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    report: [u8; 16],
+    /// The device's time where it is believed, else the log's.
+    pub(crate) time_us: i64,
+    pub(crate) latitude_e7: i32,
+    pub(crate) longitude_e7: i32,
+    /// 0: not stated.
+    accuracy_m: f32,
+    pub(crate) said: Said,
+}
+
+impl Entry {
+    pub(crate) fn new(reading: &Reading, time_us: i64, said: Said) -> Self {
+        Self {
+            report: *reading.report.as_bytes(),
+            time_us,
+            latitude_e7: reading.latitude_e7,
+            longitude_e7: reading.longitude_e7,
+            accuracy_m: reading.accuracy_m,
+            said,
+        }
+    }
+
+    /// In order of time, and of report ids where two have one time: the order does not depend on who came first.
+    pub(crate) fn key(&self) -> (i64, [u8; 16]) {
+        (self.time_us, self.report)
+    }
+
+    pub(crate) fn report_id(&self) -> ReportId {
+        ReportId::new(uuid::Uuid::from_bytes(self.report))
+    }
+
+    pub(crate) fn accuracy_m(&self) -> Option<f32> {
+        (self.accuracy_m > 0.0).then_some(self.accuracy_m)
+    }
+
+    pub(crate) fn source(&self) -> FixSource {
+        self.said.source()
+    }
+
+    /// A fix of the person themselves.
+    pub(crate) fn is_fix(&self) -> bool {
+        self.said.has_fix() && self.said.protected_index().is_none()
+    }
+
+    /// A cell tower's fix never decides alone.
+    pub(crate) fn trusted(&self) -> bool {
+        self.source() != FixSource::Cell
+    }
+
+    pub(crate) fn sigma_m(&self) -> f64 {
+        OperatingPoints::DEFAULT.sigma_m(self.source(), self.accuracy_m())
+    }
+
+    pub(crate) fn lon_lat(&self) -> LonLat {
+        LonLat {
+            longitude: f64::from(self.longitude_e7) / 1e7,
+            latitude: f64::from(self.latitude_e7) / 1e7,
+        }
+    }
+}
+
+/// The state before a chunk.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    /// It is there; not so after a restore, but for the oldest of each person.
+    pub(crate) made: bool,
+    pub(crate) frontier_us: i64,
+    pub(crate) trackers: Run,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// A few reports of one person.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) before: u32,
+    pub(crate) after: u32,
+    len: u16,
+    entries: [Entry; CHUNK],
+    /// The newest fix before; for the paths between fixes.
+    pub(crate) last_fix: Option<Entry>,
+    pub(crate) snapshot: Snapshot,
+}
+
+impl Chunk {
+    pub(crate) fn entries(&self) -> &[Entry] {
+        self.entries.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+
+    /// Entries, to renumber protected people.
+    pub(crate) fn entries_mut(&mut self) -> &mut [Entry] {
+        self.entries.get_mut(..usize::from(self.len)).unwrap_or(&mut [])
+    }
+
+    fn insert(&mut self, at: usize, entry: Entry) {
+        let len = usize::from(self.len);
+        if let Some(room) = self.entries.get_mut(at..=len) {
+            room.rotate_right(1);
+            if let Some(first) = room.first_mut() {
+                *first = entry;
+            }
+            self.len += 1;
+        }
+    }
+
+    /// Adds the newest entry; `false` when there is no room.
+    #[inline]
+    pub(crate) fn push(&mut self, entry: Entry) -> bool {
+        match self.entries.get_mut(usize::from(self.len)) {
+            Some(room) => {
+                *room = entry;
+                self.len += 1;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// All chunks of all people.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    chunks: Vec<Chunk>,
+    free: Vec<u32>,
+}
+
+/// Where a person's chunks begin and end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chain {
+    pub(crate) head: u32,
+    pub(crate) tail: u32,
+}
+
+impl Chain {
+    pub(crate) const EMPTY: Self = Self { head: NONE, tail: NONE };
+}
+
+impl Journal {
+    #[inline]
+    pub(crate) fn get(&self, number: u32) -> Option<&Chunk> {
+        self.chunks.get(number as usize)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Chunk> {
+        self.chunks.get_mut(number as usize)
+    }
+
+    /// Adds a chunk behind another (or as the first).
+    pub(crate) fn add(&mut self, chain: &mut Chain, behind: u32, snapshot: Snapshot, last_fix: Option<Entry>) -> u32 {
+        let after = match self.get(behind) {
+            Some(chunk) => chunk.after,
+            None => chain.head,
+        };
+        let chunk = Chunk {
+            before: behind,
+            after,
+            len: 0,
+            entries: [Entry::default(); CHUNK],
+            last_fix,
+            snapshot,
+        };
+        let number = if let Some(number) = self.free.pop() {
+            if let Some(room) = self.get_mut(number) {
+                *room = chunk;
+            }
+            number
+        } else {
+            self.chunks.push(chunk);
+            u32::try_from(self.chunks.len() - 1).unwrap_or(NONE)
+        };
+        match self.get_mut(behind) {
+            Some(chunk) => chunk.after = number,
+            None => chain.head = number,
+        }
+        match self.get_mut(after) {
+            Some(chunk) => chunk.before = number,
+            None => chain.tail = number,
+        }
+        number
+    }
+
+    /// Drops the oldest chunk; returns its state, to be given back.
+    pub(crate) fn drop_oldest(&mut self, chain: &mut Chain) -> Option<Snapshot> {
+        let oldest = chain.head;
+        let chunk = self.get_mut(oldest)?;
+        let (after, snapshot) = (chunk.after, std::mem::take(&mut chunk.snapshot));
+        chain.head = after;
+        match self.get_mut(after) {
+            Some(next) => next.before = NONE,
+            None => chain.tail = NONE,
+        }
+        self.free.push(oldest);
+        Some(snapshot)
+    }
+
+    /// Fixes before a chunk's `count`-th entry, the newest first, as many as fit and are kept.
+    pub(crate) fn recent(&self, number: u32, count: usize, found: &mut Recent) {
+        found.clear();
+        let (mut number, mut count) = (number, count);
+        while let Some(chunk) = self.get(number) {
+            let entries = chunk.entries();
+            for entry in entries
+                .get(..count.min(entries.len()))
+                .unwrap_or(&[])
+                .iter()
+                .rev()
+                .filter(|entry| entry.is_fix())
+            {
+                if !found.push_older(*entry) {
+                    return;
+                }
+            }
+            if self.get(chunk.before).is_none()
+                && let Some(last) = chunk.last_fix
+            {
+                found.push_older(last);
+            }
+            (number, count) = (chunk.before, CHUNK);
+        }
+    }
+
+    /// Where an entry belongs: the chunk and the place in it. `Err`: it is there already. `None`: it is older than all.
+    pub(crate) fn place(&self, chain: Chain, entry: &Entry) -> Option<Result<(u32, usize), ()>> {
+        let mut number = chain.tail;
+        loop {
+            let chunk = self.get(number)?;
+            let first = chunk.entries().first().is_some_and(|first| first.key() <= entry.key());
+            if first || self.get(chunk.before).is_none() {
+                if chunk.snapshot.frontier_us > entry.time_us {
+                    return None;
+                }
+                let at = chunk.entries().partition_point(|known| known.key() < entry.key());
+                let there = chunk.entries().get(at).is_some_and(|known| known.key() == entry.key());
+                return Some(if there { Err(()) } else { Ok((number, at)) });
+            }
+            number = chunk.before;
+        }
+    }
+
+    /// Puts an entry where [`Self::place`] says; splits a chunk that is full. States after it must be taken anew.
+    pub(crate) fn insert(&mut self, chain: &mut Chain, (number, at): (u32, usize), entry: Entry) {
+        let full = self.get(number).is_some_and(|chunk| chunk.entries().len() == CHUNK);
+        if !full {
+            if let Some(chunk) = self.get_mut(number) {
+                chunk.insert(at, entry);
+            }
+            return;
+        }
+        let half = CHUNK / 2;
+        let moved: Vec<Entry> = self
+            .get(number)
+            .and_then(|chunk| chunk.entries().get(half..))
+            .map(<[Entry]>::to_vec)
+            .unwrap_or_default();
+        if let Some(chunk) = self.get_mut(number) {
+            chunk.len = u16::try_from(half).unwrap_or(0);
+        }
+        let second = self.add(chain, number, Snapshot::default(), None);
+        if let Some(chunk) = self.get_mut(second) {
+            for entry in moved {
+                chunk.push(entry);
+            }
+        }
+        let (number, at) = if at <= half { (number, at) } else { (second, at - half) };
+        if let Some(chunk) = self.get_mut(number) {
+            chunk.insert(at, entry);
+        }
+    }
+
+    /// Says whether a chunk has its state.
+    pub(crate) fn is_made(&self, number: u32) -> bool {
+        self.get(number).is_none_or(|chunk| chunk.snapshot.made)
+    }
+
+    /// Says whether a place is behind the newest entry.
+    pub(crate) fn is_end(&self, chain: Chain, place: Option<(u32, usize)>) -> bool {
+        place.is_some_and(|(number, at)| {
+            number == chain.tail && self.get(number).is_some_and(|chunk| chunk.entries().len() == at)
+        })
+    }
+
+    /// Drops the oldest chunk when the ones after it reach back far enough.
+    pub(crate) fn drop_if_older(&mut self, chain: &mut Chain, clock_us: i64) -> Option<Snapshot> {
+        let next = self.get(self.get(chain.head)?.after)?;
+        // The newest two stay in any case: evidence is read from them.
+        let enough = next.snapshot.frontier_us <= clock_us.saturating_sub(LATE_WINDOW_US);
+        if enough && self.get(next.after).is_some() {
+            self.drop_oldest(chain)
+        } else {
+            None
+        }
+    }
+
+    /// Bytes of the states that lie among the trackers.
+    pub(crate) fn snapshot_bytes(&self) -> usize {
+        let trackers: usize = self
+            .chunks
+            .iter()
+            .map(|chunk| chunk.snapshot.trackers.len as usize)
+            .sum();
+        trackers * size_of::<crate::tracker::Tracker>()
+    }
+
+    /// Bytes in use.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.chunks.len() - self.free.len()) * size_of::<Chunk>()
+    }
+}
+
+/// The newest fixes, the newest first: what decided, and where a path began.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Recent {
+    entries: [Entry; 4],
+    len: u8,
+}
+
+impl Recent {
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Puts the newest in front.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.entries.rotate_right(1);
+        if let Some(first) = self.entries.first_mut() {
+            *first = entry;
+        }
+        self.len = (self.len + 1).min(4);
+    }
+
+    fn push_older(&mut self, entry: Entry) -> bool {
+        if let Some(room) = self.entries.get_mut(usize::from(self.len)) {
+            *room = entry;
+            self.len += 1;
+        }
+        self.len < 4
+    }
+
+    pub(crate) fn fixes(&self) -> &[Entry] {
+        self.entries.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+
+    pub(crate) fn newest(&self) -> Option<&Entry> {
+        self.fixes().first()
+    }
+}

@@ -1,0 +1,552 @@
+//! A person's timeline while it is judged: the same code whether a report has just come or is judged again because an earlier
+//! one came late.
+
+use proto::{LayerId, OrderId, PersonId, Revision, ZoneId, rules::OperatingPoints as OrderPoints};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    belief::{self, Points, see},
+    crossing::Path,
+    device::Conditions,
+    explain::{About, Outline, Writer},
+    flat::{Asks, FlatZone, Here, Zones},
+    journal::{Entry, Recent},
+    layers::Layers,
+    population::Kept,
+    proximity::Moving,
+    timetable::{ALWAYS, Timetables},
+    tracker::{Margins, Step, Target, Tracker},
+    violation::{Ended, NEVER},
+    zone::layer::LayerZone,
+};
+
+/// A protected person from whom to keep away.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MovingZone {
+    pub(crate) zone_id: ZoneId,
+    pub(crate) revision: Revision,
+    pub(crate) protected: PersonId,
+    pub(crate) distance_m: f64,
+    pub(crate) buffer_m: f64,
+    pub(crate) schedule: u32,
+    pub(crate) in_force_us: i64,
+}
+
+/// A person's rules beside their zones.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) order: Option<OrderId>,
+    pub(crate) revision: Revision,
+    /// Since when the person is monitored.
+    pub(crate) since_us: i64,
+    pub(crate) valid_from_us: i64,
+    pub(crate) valid_until_us: i64,
+    pub(crate) interval_s: u32,
+    pub(crate) silence_after_s: u32,
+    pub(crate) grace_s: u32,
+    pub(crate) late_return_s: u32,
+    /// Number of the time zone in [`crate::population::Book`].
+    pub(crate) time_zone: u16,
+    /// Number of the operating points.
+    pub(crate) points: u16,
+    /// What few people have.
+    pub(crate) more: Option<Box<More>>,
+}
+
+/// Layers and moving zones of a person.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct More {
+    pub(crate) layers: Vec<(LayerId, i64)>,
+    pub(crate) moving: Vec<MovingZone>,
+    /// Zones that are not flat.
+    pub(crate) kept: Vec<Kept>,
+}
+
+/// What the thresholds of all sorts of zones are for an order.
+#[derive(Debug, Clone)]
+pub(crate) struct PointSet {
+    pub(crate) order: OrderPoints,
+    pub(crate) inclusion: Points,
+    pub(crate) attendance: Points,
+    pub(crate) exclusion: Points,
+    pub(crate) proximity: Points,
+}
+
+impl PointSet {
+    pub(crate) fn new(order: OrderPoints) -> Self {
+        let of = |purpose| belief::points(purpose, &order);
+        Self {
+            order,
+            inclusion: of(belief::Purpose::Inclusion),
+            attendance: of(belief::Purpose::Attendance),
+            exclusion: of(belief::Purpose::Exclusion),
+            proximity: of(belief::Purpose::Proximity),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn of(&self, asks: Asks) -> &Points {
+        match asks {
+            Asks::Inclusion | Asks::Neutral => &self.inclusion,
+            Asks::Attendance => &self.attendance,
+            Asks::Exclusion => &self.exclusion,
+        }
+    }
+}
+
+/// Everything that applies to a person.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ruled<'a> {
+    pub(crate) head: &'a Head,
+    pub(crate) zones: Zones<'a>,
+    pub(crate) points: &'a PointSet,
+    pub(crate) layers: &'a Layers,
+    pub(crate) time_zone: &'a jiff::tz::TimeZone,
+}
+
+/// A zone of a layer that the person is near, or was near when the last fix came.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SharedTracker {
+    pub(crate) layer_id: LayerId,
+    pub(crate) zone_id: ZoneId,
+    pub(crate) buffer: bool,
+    pub(crate) tracker: Tracker,
+}
+
+/// What few people have of state.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Rare {
+    pub(crate) conditions: Conditions,
+    /// By layer and zone, a buffer before its zone.
+    pub(crate) shared: Vec<SharedTracker>,
+    /// Beside the moving zones of the rules.
+    pub(crate) moving: Vec<Moving>,
+}
+
+impl Rare {
+    pub(crate) fn is_idle(&self, timeline_us: i64) -> bool {
+        self.shared.is_empty() && self.moving.is_empty() && self.conditions.is_quiet(timeline_us)
+    }
+}
+
+/// The state of one person, taken out to be worked on.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// Everything up to here is judged.
+    pub(crate) frontier_us: i64,
+    pub(crate) recent: Recent,
+    /// Beside the own zones, a buffer before its zone.
+    pub(crate) trackers: Vec<Tracker>,
+    pub(crate) rare: Rare,
+}
+
+impl Ruled<'_> {
+    pub(crate) fn margins(&self) -> Margins {
+        let micros = |seconds: u32| i64::from(seconds) * 1_000_000;
+        let settle_s = belief::OperatingPoints::DEFAULT.settle_s;
+        Margins {
+            grace_us: micros(self.head.grace_s),
+            settle_us: micros(self.head.interval_s) + micros(settle_s),
+            late_return_us: micros(self.head.late_return_s),
+        }
+    }
+
+    pub(crate) fn target<'a>(&'a self, zone: &'a FlatZone, buffer: bool) -> Target<'a> {
+        Target {
+            about: About {
+                zone_id: zone.zone_id,
+                revision: zone.revision,
+                outline: Outline::Own(self.zones, zone),
+                widened_m: if buffer { f64::from(zone.buffer_m) } else { 0.0 },
+            },
+            asks: zone.asks,
+            buffer,
+            moving: false,
+            schedule: zone.schedule,
+            in_force_us: zone.in_force_us,
+            monitored_us: self.head.since_us,
+            margins: self.margins(),
+            points: self.points.of(zone.asks),
+        }
+    }
+
+    pub(crate) fn layer_target<'a>(
+        &'a self,
+        zone: &'a LayerZone,
+        buffer: bool,
+        since_us: i64,
+        timetables: &mut Timetables,
+    ) -> Target<'a> {
+        Target {
+            about: About {
+                zone_id: zone.zone_id,
+                revision: zone.revision,
+                outline: Outline::Layer(&zone.shape),
+                widened_m: if buffer { zone.buffer_m } else { 0.0 },
+            },
+            asks: Asks::Exclusion,
+            buffer,
+            moving: false,
+            schedule: layer_schedule(zone, self.time_zone, timetables),
+            in_force_us: since_us,
+            monitored_us: self.head.since_us,
+            margins: self.margins(),
+            points: &self.points.exclusion,
+        }
+    }
+
+    pub(crate) fn moving_target(&self, zone: &MovingZone, buffer: bool) -> Target<'_> {
+        Target {
+            about: About {
+                zone_id: zone.zone_id,
+                revision: zone.revision,
+                outline: Outline::Hidden,
+                widened_m: 0.0,
+            },
+            asks: Asks::Exclusion,
+            buffer,
+            moving: true,
+            schedule: zone.schedule,
+            in_force_us: zone.in_force_us,
+            monitored_us: self.head.since_us,
+            margins: self.margins(),
+            points: &self.points.proximity,
+        }
+    }
+
+    /// The own zones that have trackers, once for each tracker: a buffer, then its zone.
+    pub(crate) fn tracked(&self) -> impl Iterator<Item = (&FlatZone, bool)> {
+        self.zones.zones.iter().flat_map(|zone| {
+            let both = [(zone, true), (zone, false)];
+            let skip = 2_usize.saturating_sub(zone.trackers() as usize);
+            both.into_iter().skip(skip)
+        })
+    }
+
+    /// Shared layers, and since when each binds the person.
+    pub(crate) fn layers_bound(&self) -> &[(LayerId, i64)] {
+        self.head.more.as_ref().map_or(&[], |more| &more.layers)
+    }
+
+    /// Since when a layer's zone binds the person, the zone being in force since `zone_us`.
+    pub(crate) fn layer_since_us(&self, layer_id: LayerId, zone_us: i64) -> i64 {
+        let bound = self.layers_bound().iter().find(|(bound, _)| *bound == layer_id);
+        bound.map_or(NEVER, |(_, since_us)| zone_us.max(*since_us))
+    }
+
+    /// A zone of a layer that binds the person, and since when.
+    pub(crate) fn layer_zone(&self, layer_id: LayerId, zone_id: ZoneId) -> Option<(&LayerZone, i64)> {
+        let (zone, zone_us) = self.layers.zone(layer_id, zone_id)?;
+        Some((zone, self.layer_since_us(layer_id, zone_us)))
+    }
+
+    pub(crate) fn moving(&self) -> &[MovingZone] {
+        self.head.more.as_ref().map_or(&[], |more| &more.moving)
+    }
+}
+
+impl Live {
+    /// When something happens on the timeline unless a report comes first.
+    pub(crate) fn due_us(&self, ruled: &Ruled<'_>, timetables: &mut Timetables) -> i64 {
+        let at_us = self.frontier_us;
+        let mut due_us = NEVER;
+        for ((zone, buffer), tracker) in ruled.tracked().zip(&self.trackers) {
+            due_us = due_us.min(tracker.due_us(&ruled.target(zone, buffer), at_us, timetables));
+        }
+        for shared in &self.rare.shared {
+            if let Some((zone, since_us)) = ruled.layer_zone(shared.layer_id, shared.zone_id) {
+                let target = ruled.layer_target(zone, shared.buffer, since_us, timetables);
+                due_us = due_us.min(shared.tracker.due_us(&target, at_us, timetables));
+            }
+        }
+        for (zone, moving) in ruled.moving().iter().zip(&self.rare.moving) {
+            for (buffer, tracker) in moving.trackers() {
+                due_us = due_us.min(tracker.due_us(&ruled.moving_target(zone, buffer), at_us, timetables));
+            }
+        }
+        due_us
+    }
+
+    /// Lets everything happen that is due up to an instant, in the order of due times. `decided`: when it is known, from when it
+    /// was due.
+    pub(crate) fn fire(
+        &mut self,
+        until_us: i64,
+        ruled: &Ruled<'_>,
+        timetables: &mut Timetables,
+        writer: &mut Writer<'_>,
+    ) {
+        loop {
+            let due_us = self.due_us(ruled, timetables);
+            if due_us > until_us || due_us == NEVER {
+                return;
+            }
+            writer.timeline_us = due_us;
+            let at_us = self.frontier_us;
+            let fixes = &self.recent;
+            for ((zone, buffer), tracker) in ruled.tracked().zip(&mut self.trackers) {
+                let target = ruled.target(zone, buffer);
+                if tracker.due_us(&target, at_us, timetables) == due_us {
+                    tracker.on_due(&target, due_us, fixes, timetables, writer);
+                }
+            }
+            for shared in &mut self.rare.shared {
+                if let Some((zone, since_us)) = ruled.layer_zone(shared.layer_id, shared.zone_id) {
+                    let target = ruled.layer_target(zone, shared.buffer, since_us, timetables);
+                    if shared.tracker.due_us(&target, at_us, timetables) == due_us {
+                        shared.tracker.on_due(&target, due_us, fixes, timetables, writer);
+                    }
+                }
+            }
+            for (zone, moving) in ruled.moving().iter().zip(&mut self.rare.moving) {
+                for (buffer, tracker) in moving.trackers_mut() {
+                    let target = ruled.moving_target(zone, buffer);
+                    if tracker.due_us(&target, at_us, timetables) == due_us {
+                        tracker.on_due(&target, due_us, fixes, timetables, writer);
+                    }
+                }
+            }
+            self.frontier_us = due_us;
+        }
+    }
+
+    /// Judges an entry that is newer than all before it.
+    pub(crate) fn take(
+        &mut self,
+        entry: &Entry,
+        ruled: &Ruled<'_>,
+        timetables: &mut Timetables,
+        writer: &mut Writer<'_>,
+    ) {
+        self.fire(entry.time_us, ruled, timetables, writer);
+        self.frontier_us = self.frontier_us.max(entry.time_us);
+        writer.timeline_us = self.frontier_us;
+        if let Some(index) = entry.said.protected_index() {
+            self.on_protected(index, entry, ruled, timetables, writer);
+            return;
+        }
+        let before = self.recent.newest().copied();
+        self.rare.conditions.on_entry(entry, before.as_ref(), writer);
+        if entry.is_fix() {
+            self.recent.push(*entry);
+            self.judge(entry, before.as_ref(), ruled, timetables, writer);
+        }
+    }
+
+    fn judge(
+        &mut self,
+        entry: &Entry,
+        before: Option<&Entry>,
+        ruled: &Ruled<'_>,
+        timetables: &mut Timetables,
+        writer: &mut Writer<'_>,
+    ) {
+        let seen = seen(entry, before);
+        let path = before.and_then(|before| Path::of(before, entry));
+        let mut here = Here::new(entry.latitude_e7, entry.longitude_e7);
+        let mut trackers = self.trackers.iter_mut();
+        let fixes = &self.recent;
+        for zone in ruled.zones.zones {
+            if zone.trackers() == 0 {
+                continue;
+            }
+            let buffer = if zone.trackers() == 2 { trackers.next() } else { None };
+            let Some(tracker) = trackers.next() else { return };
+            let target = ruled.target(zone, false);
+            if let (Asks::Exclusion, Some(path)) = (zone.asks, &path)
+                && tracker.may_be_crossed(&target, path)
+                && let Some(crossing) = path.crosses(target.about.outline)
+            {
+                Tracker::on_crossing(&target, path, &crossing, fixes, timetables, writer);
+            }
+            let signed_distance_m = zone.signed_distance_m(&ruled.zones, &mut here);
+            let step = Step {
+                at_us: entry.time_us,
+                signed_distance_m,
+                seen: &seen,
+                fixes,
+            };
+            if let Some(buffer) = buffer {
+                let step = Step {
+                    signed_distance_m: signed_distance_m - f64::from(zone.buffer_m),
+                    ..step
+                };
+                buffer.on_fix(&ruled.target(zone, true), step, timetables, writer);
+            }
+            tracker.on_fix(&target, step, timetables, writer);
+        }
+        for (layer_id, _) in ruled.layers_bound() {
+            self.judge_layer(
+                *layer_id,
+                entry,
+                &seen,
+                path.as_ref(),
+                &mut here,
+                ruled,
+                timetables,
+                writer,
+            );
+        }
+        for (zone, moving) in ruled.moving().iter().zip(&mut self.rare.moving) {
+            if let Some(measured) = moving.measure(entry, zone.distance_m) {
+                moving.judge(zone, &measured, &self.recent, ruled, timetables, writer);
+            }
+        }
+    }
+
+    fn on_protected(
+        &mut self,
+        index: usize,
+        entry: &Entry,
+        ruled: &Ruled<'_>,
+        timetables: &mut Timetables,
+        writer: &mut Writer<'_>,
+    ) {
+        let own = self.recent.newest().copied();
+        if let (Some(zone), Some(moving)) = (ruled.moving().get(index), self.rare.moving.get_mut(index)) {
+            moving.saw(entry);
+            let measured = own.and_then(|own| moving.measure(&own, zone.distance_m));
+            if let Some(measured) = measured {
+                moving.judge(zone, &measured, &self.recent, ruled, timetables, writer);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that judging a fix works on; one caller")]
+    fn judge_layer(
+        &mut self,
+        layer_id: LayerId,
+        entry: &Entry,
+        seen: &belief::Seen,
+        path: Option<&Path>,
+        here: &mut Here,
+        ruled: &Ruled<'_>,
+        timetables: &mut Timetables,
+        writer: &mut Writer<'_>,
+    ) {
+        let Some(layer) = ruled.layers.get(layer_id) else {
+            return;
+        };
+        let reach_m = 100.0 + 8.0 * seen.sigma_m + path.map_or(0.0, Path::length_m);
+        let Some(at) = here.located().copied() else { return };
+        let mut near: Vec<&LayerZone> = Vec::new();
+        layer.near(&at, reach_m, &mut near);
+        near.extend(
+            self.rare
+                .shared
+                .iter()
+                .filter(|known| known.layer_id == layer_id)
+                .filter_map(|known| layer.zone(known.zone_id)),
+        );
+        near.sort_unstable_by_key(|zone| zone.zone_id);
+        near.dedup_by_key(|zone| zone.zone_id);
+        for zone in near {
+            if zone.kind == proto::rules::ZoneKind::Neutral {
+                continue;
+            }
+            let since_us = ruled.layer_since_us(layer_id, ruled.layers.since_us(layer_id, zone.zone_id));
+            let signed_distance_m = zone.shape.signed_distance_located_m(&at);
+            let buffers: &[bool] = if zone.buffer_m > 0.0 { &[true, false] } else { &[false] };
+            for &buffer in buffers {
+                let target = ruled.layer_target(zone, buffer, since_us, timetables);
+                let key = (layer_id, zone.zone_id, !buffer);
+                let found = self
+                    .rare
+                    .shared
+                    .binary_search_by_key(&key, |known| (known.layer_id, known.zone_id, !known.buffer));
+                let mut tracker = match found.ok().and_then(|index| self.rare.shared.get(index)) {
+                    Some(known) => known.tracker,
+                    None => Tracker::far(&target, self.frontier_us, timetables),
+                };
+                if let Some(path) = path
+                    && tracker.may_be_crossed(&target, path)
+                    && let Some(crossing) = path.crosses(target.about.outline)
+                {
+                    Tracker::on_crossing(&target, path, &crossing, &self.recent, timetables, writer);
+                }
+                let step = Step {
+                    at_us: entry.time_us,
+                    signed_distance_m: signed_distance_m - target.about.widened_m,
+                    seen,
+                    fixes: &self.recent,
+                };
+                tracker.on_fix(&target, step, timetables, writer);
+                match found {
+                    Ok(index) if tracker.is_far() => {
+                        self.rare.shared.remove(index);
+                    }
+                    Ok(index) => {
+                        if let Some(known) = self.rare.shared.get_mut(index) {
+                            known.tracker = tracker;
+                        }
+                    }
+                    Err(index) if !tracker.is_far() => self.rare.shared.insert(
+                        index,
+                        SharedTracker {
+                            layer_id,
+                            zone_id: zone.zone_id,
+                            buffer,
+                            tracker,
+                        },
+                    ),
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Ends all zone violations, when the person goes.
+    pub(crate) fn close(
+        &mut self,
+        at_us: i64,
+        ended: Ended,
+        ruled: &Ruled<'_>,
+        timetables: &mut Timetables,
+        writer: &mut Writer<'_>,
+    ) {
+        for ((zone, buffer), tracker) in ruled.tracked().zip(&mut self.trackers) {
+            tracker.close(&ruled.target(zone, buffer), at_us, &self.recent, ended, writer);
+        }
+        for shared in &mut self.rare.shared {
+            if let Some((zone, since_us)) = ruled.layer_zone(shared.layer_id, shared.zone_id) {
+                let target = ruled.layer_target(zone, shared.buffer, since_us, timetables);
+                shared.tracker.close(&target, at_us, &self.recent, ended, writer);
+            }
+        }
+        for (zone, moving) in ruled.moving().iter().zip(&mut self.rare.moving) {
+            for (buffer, tracker) in moving.trackers_mut() {
+                tracker.close(&ruled.moving_target(zone, buffer), at_us, &self.recent, ended, writer);
+            }
+        }
+    }
+}
+
+/// What a fix says about distances, beside the one before it.
+#[inline]
+pub(crate) fn seen(entry: &Entry, before: Option<&Entry>) -> belief::Seen {
+    let since_us = before.map(|before| entry.time_us.saturating_sub(before.time_us));
+    let moved_m = before.map_or(0.0, |before| moved_m(before, entry));
+    see(entry.source(), entry.accuracy_m(), since_us, moved_m)
+}
+
+/// Metres between two fixes, near enough to tell standing from moving.
+fn moved_m(before: &Entry, after: &Entry) -> f64 {
+    let north_m = f64::from(after.latitude_e7.saturating_sub(before.latitude_e7)) * 0.011_1;
+    let mut east = f64::from(after.longitude_e7) - f64::from(before.longitude_e7);
+    if east.abs() > 1.8e9 {
+        east -= 3.6e9_f64.copysign(east);
+    }
+    // The cosine's series: within 1 % up to latitude 60, and no more is asked.
+    let latitude = (f64::from(after.latitude_e7) / 1e7).to_radians();
+    let square = latitude * latitude;
+    let cosine = 1.0 - square / 2.0 + square * square / 24.0 - square * square * square / 720.0;
+    let east_m = east * 0.011_1 * cosine;
+    (north_m * north_m + east_m * east_m).sqrt()
+}
+
+/// Number of the schedule of a layer's zone in the person's time zone.
+pub(crate) fn layer_schedule(zone: &LayerZone, time_zone: &jiff::tz::TimeZone, timetables: &mut Timetables) -> u32 {
+    zone.schedule
+        .as_ref()
+        .map_or(ALWAYS, |rule| timetables.number(time_zone, rule))
+}

@@ -1,0 +1,463 @@
+//! Everybody in one partition, laid out for speed: one cache line that answers most reports, boxes and zones side by side in
+//! arenas, rare things elsewhere.
+//!
+//! Of a person who complies there are 64 bytes of [`Slot`], 32 of each [`Tracker`], an entry in the index of ids and one among the
+//! timers: the state. The compiled rules are [`Cold`], 16 bytes of [`Bounds`] and 64 of [`FlatZone`] a zone, and 8 a corner.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use jiff::tz::TimeZone;
+use proto::{
+    PersonId,
+    rules::{Geometry, OperatingPoints as OrderPoints},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    arena::{Arena, Run},
+    contact::Contact,
+    flat::{Bounds, FlatZone, Zones},
+    journal::{Chain, NONE},
+    layers::Layers,
+    live::{Head, Live, PointSet, Rare, Ruled},
+    told::Told,
+    tracker::Tracker,
+    violation::NEVER,
+    zone::Shape,
+};
+
+/// The hot line of a person.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Slot {
+    /// Everything up to here is judged, on the person's own timeline.
+    pub(crate) frontier_us: i64,
+    /// The timeline's next timer.
+    pub(crate) next_us: i64,
+    /// The log's time of the newest report.
+    pub(crate) heard_us: i64,
+    /// The time under which the timers have this person; never later than what is due.
+    pub(crate) indexed_us: i64,
+    /// The newest fix.
+    pub(crate) latitude_e7: i32,
+    pub(crate) longitude_e7: i32,
+    /// Start in the arenas of boxes and zones, which are filled alike.
+    zones: u32,
+    trackers: u32,
+    /// The newest chunk of the journal.
+    pub(crate) tail: u32,
+    /// Number in the rare things, from 1.
+    pub(crate) extra: u32,
+    zone_count: u16,
+    tracker_count: u16,
+    /// Bit n: the trackers of zone n are settled outside.
+    pub(crate) outside: u8,
+    pub(crate) flags: u8,
+}
+
+/// The person is monitored.
+pub(crate) const MONITORED: u8 = 1;
+/// Nothing but own zones needs to be looked at when a quiet report comes in order.
+pub(crate) const QUIET: u8 = 2;
+/// The person has shared layers, and nothing else beside own zones.
+pub(crate) const LAYERED: u8 = 4;
+
+/// What is looked at when rules change and when events are written.
+#[derive(Debug)]
+pub(crate) struct Cold {
+    pub(crate) head: Head,
+    pub(crate) corners: Run,
+    /// The oldest chunk of the journal.
+    pub(crate) oldest: u32,
+}
+
+/// What few people have.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    pub(crate) rare: Rare,
+    pub(crate) contact: Contact,
+    pub(crate) told: Vec<Told>,
+}
+
+/// A zone that is not flat: what it was made from, and its compiled shape.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) geometry: Arc<Geometry>,
+    pub(crate) shape: Arc<Shape>,
+}
+
+/// Everything that judging reads.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    pub(crate) cold: Vec<Cold>,
+    bounds: Arena<Bounds>,
+    zones: Arena<FlatZone>,
+    corners: Arena<[i32; 2]>,
+    points: Vec<PointSet>,
+    time_zones: Vec<TimeZone>,
+    pub(crate) layers: Layers,
+}
+
+/// Everything that judging writes, but for the journal.
+#[derive(Debug, Default)]
+pub(crate) struct States {
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) trackers: Arena<Tracker>,
+    extras: Vec<Extra>,
+    free_extras: Vec<u32>,
+}
+
+/// Who is who.
+#[derive(Debug, Default)]
+pub(crate) struct Register {
+    ids: Vec<PersonId>,
+    index: HashTable<u32>,
+}
+
+/// Bytes of memory by what they are for; see [`crate::Engine::memory`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// People with a slot.
+    pub people: usize,
+    /// State: hot lines, trackers, index of ids, timers, and what is open.
+    pub state: usize,
+    /// Compiled rules: ids, boxes, zones, corners, schedules.
+    pub rules: usize,
+    /// The reports of the last day, kept to judge late ones.
+    pub journal: usize,
+}
+
+impl Slot {
+    const EMPTY: Self = Self {
+        frontier_us: i64::MIN,
+        next_us: NEVER,
+        heard_us: i64::MIN,
+        indexed_us: NEVER,
+        latitude_e7: 0,
+        longitude_e7: 0,
+        zones: 0,
+        trackers: 0,
+        tail: NONE,
+        extra: 0,
+        zone_count: 0,
+        tracker_count: 0,
+        outside: 0,
+        flags: 0,
+    };
+
+    pub(crate) const fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    const fn zone_run(&self) -> Run {
+        Run {
+            start: self.zones,
+            len: self.zone_count as u32,
+        }
+    }
+
+    pub(crate) const fn tracker_run(&self) -> Run {
+        Run {
+            start: self.trackers,
+            len: self.tracker_count as u32,
+        }
+    }
+}
+
+fn hash(person: PersonId) -> u64 {
+    // Ids are random already; the multiplication spreads those that count up.
+    let (low, high) = person.uuid().as_u64_pair();
+    (low ^ high.rotate_left(29))
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .rotate_left(23)
+}
+
+impl Register {
+    #[inline]
+    pub(crate) fn find(&self, person: PersonId) -> Option<u32> {
+        self.index
+            .find(hash(person), |number| self.ids.get(*number as usize) == Some(&person))
+            .copied()
+    }
+
+    pub(crate) fn add(&mut self, person: PersonId) -> u32 {
+        let number = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        self.ids.push(person);
+        let ids = &self.ids;
+        self.index.insert_unique(hash(person), number, |number| {
+            ids.get(*number as usize).map_or(0, |person| hash(*person))
+        });
+        number
+    }
+
+    pub(crate) fn id(&self, number: u32) -> Option<PersonId> {
+        self.ids.get(number as usize).copied()
+    }
+
+    /// Numbers in the order of ids.
+    pub(crate) fn sorted(&self) -> Vec<(PersonId, u32)> {
+        let mut all: Vec<_> = self.ids.iter().copied().zip(0_u32..).collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+impl Book {
+    /// Everything that applies to a person.
+    #[inline]
+    pub(crate) fn ruled(&self, slot: &Slot, number: u32) -> Option<Ruled<'_>> {
+        let cold = self.cold.get(number as usize)?;
+        let run = slot.zone_run();
+        Some(Ruled {
+            head: &cold.head,
+            zones: Zones {
+                bounds: self.bounds.get(run),
+                zones: self.zones.get(run),
+                corners: self.corners.get(cold.corners),
+                kept: cold.head.more.as_ref().map_or(&[], |more| &more.kept),
+            },
+            points: self.points.get(usize::from(cold.head.points))?,
+            layers: &self.layers,
+            time_zone: self.time_zones.get(usize::from(cold.head.time_zone))?,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn bounds(&self, slot: &Slot) -> &[Bounds] {
+        self.bounds.get(slot.zone_run())
+    }
+
+    #[inline]
+    pub(crate) fn zones(&self, slot: &Slot) -> &[FlatZone] {
+        self.zones.get(slot.zone_run())
+    }
+
+    #[inline]
+    pub(crate) fn corners(&self, cold: &Cold) -> &[[i32; 2]] {
+        self.corners.get(cold.corners)
+    }
+
+    pub(crate) fn points(&self, number: u16) -> Option<&PointSet> {
+        self.points.get(usize::from(number))
+    }
+
+    /// The number of an order's operating points.
+    pub(crate) fn points_number(&mut self, order: OrderPoints) -> u16 {
+        let found = self.points.iter().position(|set| set.order == order);
+        let number = found.unwrap_or_else(|| {
+            self.points.push(PointSet::new(order));
+            self.points.len() - 1
+        });
+        // More kinds of orders than this and the last ones share the first one's points; no agency has thousands.
+        u16::try_from(number).unwrap_or(0)
+    }
+
+    /// The number of a time zone.
+    pub(crate) fn time_zone_number(&mut self, zone: &TimeZone) -> u16 {
+        let found = self.time_zones.iter().position(|known| known == zone);
+        let number = found.unwrap_or_else(|| {
+            self.time_zones.push(zone.clone());
+            self.time_zones.len() - 1
+        });
+        u16::try_from(number).unwrap_or(0)
+    }
+
+    pub(crate) fn time_zone(&self, number: u16) -> Option<&TimeZone> {
+        self.time_zones.get(usize::from(number))
+    }
+
+    /// Puts a person's zones in, in the place of those before.
+    pub(crate) fn put_zones(
+        &mut self,
+        slot: &mut Slot,
+        cold_number: u32,
+        (bounds, zones, corners): (&[Bounds], &[FlatZone], &[[i32; 2]]),
+    ) {
+        self.take_zones(slot, cold_number);
+        let run = self.zones.put(zones);
+        self.bounds.put(bounds);
+        slot.zones = run.start;
+        slot.zone_count = u16::try_from(run.len).unwrap_or(0);
+        let corners = self.corners.put(corners);
+        if let Some(cold) = self.cold.get_mut(cold_number as usize) {
+            cold.corners = corners;
+        }
+    }
+
+    /// Takes a person's zones away.
+    pub(crate) fn take_zones(&mut self, slot: &mut Slot, cold_number: u32) {
+        self.zones.give_back(slot.zone_run());
+        self.bounds.give_back(slot.zone_run());
+        slot.zone_count = 0;
+        if let Some(cold) = self.cold.get_mut(cold_number as usize) {
+            self.corners.give_back(cold.corners);
+            cold.corners = Run::default();
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let more = |cold: &Cold| {
+            cold.head.more.as_ref().map_or(0, |more| {
+                size_of_val(&**more)
+                    + more.layers.len() * 16
+                    + more.moving.len() * 80
+                    + more
+                        .kept
+                        .iter()
+                        .map(|kept| 200 + kept.geometry.vertices() * 60)
+                        .sum::<usize>()
+            })
+        };
+        self.cold.len() * size_of::<Cold>()
+            + self.cold.iter().map(more).sum::<usize>()
+            + self.bounds.bytes()
+            + self.zones.bytes()
+            + self.corners.bytes()
+    }
+}
+
+impl States {
+    /// A slot for one more person.
+    pub(crate) fn add(&mut self) {
+        self.slots.push(Slot::EMPTY);
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self, number: u32) -> Option<&Slot> {
+        self.slots.get(number as usize)
+    }
+
+    #[inline]
+    pub(crate) fn slot_mut(&mut self, number: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(number as usize)
+    }
+
+    pub(crate) fn extra(&self, slot: &Slot) -> Option<&Extra> {
+        self.extras.get((slot.extra as usize).checked_sub(1)?)
+    }
+
+    /// Takes the rare things out, to be worked on.
+    pub(crate) fn take_extra(&mut self, number: u32) -> Extra {
+        let Some(slot) = self.slots.get_mut(number as usize) else {
+            return Extra::default();
+        };
+        let Some(index) = slot.extra.checked_sub(1) else {
+            return Extra::default();
+        };
+        slot.extra = 0;
+        self.free_extras.push(index);
+        self.extras
+            .get_mut(index as usize)
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// Puts them back, where there are any.
+    pub(crate) fn put_extra(&mut self, number: u32, extra: Extra) {
+        let Some(slot) = self.slots.get_mut(number as usize) else {
+            return;
+        };
+        let idle = extra.told.is_empty() && extra.contact.is_quiet() && extra.rare.is_idle(slot.frontier_us);
+        if idle {
+            return;
+        }
+        let index = if let Some(index) = self.free_extras.pop() {
+            if let Some(room) = self.extras.get_mut(index as usize) {
+                *room = extra;
+            }
+            index
+        } else {
+            self.extras.push(extra);
+            u32::try_from(self.extras.len() - 1).unwrap_or(u32::MAX - 1)
+        };
+        slot.extra = index + 1;
+    }
+
+    /// Puts a person's state back.
+    pub(crate) fn put_trackers(&mut self, number: u32, trackers: &[Tracker]) {
+        let Some(slot) = self.slots.get_mut(number as usize) else {
+            return;
+        };
+        if usize::from(slot.tracker_count) == trackers.len() {
+            self.trackers.get_mut(slot.tracker_run()).copy_from_slice(trackers);
+            return;
+        }
+        self.trackers.give_back(slot.tracker_run());
+        let run = self.trackers.put(trackers);
+        slot.trackers = run.start;
+        slot.tracker_count = u16::try_from(run.len).unwrap_or(0);
+    }
+
+    fn bytes(&self) -> usize {
+        let extra =
+            |extra: &Extra| size_of::<Extra>() + extra.told.len() * size_of::<Told>() + extra.rare.shared.len() * 80;
+        self.slots.len() * size_of::<Slot>() + self.trackers.bytes() + self.extras.iter().map(extra).sum::<usize>()
+            - self.free_extras.len() * size_of::<Extra>()
+    }
+}
+
+/// Adds up what is used; `snapshots`: bytes of the journal's states, which lie among the trackers.
+pub(crate) fn memory(
+    register: &Register,
+    book: &Book,
+    states: &States,
+    (timers, journal, snapshots): (usize, usize, usize),
+    schedules: usize,
+) -> Memory {
+    // The index of ids: 4 bytes and one of control a bucket, in powers of two.
+    let index = register.index.capacity() * 8 / 7 * 5;
+    Memory {
+        people: register.ids.len(),
+        state: states.bytes() - snapshots + index + timers,
+        rules: book.bytes() + schedules + register.ids.len() * size_of::<PersonId>(),
+        journal: journal + snapshots,
+    }
+}
+
+/// Where a person's journal begins and ends.
+pub(crate) fn chain(slot: &Slot, cold: &Cold) -> Chain {
+    Chain {
+        head: cold.oldest,
+        tail: slot.tail,
+    }
+}
+
+/// What is stored of an [`Extra`].
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct StoredExtra {
+    pub(crate) rare: Rare,
+    pub(crate) contact: Contact,
+    pub(crate) told: Vec<Told>,
+}
+
+/// Reads a person's state into the room to work on it.
+pub(crate) fn load(live: &mut Live, slot: &Slot, trackers: &Arena<Tracker>, rare: Rare) {
+    live.frontier_us = slot.frontier_us;
+    live.trackers.clear();
+    live.trackers.extend_from_slice(trackers.get(slot.tracker_run()));
+    live.rare = rare;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hot_line_is_one_cache_line() {
+        assert_eq!((size_of::<Slot>(), size_of::<Tracker>()), (64, 32));
+    }
+
+    #[test]
+    fn everybody_is_found() {
+        let mut register = Register::default();
+        let people: Vec<_> = (0..500).map(|n| PersonId::from_name(&n.to_string())).collect();
+        for person in &people {
+            register.add(*person);
+        }
+        for (number, person) in (0..).zip(&people) {
+            assert_eq!(register.find(*person), Some(number));
+        }
+        assert_eq!(register.find(PersonId::from_name("nobody")), None);
+    }
+}
