@@ -157,6 +157,10 @@ impl Writer<'_> {
         self.write(entry, &Recent::default(), |_| {
             let lasted = |end_us: i64| span(end_us.saturating_sub(told.onset_us));
             match (withdrawn, end_us) {
+                // Tampering and calls for help cannot vanish: an earlier report has taken the place of the one that told of it.
+                (true, _) if proto::event::is_momentary(kind) => {
+                    "a report that came late tells of the same, earlier".to_owned()
+                }
                 (true, _) => "reports that came late show that this did not happen".to_owned(),
                 (false, None) => "reports that came late show that it goes on".to_owned(),
                 (false, Some(end_us)) => {

@@ -138,7 +138,6 @@ impl Comparison {
         let Self { mut old, mut new, .. } = self;
         for told in &mut old {
             let now = new.iter_mut().find(|now| now.is(told));
-            let momentary = proto::event::is_momentary(told.kind());
             match now {
                 Some(now) => {
                     now.corrections = told.corrections;
@@ -149,7 +148,7 @@ impl Comparison {
                         writer.correct(now, now.end_us, false, now.corrections);
                     }
                 }
-                None if told.withdrawn || momentary => new.push(*told),
+                None if told.withdrawn => new.push(*told),
                 None => {
                     told.withdrawn = true;
                     told.corrections = told.corrections.saturating_add(1);

@@ -11,7 +11,7 @@ pub enum Outcome {
     Heard,
     /// A report whose position cannot be judged; what the device says of itself was taken in.
     NotJudged(NotJudged),
-    /// A report older than one already judged: its alarms counted, its position moved nothing.
+    /// A report older than one already taken in: the timeline was judged again (more than a day old: only its alarms count).
     Late,
     /// A copy of a report already taken in: nothing changed.
     Duplicate,
@@ -38,6 +38,8 @@ pub enum Outcome {
 #[expect(missing_docs, reason = "named after the outcomes above")]
 pub struct Counters {
     pub judged: u64,
+    /// Of those, how many the fast path took.
+    pub quick: u64,
     pub heard: u64,
     pub late: u64,
     pub duplicates: u64,

@@ -9,15 +9,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use homeward_engine::{CheckpointError, CompiledLayer, Engine, Input, Outcome};
+use homeward_engine::{CheckpointError, CompiledLayer, Engine, Input, Outcome, Reading};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use prost::Message as _;
 use proto::{
     event::is_momentary,
     wire::{
-        self, Circle, Edge, Event, Geometry, Layer, Position, Report, Rules, Schedule, WeeklyInterval, Zone, ZoneKind,
-        geometry,
+        self, Circle, Edge, Event, EventKind, Geometry, Layer, Position, Report, Rules, Schedule, WeeklyInterval, Zone,
+        ZoneKind, geometry,
     },
 };
 
@@ -432,7 +432,7 @@ proptest! {
                 prop_assert_eq!(event.end_us, None);
                 onsets.insert(event.violation_id.clone(), event);
             } else if event.edge() == Edge::Correction {
-                prop_assert!(!is_momentary(event.kind()) && event.late);
+                prop_assert!(event.late);
             } else {
                 prop_assert!(!is_momentary(event.kind()));
                 let onset = onsets.remove(&event.violation_id);
@@ -719,4 +719,151 @@ fn refused_rules_leave_those_before_them_in_force() {
         Outcome::RulesStale
     );
     assert_eq!(engine.people(), 0);
+}
+
+/// A person who walks about with good reception, a fix a minute, and sometimes says something.
+fn calm_track() -> impl Strategy<Value = Vec<Report>> {
+    let step = (-40.0..40.0_f64, 3.0_f32..29.0, any::<u8>(), any::<u8>());
+    (prop::collection::vec(step, 20..200), -300.0..500.0_f64).prop_map(|(steps, from_m)| {
+        let mut east_m = from_m;
+        (0_u32..)
+            .zip(steps)
+            .map(|(number, (step_m, accuracy_m, odd, said))| {
+                east_m += if odd < 20 { step_m * 20.0 } else { step_m };
+                let mut report_id = vec![7; 16];
+                report_id[..4].copy_from_slice(&number.to_le_bytes());
+                #[expect(clippy::cast_possible_truncation, reason = "a few kilometres from a place in China")]
+                let longitude_e7 = ((120.16 + east_m / 96_050.0) * 1e7) as i32;
+                let fix_time = start() + SignedDuration::from_secs(60 * i64::from(number) + 1);
+                Report {
+                    report_id,
+                    device_id: vec![101; 16],
+                    fix_time_us: fix_time.as_microsecond(),
+                    position: (odd != 255).then(|| Position {
+                        latitude_e7: 302_500_000,
+                        longitude_e7,
+                        valid: true,
+                        source: 1,
+                        accuracy_m: Some(accuracy_m),
+                        ..Position::default()
+                    }),
+                    battery_percent: Some(if said < 8 { 15 } else { 60 }),
+                    strap: if said == 250 { 2 } else { 1 },
+                    alarms: if said > 251 {
+                        vec![i32::from(said - 251)]
+                    } else {
+                        Vec::new()
+                    },
+                    ..Report::default()
+                }
+            })
+            .collect()
+    })
+}
+
+/// Reports of one person as they come: each so long after it was made.
+fn arrivals(choice: u8, more: u8, reports: &[Report], delays_s: &[i64]) -> Log {
+    let mut log = vec![
+        (start(), Record::Layer(layer(1))),
+        (start(), Record::Rules(rules(1, 1, choice, (0, 120, more)))),
+    ];
+    let mut coming: Vec<(Timestamp, Report)> = reports
+        .iter()
+        .zip(delays_s.iter().cycle())
+        .map(|(report, delay_s)| {
+            let made = Timestamp::from_microsecond(report.fix_time_us).unwrap();
+            let at = made + SignedDuration::from_secs(*delay_s) + SignedDuration::from_millis(300);
+            let report = Report {
+                person_id: vec![1; 16],
+                received_at_us: at.as_microsecond(),
+                ..report.clone()
+            };
+            (at, report)
+        })
+        .collect();
+    coming.sort_by_key(|(at, _)| *at);
+    log.extend(coming.into_iter().map(|(at, report)| (at, Record::Report(report))));
+    log.push((start() + SignedDuration::from_hours(30), Record::Tick));
+    log
+}
+
+/// Ends by kind, zone and onset.
+type Violations = std::collections::BTreeMap<(i32, Vec<u8>, i64), Option<i64>>;
+
+/// What is known of each violation when all is said: its end, by kind, zone and onset.
+fn violations(events: &[Event]) -> Violations {
+    let mut known = std::collections::BTreeMap::new();
+    for event in events {
+        // These alone depend on when reports come.
+        let by_arrival = [
+            EventKind::Silence,
+            EventKind::NoFix,
+            EventKind::BatteryDead,
+            EventKind::ClockSkew,
+        ];
+        if by_arrival.contains(&event.kind()) {
+            continue;
+        }
+        let key = (event.kind, event.zone_id.clone(), event.onset_us);
+        if event.withdrawn {
+            assert!(known.remove(&key).is_some(), "withdrawn and never told: {event:?}");
+        } else {
+            known.insert(key, event.end_us);
+        }
+    }
+    known
+}
+
+/// Reports that the fast path took in the test of it.
+static QUICK: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+proptest! {
+    #![proptest_config(config(128))]
+
+    #[test]
+    fn any_order_of_arrival_gives_the_same_violations(
+        reports in calm_track(),
+        choice in 0_u8..64,
+        more in prop_oneof![Just(3_u8), Just(4_u8)],
+        delays_s in prop::collection::vec(prop_oneof![6 => Just(0_i64), 2 => 0_i64..300, 1 => 300_i64..72_000], 1..60),
+    ) {
+        let in_order = fold(&arrivals(choice, more, &reports, &[0]));
+        let events = fold(&arrivals(choice, more, &reports, &delays_s));
+        let (late, expected) = (violations(&events), violations(&in_order));
+        let only = |a: &Violations, b: &Violations| a.iter().filter(|(key, end)| b.get(*key) != Some(end)).map(|(key, end)| format!("{key:?} {end:?}")).collect::<Vec<_>>();
+        let differences = (only(&late, &expected), only(&expected, &late));
+        prop_assert!(late == expected, "only late, only in order: {:?}", differences);
+    }
+
+    #[test]
+    fn the_fast_path_and_groups_leave_what_the_slow_path_leaves(
+        reports in calm_track(),
+        choice in 0_u8..64,
+        more in prop_oneof![Just(3_u8), Just(4_u8)],
+        delays_s in prop::collection::vec(prop_oneof![20 => Just(0_i64), 1 => 0_i64..3_000], 1..30),
+    ) {
+        let log = arrivals(choice, more, &reports, &delays_s);
+        let (mut fast, mut slow, mut grouped) = (Engine::new(), Engine::new().without_fast_path(), Engine::new());
+        let (mut fast_events, mut slow_events, mut grouped_events) = (Vec::new(), Vec::new(), Vec::new());
+        fold_into(&mut fast, &log, &mut fast_events);
+        fold_into(&mut slow, &log, &mut slow_events);
+        fold_into(&mut grouped, &log[..2], &mut grouped_events);
+        let readings: Vec<_> = log
+            .iter()
+            .filter_map(|(at, record)| match record {
+                Record::Report(report) => Some((at.as_microsecond(), Reading::of(report).unwrap())),
+                _ => None,
+            })
+            .collect();
+        grouped.fold_readings(&readings, &mut grouped_events);
+        let quick = fast.counters().quick;
+        prop_assert_eq!(slow.counters().quick, 0);
+        prop_assert_eq!(grouped.counters().quick, quick);
+        QUICK.fetch_add(quick, std::sync::atomic::Ordering::Relaxed);
+        fold_into(&mut grouped, &log[log.len() - 1..], &mut grouped_events);
+        prop_assert_eq!(&fast_events, &slow_events);
+        prop_assert_eq!(&grouped_events, &slow_events);
+        prop_assert_eq!(fast.checkpoint(), slow.checkpoint());
+        prop_assert_eq!(grouped.checkpoint(), slow.checkpoint());
+    }
 }
