@@ -71,7 +71,8 @@ impl fmt::Display for Summary {
             + counters.out_of_range
             + counters.null_island
             + counters.fix_time_ahead
-            + counters.fix_time_too_old;
+            + counters.fix_time_too_old
+            + counters.fix_time_week_rollover;
         for (count, what) in [
             (counters.duplicates, "copies"),
             (counters.late, "late"),
