@@ -8,8 +8,12 @@
 
 extern crate homeward_casedb as casedb;
 
+#[path = "casedb/folded.rs"]
+mod folded;
 #[path = "casedb/history.rs"]
 mod history;
+#[path = "casedb/orders.rs"]
+mod orders;
 #[path = "casedb/publish.rs"]
 mod publish;
 #[path = "casedb/support.rs"]

@@ -104,6 +104,12 @@ pub(crate) struct Names {
     zones: HashMap<ZoneId, String>,
 }
 
+/// An event as a line of the events file, without the line's end; ids stand where a file has names.
+pub fn line(event: &proto::wire::Event) -> String {
+    // A line is text and numbers; there is nothing in it that JSON cannot say.
+    serde_json::to_string(&event::Line::new(event, &Names::default())).unwrap_or_default()
+}
+
 /// Folds reports under rules and writes the events, one JSON object a line.
 ///
 /// After the last row, timers have fired up to its time, or up to `until` where that is later. A bad row is counted and named

@@ -214,6 +214,19 @@ export interface Quarantine {
     received_at: string;
     remote_address: string;
   }[];
+  reports: QuarantinedReports[];
+}
+
+/** Reports of one device that were quarantined for one reason. */
+export interface QuarantinedReports {
+  device_id: string;
+  protocol: string;
+  identity: string;
+  reason: string;
+  reports: number;
+  first_received_at: string;
+  last_received_at: string;
+  last_fix_time: string | null;
 }
 
 export const PURPOSES = ["duty", "incident", "court", "maintenance"] as const;
