@@ -14,8 +14,6 @@ mod folded;
 mod history;
 #[path = "casedb/orders.rs"]
 mod orders;
-#[path = "casedb/orders.rs"]
-mod orders;
 #[path = "casedb/publish.rs"]
 mod publish;
 #[path = "casedb/support.rs"]
