@@ -2,4 +2,5 @@
 
 pub mod machine;
 pub mod pipeline;
+pub mod population;
 pub mod process;
