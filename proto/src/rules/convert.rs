@@ -192,12 +192,17 @@ impl From<&Zone> for wire::Zone {
             buffer_m: zone.buffer_m,
             schedule: zone.schedule.as_ref().map(Into::into),
             attendance: zone.attendance,
-            datum: match zone.datum {
-                Datum::Wgs84 => wire::Datum::Wgs84,
-                Datum::Gcj02 => wire::Datum::Gcj02,
-                Datum::Bd09 => wire::Datum::Bd09,
-            }
-            .into(),
+            datum: wire::Datum::from(zone.datum).into(),
+        }
+    }
+}
+
+impl From<Datum> for wire::Datum {
+    fn from(datum: Datum) -> Self {
+        match datum {
+            Datum::Wgs84 => Self::Wgs84,
+            Datum::Gcj02 => Self::Gcj02,
+            Datum::Bd09 => Self::Bd09,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use jiff::Timestamp;
 use proto::{
     LayerId, OrderId, PersonId, ZoneId,
-    rules::{Rules, ZoneKind},
+    rules::{Datum, Rules, ZoneKind},
     wire,
 };
 use serde::Deserialize;
@@ -102,6 +102,8 @@ struct Zone {
     kind: String,
     geometry: geojson::Geometry,
     radius_m: Option<f64>,
+    half_width_m: Option<f64>,
+    datum: Option<String>,
     #[serde(default)]
     buffer_m: f64,
     schedule: Option<Schedule>,
@@ -276,8 +278,20 @@ fn read_zone(zone: &Zone, place: &str, names: &mut Names) -> Result<wire::Zone, 
             format!("{:?} is not inclusion, exclusion or neutral", zone.kind),
         )
     })?;
-    let geometry =
-        import::geometry(&zone.geometry, zone.radius_m).map_err(|error| at(format!("{place}/geometry"), error))?;
+    let size_m = match zone.geometry.value {
+        geojson::GeometryValue::LineString { .. } => zone.half_width_m,
+        _ => zone.radius_m,
+    };
+    let geometry = import::geometry(&zone.geometry, size_m).map_err(|error| at(format!("{place}/geometry"), error))?;
+    let datum = zone.datum.as_deref().map_or(Ok(Datum::Wgs84), |datum| {
+        let unknown = || {
+            at(
+                format!("{place}/datum"),
+                format!("{datum:?} is not wgs84, gcj02 or bd09"),
+            )
+        };
+        Datum::parse(datum).ok_or_else(unknown)
+    })?;
     if zone.attendance && (kind != ZoneKind::Inclusion || zone.schedule.is_none()) {
         return Err(at(
             format!("{place}/attendance"),
@@ -296,7 +310,7 @@ fn read_zone(zone: &Zone, place: &str, names: &mut Names) -> Result<wire::Zone, 
             None => None,
         },
         attendance: zone.attendance,
-        ..Default::default()
+        datum: wire::Datum::from(datum).into(),
     };
     proto::rules::Zone::try_from(&wire).map_err(|error| at(place, error))?;
     names.zones.insert(id, zone.zone_id.clone());
