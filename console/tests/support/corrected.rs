@@ -5,6 +5,7 @@
     missing_docs,
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::indexing_slicing,
     reason = "shared by the tests and an example, each of which uses a part"
 )]
@@ -144,6 +145,8 @@ impl Story {
         let onset_us = self.at.as_microsecond();
         let violation = ViolationId::derive(person, self.kind as i32, Some(self.zone), 4, onset_us);
         let minutes = |minutes: i64| onset_us + minutes * 60_000_000;
+        // Stored for an hour and a half before it was sent.
+        let decided_min = decided_min + if self.late { 90 } else { 0 };
         let sentence = match edge {
             Edge::Onset => {
                 "Three fixes lay outside the zone during its schedule, 34 to 77 m beyond the edge, with a probability of 0.987."

@@ -8,7 +8,7 @@ import { explain, useDuty, useLive, useResource } from "../shared/context";
 import { word } from "../shared/i18n";
 import { day, startOfDay } from "../shared/time";
 import { PURPOSES, type Fix, type PersonDetail, type PersonZone, type Purpose } from "../shared/types";
-import { Failure, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import { weekly } from "./schedule";
 
 /** How often today's track is read anew while it is looked at. */
@@ -262,6 +262,7 @@ export function PersonPage({ id }: { id: string }): ReactNode {
                   <Link to={`/incidents/${incident.incident_id}`}>
                     <SeverityBadge severity={incident.severity} />
                     <span className="kind">{word(t, "kind", incident.kind)}</span>
+                    <LateBadges incident={incident} />
                     <StateBadge incident={incident} />
                     <Time at={incident.onset_at} show="relative" />
                   </Link>
