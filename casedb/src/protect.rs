@@ -87,14 +87,23 @@ const REVISE: &str =
     RETURNING revision";
 const REMOVE: &str = "UPDATE proximity SET removed_at = $2 WHERE proximity_id = $1 AND removed_at IS NULL
     RETURNING person_id";
+macro_rules! restrictions {
+    ($condition:literal) => {
+        concat!(
+            "SELECT x.proximity_id, r.revision, x.person_id, x.protected_id, r.distance_m, r.buffer_m, r.schedule
+            FROM proximity x
+            JOIN protected_person p USING (protected_id)
+            JOIN LATERAL (SELECT * FROM proximity_revision pr WHERE pr.proximity_id = x.proximity_id
+                          ORDER BY revision DESC LIMIT 1) r ON true
+            WHERE x.removed_at IS NULL AND ",
+            $condition,
+            " ORDER BY x.proximity_id"
+        )
+    };
+}
 const OF_PERSON: &str =
-    "SELECT x.proximity_id, r.revision, x.person_id, x.protected_id, r.distance_m, r.buffer_m, r.schedule
-    FROM proximity x
-    JOIN protected_person p USING (protected_id)
-    JOIN LATERAL (SELECT * FROM proximity_revision pr WHERE pr.proximity_id = x.proximity_id
-                  ORDER BY revision DESC LIMIT 1) r ON true
-    WHERE x.person_id = $1 AND x.removed_at IS NULL AND ($2 OR p.consent_at IS NOT NULL AND p.withdrawn_at IS NULL)
-    ORDER BY x.proximity_id";
+    restrictions!("x.person_id = $1 AND ($2 OR p.consent_at IS NOT NULL AND p.withdrawn_at IS NULL)");
+const OF_PROTECTED: &str = restrictions!("x.protected_id = $1");
 const NOTIFY: &str = "SELECT pg_notify($1, '')";
 
 /// Adds a protected person.
@@ -206,6 +215,12 @@ pub async fn remove(transaction: &impl GenericClient, proximity_id: ZoneId, now:
 /// Lists the restrictions of a supervised person; `all`: also those that rest because the protected person does not consent.
 pub async fn of_person(client: &impl GenericClient, person_id: PersonId, all: bool) -> Result<Vec<Proximity>, Error> {
     let found = rows(client, OF_PERSON, &[&person_id.uuid(), &all]).await?;
+    found.iter().map(proximity).collect()
+}
+
+/// Lists the restrictions for the sake of a protected person.
+pub async fn of_protected(client: &impl GenericClient, protected_id: PersonId) -> Result<Vec<Proximity>, Error> {
+    let found = rows(client, OF_PROTECTED, &[&protected_id.uuid()]).await?;
     found.iter().map(proximity).collect()
 }
 

@@ -20,7 +20,8 @@ use crate::{
 
 pub(crate) use settings::revision;
 pub use settings::{
-    Settings, SettingsRevision, change_settings, points, set_settings, settings, settings_history, use_calendar,
+    Settings, SettingsRevision, calendar_of, change_settings, points, set_settings, settings, settings_history,
+    use_calendar,
 };
 
 /// Channel that wakes the outbox relay.
@@ -38,7 +39,6 @@ const KEEP: &str = "UPDATE person_rules SET published = $2, published_order_id =
 const PUBLISH: &str = "INSERT INTO outbox (person_id, payload) VALUES ($1, $2)";
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 const PUBLISHED: &str = "SELECT published FROM person_rules WHERE person_id = $1";
-const CALENDAR: &str = "SELECT calendar_id FROM person_rules WHERE person_id = $1";
 /// People whose order in force is not the one that was published last, or for whom something else changed since.
 const STALE: &str = "SELECT r.person_id
     FROM person_rules r
@@ -183,12 +183,8 @@ impl Dates {
         now: Timestamp,
     ) -> Result<Self, Error> {
         let since = now.saturating_sub(LOOK_BACK).unwrap_or(now);
-        let calendar: Option<Uuid> = match optional(client, CALENDAR, &[&person_id.uuid()]).await? {
-            Some(row) => row.try_get(0)?,
-            None => None,
-        };
-        let holidays = match calendar {
-            Some(calendar) => calendar::days(client, calendar, TimeZone::UTC.to_datetime(since).date()).await?,
+        let holidays = match calendar_of(client, person_id).await? {
+            Some((calendar, _)) => calendar::days(client, calendar, TimeZone::UTC.to_datetime(since).date()).await?,
             None => Vec::new(),
         };
         Ok(Self {

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod orders;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -64,6 +66,30 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: DeviceCommand,
+    },
+    /// What is in force for a person, and changing it.
+    Rules {
+        /// What to do.
+        #[command(subcommand)]
+        command: orders::RulesCommand,
+    },
+    /// Leave passes: days on which a person's zones do not bind.
+    Leave {
+        /// What to do.
+        #[command(subcommand)]
+        command: orders::LeaveCommand,
+    },
+    /// Holiday calendars that schedules go by.
+    Holiday {
+        /// What to do.
+        #[command(subcommand)]
+        command: orders::HolidayCommand,
+    },
+    /// Protected people, and who must keep away from them.
+    Protect {
+        /// What to do.
+        #[command(subcommand)]
+        command: orders::ProtectCommand,
     },
     /// Where agencies want messages about incidents besides the console, and what could not be delivered.
     Notify {

@@ -5,8 +5,13 @@ mod demo;
 mod device;
 mod evaluate;
 mod files;
+mod holiday;
+mod leave;
 mod notify;
+mod orders;
+mod protect;
 mod replay;
+mod rules;
 mod simulate;
 mod user;
 pub mod world;
@@ -54,6 +59,10 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
+        Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,
+        Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
+        Command::Holiday { command } => block_on(holiday::run(load(settings, None)?, command))?,
+        Command::Protect { command } => block_on(protect::run(load(settings, None)?, command))?,
         Command::Notify { command } => block_on(notify::run(load(settings, None)?, command))?,
         Command::Demo { command } => block_on(demo::run(load(settings, None)?, command))?,
         Command::Simulate(arguments) => {

@@ -230,6 +230,17 @@ pub async fn use_calendar(
     }
 }
 
+const CALENDAR_OF: &str = "SELECT c.calendar_id, c.name FROM person_rules r JOIN holiday_calendar c USING (calendar_id)
+    WHERE r.person_id = $1";
+
+/// The calendar that a person's schedules go by: id and name.
+pub async fn calendar_of(client: &impl GenericClient, person_id: PersonId) -> Result<Option<(Uuid, String)>, Error> {
+    Ok(match optional(client, CALENDAR_OF, &[&person_id.uuid()]).await? {
+        Some(row) => Some((row.try_get(0)?, row.try_get(1)?)),
+        None => None,
+    })
+}
+
 fn from_row(row: &Row) -> Result<Settings, Error> {
     Ok(Settings {
         reporting_interval_s: row.try_get(0)?,
