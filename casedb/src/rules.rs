@@ -258,7 +258,7 @@ fn zone_to_wire(person_zone: &PersonZone, dates: &Dates) -> Result<wire::Zone, E
         buffer_m: person_zone.shape.buffer_m,
         schedule: dates.of_zone(person_zone)?,
         attendance: person_zone.attendance,
-        ..Default::default()
+        datum: wire::Datum::from(person_zone.shape.datum).into(),
     })
 }
 

@@ -16,6 +16,8 @@ mod history;
 mod orders;
 #[path = "casedb/publish.rs"]
 mod publish;
+#[path = "casedb/zones.rs"]
+mod zones;
 #[path = "casedb/support.rs"]
 mod support;
 

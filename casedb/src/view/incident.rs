@@ -168,13 +168,15 @@ pub struct ZoneShape {
     pub label: String,
     /// `inclusion`, `exclusion` or `neutral`.
     pub kind: String,
-    /// GeoJSON Point (with `radius_m`), Polygon or MultiPolygon.
+    /// GeoJSON Point or LineString (with `radius_m`), Polygon or MultiPolygon; WGS-84.
     #[schema(value_type = Object)]
     pub geometry: serde_json::Value,
-    /// Radius where the geometry is a point.
+    /// Radius where the geometry is a point, half-width of the corridor where it is a line.
     pub radius_m: Option<f64>,
     /// Warning buffer outside.
     pub buffer_m: f64,
+    /// `wgs84`, `gcj02` or `bd09`: what the geometry was converted from when it was imported.
+    pub datum: String,
 }
 
 /// A message about the incident.
@@ -368,7 +370,7 @@ async fn actions(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) 
 
 async fn zones(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Vec<ZoneShape>, Error> {
     const SQL: &str = scoped!(
-        "SELECT z.zone_id, z.label, z.kind, r.geometry, r.radius_m, r.buffer_m
+        "SELECT z.zone_id, z.label, z.kind, r.geometry, r.radius_m, r.buffer_m, r.datum
         FROM visible_incident i
         JOIN LATERAL (
             SELECT pz.zone_id FROM person_zone pz WHERE pz.person_id = i.person_id AND pz.removed_at IS NULL
@@ -376,7 +378,7 @@ async fn zones(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) ->
         ) wanted ON true
         JOIN visible_zone z ON z.zone_id = wanted.zone_id
         JOIN LATERAL (
-            SELECT zr.geometry, zr.radius_m, zr.buffer_m FROM zone_revision zr WHERE zr.zone_id = z.zone_id
+            SELECT zr.geometry, zr.radius_m, zr.buffer_m, zr.datum FROM zone_revision zr WHERE zr.zone_id = z.zone_id
             ORDER BY zr.revision DESC LIMIT 1
         ) r ON true
         WHERE i.incident_id = $2 ORDER BY z.zone_id = i.zone_id DESC NULLS LAST, z.label LIMIT 100"
@@ -392,6 +394,7 @@ async fn zones(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) ->
                 geometry: row.try_get(3)?,
                 radius_m: row.try_get(4)?,
                 buffer_m: row.try_get(5)?,
+                datum: row.try_get(6)?,
             })
         })
         .collect()

@@ -42,6 +42,7 @@ async fn add_zone(
         geometry: json!({"type": "Point", "coordinates": [10.5, 59.9]}),
         radius_m: Some(80.0),
         buffer_m: 0.0,
+        datum: proto::rules::Datum::Wgs84,
     };
     zone::create(client, &zone).await.unwrap();
     zone::revise(client, zone.zone_id, &shape, None).await.unwrap();

@@ -147,6 +147,7 @@ fn shape(world: &World, planned: &PlannedZone) -> Shape {
         geometry,
         radius_m,
         buffer_m: planned.buffer_m,
+        datum: proto::rules::Datum::Wgs84,
     }
 }
 
