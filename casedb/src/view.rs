@@ -98,6 +98,7 @@ mod tests {
             ("incident/evidence", include_str!("view/incident/evidence.rs")),
             ("person", include_str!("view/person.rs")),
             ("track", include_str!("view/track.rs")),
+            ("quarantine", include_str!("view/quarantine.rs")),
         ];
         for (name, source) in sources {
             for table in ["person", "zone", "incident", "incident_action"] {

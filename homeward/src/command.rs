@@ -1,18 +1,23 @@
 //! The commands: each takes its arguments and the settings, and says how it went.
 
+mod backtest;
 mod decode;
 mod demo;
 mod device;
 mod evaluate;
+mod explain;
 mod files;
 mod holiday;
 mod leave;
 mod notify;
 mod orders;
 mod protect;
+mod quarantine;
+mod reading;
 mod replay;
 mod rules;
 mod simulate;
+mod table;
 mod user;
 pub mod world;
 
@@ -37,12 +42,15 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             tracks,
             membership,
         } => return evaluate::run(&zones, &tracks, &membership),
-        Command::Replay {
-            rules,
-            reports,
-            events,
-            until,
-        } => return replay::run(&rules, &reports, &events, until),
+        Command::Replay(arguments) => {
+            if let Some(done) = replay::files(&arguments) {
+                return done;
+            }
+            return block_on(replay::stored(load(settings, None)?, arguments));
+        }
+        Command::Backtest(arguments) => return block_on(backtest::run(load(settings, None)?, arguments)),
+        Command::Explain(arguments) => block_on(explain::run(load(settings, None)?, arguments))?,
+        Command::Quarantine { command } => block_on(quarantine::run(load(settings, None)?, command))?,
         Command::Config { defaults: true } => print!("{}", config::DEFAULTS),
         Command::Config { defaults: false } => {
             println!("{}", serde_json::to_string_pretty(&load(settings, None)?)?);

@@ -13,4 +13,5 @@ mod installation;
 mod kill;
 mod offline;
 mod pipeline;
+mod proof;
 mod settings;
