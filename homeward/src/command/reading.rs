@@ -138,14 +138,10 @@ impl People {
         match self {
             Self::Named(people) => Ok(people.next()),
             Self::All { page, last, .. } => {
-                let next = match page.next() {
-                    Some(next) => next,
-                    None => {
-                        *page = folded::people(client, *last, PAGE).await?.into_iter();
-                        let Some(next) = page.next() else { return Ok(None) };
-                        next
-                    }
-                };
+                if page.as_slice().is_empty() {
+                    *page = folded::people(client, *last, PAGE).await?.into_iter();
+                }
+                let Some(next) = page.next() else { return Ok(None) };
                 *last = Some(next);
                 Ok(Some(person::read(client, next).await?))
             }
@@ -239,19 +235,26 @@ impl Layers {
                     revision: marker.revision,
                     content_hash: marker.content_hash.as_slice().try_into().unwrap_or_default(),
                 };
-                if !self.0.contains_key(&reference) {
-                    let client = database.client().await?;
-                    let content = match zone::layer_content(&client, reference.layer_id, reference.revision).await {
-                        Ok(content) => Some(content),
-                        Err(error) if error.is_retryable() => return Err(error.into()),
-                        Err(_) => None,
-                    };
-                    let layer = content.and_then(|content| CompiledLayer::decode(&content).ok());
-                    let layer = layer.filter(|layer| LayerReference::of(layer) == reference);
-                    self.0.insert(reference, layer.map(Arc::new));
-                }
-                self.0.get(&reference).cloned().flatten().map(Input::Layer)
+                self.layer(database, reference).await?.map(Input::Layer)
             }
         })
+    }
+
+    async fn layer(&mut self, database: &Database, reference: LayerReference) -> Result<Option<Arc<CompiledLayer>>> {
+        if let Some(known) = self.0.get(&reference) {
+            return Ok(known.clone());
+        }
+        let client = database.client().await?;
+        let content = match zone::layer_content(&client, reference.layer_id, reference.revision).await {
+            Ok(content) => Some(content),
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            Err(_) => None,
+        };
+        let layer = content.and_then(|content| CompiledLayer::decode(&content).ok());
+        let layer = layer
+            .filter(|layer| LayerReference::of(layer) == reference)
+            .map(Arc::new);
+        self.0.insert(reference, layer.clone());
+        Ok(layer)
     }
 }

@@ -94,7 +94,7 @@ async fn what_was_decided_is_found_again_and_explained() {
 /// Waits until nothing new is stored: history and events have what the stream has.
 async fn settle(installation: &Installation) {
     let sql = "SELECT (SELECT count(*) FROM position) + (SELECT count(*) FROM event)";
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let mut before = -1;
     loop {
         tokio::time::sleep(Duration::from_secs(3)).await;
