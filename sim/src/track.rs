@@ -19,6 +19,9 @@ const TWICE: f64 = 0.004;
 const OVERTAKEN: f64 = 0.004;
 /// A device tells what it kept so much faster than it took it.
 const UPLOAD: f64 = 600.0;
+/// One device in two tells first what it kept, then what it takes; the other tells what it takes at once, and begins to tell
+/// what it kept this much later, seconds.
+const LIVE_FIRST_S: f64 = 90.0;
 /// A clock this far off still counts as right.
 const CLOCK_S: f64 = 1.0;
 
@@ -71,14 +74,7 @@ pub fn visits(person: &Person, zone: &PlannedZone, until_s: f64) -> Vec<Visit> {
 pub(crate) fn track(world: &World, chance: Chance, person: &Person, until_s: f64) -> Vec<Heard> {
     let mut receiver = Receiver::new(chance, person.index, &world.town);
     let mut draws = chance.sequence("delivery", person.index);
-    let gaps: Vec<(f64, f64)> = person
-        .faults
-        .iter()
-        .filter_map(|fault| match *fault {
-            Fault::NoNetwork { from_s, until_s } => Some((from_s, until_s)),
-            _ => None,
-        })
-        .collect();
+    let gaps = gaps(person);
     let phase_s = world.report_time_s(person, 0);
     let mut frozen: Option<(f64, wire::Position)> = None;
     let mut all = Vec::new();
@@ -128,28 +124,52 @@ pub(crate) fn track(world: &World, chance: Chance, person: &Person, until_s: f64
             heard.sound &= frozen.is_none();
             heard.honest = fix.honest && heard.sound;
         }
-        deliver(heard, &gaps, &mut draws, &mut all);
+        deliver(heard, &gaps, person.index % 2 == 1, &mut draws, &mut all);
     }
     all.sort_by(|a: &Heard, b| a.received_s.total_cmp(&b.received_s));
     all
 }
 
+/// When there is no network, in order; gaps that touch are one.
+fn gaps(person: &Person) -> Vec<(f64, f64)> {
+    let mut all: Vec<(f64, f64)> = person
+        .faults
+        .iter()
+        .filter_map(|fault| match *fault {
+            Fault::NoNetwork { from_s, until_s } => Some((from_s, until_s)),
+            _ => None,
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    all.dedup_by(|next, kept| {
+        let joined = next.0 <= kept.1;
+        if joined {
+            kept.1 = kept.1.max(next.1);
+        }
+        joined
+    });
+    all
+}
+
 /// When and how often a report arrives.
-fn deliver(mut heard: Heard, gaps: &[(f64, f64)], draws: &mut Draws, all: &mut Vec<Heard>) {
+fn deliver(mut heard: Heard, gaps: &[(f64, f64)], live_first: bool, draws: &mut Draws, all: &mut Vec<Heard>) {
     let time_s = heard.sample.time_s;
     let latency_s = draws.log_between(0.2, 3.0);
     let (overtaken, late_s) = (draws.happens(OVERTAKEN), draws.between(70.0, 400.0));
     let (twice, again_s) = (draws.happens(TWICE), draws.between(1.0, 90.0));
-    match gaps
-        .iter()
-        .find(|(from_s, until_s)| (*from_s..*until_s).contains(&time_s))
-    {
-        Some(&(from_s, until_s)) => {
-            // In order, and all of a gap after its end.
-            heard.received_s = until_s + 1.0 + (time_s - from_s) / UPLOAD;
-            heard.backfill = true;
+    // In order, and all of a gap after its end.
+    let pause_s = if live_first { LIVE_FIRST_S } else { 1.0 };
+    let upload = |(from_s, until_s): (f64, f64), time_s: f64| until_s + pause_s + (time_s - from_s) / UPLOAD;
+    let gap = gaps.iter().rev().find(|(from_s, _)| *from_s <= time_s).copied();
+    heard.received_s = time_s + if overtaken { late_s } else { latency_s };
+    if let Some(gap) = gap {
+        heard.backfill = time_s < gap.1;
+        if heard.backfill {
+            heard.received_s = upload(gap, time_s);
+        } else if !live_first {
+            // Waits behind what was kept.
+            heard.received_s = heard.received_s.max(upload(gap, gap.1) + 0.001 * (time_s - gap.1));
         }
-        None => heard.received_s = time_s + if overtaken { late_s } else { latency_s },
     }
     if twice {
         let mut copy = heard.clone();
