@@ -116,6 +116,8 @@ pub enum Stored {
     UnknownPerson,
     /// It is stored already.
     Known,
+    /// One with its id is stored that says something else of the end; this one is lost.
+    Contradicts,
     /// It is stored now.
     New(group::Context),
 }
@@ -129,6 +131,7 @@ const STORE: &str = "WITH stored AS (
         ON CONFLICT (event_id) DO NOTHING RETURNING event_id
     )
     SELECT p.risk_level, z.audience, EXISTS (SELECT FROM stored) AS is_new,
+        EXISTS (SELECT FROM event e WHERE e.event_id = $1 AND (e.ended_at, e.withdrawn) IS DISTINCT FROM ($10, $13)) AS differs,
         told.decided_at AS told_at, told.ended_at AS told_end, told.withdrawn AS told_withdrawn
     FROM person p LEFT JOIN zone z ON z.zone_id = $6
     LEFT JOIN LATERAL (
@@ -170,7 +173,8 @@ pub async fn store(transaction: &impl GenericClient, event: &Event, payload: &[u
         return Ok(Stored::UnknownPerson);
     };
     if !row.try_get::<_, bool>("is_new")? {
-        return Ok(Stored::Known);
+        let differs = row.try_get("differs")?;
+        return Ok(if differs { Stored::Contradicts } else { Stored::Known });
     }
     let zone_audience = row
         .try_get::<_, Option<&str>>("audience")?

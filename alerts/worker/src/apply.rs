@@ -24,6 +24,8 @@ pub(crate) enum Outcome {
     UnknownPerson,
     /// It is stored already.
     Known,
+    /// Its id is that of another event: two words of the engine under one name, of which the second is lost.
+    Contradicts,
     /// It is stored now.
     New {
         /// When the gateway received what proved it.
@@ -46,6 +48,7 @@ impl Outcome {
             Self::Invalid => "invalid",
             Self::UnknownPerson => "unknown_person",
             Self::Known => "known",
+            Self::Contradicts => "contradicts",
             Self::New { .. } => "new",
         };
         metrics::counter!("homeward_alerts_events_total", "outcome" => word).increment(1);
@@ -92,6 +95,7 @@ pub(crate) async fn event(
     let context = match event::store(transaction, event, payload).await? {
         Stored::UnknownPerson => return Ok(Outcome::UnknownPerson),
         Stored::Known => return Ok(Outcome::Known),
+        Stored::Contradicts => return Ok(Outcome::Contradicts),
         Stored::New(context) => context,
     };
     let candidates = incident::candidates(transaction, event).await?;

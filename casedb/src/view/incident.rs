@@ -171,7 +171,7 @@ pub struct ZoneShape {
     /// GeoJSON Point or LineString (with `radius_m`), Polygon or MultiPolygon; WGS-84.
     #[schema(value_type = Object)]
     pub geometry: serde_json::Value,
-    /// Radius where the geometry is a point, half-width of the corridor where it is a line.
+    /// Radius where the geometry is a point; half-width where it is a line. half-width of the corridor where it is a line.
     pub radius_m: Option<f64>,
     /// Warning buffer outside.
     pub buffer_m: f64,

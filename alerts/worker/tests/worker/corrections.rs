@@ -2,7 +2,10 @@
 
 use alerts::{ClosingCode, route::Channel};
 use anyhow::Result;
-use casedb::incident;
+use casedb::{
+    event::{Event, Stored},
+    incident,
+};
 use jiff::Timestamp;
 use proto::{
     EventId, PersonId, ViolationId, ZoneId,
@@ -322,5 +325,36 @@ async fn nearness_to_a_protected_person_is_told_to_the_police_alone() -> Result<
     );
     assert_eq!(support::kind_of(&social.requests()[0]), "strap_tamper");
     running.stop().await?;
+    world.drop_now().await
+}
+
+/// An end after a correction must have an id of its own: under the first end's it would be taken for a copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_words_under_one_name_are_noticed() -> Result<()> {
+    let Some(world) = World::new().await? else {
+        return Ok(());
+    };
+    let (_, person, home) = room(&world).await?;
+    let end = event(person, KIND, Edge::End, Some(home), 100);
+    let other = wire::Event {
+        end_us: end.end_us.map(|end_us| end_us + 1),
+        ..end.clone()
+    };
+    let explained_anew = wire::Event {
+        decided_at_us: end.decided_at_us + 5,
+        ..end.clone()
+    };
+    let client = world.client().await;
+    let store = async |event: &wire::Event| {
+        let bytes = prost::Message::encode_to_vec(event);
+        casedb::event::store(&client, &Event::from_wire(event).unwrap(), &bytes)
+            .await
+            .unwrap()
+    };
+    assert!(matches!(store(&end).await, Stored::New(_)));
+    assert_eq!(store(&end).await, Stored::Known);
+    assert_eq!(store(&explained_anew).await, Stored::Known);
+    assert_eq!(store(&other).await, Stored::Contradicts);
+    drop(client);
     world.drop_now().await
 }

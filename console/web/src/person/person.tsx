@@ -54,7 +54,7 @@ function Zones({ person }: { person: PersonDetail }): ReactNode {
             </div>
             <p className="muted fine">
               {zone.attendance ? t("rule.attendance") : word(t, "rule", zone.kind)}
-              {zone.radius_m !== null && ` · ${t("person.radius", { metres: zone.radius_m })}`}
+              {zone.radius_m !== null && ` · ${t(zone.geometry.type === "LineString" ? "person.half_width" : "person.radius", { metres: zone.radius_m })}`}
               {zone.buffer_m > 0 && ` · ${t("person.buffer", { metres: zone.buffer_m })}`}
             </p>
             <ScheduleWords zone={zone} />

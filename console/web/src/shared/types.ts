@@ -106,6 +106,7 @@ export type ZoneKind = "inclusion" | "exclusion" | "neutral";
 export type Position = [number, number];
 export type Geometry =
   | { type: "Point"; coordinates: Position }
+  | { type: "LineString"; coordinates: Position[] }
   | { type: "Polygon"; coordinates: Position[][] }
   | { type: "MultiPolygon"; coordinates: Position[][][] };
 
