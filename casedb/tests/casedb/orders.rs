@@ -1,9 +1,12 @@
 //! Rules as orders give them: settings with history, holidays, leave, release, protected people.
 
+use std::{sync::Arc, time::Duration};
+
 use casedb::{
     Class,
     calendar::{self, Holiday},
     device::{self, Device},
+    history::HistoryWriter,
     leave::{self, Leave},
     order,
     protect::{self, Protected, Terms},
@@ -11,11 +14,14 @@ use casedb::{
     zone::{self, Audience, Schedule, Shape, Zone, ZoneKind},
 };
 use jiff::{Timestamp, ToSpan, civil::date, tz::TimeZone};
-use proto::{DeviceId, PersonId, ZoneId, rules::OperatingPoints, wire};
+use prost::Message;
+use proto::{DeviceId, PersonId, ReportId, Topic, ZoneId, rules::OperatingPoints, topic::partition_of, wire};
 use serde_json::json;
+use stream::{Log, NewRecord, memory::MemoryLog};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{add_order, add_person, migrated};
+use crate::support::{PARTITIONS, add_order, add_person, migrated};
 
 fn instant(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -432,6 +438,68 @@ async fn protected_people_are_bound_by_consent_and_seen_by_the_police() {
             let error = protect::bind(&client, whose, &known, &wrong, None).await.unwrap_err();
             assert!(error.to_string().contains("is outside"), "{error}");
         }
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_passes_over_the_fixes_of_protected_people() {
+    for (test, db) in migrated().await {
+        let log = MemoryLog::new(PARTITIONS);
+        let supervised = PersonId::from_name("hanna");
+        let fix = wire::ProtectedFix {
+            report_id: ReportId::derive(DeviceId::from_name("HW-P8"), b"1").to_wire(),
+            person_id: supervised.to_wire(),
+            protected_id: PersonId::from_name("protected").to_wire(),
+            fix_time_us: now().as_microsecond(),
+            received_at_us: now().as_microsecond(),
+            position: Some(wire::Position {
+                latitude_e7: 591_234_567,
+                longitude_e7: 101_234_567,
+                valid: true,
+                ..Default::default()
+            }),
+        };
+        let record = wire::ReportRecord {
+            body: Some(wire::report_record::Body::ProtectedFix(fix)),
+        };
+        let record = NewRecord {
+            partition: partition_of(supervised, PARTITIONS),
+            key: supervised.to_wire().into(),
+            payload: record.encode_to_vec().into(),
+        };
+        log.append(Topic::Reports, vec![record.clone(), record]).await.unwrap();
+        let shutdown = CancellationToken::new();
+        let writer = HistoryWriter::run(db.clone(), Arc::new(log), shutdown.clone());
+        let writer = tokio::spawn(writer);
+        let client = db.client().await.unwrap();
+        let sql = "SELECT COALESCE(sum(next_offset), 0)::int8 FROM reader_offset WHERE reader = 'history'";
+        let read = async || client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+        for _ in 0..400 {
+            if read().await == 2 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        assert_eq!(read().await, 2, "the writer goes on behind them");
+        // Not in any table of history, however it is called.
+        let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
+            AND (table_name LIKE 'position%' OR table_name LIKE '%report%' OR table_name LIKE '%copy%'
+                 OR table_name LIKE 'quarantined%')";
+        let tables = client.query(tables, &[]).await.unwrap();
+        assert!(tables.len() >= 3);
+        for table in tables {
+            let table: String = table.get(0);
+            let count = format!("SELECT count(*) FROM {table}");
+            assert_eq!(
+                client.query_one(&count, &[]).await.unwrap().get::<_, i64>(0),
+                0,
+                "{table}"
+            );
+        }
+        shutdown.cancel();
+        writer.await.unwrap().unwrap();
         drop(client);
         test.drop_now().await.unwrap();
     }

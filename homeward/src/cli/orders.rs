@@ -171,8 +171,8 @@ pub enum ProtectCommand {
     /// Makes a supervised person keep away from a protected one; registers the protected person where they are new.
     ///
     /// The protected person carries a device. With their consent (--consent), each of its fixes goes to the engine, which judges
-    /// the distance at every new fix of either. Where they are is kept nowhere and shown to nobody; the restriction and its
-    /// alarms are for the police alone. Given again for the same two people, distance, buffer and schedule are changed.
+    /// the distance at every new fix of either. No history of where they are is kept and nobody is shown it; the restriction and
+    /// its alarms are for the police alone. Given again for the same two people, distance, buffer and schedule are changed.
     ///
     /// Example: homeward protect add V-17 --agency demo.police --consent --device native:HW-0017 --from DEMO-0001 --distance 500 --buffer 200 --by officer
     #[command(verbatim_doc_comment)]
