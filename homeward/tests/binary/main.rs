@@ -8,6 +8,7 @@
     reason = "helpers of tests: a failure here is a failed test"
 )]
 
+mod again;
 mod commands;
 mod installation;
 mod kill;
@@ -15,3 +16,4 @@ mod offline;
 mod pipeline;
 mod proof;
 mod settings;
+mod zones;
