@@ -4,3 +4,4 @@ pub mod machine;
 pub mod pipeline;
 pub mod population;
 pub mod process;
+pub mod quality;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use homeward_benches::{pipeline, population};
+use homeward_benches::{pipeline, population, quality};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 /// Counts, so that a bench can say what was allocated; some nanoseconds an allocation.
@@ -24,6 +24,8 @@ enum Command {
     Pipeline(pipeline::Arguments),
     /// The engine alone on a country's people: speed, memory, checkpoints.
     Population(population::Arguments),
+    /// What officers are told against what is true: the engine beside simpler rules.
+    Quality(quality::Arguments),
 }
 
 #[tokio::main]
@@ -31,6 +33,7 @@ async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Pipeline(arguments) => pipeline::run(arguments).await,
         Command::Population(arguments) => population::run(&arguments, &heap),
+        Command::Quality(arguments) => quality::run(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
