@@ -698,6 +698,42 @@ async fn people_and_their_tracks() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn quarantined_reports_are_counted_for_those_who_see_the_person() -> Result<()> {
+    let room = room!();
+    let chen = room.log_in("chen.yu").await?;
+    let quarantine = chen.get("/api/v1/quarantine").await?;
+    let rows = quarantine["reports"].as_array().context("reports")?;
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                row["identity"].as_str(),
+                row["reason"].as_str(),
+                row["reports"].as_i64(),
+            )
+        })
+        .collect();
+    // Newest first; those of a month ago and of another office's people are not among them.
+    assert_eq!(
+        told,
+        [
+            (Some("N2-10003"), Some("clock_ahead"), Some(1)),
+            (Some("N2-10002"), Some("week_rollover"), Some(3))
+        ]
+    );
+    let time = |name: &str| -> Result<Timestamp> { Ok(rows[1][name].as_str().context("time")?.parse()?) };
+    let (first, last, said) = (
+        time("first_received_at")?,
+        time("last_received_at")?,
+        time("last_fix_time")?,
+    );
+    assert_eq!(last.duration_since(first), SignedDuration::from_hours(71));
+    assert_eq!(last.duration_since(said), SignedDuration::from_hours(24 * 7_168));
+    assert!(!quarantine.to_string().contains("HB-"), "devices, not people");
+    room.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_rest_of_the_room() -> Result<()> {
     let room = room!();
     let chen = room.log_in("chen.yu").await?;
