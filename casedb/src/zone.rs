@@ -100,7 +100,8 @@ const LOCK: &str = "SELECT zone_id FROM zone WHERE zone_id = $1 FOR UPDATE";
 const REVISE: &str = "INSERT INTO zone_revision (zone_id, revision, geometry, radius_m, buffer_m, created_by, datum)
     SELECT $1, COALESCE(max(revision), 0) + 1, $2, $3, $4, $5, $6 FROM zone_revision WHERE zone_id = $1
     RETURNING revision";
-const SHAPE: &str = "SELECT geometry, radius_m, buffer_m, datum FROM zone_revision WHERE zone_id = $1 AND revision = $2";
+const SHAPE: &str =
+    "SELECT geometry, radius_m, buffer_m, datum FROM zone_revision WHERE zone_id = $1 AND revision = $2";
 const ATTACH: &str = "INSERT INTO person_zone (person_id, zone_id, schedule, attendance) VALUES ($1, $2, $3, $4)
     ON CONFLICT (person_id, zone_id) DO UPDATE
     SET schedule = excluded.schedule, attendance = excluded.attendance, removed_at = NULL";
@@ -284,6 +285,7 @@ const LOCK_LAYER: &str = "SELECT layer_id FROM zone_layer WHERE layer_id = $1 FO
 const NEXT_LAYER: &str = "SELECT COALESCE(max(revision), 0) + 1 FROM zone_layer_revision WHERE layer_id = $1";
 const REVISE_LAYER: &str =
     "INSERT INTO zone_layer_revision (layer_id, revision, content, content_hash) VALUES ($1, $2, $3, $4)";
+const NEWEST_LAYER: &str = "SELECT max(revision) FROM zone_layer_revision WHERE layer_id = $1";
 const READ_LAYER: &str = "SELECT content, content_hash FROM zone_layer_revision WHERE layer_id = $1 AND revision = $2";
 const ATTACH_LAYER: &str =
     "INSERT INTO person_layer (person_id, layer_id) VALUES ($1, $2) ON CONFLICT (person_id, layer_id) DO NOTHING";
@@ -356,6 +358,17 @@ pub async fn layer_content(
         )));
     }
     Ok(content)
+}
+
+/// Reads a layer at its newest revision; `None` where it has none yet.
+pub async fn newest_layer(client: &impl GenericClient, layer_id: LayerId) -> Result<Option<wire::Layer>, Error> {
+    use prost::Message;
+    let newest: Option<i64> = row(client, NEWEST_LAYER, &[&layer_id.uuid()]).await?.try_get(0)?;
+    let Some(newest) = newest else { return Ok(None) };
+    let content = layer_content(client, layer_id, revision(newest)?).await?;
+    wire::Layer::decode(content.as_slice())
+        .map(Some)
+        .map_err(|error| Error::Configuration(format!("layer {layer_id} revision {newest}: {error}")))
 }
 
 /// Makes a layer apply to a person. Publish the person's rules in the same transaction.

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod orders;
+pub mod zones;
 
 mod proof;
 
@@ -76,6 +77,12 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: orders::RulesCommand,
+    },
+    /// Zones from GeoJSON, KML and WKT: checks files, and takes them into the case database.
+    Zones {
+        /// What to do.
+        #[command(subcommand)]
+        command: zones::ZonesCommand,
     },
     /// Leave passes: days on which a person's zones do not bind.
     Leave {

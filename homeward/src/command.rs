@@ -20,13 +20,14 @@ mod simulate;
 mod table;
 mod user;
 pub mod world;
+mod zones;
 
 use std::{future::Future, process::ExitCode};
 
 use anyhow::{Context, Result};
 
 use crate::{
-    cli::{Cli, Command, ConsoleArgs, Settings},
+    cli::{Cli, Command, ConsoleArgs, Settings, zones::ZonesCommand},
     config::{self, Config},
     roles::{self, Role},
     telemetry,
@@ -51,6 +52,17 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Backtest(arguments) => return block_on(backtest::run(load(settings, None)?, arguments)),
         Command::Explain(arguments) => block_on(explain::run(load(settings, None)?, arguments))?,
         Command::Quarantine { command } => block_on(quarantine::run(load(settings, None)?, command))?,
+        Command::Zones { command } => {
+            let config = load(settings, None)?;
+            return match command {
+                ZonesCommand::Import(arguments) => block_on(zones::import(config, *arguments)),
+                ZonesCommand::Check {
+                    source,
+                    output,
+                    refused_only,
+                } => zones::check(&config, &source, output.as_deref(), refused_only),
+            };
+        }
         Command::Config { defaults: true } => print!("{}", config::DEFAULTS),
         Command::Config { defaults: false } => {
             println!("{}", serde_json::to_string_pretty(&load(settings, None)?)?);

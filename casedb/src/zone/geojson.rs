@@ -135,7 +135,11 @@ mod tests {
                 radius_m: 80.0
             }))
         );
-        let corridor = to_wire(&json!({"type": "LineString", "coordinates": [[1, 2], [3, 4, 7]]}), Some(25.0)).unwrap();
+        let corridor = to_wire(
+            &json!({"type": "LineString", "coordinates": [[1, 2], [3, 4, 7]]}),
+            Some(25.0),
+        )
+        .unwrap();
         assert_eq!(
             corridor.shape,
             Some(wire::geometry::Shape::Corridor(wire::Corridor {

@@ -137,6 +137,10 @@ pub(super) fn read(input: impl BufRead, limits: &Limits, take: &mut Take<'_>) ->
             return Err(ImportError::NoKml { found });
         }
     }
+    if !document.begun {
+        let found = "text".to_owned();
+        return Err(ImportError::NoKml { found });
+    }
     if document.path.is_empty() {
         Ok(())
     } else {
@@ -164,6 +168,8 @@ struct Document {
     feature: Option<Placemark>,
     /// The first element, if it is none of KML's.
     stranger: Option<String>,
+    /// There was an element.
+    begun: bool,
     most_vertices: usize,
 }
 
@@ -198,6 +204,7 @@ impl Document {
             text: String::new(),
             feature: None,
             stranger: None,
+            begun: false,
             most_vertices,
         }
     }
@@ -209,6 +216,7 @@ impl Document {
         let name = start.local_name();
         let name: &str = name.as_ref();
         let tag = Tag::of(name);
+        self.begun = true;
         if self.path.is_empty() && !["kml", "Document", "Folder", "Placemark"].contains(&name) {
             self.stranger = Some(shortened(name));
         }

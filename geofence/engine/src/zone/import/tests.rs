@@ -229,6 +229,7 @@ fn what_is_no_zones_at_all_is_said() {
     );
     assert!(error("<kml><Document></kml>").contains("cannot be read as XML"));
     assert!(error("<kml><Document>").contains("not complete"));
+    assert!(error("<!-- nothing -->").ends_with("not text"));
     assert_eq!(
         error("<?xml version=\"1.0\" encoding=\"GBK\"?><kml/>"),
         "the zones are not in UTF-8"
