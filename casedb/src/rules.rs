@@ -5,11 +5,11 @@ mod settings;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use prost::Message;
 use proto::{PersonId, Revision, rules::OperatingPoints, wire};
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::{
-    Database, Error, calendar,
+    Class, Database, Error, calendar,
     leave::{self, Leave},
     order::{self, Order},
     person,
@@ -39,6 +39,8 @@ const KEEP: &str = "UPDATE person_rules SET published = $2, published_order_id =
 const PUBLISH: &str = "INSERT INTO outbox (person_id, payload) VALUES ($1, $2)";
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 const PUBLISHED: &str = "SELECT published FROM person_rules WHERE person_id = $1";
+/// People whose rules one sweep publishes at most.
+pub const SWEPT_AT_ONCE: usize = 500;
 /// People whose order in force is not the one that was published last, or for whom something else changed since.
 const STALE: &str = "SELECT r.person_id
     FROM person_rules r
@@ -89,7 +91,8 @@ pub async fn published(client: &impl GenericClient, person_id: PersonId) -> Resu
 }
 
 /// Publishes anew the rules of people whose order began, ended or was revoked since they were last published, and of those whom
-/// a changed calendar or consent concerns; returns whose. The outbox relay calls this every few seconds.
+/// a changed calendar or consent concerns, up to [`SWEPT_AT_ONCE`]; returns whose. The outbox relay calls this every few seconds,
+/// and at once again while there are more.
 pub async fn sweep(database: &Database, now: Timestamp) -> Result<Vec<PersonId>, Error> {
     let mut client = database.client().await?;
     let mut published = Vec::new();
@@ -102,9 +105,18 @@ pub async fn sweep(database: &Database, now: Timestamp) -> Result<Vec<PersonId>,
         if published_order == order_key(order.as_ref()) && !before.try_get::<_, bool>(2)? {
             continue; // somebody else published meanwhile
         }
-        publish(&transaction, person_id, now).await?;
-        transaction.commit().await?;
-        published.push(person_id);
+        match publish(&transaction, person_id, now).await {
+            Ok(_) => {
+                transaction.commit().await?;
+                published.push(person_id);
+            }
+            // One person's rules that cannot be put together must not keep everybody else's from being published.
+            Err(error) if error.class() == Class::Input => {
+                warn!(%person_id, %error, "rules cannot be published");
+                metrics::counter!("homeward_rules_unpublishable_total").increment(1);
+            }
+            Err(error) => return Err(error),
+        }
     }
     if !published.is_empty() {
         info!(

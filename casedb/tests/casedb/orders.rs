@@ -268,6 +268,30 @@ async fn holidays_and_leave_go_into_schedules() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_persons_damaged_rules_keep_nobody_elses_back() {
+    for (test, db) in migrated().await {
+        let now = now();
+        let mut people = Vec::new();
+        for name in ["ida", "jan", "kari"] {
+            let person = add_person(&db, name).await.person_id;
+            add_order(&db, person, now).await;
+            people.push(person);
+        }
+        people.sort_unstable();
+        let client = db.client().await.unwrap();
+        let zone = add_zone(&client, people[1], ZoneKind::Inclusion, None).await;
+        let damage = "UPDATE zone_revision SET radius_m = NULL WHERE zone_id = $1";
+        client.execute(damage, &[&zone.uuid()]).await.unwrap();
+        assert_eq!(rules::sweep(&db, now).await.unwrap(), [people[0], people[2]]);
+        let repair = "UPDATE zone_revision SET radius_m = 80 WHERE zone_id = $1";
+        client.execute(repair, &[&zone.uuid()]).await.unwrap();
+        assert_eq!(rules::sweep(&db, now).await.unwrap(), [people[1]]);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_release_is_a_local_time() {
     for (test, db) in migrated().await {
         let person = add_person(&db, "finn").await.person_id;
