@@ -62,7 +62,7 @@ pub struct RulesSet {
     /// How long outside during curfew before it counts: 120s, 5m; up to 24h.
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     pub grace: Option<i32>,
-    /// Silence is raised this long after the last report: 15m; 1s to 7d (168h).
+    /// Silence is raised this long after the last report: 15m; 1s to 168h.
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     pub silence: Option<i32>,
     /// An absence at the start of a curfew that ends within this is a late return: 1h; up to 24h.
