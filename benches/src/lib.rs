@@ -2,4 +2,6 @@
 
 pub mod machine;
 pub mod pipeline;
+pub mod population;
 pub mod process;
+pub mod quality;

@@ -13,7 +13,8 @@ pub fn describe() -> String {
     format!("{model}, {cores} cores, commit {}", commit())
 }
 
-fn commit() -> String {
+/// The commit, and whether there are changes beyond it.
+pub fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok()?;
         output

@@ -1,5 +1,7 @@
 //! Devices: who is registered, who wears what, and what gateways need to know of it.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use proto::{DeviceId, PersonId};
 use tokio_postgres::Row;
@@ -40,11 +42,31 @@ impl std::fmt::Debug for Device {
 pub struct Entry {
     /// The device.
     pub device: Device,
-    /// Who wears it.
+    /// The supervised person who wears it.
     pub person_id: Option<PersonId>,
+    /// The protected person who carries it instead.
+    pub protected: Option<Carrier>,
     /// Since when: what the device said before is not this person's.
     pub assigned_at: Option<Timestamp>,
     /// Terms of the wearer's orders that run now or later, as `starts..ends`; without one nobody is monitored.
+    pub terms: Vec<(Timestamp, Timestamp)>,
+}
+
+/// A protected person as a gateway sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carrier {
+    /// Who.
+    pub protected_id: PersonId,
+    /// Who must keep away from them, as far as the protected person consents.
+    pub bound: Vec<Bound>,
+}
+
+/// A supervised person who must keep away from a protected one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// Who.
+    pub person_id: PersonId,
+    /// Terms of their orders that run now or later, as `starts..ends`.
     pub terms: Vec<(Timestamp, Timestamp)>,
 }
 
@@ -52,7 +74,8 @@ pub struct Entry {
 macro_rules! directory {
     ($condition:literal) => {
         concat!(
-            "SELECT d.device_id, d.protocol, d.identity, d.secret, d.model, a.person_id, o.starts, o.ends, a.assigned_at
+            "SELECT d.device_id, d.protocol, d.identity, d.secret, d.model, a.person_id, o.starts, o.ends, a.assigned_at,
+                a.protected_id
             FROM device d
             LEFT JOIN device_assignment a ON a.device_id = d.device_id AND a.ended_at IS NULL
             LEFT JOIN LATERAL (
@@ -66,6 +89,17 @@ macro_rules! directory {
     };
 }
 
+/// Who must keep away from whom, of protected people who consent.
+const BOUND: &str = "SELECT x.protected_id, x.person_id, o.starts, o.ends
+    FROM protected_person p
+    JOIN proximity x ON x.protected_id = p.protected_id AND x.removed_at IS NULL
+    JOIN LATERAL (
+        SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
+               array_agg(LEAST(ends_at, revoked_at) ORDER BY starts_at) AS ends
+        FROM supervision_order
+        WHERE person_id = x.person_id AND LEAST(ends_at, revoked_at) > now()) o ON o.starts IS NOT NULL
+    WHERE p.protected_id = ANY ($1) AND p.consent_at IS NOT NULL AND p.withdrawn_at IS NULL
+    ORDER BY x.protected_id, x.person_id";
 const DIRECTORY: &str = directory!("d.protocol = ANY ($1)");
 const LOOKUP: &str = directory!("d.protocol = $1 AND d.identity = $2");
 const REGISTER: &str = "INSERT INTO device (device_id, protocol, identity, secret, model) VALUES ($1, $2, $3, $4, $5)";
@@ -75,6 +109,8 @@ const UNASSIGN: &str = "UPDATE device_assignment SET ended_at = GREATEST($2, ass
     WHERE device_id = $1 AND ended_at IS NULL RETURNING person_id";
 const ASSIGN: &str =
     "INSERT INTO device_assignment (assignment_id, device_id, person_id, assigned_at) VALUES ($1, $2, $3, $4)";
+const ASSIGN_PROTECTED: &str =
+    "INSERT INTO device_assignment (assignment_id, device_id, protected_id, assigned_at) VALUES ($1, $2, $3, $4)";
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 const BY_IDENTITY: &str =
     "SELECT device_id, protocol, identity, secret, model FROM device WHERE protocol = $1 AND identity = $2";
@@ -98,21 +134,46 @@ pub fn canonical_identity(protocol: &str, identity: &str) -> String {
 
 /// Reads every device of these protocols that is not retired, with who wears it and until when that is monitored.
 pub async fn directory(client: &impl GenericClient, protocols: &[&str]) -> Result<Vec<Entry>, Error> {
-    rows(client, DIRECTORY, &[&protocols])
-        .await?
-        .iter()
-        .map(entry)
-        .collect()
+    let found = rows(client, DIRECTORY, &[&protocols]).await?;
+    let mut entries = found.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    bind(client, &mut entries).await?;
+    Ok(entries)
 }
 
 /// Reads one entry of the directory.
 pub async fn lookup(client: &impl GenericClient, protocol: &str, identity: &str) -> Result<Option<Entry>, Error> {
     let identity = canonical_identity(protocol, identity);
-    optional(client, LOOKUP, &[&protocol, &identity])
-        .await?
-        .as_ref()
-        .map(entry)
-        .transpose()
+    let Some(found) = optional(client, LOOKUP, &[&protocol, &identity]).await? else {
+        return Ok(None);
+    };
+    let mut found = [entry(&found)?];
+    bind(client, &mut found).await?;
+    let [found] = found;
+    Ok(Some(found))
+}
+
+/// Fills in who must keep away from the protected people among the entries.
+async fn bind(client: &impl GenericClient, entries: &mut [Entry]) -> Result<(), Error> {
+    let protected: Vec<Uuid> = entries
+        .iter()
+        .filter_map(|entry| entry.protected.as_ref())
+        .map(|carrier| carrier.protected_id.uuid())
+        .collect();
+    if protected.is_empty() {
+        return Ok(());
+    }
+    let mut bound: HashMap<PersonId, Vec<Bound>> = HashMap::new();
+    for row in rows(client, BOUND, &[&protected]).await? {
+        bound.entry(PersonId::new(row.try_get(0)?)).or_default().push(Bound {
+            person_id: PersonId::new(row.try_get(1)?),
+            terms: terms(&row, 2)?,
+        });
+    }
+    for carrier in entries.iter_mut().filter_map(|entry| entry.protected.as_mut()) {
+        // A protected person may carry more than one device.
+        carrier.bound = bound.get(&carrier.protected_id).cloned().unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// Registers a device, and takes it off the quarantine list. Its assignment is another step: [`assign`].
@@ -168,7 +229,21 @@ pub async fn assign(
     notify(client, &person_id.to_string()).await
 }
 
-/// Takes a device off its person; returns whose it was.
+/// Gives a device to a protected person, from `now` on; it ends the device's assignment before. Call it in a transaction.
+pub async fn assign_protected(
+    client: &impl GenericClient,
+    device_id: DeviceId,
+    protected_id: PersonId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    optional(client, UNASSIGN, &[&device_id.uuid(), &now]).await?;
+    let values: [&(dyn postgres_types::ToSql + Sync); 4] =
+        [&Uuid::now_v7(), &device_id.uuid(), &protected_id.uuid(), &now];
+    execute(client, ASSIGN_PROTECTED, &values).await?;
+    notify(client, "").await
+}
+
+/// Takes a device off its person; returns whose it was, where that is a supervised person.
 pub async fn unassign(
     client: &impl GenericClient,
     device_id: DeviceId,
@@ -177,9 +252,9 @@ pub async fn unassign(
     let Some(ended) = optional(client, UNASSIGN, &[&device_id.uuid(), &now]).await? else {
         return Ok(None);
     };
-    let person_id = PersonId::new(ended.try_get(0)?);
-    notify(client, &person_id.to_string()).await?;
-    Ok(Some(person_id))
+    let person_id = ended.try_get::<_, Option<Uuid>>(0)?.map(PersonId::new);
+    notify(client, &person_id.map_or_else(String::new, |id| id.to_string())).await?;
+    Ok(person_id)
 }
 
 /// Writes when devices were last seen; never moves one back.
@@ -205,18 +280,27 @@ fn device(row: &Row) -> Result<Device, Error> {
 }
 
 fn entry(row: &Row) -> Result<Entry, Error> {
-    let starts: Option<Vec<Timestamp>> = row.try_get(6)?;
-    let ends: Option<Vec<Timestamp>> = row.try_get(7)?;
     Ok(Entry {
         device: device(row)?,
         person_id: row.try_get::<_, Option<Uuid>>(5)?.map(PersonId::new),
+        protected: row.try_get::<_, Option<Uuid>>(9)?.map(|id| Carrier {
+            protected_id: PersonId::new(id),
+            bound: Vec::new(),
+        }),
         assigned_at: row.try_get(8)?,
-        terms: starts
-            .unwrap_or_default()
-            .into_iter()
-            .zip(ends.unwrap_or_default())
-            .collect(),
+        terms: terms(row, 6)?,
     })
+}
+
+/// Terms of orders: starts in one column, ends in the next.
+fn terms(row: &Row, column: usize) -> Result<Vec<(Timestamp, Timestamp)>, Error> {
+    let starts: Option<Vec<Timestamp>> = row.try_get(column)?;
+    let ends: Option<Vec<Timestamp>> = row.try_get(column + 1)?;
+    Ok(starts
+        .unwrap_or_default()
+        .into_iter()
+        .zip(ends.unwrap_or_default())
+        .collect())
 }
 
 #[cfg(test)]

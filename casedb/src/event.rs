@@ -15,13 +15,13 @@ use crate::{
 pub struct Event {
     /// Deterministic: the same for every copy.
     pub event_id: EventId,
-    /// Shared by onset and end.
+    /// Shared by onset, end and corrections.
     pub violation_id: ViolationId,
     /// Whom it is about.
     pub person_id: PersonId,
     /// What.
     pub kind: wire::EventKind,
-    /// Onset or end.
+    /// Onset, end or correction.
     pub edge: group::Edge,
     /// Where, if a zone is involved.
     pub zone_id: Option<ZoneId>,
@@ -29,10 +29,13 @@ pub struct Event {
     rules_revision: i64,
     /// When the violation began.
     pub onset_at: Timestamp,
-    /// When it ended, in the end event.
+    /// When it ended, in the end event, and in a correction of one that does not go on.
     pub ended_at: Option<Timestamp>,
     decided_at: Timestamp,
-    late: bool,
+    /// Judged from reports that came after newer ones.
+    pub late: bool,
+    /// Of a correction: it did not happen.
+    pub withdrawn: bool,
     /// When the gateway received what proved it; `None` for timers.
     pub received_at: Option<Timestamp>,
 }
@@ -51,7 +54,8 @@ impl Event {
         let edge = match event.edge() {
             wire::Edge::Onset => group::Edge::Onset,
             wire::Edge::End => group::Edge::End,
-            wire::Edge::Unspecified | wire::Edge::Correction => return Err(bad("edge", &event.edge)),
+            wire::Edge::Correction => group::Edge::Correction,
+            wire::Edge::Unspecified => return Err(bad("edge", &event.edge)),
         };
         let zone_id = match event.zone_id.as_slice() {
             [] => None,
@@ -75,6 +79,7 @@ impl Event {
             ended_at,
             decided_at: time("decided_at_us", event.decided_at_us)?,
             late: event.late,
+            withdrawn: event.withdrawn && edge == group::Edge::Correction,
             received_at: (received_us > 0)
                 .then(|| time("trace.received_at_us", received_us))
                 .transpose()?,
@@ -88,8 +93,19 @@ impl Event {
             kind: self.kind,
             edge: self.edge,
             zone: self.zone_id,
-            ended_at: self.ended_at,
+            finding: group::Finding {
+                decided_at: self.decided_at,
+                outcome: outcome(self.ended_at, self.withdrawn),
+            },
         }
+    }
+}
+
+fn outcome(ended_at: Option<Timestamp>, withdrawn: bool) -> group::Outcome {
+    match ended_at {
+        _ if withdrawn => group::Outcome::Withdrawn,
+        Some(at) => group::Outcome::Ended(at),
+        None => group::Outcome::Open,
     }
 }
 
@@ -100,21 +116,29 @@ pub enum Stored {
     UnknownPerson,
     /// It is stored already.
     Known,
+    /// One with its id is stored that says something else of the end; this one is lost.
+    Contradicts,
     /// It is stored now.
     New(group::Context),
 }
 
-// The person's row is read in the same statement: an unknown person must not break the transaction on a foreign key.
+// The person's row is read in the same statement: an unknown person must not break the transaction on a foreign key. What the
+// statement stores it does not see, so `told` is what the other events say; the view `violation` has the same order.
 const STORE: &str = "WITH stored AS (
         INSERT INTO event (event_id, violation_id, person_id, kind, edge, zone_id, zone_revision, rules_revision, onset_at,
-            ended_at, decided_at, late, payload)
-        SELECT $1, $2, person_id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 FROM person WHERE person_id = $3
+            ended_at, decided_at, late, withdrawn, payload)
+        SELECT $1, $2, person_id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 FROM person WHERE person_id = $3
         ON CONFLICT (event_id) DO NOTHING RETURNING event_id
     )
-    SELECT p.risk_level, z.audience,
-        EXISTS (SELECT FROM stored) AS is_new,
-        EXISTS (SELECT FROM event WHERE violation_id = $2 AND edge = 'end') AS end_known
-    FROM person p LEFT JOIN zone z ON z.zone_id = $6 WHERE p.person_id = $3";
+    SELECT p.risk_level, z.audience, EXISTS (SELECT FROM stored) AS is_new,
+        EXISTS (SELECT FROM event e WHERE e.event_id = $1 AND (e.ended_at, e.withdrawn) IS DISTINCT FROM ($10, $13)) AS differs,
+        told.decided_at AS told_at, told.ended_at AS told_end, told.withdrawn AS told_withdrawn
+    FROM person p LEFT JOIN zone z ON z.zone_id = $6
+    LEFT JOIN LATERAL (
+        SELECT e.decided_at, e.ended_at, e.withdrawn FROM event e WHERE e.violation_id = $2 AND e.edge <> 'onset'
+        ORDER BY e.decided_at DESC, e.stored_at DESC LIMIT 1
+    ) told ON true
+    WHERE p.person_id = $3";
 
 /// Stores an event with its bytes as decided, unless it is stored already.
 pub async fn store(transaction: &impl GenericClient, event: &Event, payload: &[u8]) -> Result<Stored, Error> {
@@ -122,6 +146,7 @@ pub async fn store(transaction: &impl GenericClient, event: &Event, payload: &[u
     let edge = match event.edge {
         group::Edge::Onset => words::edge_name(wire::Edge::Onset),
         group::Edge::End => words::edge_name(wire::Edge::End),
+        group::Edge::Correction => words::edge_name(wire::Edge::Correction),
     };
     let found = optional(
         transaction,
@@ -139,6 +164,7 @@ pub async fn store(transaction: &impl GenericClient, event: &Event, payload: &[u
             &event.ended_at,
             &event.decided_at,
             &event.late,
+            &event.withdrawn,
             &payload,
         ],
     )
@@ -147,17 +173,24 @@ pub async fn store(transaction: &impl GenericClient, event: &Event, payload: &[u
         return Ok(Stored::UnknownPerson);
     };
     if !row.try_get::<_, bool>("is_new")? {
-        return Ok(Stored::Known);
+        let differs = row.try_get("differs")?;
+        return Ok(if differs { Stored::Contradicts } else { Stored::Known });
     }
     let zone_audience = row
         .try_get::<_, Option<&str>>("audience")?
         .map(parse_audience)
         .transpose()?;
+    let told = match row.try_get("told_at")? {
+        Some(decided_at) => Some(group::Finding {
+            decided_at,
+            outcome: outcome(row.try_get("told_end")?, row.try_get("told_withdrawn")?),
+        }),
+        None => None,
+    };
     Ok(Stored::New(group::Context {
         risk_level: row.try_get("risk_level")?,
         zone_audience,
-        // An end that is itself the event just stored is not yet visible to the statement that stored it.
-        end_known: row.try_get("end_known")?,
+        told,
     }))
 }
 

@@ -1,5 +1,7 @@
 //! Movement history: who was where, written from the stream by one writer a partition, read by person and window.
 
+pub mod events;
+pub mod folded;
 pub mod query;
 mod row;
 mod store;
@@ -9,7 +11,7 @@ use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
 use crate::{
     Error,
-    pool::{GenericClient, row as one_row},
+    pool::{GenericClient, execute, row as one_row},
 };
 pub use query::{Fix, last_fixes, track};
 pub use writer::HistoryWriter;
@@ -24,6 +26,9 @@ const DAYS_BEHIND: i32 = 14;
 
 const MAKE: &str = "SELECT position_make_partition($1)";
 const DROP: &str = "SELECT position_drop_before($1)";
+/// Copies go with the reports that they are copies of.
+const DROP_COPIES: &str = "WITH a AS (DELETE FROM report_copy WHERE fix_time < $1)
+    DELETE FROM quarantined_copy WHERE appended_at < $1";
 
 /// Makes native daily partitions around `now` and returns how many were made. Does nothing where history is a hypertable.
 /// The history writer calls this at start and every hour.
@@ -42,5 +47,7 @@ pub async fn maintain(client: &impl GenericClient, now: Timestamp) -> Result<u32
 
 /// Drops whole days that ended before a time. Returns how many days went.
 pub async fn drop_before(client: &impl GenericClient, before: Timestamp) -> Result<i64, Error> {
-    Ok(one_row(client, DROP, &[&before]).await?.try_get(0)?)
+    let days = one_row(client, DROP, &[&before]).await?.try_get(0)?;
+    execute(client, DROP_COPIES, &[&before]).await?;
+    Ok(days)
 }

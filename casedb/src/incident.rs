@@ -19,7 +19,7 @@ use crate::{
     pool::{GenericClient, Transaction, optional, row},
 };
 
-pub use grow::{candidates, end, fold, raise};
+pub use grow::{candidates, correct, end, fold, raise};
 
 /// The channel of notifications about incidents. The payload is JSON: `incident_id`, `version`, `change` (`raised`,
 /// `updated`, `closed`, `event`), `number`, `audience`, `police_agency_id`, `social_agency_id`.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use alerts::{
     Locale, Severity,
     route::{Channel, Contacts, Recipient, Target},
+    text::News,
 };
 use jiff::Timestamp;
 use proto::wire::EventKind;
@@ -132,8 +133,10 @@ pub struct Job {
     pub kind: EventKind,
     /// When that violation began.
     pub onset_at: Timestamp,
-    /// The incident was open before, and this event made it more urgent.
-    pub worsened: bool,
+    /// Why the message is sent.
+    pub news: News,
+    /// That event was judged from reports that the device had stored.
+    pub late: bool,
     /// The person's case reference.
     pub reference: String,
     /// The person's time zone.
@@ -154,9 +157,9 @@ const LEASE: &str = "WITH due AS (
     )
     SELECT n.notification_id, n.channel, n.recipient, n.locale, n.attempts, n.created_at, n.incident_id,
         n.target_id IS NOT NULL AND t.target_id IS NULL AS target_removed, t.secret,
-        i.number, i.severity, i.audience, e.kind, e.onset_at, p.reference, p.time_zone,
-        NOT EXISTS (SELECT FROM incident_action a WHERE a.incident_id = n.incident_id AND a.action = 'raise'
-            AND a.event_id = n.event_id) AS worsened
+        i.number, i.severity, i.audience, e.kind, e.onset_at, e.late, e.withdrawn, e.edge, p.reference, p.time_zone,
+        EXISTS (SELECT FROM incident_action a WHERE a.incident_id = n.incident_id AND a.action = 'raise'
+            AND a.event_id = n.event_id) AS raised
     FROM leased n JOIN incident i USING (incident_id) JOIN person p USING (person_id) JOIN event e ON e.event_id = n.event_id
     LEFT JOIN notification_target t ON t.target_id = n.target_id
     ORDER BY i.severity, n.created_at";
@@ -193,7 +196,13 @@ fn job(row: &Row, worker: &str) -> Result<Job, Error> {
         audience: row.try_get("audience")?,
         kind: proto::event::parse_kind(kind).unwrap_or(EventKind::Unspecified),
         onset_at: row.try_get("onset_at")?,
-        worsened: row.try_get("worsened")?,
+        news: match row.try_get("edge")? {
+            _ if row.try_get("raised")? => News::Raised,
+            "correction" if row.try_get("withdrawn")? => News::Withdrawn,
+            "correction" => News::Resumed,
+            _ => News::Worsened,
+        },
+        late: row.try_get("late")?,
         reference: row.try_get("reference")?,
         time_zone: row.try_get("time_zone")?,
         created_at: row.try_get("created_at")?,

@@ -1,6 +1,6 @@
 //! Supervision orders: the legal basis of monitoring, with its term.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use proto::{OrderId, PersonId};
 use tokio_postgres::Row;
 
@@ -105,6 +105,29 @@ pub async fn in_force(
 /// Moves the end of an order's term (shortened or extended). Publish the person's rules in the same transaction.
 pub async fn end(client: &impl GenericClient, order_id: OrderId, ends_at: Timestamp) -> Result<(), Error> {
     touched(execute(client, END, &[&order_id.uuid(), &ends_at]).await?, order_id)
+}
+
+/// Sets the release: the order's term ends at a local time of the person's zone; returns when that is. A time that comes twice
+/// is the later one. Publish the person's rules in the same transaction.
+pub async fn release(
+    client: &impl GenericClient,
+    order_id: OrderId,
+    local: DateTime,
+    time_zone: &TimeZone,
+) -> Result<Timestamp, Error> {
+    let ends_at = time_zone
+        .to_ambiguous_timestamp(local)
+        .later()
+        .map_err(|error| Error::Input(format!("release at {local}: {error}")))?;
+    let order = read(client, order_id).await?;
+    if ends_at <= order.starts_at {
+        return Err(Error::Input(format!(
+            "release at {local}: not after the order's start, {}",
+            order.starts_at
+        )));
+    }
+    end(client, order_id, ends_at).await?;
+    Ok(ends_at)
 }
 
 /// Revokes an order; of two revocations the earlier holds. Publish the person's rules in the same transaction.

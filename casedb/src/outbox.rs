@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     Database, Error, Listener,
     leader::{Role, lead},
-    rules::{OUTBOX_CHANNEL, sweep},
+    rules::{OUTBOX_CHANNEL, SWEPT_AT_ONCE, sweep},
 };
 
 /// A notification may be lost with its connection; the table is looked at this often in any case.
@@ -60,14 +60,20 @@ async fn relay_while_active(
     loop {
         if Instant::now() >= next_sweep {
             next_sweep = Instant::now() + SWEEP_EVERY;
-            if let Err(error) = sweep(database, Timestamp::now()).await {
-                warn!(%error, "orders could not be looked through");
+            match sweep(database, Timestamp::now()).await {
+                // A calendar of very many people: go on as soon as what was published is on its way.
+                Ok(published) if published.len() >= SWEPT_AT_ONCE => next_sweep = Instant::now(),
+                Ok(_) => {}
+                Err(error) => warn!(%error, "orders could not be looked through"),
             }
         }
         while relay_once(session, log).await? {
             if shutdown.is_cancelled() {
                 return Ok(());
             }
+        }
+        if Instant::now() >= next_sweep && !shutdown.is_cancelled() {
+            continue;
         }
         tokio::select! {
             () = woken(&mut listener) => {}

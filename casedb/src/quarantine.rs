@@ -1,8 +1,11 @@
 //! What gateways turned away: devices that nobody registered, frames that nobody can read. Bounded in every direction,
-//! because anybody on the network can fill it.
+//! because anybody on the network can fill it. And what history turned away: reports of registered devices whose clock or
+//! place cannot be right. Those are all kept, and counted by device and reason.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     Error,
@@ -17,6 +20,33 @@ pub const MAX_FRAMES: i64 = 10_000;
 pub const MAX_FRAMES_PER_DEVICE: i64 = 20;
 /// Bytes kept of one frame.
 pub const MAX_RAW_BYTES: usize = 4_096;
+
+/// Quarantined reports are shown this long after they came; they are kept longer.
+pub const REPORTS_SHOWN_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Reports of one device that were quarantined for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QuarantinedReports {
+    /// The device.
+    pub device_id: Uuid,
+    /// Its protocol; empty where the device is not known any more.
+    pub protocol: String,
+    /// As the protocol carries it.
+    pub identity: String,
+    /// `clock_ahead`, `clock_before_2020`, `week_rollover` or `position_out_of_range`.
+    pub reason: String,
+    /// How many.
+    pub reports: i64,
+    /// Receipt of the first.
+    #[schema(value_type = String, format = DateTime)]
+    pub first_received_at: Timestamp,
+    /// Receipt of the newest.
+    #[schema(value_type = String, format = DateTime)]
+    pub last_received_at: Timestamp,
+    /// What the device said the time was, in the newest; absent where no calendar shows it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_fix_time: Option<Timestamp>,
+}
 
 /// A device that was turned away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -124,6 +154,18 @@ const DEVICES: &str = "SELECT protocol, identity, reason, first_seen_at, last_se
 const FRAMES: &str = "SELECT frame_id, protocol, identity, reason, detail, raw, raw_length, received_at, remote_address
     FROM quarantined_frame ORDER BY frame_id DESC LIMIT $1";
 
+const REPORTS: &str =
+    "SELECT g.device_id, d.protocol, d.identity, g.reason, g.reports, g.first_at, g.last_at, n.fix_time
+    FROM (
+        SELECT device_id, reason, count(*) AS reports, min(received_at) AS first_at, max(received_at) AS last_at
+        FROM quarantined_report WHERE received_at >= $1
+        GROUP BY device_id, reason ORDER BY last_at DESC, device_id, reason LIMIT $2
+    ) g
+    LEFT JOIN device d ON d.device_id = g.device_id
+    CROSS JOIN LATERAL (SELECT n.fix_time FROM quarantined_report n
+        WHERE n.device_id = g.device_id AND n.reason = g.reason ORDER BY n.received_at DESC LIMIT 1) n
+    ORDER BY g.last_at DESC, g.device_id, g.reason";
+
 /// Records devices, and drops the oldest beyond [`MAX_DEVICES`].
 pub async fn record_devices(client: &impl GenericClient, seen: &[SeenDevice]) -> Result<(), Error> {
     if seen.is_empty() {
@@ -219,6 +261,29 @@ pub async fn frames(client: &impl GenericClient, limit: i64) -> Result<Vec<Quara
         })
     };
     found.iter().map(read).collect()
+}
+
+/// Counts the reports that came since a time and were quarantined, by device and reason; the last received first.
+pub async fn reports(
+    client: &impl GenericClient,
+    since: Timestamp,
+    limit: i64,
+) -> Result<Vec<QuarantinedReports>, Error> {
+    let found = rows(client, REPORTS, &[&since, &limit]).await?;
+    found.iter().map(reports_from_row).collect()
+}
+
+pub(crate) fn reports_from_row(row: &tokio_postgres::Row) -> Result<QuarantinedReports, Error> {
+    Ok(QuarantinedReports {
+        device_id: row.try_get(0)?,
+        protocol: row.try_get::<_, Option<String>>(1)?.unwrap_or_default(),
+        identity: row.try_get::<_, Option<String>>(2)?.unwrap_or_default(),
+        reason: row.try_get(3)?,
+        reports: row.try_get(4)?,
+        first_received_at: row.try_get(5)?,
+        last_received_at: row.try_get(6)?,
+        last_fix_time: row.try_get(7)?,
+    })
 }
 
 /// Text of strangers as the database can hold it: no zero characters, at most 256 of the others.

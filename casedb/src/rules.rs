@@ -1,17 +1,27 @@
 //! A person's rules: composed from the tables and published into the stream through the outbox.
 
-use jiff::Timestamp;
+mod settings;
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use prost::Message;
-use proto::{PersonId, Revision, wire};
-use tracing::info;
+use proto::{PersonId, Revision, rules::OperatingPoints, wire};
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::{
-    Database, Error,
+    Class, Database, Error, calendar,
+    leave::{self, Leave},
     order::{self, Order},
     person,
     pool::{GenericClient, execute, optional, row, rows},
-    zone::{self, PersonZone, geojson},
+    protect::{self, Proximity},
+    zone::{self, PersonZone, Schedule, geojson, schedule},
+};
+
+pub(crate) use settings::revision;
+pub use settings::{
+    Settings, SettingsRevision, calendar_of, change_settings, points, set_settings, settings, settings_history,
+    use_calendar,
 };
 
 /// Channel that wakes the outbox relay.
@@ -19,42 +29,19 @@ pub const OUTBOX_CHANNEL: &str = "homeward_outbox";
 /// Channel that tells gateways whose monitoring may have changed; its payload is the person's id.
 pub const DIRECTORY_CHANNEL: &str = "homeward_directory";
 
-/// Settings of a person's rules that no zone carries; seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// What the device is set to.
-    pub reporting_interval_s: i32,
-    /// Silence is raised this long after the last report.
-    pub silence_after_s: i32,
-    /// How long outside during curfew before it counts.
-    pub home_exit_grace_s: i32,
-    /// An absence at curfew start is "late return" when it ends within this.
-    pub late_return_after_s: i32,
-}
+/// Dated parts of schedules (leave, holidays) are published until they are this long over: late reports are judged by them.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24 * 60);
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            reporting_interval_s: 60,
-            silence_after_s: 900,
-            home_exit_grace_s: 0,
-            late_return_after_s: 3_600,
-        }
-    }
-}
-
-const SETTINGS: &str = "SELECT reporting_interval_s, silence_after_s, home_exit_grace_s, late_return_after_s
-    FROM person_rules WHERE person_id = $1";
-const SET_SETTINGS: &str = "UPDATE person_rules SET reporting_interval_s = $2, silence_after_s = $3,
-    home_exit_grace_s = $4, late_return_after_s = $5 WHERE person_id = $1";
 /// The row stays locked until the commit, so that revisions of one person reach the outbox in their order.
 const NEXT_REVISION: &str = "UPDATE person_rules SET revision = revision + 1 WHERE person_id = $1 RETURNING revision";
-const KEEP: &str = "UPDATE person_rules SET published = $2, published_order_id = $3, published_valid_until = $4
-    WHERE person_id = $1";
+const KEEP: &str = "UPDATE person_rules SET published = $2, published_order_id = $3, published_valid_until = $4,
+    stale = false WHERE person_id = $1";
 const PUBLISH: &str = "INSERT INTO outbox (person_id, payload) VALUES ($1, $2)";
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 const PUBLISHED: &str = "SELECT published FROM person_rules WHERE person_id = $1";
-/// People whose order in force is not the one that was published last.
+/// People whose rules one sweep publishes at most.
+pub const SWEPT_AT_ONCE: usize = 500;
+/// People whose order in force is not the one that was published last, or for whom something else changed since.
 const STALE: &str = "SELECT r.person_id
     FROM person_rules r
     LEFT JOIN LATERAL (
@@ -62,37 +49,10 @@ const STALE: &str = "SELECT r.person_id
         WHERE o.person_id = r.person_id AND o.starts_at <= $1 AND o.ends_at > $1
           AND (o.revoked_at IS NULL OR o.revoked_at > $1)
         ORDER BY o.starts_at DESC, o.order_id DESC LIMIT 1) o ON true
-    WHERE (o.order_id, o.valid_until) IS DISTINCT FROM (r.published_order_id, r.published_valid_until)
+    WHERE r.stale OR (o.order_id, o.valid_until) IS DISTINCT FROM (r.published_order_id, r.published_valid_until)
     ORDER BY r.person_id LIMIT 500";
-const STILL_STALE: &str = "SELECT published_order_id, published_valid_until FROM person_rules
+const STILL_STALE: &str = "SELECT published_order_id, published_valid_until, stale FROM person_rules
     WHERE person_id = $1 FOR UPDATE";
-
-/// Reads the settings.
-pub async fn settings(client: &impl GenericClient, person_id: PersonId) -> Result<Settings, Error> {
-    let found = optional(client, SETTINGS, &[&person_id.uuid()]).await?;
-    let found = found.ok_or_else(|| Error::not_found("person", person_id))?;
-    Ok(Settings {
-        reporting_interval_s: found.try_get(0)?,
-        silence_after_s: found.try_get(1)?,
-        home_exit_grace_s: found.try_get(2)?,
-        late_return_after_s: found.try_get(3)?,
-    })
-}
-
-/// Changes the settings. Publish in the same transaction.
-pub async fn set_settings(client: &impl GenericClient, person_id: PersonId, settings: &Settings) -> Result<(), Error> {
-    let values: [&(dyn postgres_types::ToSql + Sync); 5] = [
-        &person_id.uuid(),
-        &settings.reporting_interval_s,
-        &settings.silence_after_s,
-        &settings.home_exit_grace_s,
-        &settings.late_return_after_s,
-    ];
-    match execute(client, SET_SETTINGS, &values).await? {
-        0 => Err(Error::not_found("person", person_id)),
-        _ => Ok(()),
-    }
-}
 
 /// Composes a person's rules as of `now`, publishes them at the next revision and returns that.
 ///
@@ -130,8 +90,9 @@ pub async fn published(client: &impl GenericClient, person_id: PersonId) -> Resu
         .map_err(|error| Error::Configuration(format!("published rules of {person_id}: {error}")))
 }
 
-/// Publishes anew the rules of people whose order began, ended or was revoked since they were last published; returns
-/// whose. The outbox relay calls this every few seconds.
+/// Publishes anew the rules of people whose order began, ended or was revoked since they were last published, and of those whom
+/// a changed calendar or consent concerns, up to [`SWEPT_AT_ONCE`]; returns whose. The outbox relay calls this every few seconds,
+/// and at once again while there are more.
 pub async fn sweep(database: &Database, now: Timestamp) -> Result<Vec<PersonId>, Error> {
     let mut client = database.client().await?;
     let mut published = Vec::new();
@@ -141,15 +102,27 @@ pub async fn sweep(database: &Database, now: Timestamp) -> Result<Vec<PersonId>,
         let before = row(&transaction, STILL_STALE, &[&person_id.uuid()]).await?;
         let order = order::in_force(&transaction, person_id, now).await?;
         let published_order: (Option<Uuid>, Option<Timestamp>) = (before.try_get(0)?, before.try_get(1)?);
-        if published_order == order_key(order.as_ref()) {
+        if published_order == order_key(order.as_ref()) && !before.try_get::<_, bool>(2)? {
             continue; // somebody else published meanwhile
         }
-        publish(&transaction, person_id, now).await?;
-        transaction.commit().await?;
-        published.push(person_id);
+        match publish(&transaction, person_id, now).await {
+            Ok(_) => {
+                transaction.commit().await?;
+                published.push(person_id);
+            }
+            // One person's rules that cannot be put together must not keep everybody else's from being published.
+            Err(error) if error.class() == Class::Input => {
+                warn!(%person_id, %error, "rules cannot be published");
+                metrics::counter!("homeward_rules_unpublishable_total").increment(1);
+            }
+            Err(error) => return Err(error),
+        }
     }
     if !published.is_empty() {
-        info!(people = published.len(), "orders began or ended: rules published");
+        info!(
+            people = published.len(),
+            "orders, calendars or consents changed: rules published"
+        );
     }
     Ok(published)
 }
@@ -167,7 +140,7 @@ async fn compose(
     now: Timestamp,
 ) -> Result<wire::Rules, Error> {
     let person = person::read(client, person_id).await?;
-    let settings = settings(client, person_id).await?;
+    let settings = settings::settings(client, person_id, order.map(|order| order.order_id)).await?;
     let mut rules = wire::Rules {
         person_id: person_id.to_wire(),
         revision,
@@ -178,6 +151,7 @@ async fn compose(
         home_exit_grace_s: seconds(settings.home_exit_grace_s),
         late_return_after_s: seconds(settings.late_return_after_s),
         valid_from_us: now.as_microsecond(),
+        operating_points: (settings.points != OperatingPoints::default()).then(|| settings.points.into()),
         ..wire::Rules::default()
     };
     // Without a legal basis nothing is told to the stages that would judge by it, not even the zones.
@@ -186,8 +160,12 @@ async fn compose(
         rules.order_id = order.order_id.to_wire();
         rules.valid_from_us = order.starts_at.as_microsecond();
         rules.valid_until_us = Some(order.valid_until().as_microsecond());
+        let dates = Dates::read(client, person_id, order, now).await?;
         for person_zone in zone::of_person(client, person_id).await? {
-            rules.zones.push(zone_to_wire(&person_zone)?);
+            rules.zones.push(zone_to_wire(&person_zone, &dates)?);
+        }
+        for proximity in protect::of_person(client, person_id, false).await? {
+            rules.proximities.push(proximity_to_wire(&proximity, &dates)?);
         }
         rules.layer_ids = zone::layers_of(client, person_id)
             .await?
@@ -200,7 +178,87 @@ async fn compose(
     Ok(rules)
 }
 
-fn zone_to_wire(person_zone: &PersonZone) -> Result<wire::Zone, Error> {
+/// What the calendar and leave passes put into schedules.
+struct Dates {
+    /// Days since 1970.
+    holidays: Vec<i32>,
+    leave: Vec<Leave>,
+    /// The order's term.
+    term: wire::DatedInterval,
+}
+
+impl Dates {
+    async fn read(
+        client: &impl GenericClient,
+        person_id: PersonId,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let since = now.saturating_sub(LOOK_BACK).unwrap_or(now);
+        let holidays = match calendar_of(client, person_id).await? {
+            Some((calendar, _)) => calendar::days(client, calendar, TimeZone::UTC.to_datetime(since).date()).await?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            holidays: holidays
+                .iter()
+                .map(|holiday| schedule::days_since_1970(holiday.day))
+                .collect(),
+            leave: leave::of_person(client, person_id, since).await?,
+            term: wire::DatedInterval {
+                start_us: order.starts_at.as_microsecond(),
+                end_us: order.valid_until().as_microsecond(),
+            },
+        })
+    }
+
+    /// A schedule with the calendar's days, where it says what to do on them.
+    fn schedule(&self, schedule: &Schedule) -> Result<wire::Schedule, Error> {
+        let mut wire = schedule.to_wire()?;
+        if schedule.holiday.is_some() {
+            wire.holidays.extend(&self.holidays);
+            wire.holidays.sort_unstable();
+            wire.holidays.dedup();
+        }
+        Ok(wire)
+    }
+
+    /// The schedule of a person's zone, with the leave that opens it.
+    fn of_zone(&self, zone: &PersonZone) -> Result<Option<wire::Schedule>, Error> {
+        let mut schedule = zone
+            .schedule
+            .as_ref()
+            .map(|schedule| self.schedule(schedule))
+            .transpose()?;
+        let passes = self.leave.iter().filter(|leave| leave.covers(zone));
+        for (leave, until) in passes.filter_map(|leave| Some((leave, leave.valid_until()?))) {
+            // A zone whose rule holds always holds all through the order but for the leave.
+            let schedule = schedule.get_or_insert_with(|| wire::Schedule {
+                additions: vec![self.term],
+                ..wire::Schedule::default()
+            });
+            schedule.exceptions.push(wire::DatedInterval {
+                start_us: leave.starts_at.as_microsecond(),
+                end_us: until.as_microsecond(),
+            });
+        }
+        Ok(schedule)
+    }
+}
+
+fn proximity_to_wire(proximity: &Proximity, dates: &Dates) -> Result<wire::Proximity, Error> {
+    let schedule = proximity.terms.schedule.as_ref();
+    Ok(wire::Proximity {
+        zone_id: proximity.proximity_id.to_wire(),
+        revision: proximity.revision,
+        protected_id: proximity.protected_id.to_wire(),
+        distance_m: proximity.terms.distance_m,
+        buffer_m: proximity.terms.buffer_m,
+        schedule: schedule.map(|schedule| dates.schedule(schedule)).transpose()?,
+    })
+}
+
+fn zone_to_wire(person_zone: &PersonZone, dates: &Dates) -> Result<wire::Zone, Error> {
     Ok(wire::Zone {
         zone_id: person_zone.zone.zone_id.to_wire(),
         revision: person_zone.revision,
@@ -210,9 +268,9 @@ fn zone_to_wire(person_zone: &PersonZone) -> Result<wire::Zone, Error> {
             person_zone.shape.radius_m,
         )?),
         buffer_m: person_zone.shape.buffer_m,
-        schedule: person_zone.schedule.as_ref().map(zone::Schedule::to_wire).transpose()?,
+        schedule: dates.of_zone(person_zone)?,
         attendance: person_zone.attendance,
-        ..Default::default()
+        datum: wire::Datum::from(person_zone.shape.datum).into(),
     })
 }
 

@@ -95,8 +95,10 @@ mod tests {
     fn queries_read_only_what_the_rule_lets_through() {
         let sources = [
             ("incident", include_str!("view/incident.rs")),
+            ("incident/evidence", include_str!("view/incident/evidence.rs")),
             ("person", include_str!("view/person.rs")),
             ("track", include_str!("view/track.rs")),
+            ("quarantine", include_str!("view/quarantine.rs")),
         ];
         for (name, source) in sources {
             for table in ["person", "zone", "incident", "incident_action"] {

@@ -4,7 +4,7 @@ pub mod geojson;
 pub mod schedule;
 
 use jiff::Timestamp;
-use proto::{LayerId, PersonId, Revision, ZoneId, wire};
+use proto::{LayerId, PersonId, Revision, ZoneId, rules::Datum, wire};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -67,12 +67,14 @@ pub struct Zone {
 /// The shape of a zone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
-    /// GeoJSON geometry: Point (with `radius_m`), Polygon or MultiPolygon; WGS-84.
+    /// GeoJSON geometry: Point or LineString (with `radius_m`), Polygon or MultiPolygon; WGS-84.
     pub geometry: serde_json::Value,
-    /// Of a Point.
+    /// Of a Point the radius, of a LineString the half-width of the corridor.
     pub radius_m: Option<f64>,
     /// Warning buffer outside an exclusion zone; 0: none.
     pub buffer_m: f64,
+    /// What the geometry was converted from when it was imported.
+    pub datum: Datum,
 }
 
 /// A zone of a person, at its newest revision.
@@ -95,17 +97,18 @@ const UPDATE: &str = "UPDATE zone SET label = $2, kind = $3, audience = $4 WHERE
 const READ: &str = "SELECT zone_id, label, kind, audience FROM zone WHERE zone_id = $1";
 /// The lock on the zone makes revisions of concurrent editors follow each other.
 const LOCK: &str = "SELECT zone_id FROM zone WHERE zone_id = $1 FOR UPDATE";
-const REVISE: &str = "INSERT INTO zone_revision (zone_id, revision, geometry, radius_m, buffer_m, created_by)
-    SELECT $1, COALESCE(max(revision), 0) + 1, $2, $3, $4, $5 FROM zone_revision WHERE zone_id = $1
+const REVISE: &str = "INSERT INTO zone_revision (zone_id, revision, geometry, radius_m, buffer_m, created_by, datum)
+    SELECT $1, COALESCE(max(revision), 0) + 1, $2, $3, $4, $5, $6 FROM zone_revision WHERE zone_id = $1
     RETURNING revision";
-const SHAPE: &str = "SELECT geometry, radius_m, buffer_m FROM zone_revision WHERE zone_id = $1 AND revision = $2";
+const SHAPE: &str =
+    "SELECT geometry, radius_m, buffer_m, datum FROM zone_revision WHERE zone_id = $1 AND revision = $2";
 const ATTACH: &str = "INSERT INTO person_zone (person_id, zone_id, schedule, attendance) VALUES ($1, $2, $3, $4)
     ON CONFLICT (person_id, zone_id) DO UPDATE
     SET schedule = excluded.schedule, attendance = excluded.attendance, removed_at = NULL";
 const DETACH: &str =
     "UPDATE person_zone SET removed_at = $3 WHERE person_id = $1 AND zone_id = $2 AND removed_at IS NULL";
 const OF_PERSON: &str = "SELECT z.zone_id, z.label, z.kind, z.audience, r.revision, r.geometry, r.radius_m, r.buffer_m,
-        pz.schedule, pz.attendance
+        pz.schedule, pz.attendance, r.datum
     FROM person_zone pz
     JOIN zone z USING (zone_id)
     JOIN LATERAL (SELECT * FROM zone_revision zr WHERE zr.zone_id = z.zone_id ORDER BY revision DESC LIMIT 1) r ON true
@@ -171,12 +174,14 @@ pub async fn revise(
     if optional(transaction, LOCK, &[&zone_id.uuid()]).await?.is_none() {
         return Err(Error::not_found("zone", zone_id));
     }
-    let values: [&(dyn postgres_types::ToSql + Sync); 5] = [
+    let datum = shape.datum.name();
+    let values: [&(dyn postgres_types::ToSql + Sync); 6] = [
         &zone_id.uuid(),
         &shape.geometry,
         &shape.radius_m,
         &shape.buffer_m,
         &created_by,
+        &datum,
     ];
     revision(row(transaction, REVISE, &values).await?.try_get(0)?)
 }
@@ -190,6 +195,7 @@ pub async fn shape(client: &impl GenericClient, zone_id: ZoneId, revision: Revis
         geometry: found.try_get(0)?,
         radius_m: found.try_get(1)?,
         buffer_m: found.try_get(2)?,
+        datum: datum(found.try_get(3)?)?,
     })
 }
 
@@ -258,10 +264,15 @@ fn person_zone_from_row(row: &Row) -> Result<PersonZone, Error> {
             geometry: row.try_get(5)?,
             radius_m: row.try_get(6)?,
             buffer_m: row.try_get(7)?,
+            datum: datum(row.try_get(10)?)?,
         },
         schedule: schedule.map(Schedule::from_json).transpose()?,
         attendance: row.try_get(9)?,
     })
+}
+
+fn datum(name: &str) -> Result<Datum, Error> {
+    Datum::parse(name).ok_or_else(|| Error::Configuration(format!("datum {name:?} is unknown")))
 }
 
 fn revision(number: i64) -> Result<Revision, Error> {
@@ -269,10 +280,12 @@ fn revision(number: i64) -> Result<Revision, Error> {
 }
 
 const CREATE_LAYER: &str = "INSERT INTO zone_layer (layer_id, label) VALUES ($1, $2)";
+const LAYER_BY_LABEL: &str = "SELECT layer_id FROM zone_layer WHERE label = $1 ORDER BY layer_id LIMIT 2";
 const LOCK_LAYER: &str = "SELECT layer_id FROM zone_layer WHERE layer_id = $1 FOR UPDATE";
 const NEXT_LAYER: &str = "SELECT COALESCE(max(revision), 0) + 1 FROM zone_layer_revision WHERE layer_id = $1";
 const REVISE_LAYER: &str =
     "INSERT INTO zone_layer_revision (layer_id, revision, content, content_hash) VALUES ($1, $2, $3, $4)";
+const NEWEST_LAYER: &str = "SELECT max(revision) FROM zone_layer_revision WHERE layer_id = $1";
 const READ_LAYER: &str = "SELECT content, content_hash FROM zone_layer_revision WHERE layer_id = $1 AND revision = $2";
 const ATTACH_LAYER: &str =
     "INSERT INTO person_layer (person_id, layer_id) VALUES ($1, $2) ON CONFLICT (person_id, layer_id) DO NOTHING";
@@ -284,6 +297,16 @@ const PUBLISH_MARKER: &str = "INSERT INTO outbox (person_id, payload) VALUES (NU
 pub async fn create_layer(client: &impl GenericClient, layer_id: LayerId, label: &str) -> Result<(), Error> {
     execute(client, CREATE_LAYER, &[&layer_id.uuid(), &label]).await?;
     Ok(())
+}
+
+/// The layer of this label; an error where several have it.
+pub async fn layer_by_label(client: &impl GenericClient, label: &str) -> Result<Option<LayerId>, Error> {
+    let found = rows(client, LAYER_BY_LABEL, &[&label]).await?;
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(LayerId::new(one.try_get(0)?))),
+        _ => Err(Error::Input(format!("several layers are called {label:?}"))),
+    }
 }
 
 /// Stores a new revision of a layer and announces it in every partition, in the caller's transaction.
@@ -335,6 +358,17 @@ pub async fn layer_content(
         )));
     }
     Ok(content)
+}
+
+/// Reads a layer at its newest revision; `None` where it has none yet.
+pub async fn newest_layer(client: &impl GenericClient, layer_id: LayerId) -> Result<Option<wire::Layer>, Error> {
+    use prost::Message;
+    let newest: Option<i64> = row(client, NEWEST_LAYER, &[&layer_id.uuid()]).await?.try_get(0)?;
+    let Some(newest) = newest else { return Ok(None) };
+    let content = layer_content(client, layer_id, revision(newest)?).await?;
+    wire::Layer::decode(content.as_slice())
+        .map(Some)
+        .map_err(|error| Error::Configuration(format!("layer {layer_id} revision {newest}: {error}")))
 }
 
 /// Makes a layer apply to a person. Publish the person's rules in the same transaction.

@@ -8,10 +8,16 @@
 
 extern crate homeward_casedb as casedb;
 
+#[path = "casedb/folded.rs"]
+mod folded;
 #[path = "casedb/history.rs"]
 mod history;
+#[path = "casedb/orders.rs"]
+mod orders;
 #[path = "casedb/publish.rs"]
 mod publish;
+#[path = "casedb/zones.rs"]
+mod zones;
 #[path = "casedb/support.rs"]
 mod support;
 

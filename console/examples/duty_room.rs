@@ -1,6 +1,8 @@
 //! Serves the console over a database of invented people, for developing the page:
 //! `cargo run -p homeward-console --example duty_room -- postgres://…/empty_database 127.0.0.1:8080 [basemap.pmtiles]`.
 
+#[path = "../tests/support/corrected.rs"]
+mod corrected;
 #[path = "../tests/support/fixture.rs"]
 mod fixture;
 
@@ -20,7 +22,11 @@ async fn main() -> Result<()> {
         .await?
         .get(0);
     if empty {
-        fixture::fill(&client, jiff::Timestamp::now()).await?;
+        let now = jiff::Timestamp::now();
+        let made = fixture::fill(&client, now).await?;
+        for (name, incident) in corrected::fill(&database, &made, now).await? {
+            println!("{name}: /incidents/{incident}");
+        }
     }
     drop(client);
     let config = homeward_console::Config {

@@ -5,6 +5,8 @@
     reason = "JSON that is not as expected must fail the test"
 )]
 
+#[path = "support/corrected.rs"]
+mod corrected;
 #[path = "support/fixture.rs"]
 mod fixture;
 
@@ -450,6 +452,112 @@ async fn what_is_for_the_other_branch_does_not_exist() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn late_and_corrected_events_show_as_such() -> Result<()> {
+    let room = room!();
+    let database = casedb::Database::connect(&room.database.url, 4).await?;
+    let made = corrected::fill(&database, &room.fixture, Timestamp::now()).await?;
+    let path = |name: &str| {
+        let id = made.iter().find(|(other, _)| *other == name).unwrap().1;
+        format!("/api/v1/incidents/{id}")
+    };
+    let chen = room.log_in("chen.yu").await?;
+    for (name, late, corrected, withdrawn, ongoing, codes) in [
+        ("late", true, false, false, false, vec![]),
+        ("moved", false, true, false, false, vec!["moved"]),
+        ("withdrawn", false, true, true, false, vec!["moved", "withdrawn"]),
+        ("resumed", false, true, false, true, vec!["resumed"]),
+    ] {
+        let detail = chen.get(&path(name)).await?;
+        assert_eq!(
+            [
+                &detail["late"],
+                &detail["corrected"],
+                &detail["withdrawn"],
+                &detail["ongoing"]
+            ],
+            [late, corrected, withdrawn, ongoing].map(Value::Bool).each_ref(),
+            "{name}"
+        );
+        assert_eq!(detail["ended_at"].is_null(), withdrawn || ongoing, "{name}");
+        assert_eq!(detail["state"], "notified", "only a person closes it");
+        let account = detail["actions"].as_array().unwrap();
+        let found: Vec<&str> = account.iter().filter_map(|action| action["code"].as_str()).collect();
+        assert_eq!(found, codes, "{name}");
+        let moved = account.iter().find(|action| action["code"] == "moved");
+        assert!(moved.is_none_or(|action| action["ended_at"].is_string()));
+        let listed = chen.get("/api/v1/incidents").await?;
+        let listed = listed["incidents"].as_array().unwrap();
+        let listed = listed
+            .iter()
+            .find(|other| other["incident_id"] == detail["incident_id"])
+            .unwrap();
+        assert_eq!(listed["late"], late, "the queue says the same");
+        assert_eq!(
+            (&listed["corrected"], &listed["withdrawn"]),
+            (&json!(corrected), &json!(withdrawn))
+        );
+    }
+    let detail = chen.get(&path("withdrawn")).await?;
+    assert_eq!(detail["events"][3]["withdrawn"], true);
+    let onset = &detail["events"][0];
+    for (field, value) in [
+        ("probability", json!(0.987)),
+        ("threshold", json!(0.95)),
+        ("model", json!(2)),
+        ("fixes_required", json!(3)),
+        ("zone_revision", json!(4)),
+        ("rules_revision", json!(17)),
+        ("time_zone_data", json!("2026b")),
+        ("order_id", json!("01994c1e-77aa-7000-8000-000000000042")),
+    ] {
+        assert_eq!(onset[field], value, "{field}");
+    }
+    let fix = &onset["fixes"][1];
+    assert_eq!(
+        (&fix["sigma_m"], &fix["signed_distance_m"]),
+        (&json!(10.7), &json!(55.5))
+    );
+    assert!(["gnss", "cell"].contains(&fix["source"].as_str().unwrap()));
+    // What a device says has no probability.
+    let clock = room.log_in("moreno").await?.get(&path("clock")).await?;
+    let event = &clock["events"][0];
+    for field in ["probability", "threshold", "model", "zone_revision"] {
+        assert_eq!(event[field], Value::Null, "{field}");
+    }
+    room.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_protected_person_is_is_on_no_page() -> Result<()> {
+    let room = room!();
+    let database = casedb::Database::connect(&room.database.url, 4).await?;
+    let made = corrected::fill(&database, &room.fixture, Timestamp::now()).await?;
+    let (_, near) = made.iter().find(|(name, _)| *name == "near").unwrap();
+    let path = format!("/api/v1/incidents/{near}");
+    assert_eq!(
+        room.log_in("moreno").await?.refused(&path).await?,
+        (404, "not_found".into()),
+        "for the police alone"
+    );
+    let detail = room.log_in("chen.yu").await?.get(&path).await?;
+    assert_eq!(
+        (&detail["severity"], &detail["audience"]),
+        (&json!(1), &json!("police"))
+    );
+    let fixes = detail["events"][0]["fixes"].as_array().unwrap();
+    assert_eq!(fixes.len(), 2, "the supervised person's own");
+    assert!(
+        fixes.iter().all(|fix| fix["signed_distance_m"].is_null()),
+        "distances from three places are a place"
+    );
+    let text = detail.to_string();
+    for degrees in [corrected::PROTECTED.0, corrected::PROTECTED.1] {
+        assert!(!text.contains(&degrees.to_string()[..8]), "{text}");
+    }
+    room.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_incident_is_acknowledged_noted_and_closed() -> Result<()> {
     let room = room!();
     let (chen, okafor) = (room.log_in("chen.yu").await?, room.log_in("okafor").await?);
@@ -586,6 +694,42 @@ async fn people_and_their_tracks() -> Result<()> {
             .await?,
         1
     );
+    room.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quarantined_reports_are_counted_for_those_who_see_the_person() -> Result<()> {
+    let room = room!();
+    let chen = room.log_in("chen.yu").await?;
+    let quarantine = chen.get("/api/v1/quarantine").await?;
+    let rows = quarantine["reports"].as_array().context("reports")?;
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                row["identity"].as_str(),
+                row["reason"].as_str(),
+                row["reports"].as_i64(),
+            )
+        })
+        .collect();
+    // Newest first; those of a month ago and of another office's people are not among them.
+    assert_eq!(
+        told,
+        [
+            (Some("N2-10003"), Some("clock_ahead"), Some(1)),
+            (Some("N2-10002"), Some("week_rollover"), Some(3))
+        ]
+    );
+    let time = |name: &str| -> Result<Timestamp> { Ok(rows[1][name].as_str().context("time")?.parse()?) };
+    let (first, last, said) = (
+        time("first_received_at")?,
+        time("last_received_at")?,
+        time("last_fix_time")?,
+    );
+    assert_eq!(last.duration_since(first), SignedDuration::from_hours(71));
+    assert_eq!(last.duration_since(said), SignedDuration::from_hours(24 * 7_168));
+    assert!(!quarantine.to_string().contains("HB-"), "devices, not people");
     room.close().await
 }
 

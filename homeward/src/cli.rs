@@ -1,8 +1,15 @@
 //! The command line.
 
+pub mod orders;
+pub mod zones;
+
+mod proof;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use proof::{BacktestArgs, ExplainArgs, Kind, Purpose, QuarantineCommand, Reading, ReplayArgs, When};
 
 /// Open, real-time electronic monitoring.
 ///
@@ -65,6 +72,36 @@ pub enum Command {
         #[command(subcommand)]
         command: DeviceCommand,
     },
+    /// What is in force for a person, and changing it.
+    Rules {
+        /// What to do.
+        #[command(subcommand)]
+        command: orders::RulesCommand,
+    },
+    /// Zones from GeoJSON, KML and WKT: checks files, and takes them into the case database.
+    Zones {
+        /// What to do.
+        #[command(subcommand)]
+        command: zones::ZonesCommand,
+    },
+    /// Leave passes: days on which a person's zones do not bind.
+    Leave {
+        /// What to do.
+        #[command(subcommand)]
+        command: orders::LeaveCommand,
+    },
+    /// Holiday calendars that schedules go by.
+    Holiday {
+        /// What to do.
+        #[command(subcommand)]
+        command: orders::HolidayCommand,
+    },
+    /// Protected people, and who must keep away from them.
+    Protect {
+        /// What to do.
+        #[command(subcommand)]
+        command: orders::ProtectCommand,
+    },
     /// Where agencies want messages about incidents besides the console, and what could not be delivered.
     Notify {
         /// What to do.
@@ -100,20 +137,20 @@ pub enum Command {
         #[arg(long, value_name = "CSV")]
         membership: PathBuf,
     },
-    /// Runs the engine alone over a file of reports in arrival order. No database, no network.
-    Replay {
-        /// Rules as JSON; docs/rules.schema.json describes the format.
-        #[arg(long, value_name = "JSON")]
-        rules: PathBuf,
-        /// CSV or CSV.gz: person_id,device_id,received_at,fix_time,latitude,longitude,accuracy_m,source,speed_kmh,course_deg,battery_percent,strap,motion.
-        #[arg(long, value_name = "CSV")]
-        reports: PathBuf,
-        /// Written: one event as JSON a line.
-        #[arg(long, value_name = "JSONL")]
-        events: PathBuf,
-        /// Lets timers fire up to this time after the last report (RFC 3339).
-        #[arg(long, value_name = "TIME")]
-        until: Option<jiff::Timestamp>,
+    /// Runs the engine alone: over files, or over stored history, comparing byte by byte with what was decided.
+    ///
+    /// Files: --rules, --reports, --events. Stored history: --person or --all, with --purpose. Exit status 1 when an event of
+    /// stored history is not found again as it is.
+    Replay(ReplayArgs),
+    /// Prints why an event was raised: the fixes, distances, probabilities and rules that it rests on.
+    Explain(ExplainArgs),
+    /// Says which events a new or changed zone would have raised, per person and day, out of stored history.
+    Backtest(BacktestArgs),
+    /// What was turned away, and is kept: reports with bad clocks, refused devices, unreadable frames.
+    Quarantine {
+        /// What to do.
+        #[command(subcommand)]
+        command: QuarantineCommand,
     },
     /// Prints the settings in force, secrets masked.
     Config {

@@ -1,22 +1,33 @@
 //! The commands: each takes its arguments and the settings, and says how it went.
 
+mod backtest;
 mod decode;
 mod demo;
 mod device;
 mod evaluate;
+mod explain;
 mod files;
+mod holiday;
+mod leave;
 mod notify;
+mod orders;
+mod protect;
+mod quarantine;
+mod reading;
 mod replay;
+mod rules;
 mod simulate;
+mod table;
 mod user;
 pub mod world;
+mod zones;
 
 use std::{future::Future, process::ExitCode};
 
 use anyhow::{Context, Result};
 
 use crate::{
-    cli::{Cli, Command, ConsoleArgs, Settings},
+    cli::{Cli, Command, ConsoleArgs, Settings, zones::ZonesCommand},
     config::{self, Config},
     roles::{self, Role},
     telemetry,
@@ -32,12 +43,26 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             tracks,
             membership,
         } => return evaluate::run(&zones, &tracks, &membership),
-        Command::Replay {
-            rules,
-            reports,
-            events,
-            until,
-        } => return replay::run(&rules, &reports, &events, until),
+        Command::Replay(arguments) => {
+            if let Some(done) = replay::files(&arguments) {
+                return done;
+            }
+            return block_on(replay::stored(load(settings, None)?, arguments));
+        }
+        Command::Backtest(arguments) => return block_on(backtest::run(load(settings, None)?, arguments)),
+        Command::Explain(arguments) => block_on(explain::run(load(settings, None)?, arguments))?,
+        Command::Quarantine { command } => block_on(quarantine::run(load(settings, None)?, command))?,
+        Command::Zones { command } => {
+            let config = load(settings, None)?;
+            return match command {
+                ZonesCommand::Import(arguments) => block_on(zones::import(config, *arguments)),
+                ZonesCommand::Check {
+                    source,
+                    output,
+                    refused_only,
+                } => zones::check(&config, &source, output.as_deref(), refused_only),
+            };
+        }
         Command::Config { defaults: true } => print!("{}", config::DEFAULTS),
         Command::Config { defaults: false } => {
             println!("{}", serde_json::to_string_pretty(&load(settings, None)?)?);
@@ -54,6 +79,10 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
+        Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,
+        Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
+        Command::Holiday { command } => block_on(holiday::run(load(settings, None)?, command))?,
+        Command::Protect { command } => block_on(protect::run(load(settings, None)?, command))?,
         Command::Notify { command } => block_on(notify::run(load(settings, None)?, command))?,
         Command::Demo { command } => block_on(demo::run(load(settings, None)?, command))?,
         Command::Simulate(arguments) => {

@@ -24,6 +24,7 @@ pub struct Config {
     pub stream: Stream,
     pub gateway: Gateway,
     pub geofence: Geofence,
+    pub zones: Zones,
     pub console: Console,
     pub alerts: Alerts,
     pub metrics: Metrics,
@@ -61,6 +62,12 @@ pub struct Gateway {
 pub struct Geofence {
     pub tick_seconds: u64,
     pub checkpoint_seconds: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Zones {
+    pub max_area_km2: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -13,6 +13,15 @@ pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(2);
 /// 2020-01-01T00:00:00Z: no monitor reports from before; such times are counters that were never set or rolled over.
 pub const EARLIEST_FIX_TIME_US: i64 = 1_577_836_800_000_000;
 
+/// GPS counts weeks modulo 1024: a receiver that takes one cycle for another is wrong by a multiple of this.
+pub const WEEK_CYCLE: SignedDuration = SignedDuration::from_hours(1_024 * 7 * 24);
+
+/// How many cycles off are looked for: the first began in 1980, the fourth ends in 2058.
+const WEEK_CYCLES: i64 = 2;
+
+/// A time may differ this much from whole cycles before receipt and still be a roll-over.
+const WEEK_CYCLE_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
+
 /// Why a position or its time is not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum NotJudged {
@@ -34,6 +43,9 @@ pub enum NotJudged {
     /// The fix time is before [`EARLIEST_FIX_TIME_US`].
     #[error("fix time before 2020")]
     TooOld,
+    /// The fix time is whole cycles of 1024 weeks away from the receipt: the receiver's week number has rolled over.
+    #[error("fix time off by cycles of 1024 weeks: the receiver's week number has rolled over")]
+    WeekRollover,
 }
 
 impl NotJudged {
@@ -46,6 +58,7 @@ impl NotJudged {
             Self::NullIsland => "null_island",
             Self::Ahead => "fix_time_ahead",
             Self::TooOld => "fix_time_too_old",
+            Self::WeekRollover => "fix_time_week_rollover",
         }
     }
 }
@@ -98,6 +111,9 @@ impl Fix {
 
 /// Checks a device's time against the receipt (both microseconds since 1970).
 pub fn check_time(fix_time_us: i64, received_at_us: i64) -> Result<(), NotJudged> {
+    if is_week_rollover(fix_time_us, received_at_us) {
+        return Err(NotJudged::WeekRollover);
+    }
     if fix_time_us < EARLIEST_FIX_TIME_US {
         return Err(NotJudged::TooOld);
     }
@@ -107,6 +123,16 @@ pub fn check_time(fix_time_us: i64, received_at_us: i64) -> Result<(), NotJudged
     } else {
         Ok(())
     }
+}
+
+/// One or two cycles of 1024 weeks before or after the receipt, within a day.
+fn is_week_rollover(fix_time_us: i64, received_at_us: i64) -> bool {
+    let micros = |duration: SignedDuration| duration.as_secs().saturating_mul(1_000_000);
+    let off_us = received_at_us.saturating_sub(fix_time_us).saturating_abs();
+    (1..=WEEK_CYCLES).any(|cycles| {
+        let from_cycle_us = off_us.saturating_sub(cycles.saturating_mul(micros(WEEK_CYCLE)));
+        from_cycle_us.saturating_abs() <= micros(WEEK_CYCLE_TOLERANCE)
+    })
 }
 
 /// A time of the wire, where it lies within the range of [`Timestamp`].
@@ -240,6 +266,31 @@ mod tests {
         assert_eq!(check_time(EARLIEST_FIX_TIME_US - 1, received), Err(NotJudged::TooOld));
         assert_eq!(check_time(i64::MAX, i64::MAX), Ok(()));
         assert_eq!(check_time(i64::MIN, i64::MIN), Err(NotJudged::TooOld));
+    }
+
+    #[test]
+    fn a_week_number_that_rolled_over_is_told_from_other_wrong_clocks() {
+        let received = 1_786_000_000_000_000;
+        let week = 7 * 86_400 * 1_000_000;
+        let day = 86_400 * 1_000_000;
+        for cycles in [-2, -1, 1, 2] {
+            let time = received + cycles * 1_024 * week;
+            for off in [-day, 0, day] {
+                assert_eq!(
+                    check_time(time + off, received),
+                    Err(NotJudged::WeekRollover),
+                    "{cycles} {off}"
+                );
+            }
+            assert_ne!(check_time(time + day + 1, received), Err(NotJudged::WeekRollover));
+            assert_ne!(check_time(time - day - 1, received), Err(NotJudged::WeekRollover));
+        }
+        assert_eq!(check_time(received - 1_023 * week, received), Err(NotJudged::TooOld));
+        assert_eq!(check_time(received + 1_022 * week, received), Err(NotJudged::Ahead));
+        // Long after 2020, when the time alone is no longer suspicious.
+        let later = received + 2_000 * week;
+        assert_eq!(check_time(later - 1_024 * week, later), Err(NotJudged::WeekRollover));
+        assert_eq!(check_time(later - 1_000 * week, later), Ok(()));
     }
 
     #[test]

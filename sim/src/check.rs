@@ -90,7 +90,11 @@ pub fn rules(world: &World, time_zone: &TimeZone, person: &Person) -> wire::Rule
         time_zone: time_zone.iana_name().unwrap_or("UTC").to_owned(),
         zones: zones.collect(),
         layer_ids: Vec::new(),
-        reporting_interval_s: 5,
+        reporting_interval_s: if person.life.is_some() {
+            whole_seconds(world.config.interval_s)
+        } else {
+            5
+        },
         silence_after_s: person.silence_after_s,
         home_exit_grace_s: 0,
         late_return_after_s: person.late_return_after_s,
@@ -98,6 +102,15 @@ pub fn rules(world: &World, time_zone: &TimeZone, person: &Person) -> wire::Rule
         valid_until_us: None,
         ..Default::default()
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an interval of seconds"
+)]
+fn whole_seconds(interval_s: f64) -> u32 {
+    interval_s.ceil().clamp(1.0, 86_400.0) as u32
 }
 
 /// A sample as the gateway would append it.

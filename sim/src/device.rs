@@ -7,7 +7,7 @@ use crate::{
     chance::Chance,
     person::{Person, time_at},
     radio,
-    town::{Town, round7},
+    town::{Local, Town, round7},
 };
 
 /// Something that happens to a device; times in seconds from the world's start.
@@ -53,7 +53,34 @@ pub enum Fault {
         /// Which.
         alarm: wire::Alarm,
     },
+    /// No network: reports are taken and kept, and told afterwards. Only [`crate::track`] knows it: the simulated monitor
+    /// has real lines, which break by themselves.
+    NoNetwork {
+        /// From when.
+        from_s: f64,
+        /// Until when.
+        until_s: f64,
+    },
+    /// The receiver goes on telling where it was at the beginning.
+    Frozen {
+        /// From when.
+        from_s: f64,
+        /// Until when.
+        until_s: f64,
+    },
+    /// The device's clock is wrong.
+    Clock {
+        /// From when.
+        from_s: f64,
+        /// Until when.
+        until_s: f64,
+        /// Seconds that it is ahead; negative: behind.
+        ahead_s: f64,
+    },
 }
+
+/// The seconds of 1,024 weeks: by so much a receiver's time falls back when its week number has ten bits.
+pub const WEEK_ROLLOVER_S: f64 = 1_024.0 * 7.0 * 86_400.0;
 
 /// One report, as a device keeps it until it is acknowledged.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +107,18 @@ pub struct Sample {
     pub alarms: Vec<wire::Alarm>,
 }
 
+/// What a device's faults make of a report, before its position is known.
+pub(crate) struct Condition {
+    /// Without a position.
+    pub(crate) sample: Sample,
+    /// The receiver has a fix.
+    pub(crate) has_fix: bool,
+    /// The receiver tells the place of this time.
+    pub(crate) frozen_since_s: Option<f64>,
+    /// How far the clock is ahead.
+    pub(crate) clock_ahead_s: f64,
+}
+
 /// When a device takes its `tick`-th report, seconds from the world's start. Devices do not all report in the same instant.
 pub fn report_time_s(chance: Chance, person: &Person, interval_s: f64, tick: u64) -> f64 {
     let phase = (chance.uniform("phase", person.index, 0) * interval_s * 10.0).floor() / 10.0;
@@ -96,6 +135,24 @@ pub fn sample(
     tick: u64,
 ) -> Option<Sample> {
     let time_s = report_time_s(chance, person, interval_s, tick);
+    let condition = condition(person, start, tick, time_s, battery(chance, person.index, time_s))?;
+    let mut sample = condition.sample;
+    if condition.has_fix {
+        let seen_s = condition.frozen_since_s.unwrap_or(time_s);
+        let (place, speed_mps) = person.route.place(seen_s);
+        sample.position = Some(position(chance, town, person, place, speed_mps, seen_s));
+    }
+    Some(sample)
+}
+
+/// A report but for its position, as the device's faults have it; `None` while it is off.
+pub(crate) fn condition(
+    person: &Person,
+    start: Timestamp,
+    tick: u64,
+    time_s: f64,
+    battery_percent: u32,
+) -> Option<Condition> {
     let within = |from: f64, until: f64| (from..until).contains(&time_s);
     let mut sample = Sample {
         sequence: u64::try_from(start.as_microsecond()).unwrap_or(0) + tick,
@@ -103,13 +160,15 @@ pub fn sample(
         time_s,
         fix_time: time_at(start, time_s),
         position: None,
-        battery_percent: battery(chance, person.index, time_s),
+        battery_percent,
         strap: wire::Strap::Closed,
         case: wire::Case::Closed,
         motion: wire::Motion::Still,
         alarms: Vec::new(),
     };
     let mut has_fix = true;
+    let mut frozen_since_s = None;
+    let mut clock_ahead_s = 0.0;
     for fault in &person.faults {
         match *fault {
             Fault::StrapOpen { from_s } if time_s >= from_s => sample.strap = wire::Strap::Open,
@@ -118,54 +177,94 @@ pub fn sample(
             Fault::Off { from_s, until_s } if within(from_s, until_s) => return None,
             Fault::NoFix { from_s, until_s } if within(from_s, until_s) => has_fix = false,
             Fault::Alarm { from_s, until_s, alarm } if within(from_s, until_s) => sample.alarms.push(alarm),
+            Fault::Frozen { from_s, until_s } if within(from_s, until_s) => frozen_since_s = Some(from_s),
+            Fault::Clock {
+                from_s,
+                until_s,
+                ahead_s,
+            } if within(from_s, until_s) => clock_ahead_s = ahead_s,
             _ => {}
         }
     }
-    let (place, speed_mps) = person.route.place(time_s);
-    if speed_mps > 0.2 {
+    sample.fix_time = time_at(start, time_s + clock_ahead_s);
+    if person.route.place(time_s).1 > 0.2 {
         sample.motion = wire::Motion::Moving;
     }
-    if has_fix {
-        sample.position = Some(position(chance, town, person, place, speed_mps, time_s));
-    }
-    Some(sample)
+    Some(Condition {
+        sample,
+        has_fix,
+        frozen_since_s,
+        clock_ahead_s,
+    })
 }
 
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "degrees and metres fit the wire's fields by far"
+    reason = "half minutes since start"
 )]
-fn position(
-    chance: Chance,
-    town: &Town,
-    person: &Person,
-    place: crate::town::Local,
-    speed_mps: f64,
-    time_s: f64,
-) -> wire::Position {
+fn position(chance: Chance, town: &Town, person: &Person, place: Local, speed_mps: f64, time_s: f64) -> wire::Position {
     let accuracy_m = radio::OPEN_SKY_ACCURACY_M;
     let error = radio::error(chance, person.index, time_s, accuracy_m);
-    let seen = crate::town::Local {
+    let seen = Local {
         east: place.east + error.east,
         north: place.north + error.north,
     };
-    let (longitude, latitude) = town.lon_lat(seen);
     let (ahead, _) = person.route.place(time_s + 1.0);
-    let course = (ahead.east - place.east)
-        .atan2(ahead.north - place.north)
-        .to_degrees()
-        .rem_euclid(360.0);
+    let satellites = 8 + (chance.uniform("satellites", person.index, (time_s / 30.0) as u64) * 6.0) as u32;
+    on_the_wire(
+        town,
+        seen,
+        wire::FixSource::Gnss,
+        accuracy_m,
+        Movement::of(place, ahead, speed_mps),
+        Some(satellites),
+    )
+}
+
+/// Speed, and course while there is any.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Movement {
+    speed_mps: f64,
+    course_deg: f64,
+}
+
+impl Movement {
+    /// From a place to where one is a moment later.
+    pub(crate) fn of(place: Local, ahead: Local, speed_mps: f64) -> Self {
+        let course_deg = (ahead.east - place.east)
+            .atan2(ahead.north - place.north)
+            .to_degrees()
+            .rem_euclid(360.0);
+        Self { speed_mps, course_deg }
+    }
+}
+
+/// A position as a device tells it.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "degrees and metres fit the wire's fields by far"
+)]
+pub(crate) fn on_the_wire(
+    town: &Town,
+    seen: Local,
+    source: wire::FixSource,
+    accuracy_m: f64,
+    movement: Movement,
+    satellites: Option<u32>,
+) -> wire::Position {
+    let (longitude, latitude) = town.lon_lat(seen);
+    let speed_mps = movement.speed_mps;
     wire::Position {
         latitude_e7: (round7(latitude) * 1e7).round() as i32,
         longitude_e7: (round7(longitude) * 1e7).round() as i32,
         valid: true,
-        source: wire::FixSource::Gnss as i32,
+        source: source as i32,
         accuracy_m: Some(accuracy_m as f32),
         altitude_m: Some(12.0),
         speed_kmh: Some((speed_mps * 36.0).round() as f32 / 10.0),
-        course_deg: (speed_mps > 0.2).then_some(course.round() as f32),
-        satellites: Some(8 + (chance.uniform("satellites", person.index, (time_s / 30.0) as u64) * 6.0) as u32),
+        course_deg: (speed_mps > 0.2).then_some(movement.course_deg.round() as f32),
+        satellites,
         hdop: None,
     }
 }

@@ -7,11 +7,15 @@
 pub mod chance;
 pub mod check;
 pub mod device;
+pub mod life;
 pub mod person;
+pub mod plane;
 pub mod radio;
+pub mod receiver;
 pub mod route;
 pub mod scenario;
 pub mod town;
+pub mod track;
 pub mod world;
 
 pub use world::World;

@@ -122,8 +122,10 @@ pub struct Person {
     pub route: Route,
     /// What the device suffers.
     pub faults: Vec<Fault>,
-    /// What truly happens.
+    /// What truly happens; for a life, [`crate::track::visits`] says it from the geometry.
     pub violations: Vec<Violation>,
+    /// The buildings and receivers of somebody whose days and weeks are told ([`crate::scenario::Scenario::Life`]).
+    pub life: Option<crate::life::Life>,
 }
 
 /// Seconds from the world's start as a time.

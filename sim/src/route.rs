@@ -31,12 +31,42 @@ impl Route {
         self
     }
 
+    /// Stays until a time, then goes straight to a place.
+    pub fn go(&mut self, start_s: f64, to: Local, speed_mps: f64) {
+        let (last_s, place) = self.last();
+        let start_s = last_s.max(start_s);
+        if start_s > last_s {
+            self.points.push((start_s, place));
+        }
+        self.points
+            .push((start_s + place.distance(to) / speed_mps.max(0.1), to));
+    }
+
     /// When the last walk ends, and where.
     pub fn last(&self) -> (f64, Local) {
         self.points
             .last()
             .copied()
             .unwrap_or((0.0, Local { east: 0.0, north: 0.0 }))
+    }
+
+    /// Every straight and even piece between two times, stays included: begin and place, end and place.
+    pub fn legs(&self, from_s: f64, until_s: f64) -> impl Iterator<Item = ((f64, Local), (f64, Local))> {
+        let inner = self
+            .points
+            .iter()
+            .map(|(time, _)| *time)
+            .filter(move |time| *time > from_s && *time < until_s);
+        let mut times: Vec<f64> = std::iter::once(from_s).chain(inner).collect();
+        times.push(until_s);
+        times.dedup();
+        let ends: Vec<(f64, f64)> = times
+            .iter()
+            .zip(times.iter().skip(1))
+            .map(|(&begin, &end)| (begin, end))
+            .collect();
+        ends.into_iter()
+            .map(|(begin, end)| ((begin, self.place(begin).0), (end, self.place(end).0)))
     }
 
     /// The place at a time, and the speed in metres a second.

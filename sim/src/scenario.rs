@@ -5,6 +5,7 @@ use proto::wire::{Alarm, EventKind, ZoneKind};
 use crate::{
     device::Fault,
     person::{Audience, Person, PlannedHours, PlannedShape, PlannedZone, Speaks, Violation},
+    plane::signed_distance,
     route::Route,
     town::{Crossing, Local, Town},
     world::Builder,
@@ -20,6 +21,13 @@ pub enum Scenario {
     Soak,
     /// Everybody complies.
     Quiet,
+    /// Days of home, work, errands and temptations, as receivers and networks are: for measuring the quality of alerts.
+    /// Second 0 of the world should be a Monday's midnight. Reports come from [`World::track`](crate::World::track);
+    /// [`World::sample`](crate::World::sample) knows the same ways under an open sky only.
+    Life {
+        /// How many.
+        days: u32,
+    },
 }
 
 /// Radius of a home zone, metres.
@@ -44,6 +52,7 @@ pub(crate) fn tell(builder: &Builder, scenario: Scenario, person: &mut Person) {
     match (scenario, person.index) {
         (Scenario::Demo, index @ 0..=15) => cast(builder, index, person),
         (Scenario::Soak, index) if index % 4 != 3 => soak(builder, index, person),
+        (Scenario::Life { days }, _) => crate::life::tell(builder, days, person),
         (_, index) => daily(builder, index, person),
     }
 }
@@ -427,27 +436,4 @@ fn violation(builder: &Builder, person: &mut Person, kind: EventKind, zone: &Pla
         onset_s,
         proof_s: clear_s + 2.0 * builder.interval_s,
     });
-}
-
-/// Metres to a planned shape in the town's plane, negative inside.
-fn signed_distance(shape: &PlannedShape, point: Local) -> f64 {
-    match shape {
-        PlannedShape::Circle(centre, radius) => centre.distance(point) - radius,
-        PlannedShape::Polygon(ring) => {
-            let edges = ring.iter().zip(ring.iter().cycle().skip(1));
-            let mut inside = false;
-            let mut nearest = f64::INFINITY;
-            for (a, b) in edges {
-                if (a.north > point.north) != (b.north > point.north)
-                    && point.east < (b.east - a.east) * (point.north - a.north) / (b.north - a.north) + a.east
-                {
-                    inside = !inside;
-                }
-                let (dx, dy) = (b.east - a.east, b.north - a.north);
-                let along = ((point.east - a.east) * dx + (point.north - a.north) * dy) / (dx * dx + dy * dy).max(1e-9);
-                nearest = nearest.min(a.toward(*b, along.clamp(0.0, 1.0)).distance(point));
-            }
-            if inside { -nearest } else { nearest }
-        }
-    }
 }

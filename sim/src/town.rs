@@ -33,6 +33,11 @@ impl Local {
 const SIDE: usize = 15;
 /// Metres between two crossings, before warping.
 const BLOCK_M: f64 = 140.0;
+/// The town's centre reaches this far east, west, north and south of its middle.
+const TALL_M: f64 = 380.0;
+/// Cell towers per side of their grid, and metres between two.
+const TOWERS: u64 = 12;
+const TOWER_SPACING_M: f64 = 420.0;
 /// WGS-84 semi-major axis and first eccentricity squared.
 const WGS84_A: f64 = 6_378_137.0;
 const WGS84_E2: f64 = 6.694_379_990_141_3e-3;
@@ -101,6 +106,28 @@ impl Town {
             self.longitude + (point.east / normal).to_degrees(),
             self.latitude + (point.north / meridional).to_degrees(),
         )
+    }
+
+    /// Says whether tall buildings stand at the streets here: the town's centre.
+    pub fn is_tall(point: Local) -> bool {
+        point.east.abs().max(point.north.abs()) < TALL_M
+    }
+
+    /// The cell towers in the town and around it.
+    pub fn towers(&self) -> Vec<Local> {
+        let place = |index: u64, jitter: f64| {
+            (index as f64 - (TOWERS - 1) as f64 / 2.0) * TOWER_SPACING_M + 60.0 * jitter.clamp(-1.5, 1.5)
+        };
+        (0..TOWERS * TOWERS)
+            .map(|number| {
+                let (column, row) = (number / TOWERS, number % TOWERS);
+                let (jitter_east, jitter_north) = self.chance.normal_pair("tower", column, row);
+                Local {
+                    east: place(column, jitter_east),
+                    north: place(row, jitter_north),
+                }
+            })
+            .collect()
     }
 
     /// The streets as a GeoJSON FeatureCollection of lines, for the map of the demo.

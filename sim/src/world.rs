@@ -139,6 +139,7 @@ impl Builder {
             route: Route::at(home),
             faults: Vec::new(),
             violations: Vec::new(),
+            life: None,
         };
         tell(self, scenario, &mut person);
         person.identity = match person.speaks {
@@ -181,6 +182,11 @@ impl World {
             self.config.interval_s,
             tick,
         )
+    }
+
+    /// Everything that a device tells about a life, in the order of arrival and with the truth beside it.
+    pub fn track(&self, person: &Person, until_s: f64) -> Vec<crate::track::Heard> {
+        crate::track::track(self, self.chance, person, until_s)
     }
 
     /// When a device takes its `tick`-th report, seconds from the world's start.

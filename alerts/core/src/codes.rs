@@ -18,6 +18,8 @@ pub enum ClosingCode {
     FalseAlarmDevice,
     /// The device is broken and is repaired or swapped.
     DeviceFault,
+    /// Reports that came late show that it did not happen, or not so.
+    CorrectedByLateData,
     /// The person came back or recharged by themselves.
     ReturnedCompliant,
     /// The person was spoken to and warned.
@@ -38,7 +40,7 @@ pub enum ClosingCode {
 pub struct UnknownCode(pub String);
 
 /// Code, its word in JSON and SQL, its English and its Simplified Chinese label.
-const TABLE: [(ClosingCode, &str, &str, &str); 11] = [
+const TABLE: [(ClosingCode, &str, &str, &str); 12] = [
     (
         ClosingCode::ConfirmedViolation,
         "confirmed_violation",
@@ -64,6 +66,12 @@ const TABLE: [(ClosingCode, &str, &str, &str); 11] = [
         "误报：设备误触发",
     ),
     (ClosingCode::DeviceFault, "device_fault", "Device fault", "设备故障"),
+    (
+        ClosingCode::CorrectedByLateData,
+        "corrected_by_late_data",
+        "Corrected by late reports",
+        "经补传数据更正",
+    ),
     (
         ClosingCode::ReturnedCompliant,
         "returned_compliant",

@@ -2,8 +2,11 @@
 //!
 //! Events of one person and one rule share a grouping key. While an incident with that key is open, further onsets fold
 //! into it (a person who goes in and out over a zone's edge makes one incident, not fifty); after it was closed, a new
-//! onset opens a new one. An end finds its onset by the violation both carry, wherever that is. Events may come in any
-//! order; every event is stored whatever is decided here.
+//! onset opens a new one. An end, and a correction of what was told, find their onset by the violation they carry, wherever
+//! that is. Events may come in any order; every event is stored whatever is decided here.
+//!
+//! What is true of a violation is what was decided of it last: of all ends and corrections the one with the latest
+//! `decided_at`, and of several at the same moment the one that came last.
 
 use jiff::Timestamp;
 use proto::{ViolationId, ZoneId, wire::EventKind};
@@ -18,6 +21,8 @@ pub enum Family {
     Curfew,
     /// At or near a forbidden place; by zone.
     Exclusion,
+    /// Too near to a protected person; by zone. On its own, so that nothing widens the circle of those who know.
+    Proximity,
     /// Outside a place to stay in; by zone.
     Inclusion,
     /// Did not come to a place at the time; by zone.
@@ -52,8 +57,8 @@ const TABLE: [(EventKind, Family); 23] = [
     (EventKind::ExclusionEntry, Family::Exclusion),
     (EventKind::BufferEntry, Family::Exclusion),
     (EventKind::PossibleCrossing, Family::Exclusion),
-    (EventKind::Proximity, Family::Exclusion),
-    (EventKind::ProximityWarning, Family::Exclusion),
+    (EventKind::Proximity, Family::Proximity),
+    (EventKind::ProximityWarning, Family::Proximity),
     (EventKind::LeftInclusion, Family::Inclusion),
     (EventKind::MissedAttendance, Family::Attendance),
     (EventKind::StrapTamper, Family::Strap),
@@ -85,6 +90,7 @@ impl Family {
         match self {
             Self::Curfew => "curfew",
             Self::Exclusion => "exclusion",
+            Self::Proximity => "proximity",
             Self::Inclusion => "inclusion",
             Self::Attendance => "attendance",
             Self::Strap => "strap",
@@ -104,7 +110,7 @@ impl Family {
     pub const fn by_zone(self) -> bool {
         matches!(
             self,
-            Self::Curfew | Self::Exclusion | Self::Inclusion | Self::Attendance
+            Self::Curfew | Self::Exclusion | Self::Proximity | Self::Inclusion | Self::Attendance
         )
     }
 
@@ -124,13 +130,35 @@ pub fn key(kind: EventKind, zone: Option<ZoneId>) -> String {
     }
 }
 
-/// Which end of a violation an event tells of.
+/// What an event tells of a violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Edge {
     /// It began.
     Onset,
     /// It ended.
     End,
+    /// Late reports changed what was told: its end is another, or it goes on, or it did not happen.
+    Correction,
+}
+
+/// How a violation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It goes on.
+    Open,
+    /// It ended then.
+    Ended(Timestamp),
+    /// With all reports known it did not happen.
+    Withdrawn,
+}
+
+/// What an end or a correction says, and when the engine knew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding {
+    /// Log time of the decision.
+    pub decided_at: Timestamp,
+    /// How the violation stands.
+    pub outcome: Outcome,
 }
 
 /// What grouping needs to know of an event, which has not been seen before.
@@ -140,12 +168,12 @@ pub struct Event {
     pub violation: ViolationId,
     /// What.
     pub kind: EventKind,
-    /// Onset or end.
+    /// Onset, end or correction.
     pub edge: Edge,
     /// Where, if a zone is involved.
     pub zone: Option<ZoneId>,
-    /// When it ended, as far as this event says.
-    pub ended_at: Option<Timestamp>,
+    /// How the violation stands, as this event says, and when the engine knew.
+    pub finding: Finding,
 }
 
 /// What else is known.
@@ -155,8 +183,8 @@ pub struct Context {
     pub risk_level: i16,
     /// Of the event's zone; `None` where there is no zone, or it is one of a shared layer.
     pub zone_audience: Option<Audience>,
-    /// For an onset: its end came before it and is stored.
-    pub end_known: bool,
+    /// The newest of the other ends and corrections of the violation that are stored.
+    pub told: Option<Finding>,
 }
 
 /// An incident of the person that the event may belong to: the open one of its rule, and those (open or closed) that hold
@@ -173,8 +201,33 @@ pub struct Candidate {
     pub holds_onset: bool,
     /// It holds an onset of the same moment as the event's.
     pub holds_moment: bool,
-    /// Its violations whose end is not known.
+    /// Its violations that go on, with the new event taken into account.
     pub unresolved: Vec<ViolationId>,
+}
+
+/// What a correction means to those who were told of the violation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is over, or was over at another time than was told.
+    Moved,
+    /// It was over, and goes on.
+    Resumed,
+    /// It did not happen.
+    Withdrawn,
+    /// What is known already is newer than the correction, or the same.
+    Nothing,
+}
+
+impl Change {
+    /// The word used in SQL, JSON and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Resumed => "resumed",
+            Self::Withdrawn => "withdrawn",
+            Self::Nothing => "superseded",
+        }
+    }
 }
 
 /// What an event does.
@@ -209,7 +262,17 @@ pub enum Decision {
         /// Another violation of the incident goes on, or only a person may say that it is over.
         ongoing: bool,
     },
-    /// It is an end whose onset has not come yet: it waits, stored, until the onset asks for it.
+    /// It corrects what was told of a violation of an incident. The incident stays as urgent as it was, and only a person
+    /// closes it.
+    Correct {
+        /// Which.
+        incident: Uuid,
+        /// A violation of the incident goes on, or only a person may say that it is over.
+        ongoing: bool,
+        /// What is new.
+        change: Change,
+    },
+    /// It is an end or a correction whose onset has not come yet: it waits, stored, until the onset asks for it.
     Ignore,
 }
 
@@ -218,42 +281,91 @@ pub fn decide(event: &Event, context: &Context, candidates: &[Candidate]) -> Dec
     let family = Family::of(event.kind);
     match event.edge {
         Edge::Onset => {
-            let key = key(event.kind, event.zone);
-            let severity = priority::severity(event.kind, context.risk_level);
-            let audience = route::audience(event.kind, severity, context.zone_audience);
-            let begun = family.never_ends() || (event.ended_at.is_none() && !context.end_known);
-            let mut of_rule = candidates.iter().filter(|candidate| candidate.key == key);
-            if let Some(open) = of_rule.clone().find(|candidate| !candidate.closed) {
-                return Decision::Fold {
-                    incident: open.incident,
-                    severity,
-                    audience,
-                    ongoing: begun || !open.unresolved.is_empty(),
-                };
-            }
-            // How an absence ended is no new violation: it belongs where the absence is, though that is closed.
-            if event.kind == EventKind::LateReturn
-                && let Some(absence) = of_rule.find(|candidate| candidate.holds_moment)
-            {
+            let outcome = context.told.map_or(event.finding.outcome, |told| told.outcome);
+            begin(
+                event,
+                context,
+                candidates,
+                family.never_ends() || outcome == Outcome::Open,
+            )
+        }
+        Edge::End | Edge::Correction => {
+            // Of several incidents with the violation (one was closed before it went on again) the open one, or the newest.
+            let holders = candidates.iter().filter(|candidate| candidate.holds_onset);
+            let Some(holder) = holders.max_by_key(|holder| (!holder.closed, holder.incident)) else {
+                return Decision::Ignore;
+            };
+            let outcome = newest(event, context);
+            let other = holder.unresolved.iter().any(|other| *other != event.violation);
+            let ongoing = family.never_ends() || outcome == Outcome::Open || other;
+            if event.edge == Edge::End {
                 return Decision::End {
-                    incident: absence.incident,
-                    ongoing: begun || !absence.unresolved.is_empty(),
+                    incident: holder.incident,
+                    ongoing,
                 };
             }
-            Decision::Raise {
-                key,
-                severity,
-                audience,
-                ongoing: begun,
+            let change = change(event, context);
+            // Nobody looks at a closed incident: what goes on again is raised again.
+            if change == Change::Resumed && holder.closed {
+                return begin(event, context, candidates, true);
+            }
+            Decision::Correct {
+                incident: holder.incident,
+                ongoing,
+                change,
             }
         }
-        Edge::End => match candidates.iter().find(|candidate| candidate.holds_onset) {
-            Some(holder) => Decision::End {
-                incident: holder.incident,
-                ongoing: family.never_ends() || holder.unresolved.iter().any(|other| *other != event.violation),
-            },
-            None => Decision::Ignore,
-        },
+    }
+}
+
+/// Puts a violation into the open incident of its rule, or into a new one.
+fn begin(event: &Event, context: &Context, candidates: &[Candidate], begun: bool) -> Decision {
+    let key = key(event.kind, event.zone);
+    let severity = priority::severity(event.kind, context.risk_level);
+    let audience = route::audience(event.kind, severity, context.zone_audience);
+    let mut of_rule = candidates.iter().filter(|candidate| candidate.key == key);
+    if let Some(open) = of_rule.clone().find(|candidate| !candidate.closed) {
+        return Decision::Fold {
+            incident: open.incident,
+            severity,
+            audience,
+            ongoing: begun || !open.unresolved.is_empty(),
+        };
+    }
+    // How an absence ended is no new violation: it belongs where the absence is, though that is closed.
+    if event.kind == EventKind::LateReturn
+        && event.edge == Edge::Onset
+        && let Some(absence) = of_rule.find(|candidate| candidate.holds_moment)
+    {
+        return Decision::End {
+            incident: absence.incident,
+            ongoing: begun || !absence.unresolved.is_empty(),
+        };
+    }
+    Decision::Raise {
+        key,
+        severity,
+        audience,
+        ongoing: begun,
+    }
+}
+
+/// How the violation of an end or a correction stands, now that it is known.
+fn newest(event: &Event, context: &Context) -> Outcome {
+    match context.told {
+        Some(told) if told.decided_at > event.finding.decided_at => told.outcome,
+        _ => event.finding.outcome,
+    }
+}
+
+/// What a correction changes in what was known of its violation.
+fn change(event: &Event, context: &Context) -> Change {
+    let before = context.told.map_or(Outcome::Open, |told| told.outcome);
+    match newest(event, context) {
+        after if after == before => Change::Nothing,
+        Outcome::Open => Change::Resumed,
+        Outcome::Ended(_) => Change::Moved,
+        Outcome::Withdrawn => Change::Withdrawn,
     }
 }
 
@@ -265,21 +377,29 @@ mod tests {
         ViolationId::new(Uuid::from_u128(n))
     }
 
+    const ENDED: Outcome = Outcome::Ended(Timestamp::UNIX_EPOCH);
+
+    fn finding(second: i64, outcome: Outcome) -> Finding {
+        Finding {
+            decided_at: Timestamp::from_second(second).unwrap(),
+            outcome,
+        }
+    }
+
     fn event(kind: EventKind, edge: Edge, n: u128) -> Event {
-        let ended_at = (edge == Edge::End).then_some(Timestamp::UNIX_EPOCH);
         Event {
             violation: violation(n),
             kind,
             edge,
             zone: Some(ZoneId::from_name("home")),
-            ended_at,
+            finding: finding(10, if edge == Edge::End { ENDED } else { Outcome::Open }),
         }
     }
 
     const CONTEXT: Context = Context {
         risk_level: 2,
         zone_audience: None,
-        end_known: false,
+        told: None,
     };
 
     fn open(kind: EventKind, unresolved: &[u128], holds_onset: bool) -> Candidate {
@@ -305,12 +425,8 @@ mod tests {
         );
         assert_eq!(key(EventKind::BatteryLow, home), "battery");
         assert_eq!(key(EventKind::StrapTamper, None), "strap");
-        for number in 1..=21 {
-            assert_ne!(
-                Family::of(EventKind::try_from(number).unwrap()),
-                Family::Unknown,
-                "kind {number}"
-            );
+        for kind in proto::event::KINDS {
+            assert_ne!(Family::of(kind), Family::Unknown, "{kind:?}");
         }
     }
 
@@ -374,7 +490,7 @@ mod tests {
         ));
         let onset = event(EventKind::StrapTamper, Edge::Onset, 2);
         let ended = Context {
-            end_known: true,
+            told: Some(finding(9, ENDED)),
             ..CONTEXT
         };
         assert!(matches!(
@@ -392,7 +508,7 @@ mod tests {
         );
         let onset = event(EventKind::Silence, Edge::Onset, 1);
         let known = Context {
-            end_known: true,
+            told: Some(finding(9, ENDED)),
             ..CONTEXT
         };
         assert!(matches!(
@@ -434,5 +550,119 @@ mod tests {
                 ongoing: false
             }
         );
+    }
+
+    fn correction(outcome: Outcome) -> Event {
+        Event {
+            finding: finding(20, outcome),
+            ..event(EventKind::LeftDuringCurfew, Edge::Correction, 1)
+        }
+    }
+
+    #[test]
+    fn a_correction_changes_what_was_told() {
+        let kind = EventKind::LeftDuringCurfew;
+        let ended = Context {
+            told: Some(finding(10, ENDED)),
+            ..CONTEXT
+        };
+        let later = Outcome::Ended(Timestamp::from_second(60).unwrap());
+        for (outcome, ongoing, change) in [
+            (later, false, Change::Moved),
+            (Outcome::Open, true, Change::Resumed),
+            (Outcome::Withdrawn, false, Change::Withdrawn),
+            (ENDED, false, Change::Nothing),
+        ] {
+            let incident = Uuid::from_u128(99);
+            let unresolved: &[u128] = if ongoing { &[1] } else { &[] };
+            let expected = Decision::Correct {
+                incident,
+                ongoing,
+                change,
+            };
+            let decision = decide(&correction(outcome), &ended, &[open(kind, unresolved, true)]);
+            assert_eq!(decision, expected);
+            // Another violation of the incident goes on all the same.
+            let decision = decide(&correction(outcome), &ended, &[open(kind, &[1, 2], true)]);
+            assert_eq!(
+                decision,
+                Decision::Correct {
+                    incident,
+                    ongoing: true,
+                    change
+                }
+            );
+            // Overtaken by a newer word.
+            let newer = Context {
+                told: Some(finding(30, ENDED)),
+                ..CONTEXT
+            };
+            let decision = decide(&correction(outcome), &newer, &[open(kind, &[], true)]);
+            let (ongoing, change) = (false, Change::Nothing);
+            assert_eq!(
+                decision,
+                Decision::Correct {
+                    incident,
+                    ongoing,
+                    change
+                }
+            );
+            assert_eq!(decide(&correction(outcome), &CONTEXT, &[]), Decision::Ignore);
+        }
+    }
+
+    #[test]
+    fn what_goes_on_after_closing_is_raised_again() {
+        let kind = EventKind::LeftDuringCurfew;
+        let ended = Context {
+            told: Some(finding(10, ENDED)),
+            ..CONTEXT
+        };
+        let mut closed = open(kind, &[1], true);
+        closed.closed = true;
+        let resumed = correction(Outcome::Open);
+        assert!(matches!(
+            decide(&resumed, &ended, std::slice::from_ref(&closed)),
+            Decision::Raise { ongoing: true, .. }
+        ));
+        // Another incident of the rule is open: there.
+        let mut other = open(kind, &[], false);
+        other.incident = Uuid::from_u128(100);
+        assert!(matches!(
+            decide(&resumed, &ended, &[closed.clone(), other]),
+            Decision::Fold { ongoing: true, incident, .. } if incident == Uuid::from_u128(100)
+        ));
+        // A withdrawal is written where the violation is, open or closed.
+        assert!(matches!(
+            decide(&correction(Outcome::Withdrawn), &ended, std::slice::from_ref(&closed)),
+            Decision::Correct { change: Change::Withdrawn, incident, .. } if incident == closed.incident
+        ));
+        // Held by both: the open one has it now.
+        let mut again = open(kind, &[1], true);
+        again.incident = Uuid::from_u128(7);
+        let end = Event {
+            finding: finding(40, ENDED),
+            ..event(kind, Edge::End, 1)
+        };
+        let decision = decide(&end, &ended, &[closed, again.clone()]);
+        assert_eq!(
+            decision,
+            Decision::End {
+                incident: again.incident,
+                ongoing: false
+            }
+        );
+    }
+
+    #[test]
+    fn a_withdrawn_tamper_is_for_a_person_to_judge() {
+        let withdrawn = Event {
+            finding: finding(20, Outcome::Withdrawn),
+            ..event(EventKind::StrapTamper, Edge::Correction, 1)
+        };
+        assert!(matches!(
+            decide(&withdrawn, &CONTEXT, &[open(EventKind::StrapTamper, &[], true)]),
+            Decision::Correct { ongoing: true, .. }
+        ));
     }
 }

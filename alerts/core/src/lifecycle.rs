@@ -148,6 +148,12 @@ pub enum Command<'a> {
         /// Whether another goes on.
         ongoing: bool,
     },
+    /// Late reports changed what was told of a violation of it: it may go on again, or never have happened. State, severity and
+    /// audience stay: only a person makes an incident less urgent than it was told, and only a person closes it.
+    Correct {
+        /// Whether a violation goes on, now that the correction is known.
+        ongoing: bool,
+    },
 }
 
 /// What is written beside the new state.
@@ -223,7 +229,7 @@ pub enum Refusal {
 ///
 /// Handing over is idempotent, and so is acknowledging or starting action by the user who has done so; another user is
 /// refused, so that two officers do not both believe that they have it. Any officer may close or write a note. After
-/// closing, notes and the facts of its events (an end that came late) are still added, and nothing else.
+/// closing, notes and the facts of its events (an end that came late, a correction) are still added, and nothing else.
 pub fn apply(incident: &Incident, command: Command<'_>) -> Result<Transition, Refusal> {
     let changed = |after, action| Ok(Transition::Changed { after, action });
     let before = *incident;
@@ -308,5 +314,6 @@ pub fn apply(incident: &Incident, command: Command<'_>) -> Result<Transition, Re
             },
             Action::Event,
         ),
+        Command::Correct { ongoing } => changed(Incident { ongoing, ..before }, Action::Event),
     }
 }

@@ -11,7 +11,7 @@ use crate::{Audience, Locale, Severity};
 ///
 /// Social work has what is settled by a talk (and at P1 or P2, for people of the highest risk, the police as well); the
 /// police have what smells of crime against the device or of danger.
-const TABLE: [(EventKind, Audience); 10] = [
+const TABLE: [(EventKind, Audience); 8] = [
     (EventKind::MissedAttendance, Audience::SocialWork),
     (EventKind::BatteryLow, Audience::SocialWork),
     (EventKind::LateReturn, Audience::SocialWork),
@@ -20,16 +20,16 @@ const TABLE: [(EventKind, Audience); 10] = [
     (EventKind::Shielding, Audience::Police),
     (EventKind::Sos, Audience::Police),
     (EventKind::ImpossibleMovement, Audience::Police),
-    // Where a protected person is concerned, the fewer who know the better.
-    (EventKind::Proximity, Audience::Police),
-    (EventKind::ProximityWarning, Audience::Police),
 ];
 
 /// Says which branches an event concerns.
 ///
-/// A zone that one branch alone may know (a protected person's address) decides first: what happens there is for that
-/// branch alone, whatever the kind.
+/// Nearness to a protected person is for the police alone, whatever else is said. Then a zone that one branch alone may know
+/// (a protected person's address) decides: what happens there is for that branch alone, whatever the kind.
 pub fn audience(kind: EventKind, severity: Severity, zone_audience: Option<Audience>) -> Audience {
+    if matches!(kind, EventKind::Proximity | EventKind::ProximityWarning) {
+        return Audience::Police;
+    }
     match zone_audience {
         Some(restricted @ (Audience::Police | Audience::SocialWork)) => restricted,
         Some(Audience::Both) | None => {
@@ -212,9 +212,25 @@ mod tests {
     }
 
     #[test]
+    fn nearness_to_a_protected_person_is_for_the_police_alone() {
+        for kind in [EventKind::Proximity, EventKind::ProximityWarning] {
+            for severity in Severity::ALL {
+                for zone in [
+                    None,
+                    Some(Audience::Both),
+                    Some(Audience::SocialWork),
+                    Some(Audience::Police),
+                ] {
+                    assert_eq!(audience(kind, severity, zone), Audience::Police);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_restricted_zone_decides_first() {
-        for number in 1..=21 {
-            let kind = EventKind::try_from(number).unwrap();
+        let near = [EventKind::Proximity, EventKind::ProximityWarning];
+        for kind in proto::event::KINDS.into_iter().filter(|kind| !near.contains(kind)) {
             for severity in Severity::ALL {
                 assert_eq!(audience(kind, severity, Some(Audience::Police)), Audience::Police);
                 assert_eq!(

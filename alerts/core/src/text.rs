@@ -8,6 +8,47 @@ use proto::wire::EventKind;
 
 use crate::{Locale, Severity, route::Channel};
 
+/// Why a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// An incident was raised.
+    Raised,
+    /// An open incident became more urgent, or came to concern the receiver.
+    Worsened,
+    /// Late reports show that a violation which was over goes on.
+    Resumed,
+    /// Late reports show that a violation which was told did not happen.
+    Withdrawn,
+}
+
+impl News {
+    /// The word used in webhooks.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Worsened => "worsened",
+            Self::Resumed => "resumed",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// What late reports show, as a sentence; `None` where nothing was told before.
+    const fn correction(self, locale: Locale) -> Option<&'static str> {
+        let (en, zh) = match self {
+            Self::Raised | Self::Worsened => return None,
+            Self::Resumed => ("late reports show that it goes on", "补传数据显示情况仍在持续"),
+            Self::Withdrawn => (
+                "late reports show that this did not happen",
+                "补传数据显示此情况并未发生",
+            ),
+        };
+        Some(match locale {
+            Locale::En => en,
+            Locale::ZhCn => zh,
+        })
+    }
+}
+
 /// What a message is made of.
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
@@ -27,8 +68,10 @@ pub struct Facts<'a> {
     pub onset_at: Timestamp,
     /// The person's time zone, an IANA name; UTC where it is unknown.
     pub time_zone: &'a str,
-    /// The incident was open already, and this event made it more urgent.
-    pub worsened: bool,
+    /// Why it is sent.
+    pub news: News,
+    /// The event was judged from reports that the device had stored and sent later.
+    pub late: bool,
     /// Where the console shows the incident, after a log-in.
     pub link: Option<&'a str>,
 }
@@ -97,19 +140,32 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
     // Name and place exist for the console only: the other channels cannot take them by mistake.
     let person = open.then_some(*name);
     let place = facts.place.filter(|_| open);
+    let correction = facts.news.correction(locale);
+    // A correction says by itself where it comes from.
+    let late = facts.late && correction.is_none();
+    let worsened = facts.news == News::Worsened;
     let (subject, lines) = match locale {
         Locale::En => (
-            format!("[{severity}] Incident {number}: {phrase} ({reference})"),
+            match correction {
+                Some(correction) => format!("[{severity}] Incident {number}: {correction} ({reference})"),
+                None if late => format!("[{severity}] Incident {number}: {phrase}, from stored reports ({reference})"),
+                None => format!("[{severity}] Incident {number}: {phrase} ({reference})"),
+            },
             [
                 Some(format!(
                     "Incident {number}, priority {severity}{}",
-                    if facts.worsened { " (now more urgent)" } else { "" }
+                    if worsened { " (now more urgent)" } else { "" }
                 )),
                 Some(format!("Case: {reference}")),
                 person.map(|name| format!("Person: {name}")),
                 place.map(|place| format!("Zone: {place}")),
                 Some(format!("What: {phrase}")),
-                Some(format!("Since: {onset}")),
+                correction.map(|correction| format!("Correction: {correction}")),
+                Some(if late {
+                    format!("From stored reports, happened at: {onset}")
+                } else {
+                    format!("Since: {onset}")
+                }),
                 (!open).then(|| match facts.link {
                     Some(link) => format!("Details: {link}"),
                     None => "Open the incident in the console for details.".to_owned(),
@@ -117,17 +173,26 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
             ],
         ),
         Locale::ZhCn => (
-            format!("[{severity}] 事件{number}：{phrase}（{reference}）"),
+            match correction {
+                Some(correction) => format!("[{severity}] 事件{number}：{correction}（{reference}）"),
+                None if late => format!("[{severity}] 事件{number}：{phrase}（补传数据）（{reference}）"),
+                None => format!("[{severity}] 事件{number}：{phrase}（{reference}）"),
+            },
             [
                 Some(format!(
                     "事件编号：{number}，优先级：{severity}{}",
-                    if facts.worsened { "（已升级）" } else { "" }
+                    if worsened { "（已升级）" } else { "" }
                 )),
                 Some(format!("案号：{reference}")),
                 person.map(|name| format!("人员：{name}")),
                 place.map(|place| format!("区域：{place}")),
                 Some(format!("情况：{phrase}")),
-                Some(format!("开始时间：{onset}")),
+                correction.map(|correction| format!("更正：{correction}")),
+                Some(if late {
+                    format!("据补传数据，发生时间：{onset}")
+                } else {
+                    format!("开始时间：{onset}")
+                }),
                 (!open).then(|| match facts.link {
                     Some(link) => format!("详情：{link}"),
                     None => "详情请登录控制台查看。".to_owned(),
@@ -153,7 +218,8 @@ mod tests {
             severity: Severity::P2,
             onset_at: "2026-08-17T14:18:12Z".parse().unwrap(),
             time_zone: "Asia/Shanghai",
-            worsened: false,
+            news: News::Raised,
+            late: false,
             link: None,
         }
     }
@@ -173,7 +239,7 @@ mod tests {
     fn mail_in_chinese() {
         let message = render(
             &Facts {
-                worsened: true,
+                news: News::Worsened,
                 ..facts()
             },
             Channel::Mail,
@@ -185,6 +251,64 @@ mod tests {
             "事件编号：42，优先级：P2（已升级）\n案号：HZ-2026-0007\n情况：宵禁期间离开规定地点\n\
              开始时间：2026-08-17 22:18:12 +08:00\n详情请登录控制台查看。\n"
         );
+    }
+
+    #[test]
+    fn late_events_say_when_they_happened() {
+        let facts = Facts { late: true, ..facts() };
+        let message = render(&facts, Channel::Mail, Locale::En);
+        assert_eq!(
+            message.subject,
+            "[P2] Incident 42: left during curfew, from stored reports (HZ-2026-0007)"
+        );
+        assert!(
+            message
+                .body
+                .contains("From stored reports, happened at: 2026-08-17 22:18:12 +08:00\n")
+        );
+        assert!(!message.body.contains("Since"));
+        let message = render(&facts, Channel::Mail, Locale::ZhCn);
+        assert_eq!(
+            message.subject,
+            "[P2] 事件42：宵禁期间离开规定地点（补传数据）（HZ-2026-0007）"
+        );
+        assert!(
+            message
+                .body
+                .contains("据补传数据，发生时间：2026-08-17 22:18:12 +08:00\n")
+        );
+    }
+
+    #[test]
+    fn corrections_say_what_late_reports_show() {
+        for (news, en, zh) in [
+            (
+                News::Resumed,
+                "late reports show that it goes on",
+                "补传数据显示情况仍在持续",
+            ),
+            (
+                News::Withdrawn,
+                "late reports show that this did not happen",
+                "补传数据显示此情况并未发生",
+            ),
+        ] {
+            let facts = Facts {
+                news,
+                late: true,
+                ..facts()
+            };
+            let message = render(&facts, Channel::Webhook, Locale::En);
+            assert_eq!(message.subject, format!("[P2] Incident 42: {en} (HZ-2026-0007)"));
+            assert!(
+                message
+                    .body
+                    .contains(&format!("What: left during curfew\nCorrection: {en}\nSince: "))
+            );
+            let message = render(&facts, Channel::Webhook, Locale::ZhCn);
+            assert_eq!(message.subject, format!("[P2] 事件42：{zh}（HZ-2026-0007）"));
+            assert!(message.body.contains(&format!("更正：{zh}\n")));
+        }
     }
 
     #[test]
@@ -211,9 +335,12 @@ mod tests {
 
     #[test]
     fn no_name_and_no_place_leaves_the_house() {
-        for number in 0..=21 {
+        let all = [News::Raised, News::Worsened, News::Resumed, News::Withdrawn];
+        for (n, kind) in proto::event::KINDS.into_iter().enumerate() {
             let facts = Facts {
-                kind: EventKind::try_from(number).unwrap(),
+                kind,
+                news: all[n % all.len()],
+                late: n % 3 == 0,
                 ..facts()
             };
             for channel in [Channel::Mail, Channel::Webhook] {

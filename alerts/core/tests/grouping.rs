@@ -6,8 +6,8 @@
 )]
 
 use homeward_alerts_core::{
-    Audience, EventKind, Severity,
-    group::{Candidate, Context, Decision, Edge, Event, decide, key},
+    Audience, Severity,
+    group::{Candidate, Change, Context, Decision, Edge, Event, Finding, Outcome, decide, key},
     priority,
 };
 use jiff::Timestamp;
@@ -20,6 +20,8 @@ use uuid::Uuid;
 struct Store {
     events: Vec<Event>,
     incidents: Vec<Stored>,
+    /// What corrections were told as.
+    changes: Vec<(ViolationId, Change)>,
 }
 
 #[derive(Debug)]
@@ -32,10 +34,17 @@ struct Stored {
 }
 
 impl Store {
-    fn ended(&self, violation: ViolationId) -> bool {
+    /// The newest end or correction of a violation; of several at one moment the one that came last.
+    fn told(&self, violation: ViolationId) -> Option<Finding> {
         self.events
             .iter()
-            .any(|event| event.violation == violation && event.edge == Edge::End)
+            .filter(|event| event.violation == violation && event.edge != Edge::Onset)
+            .map(|event| event.finding)
+            .max_by_key(|finding| finding.decided_at)
+    }
+
+    fn outcome(&self, violation: ViolationId) -> Outcome {
+        self.told(violation).map_or(Outcome::Open, |told| told.outcome)
     }
 
     fn take(&mut self, event: Event, context: Context) {
@@ -43,9 +52,10 @@ impl Store {
             return;
         }
         let context = Context {
-            end_known: self.ended(event.violation),
+            told: self.told(event.violation),
             ..context
         };
+        self.events.push(event);
         let candidates: Vec<Candidate> = self
             .incidents
             .iter()
@@ -60,11 +70,10 @@ impl Store {
                     .violations
                     .iter()
                     .copied()
-                    .filter(|other| !self.ended(*other))
+                    .filter(|other| self.outcome(*other) == Outcome::Open)
                     .collect(),
             })
             .collect();
-        self.events.push(event);
         let at = |id: Uuid| usize::try_from(id.as_u128()).unwrap();
         match decide(&event, &context, &candidates) {
             Decision::Raise {
@@ -94,49 +103,88 @@ impl Store {
                 stored.audience = stored.audience.union(audience);
                 stored.ongoing = ongoing;
             }
-            Decision::End { incident, ongoing } => self.incidents[at(incident)].ongoing = ongoing,
+            // As the lifecycle has it.
+            Decision::End { incident, ongoing } => self.incidents[at(incident)].ongoing &= ongoing,
+            Decision::Correct {
+                incident,
+                ongoing,
+                change,
+            } => {
+                self.incidents[at(incident)].ongoing = ongoing;
+                self.changes.push((event.violation, change));
+            }
             Decision::Ignore => {}
         }
     }
 
-    fn summary(&self) -> Vec<(String, Severity, Audience, bool)> {
+    /// When an incident that is over ended; `None` where nothing of it happened.
+    fn ended_at(&self, incident: &Stored) -> Option<Timestamp> {
+        let ends = incident
+            .violations
+            .iter()
+            .filter_map(|violation| match self.outcome(*violation) {
+                Outcome::Ended(at) => Some(at),
+                Outcome::Open | Outcome::Withdrawn => None,
+            });
+        ends.max().filter(|_| !incident.ongoing)
+    }
+
+    fn summary(&self) -> Vec<(String, Severity, Audience, bool, Option<Timestamp>)> {
         let mut all: Vec<_> = self
             .incidents
             .iter()
-            .map(|i| (i.key.clone(), i.severity, i.audience, i.ongoing))
+            .map(|i| (i.key.clone(), i.severity, i.audience, i.ongoing, self.ended_at(i)))
             .collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
     }
 }
 
-fn kinds() -> impl Strategy<Value = EventKind> {
-    (1..=21).prop_map(|number| EventKind::try_from(number).unwrap())
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
 }
 
-/// Violations of one person: kind, which of two zones, and whether each ended.
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        Just(Outcome::Open),
+        (1_i64..5).prop_map(|at| Outcome::Ended(second(at))),
+        Just(Outcome::Withdrawn),
+    ]
+}
+
+/// Violations of one person: kind, which of two zones, whether each ended, and what corrections said of it, in the order in
+/// which the engine decided.
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    prop::collection::vec((kinds(), any::<bool>(), any::<bool>()), 1..12).prop_map(|violations| {
+    let kinds = prop::sample::select(proto::event::KINDS.to_vec());
+    let violation = (
+        kinds,
+        any::<bool>(),
+        any::<bool>(),
+        prop::collection::vec(outcomes(), 0..4),
+    );
+    prop::collection::vec(violation, 1..9).prop_map(|violations| {
         let mut events = Vec::new();
-        for (n, (kind, home, ended)) in violations.into_iter().enumerate() {
+        for (n, (kind, home, ended, corrections)) in violations.into_iter().enumerate() {
             let zone = Some(ZoneId::from_name(if home { "home" } else { "school" }));
             let violation = ViolationId::new(Uuid::from_u128(n as u128 + 1));
-            events.push(Event {
-                violation,
-                kind,
-                edge: Edge::Onset,
-                zone,
-                ended_at: None,
-            });
-            if ended {
-                let ended_at = Some(Timestamp::UNIX_EPOCH);
+            let mut decided = 0;
+            let mut say = |edge, outcome| {
+                decided += 1;
+                let decided_at = second(decided);
                 events.push(Event {
                     violation,
                     kind,
-                    edge: Edge::End,
+                    edge,
                     zone,
-                    ended_at,
+                    finding: Finding { decided_at, outcome },
                 });
+            };
+            say(Edge::Onset, Outcome::Open);
+            if ended {
+                say(Edge::End, Outcome::Ended(second(7)));
+            }
+            for outcome in corrections {
+                say(Edge::Correction, outcome);
             }
         }
         events
@@ -158,7 +206,7 @@ proptest! {
         risk_level in 1_i16..=4,
         zone_audience in zone_audience(),
     ) {
-        let context = Context { risk_level, zone_audience, end_known: false };
+        let context = Context { risk_level, zone_audience, told: None };
         let [mut in_order, mut out_of_order] = [Store::default(), Store::default()];
         for event in &events {
             in_order.take(*event, context);
@@ -170,18 +218,49 @@ proptest! {
     }
 
     #[test]
-    fn one_incident_a_rule_with_the_worst_of_its_events(events in events(), risk_level in 1_i16..=4) {
-        let context = Context { risk_level, zone_audience: None, end_known: false };
+    fn an_incident_goes_on_while_the_last_word_of_a_violation_says_so(events in events()) {
+        let context = Context { risk_level: 2, zone_audience: None, told: None };
         let mut store = Store::default();
         for event in &events {
             store.take(*event, context);
         }
         for incident in &store.incidents {
+            // Told in order, the last event of each violation is what is true.
+            let last = |violation: &ViolationId| events.iter().rfind(|event| event.violation == *violation).unwrap();
+            let open = incident.violations.iter().any(|violation| last(violation).finding.outcome == Outcome::Open);
+            let by_hand = ["strap", "case", "sos"].contains(&incident.key.as_str());
+            prop_assert_eq!(incident.ongoing, open || by_hand);
+        }
+        // Who was told that it is over hears that it goes on, and the other way round; nobody hears what he knows.
+        for (n, event) in events.iter().enumerate().filter(|(_, event)| event.edge == Edge::Correction) {
+            let before = events[..n].iter().rfind(|other| other.violation == event.violation).unwrap().finding.outcome;
+            let expected = match event.finding.outcome {
+                after if after == before => Change::Nothing,
+                Outcome::Open => Change::Resumed,
+                Outcome::Ended(_) => Change::Moved,
+                Outcome::Withdrawn => Change::Withdrawn,
+            };
+            let nth = events[..n].iter().filter(|other| other.violation == event.violation && other.edge == Edge::Correction).count();
+            let told = store.changes.iter().filter(|(violation, _)| *violation == event.violation).nth(nth);
+            prop_assert_eq!(told, Some(&(event.violation, expected)));
+        }
+    }
+
+    #[test]
+    fn one_incident_a_rule_with_the_worst_of_its_events(events in events(), risk_level in 1_i16..=4) {
+        let context = Context { risk_level, zone_audience: None, told: None };
+        let mut store = Store::default();
+        for event in &events {
+            store.take(*event, context);
+        }
+        for incident in &store.incidents {
+            // A violation that did not happen counts as it was told: only a person makes an incident less urgent.
             let own: Vec<_> = events.iter().filter(|event| key(event.kind, event.zone) == incident.key).collect();
             let worst = own.iter().map(|event| priority::severity(event.kind, risk_level)).min();
             prop_assert_eq!(Some(incident.severity), worst);
         }
         let mut keys: Vec<_> = store.incidents.iter().map(|incident| &incident.key).collect();
+        keys.sort();
         keys.dedup();
         prop_assert_eq!(keys.len(), store.incidents.len());
     }
@@ -189,12 +268,16 @@ proptest! {
     #[test]
     fn what_happens_at_a_restricted_zone_stays_with_its_branch(events in events(), risk_level in 1_i16..=4) {
         for restricted in [Audience::Police, Audience::SocialWork] {
-            let context = Context { risk_level, zone_audience: Some(restricted), end_known: false };
+            let context = Context { risk_level, zone_audience: Some(restricted), told: None };
             let mut store = Store::default();
             for event in &events {
                 store.take(*event, context);
             }
-            prop_assert!(store.incidents.iter().all(|incident| incident.audience == restricted));
+            for incident in &store.incidents {
+                // Nearness to a protected person is for the police alone whatever the zone says, and in incidents of its own.
+                let expected = if incident.key.starts_with("proximity:") { Audience::Police } else { restricted };
+                prop_assert_eq!(incident.audience, expected);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use alerts::{
     Severity,
-    group::{self, Decision},
+    group::{self, Change, Decision, Edge},
     route::{self, Recipient},
 };
 use casedb::{
@@ -24,12 +24,18 @@ pub(crate) enum Outcome {
     UnknownPerson,
     /// It is stored already.
     Known,
+    /// Its id is that of another event: two words of the engine under one name, of which the second is lost.
+    Contradicts,
     /// It is stored now.
     New {
         /// When the gateway received what proved it.
         received_at: Option<Timestamp>,
         /// It raised an incident, this urgent.
         raised: Option<Severity>,
+        /// It is an onset that was judged from stored reports.
+        late: bool,
+        /// It is a correction: what it changed.
+        corrected: Option<&'static str>,
         /// Messages wait to be sent.
         queued: bool,
     },
@@ -42,17 +48,26 @@ impl Outcome {
             Self::Invalid => "invalid",
             Self::UnknownPerson => "unknown_person",
             Self::Known => "known",
+            Self::Contradicts => "contradicts",
             Self::New { .. } => "new",
         };
         metrics::counter!("homeward_alerts_events_total", "outcome" => word).increment(1);
         let Self::New {
             received_at,
             raised,
+            late,
+            corrected,
             queued,
         } = self
         else {
             return false;
         };
+        if *late {
+            metrics::counter!("homeward_alerts_late_onsets_total").increment(1);
+        }
+        if let Some(outcome) = *corrected {
+            metrics::counter!("homeward_alerts_corrections_total", "outcome" => outcome).increment(1);
+        }
         let seconds = received_at.map(|received| stored_at.duration_since(received).as_secs_f64().max(0.0));
         if let Some(seconds) = seconds {
             metrics::histogram!("homeward_stage_seconds", "stage" => "incident").record(seconds);
@@ -80,14 +95,35 @@ pub(crate) async fn event(
     let context = match event::store(transaction, event, payload).await? {
         Stored::UnknownPerson => return Ok(Outcome::UnknownPerson),
         Stored::Known => return Ok(Outcome::Known),
+        Stored::Contradicts => return Ok(Outcome::Contradicts),
         Stored::New(context) => context,
     };
     let candidates = incident::candidates(transaction, event).await?;
-    let (raised, recipients) = match group::decide(&event.for_grouping(), &context, &candidates) {
+    let correction = event.edge == Edge::Correction;
+    let decision = group::decide(&event.for_grouping(), &context, &candidates);
+    let corrected = correction.then_some(match decision {
+        Decision::Correct { change, .. } => change.name(),
+        Decision::Ignore => "unknown",
+        Decision::Raise { .. } | Decision::Fold { .. } | Decision::End { .. } => Change::Resumed.name(),
+    });
+    let (raised, recipients) = match decision {
         Decision::Ignore => (None, None),
         Decision::End { incident, ongoing } => {
             incident::end(transaction, incident, event, ongoing, now).await?;
             (None, None)
+        }
+        Decision::Correct {
+            incident,
+            ongoing,
+            change,
+        } => {
+            let (_, after) = incident::correct(transaction, incident, event, ongoing, change, now).await?;
+            // Whoever was told that it is over must hear that it goes on; and that it never was, whoever may act on it still.
+            let list = match change {
+                Change::Resumed | Change::Withdrawn => Some(recipients(transaction, &after, mail).await?),
+                Change::Moved | Change::Nothing => None,
+            };
+            (None, list.map(|list| (after, list)))
         }
         Decision::Fold {
             incident,
@@ -97,12 +133,12 @@ pub(crate) async fn event(
         } => {
             let (before, after) =
                 incident::fold(transaction, incident, event, severity, audience, ongoing, now).await?;
-            (
-                None,
-                worse(transaction, &before, &after, mail)
-                    .await?
-                    .map(|list| (after, list)),
-            )
+            let list = if correction {
+                Some(recipients(transaction, &after, mail).await?)
+            } else {
+                worse(transaction, &before, &after, mail).await?
+            };
+            (None, list.map(|list| (after, list)))
         }
         Decision::Raise {
             key,
@@ -124,6 +160,8 @@ pub(crate) async fn event(
     Ok(Outcome::New {
         received_at: event.received_at,
         raised,
+        late: event.late && event.edge == Edge::Onset,
+        corrected,
         queued,
     })
 }

@@ -255,8 +255,18 @@ impl Consumer<'_> {
                 }
                 Ok(event) => apply::event(&transaction, &event, &record.payload, mail, now).await?,
             };
-            if matches!(outcome, apply::Outcome::UnknownPerson) {
-                warn!(partition, offset = record.offset, "event of an unknown person skipped");
+            match outcome {
+                apply::Outcome::UnknownPerson => {
+                    warn!(partition, offset = record.offset, "event of an unknown person skipped");
+                }
+                apply::Outcome::Contradicts => {
+                    error!(
+                        partition,
+                        offset = record.offset,
+                        "another event has this id and another end; skipped"
+                    );
+                }
+                apply::Outcome::Invalid | apply::Outcome::Known | apply::Outcome::New { .. } => {}
             }
             done.push(outcome);
         }

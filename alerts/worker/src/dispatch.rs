@@ -52,7 +52,8 @@ impl Sender {
             severity: job.severity,
             onset_at: job.onset_at,
             time_zone: &job.time_zone,
-            worsened: job.worsened,
+            news: job.news,
+            late: job.late,
             link: link.as_deref(),
         };
         let message = text::render(&facts, job.channel, job.locale);

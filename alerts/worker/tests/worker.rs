@@ -6,6 +6,8 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "worker/corrections.rs"]
+mod corrections;
 #[path = "worker/support.rs"]
 mod support;
 

@@ -3,7 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use homeward_benches::pipeline;
+use homeward_benches::{pipeline, population, quality};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+/// Counts, so that a bench can say what was allocated; some nanoseconds an allocation.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
 /// Measures Homeward as a whole. Every figure is printed with the machine, the commit and a reference of the same run.
 #[derive(Debug, Parser)]
@@ -17,17 +22,34 @@ struct Cli {
 enum Command {
     /// Reports a second through the whole way: device frame, stream, engine, history, incident.
     Pipeline(pipeline::Arguments),
+    /// The engine alone on a country's people: speed, memory, checkpoints.
+    Population(population::Arguments),
+    /// What officers are told against what is true: the engine beside simpler rules.
+    Quality(quality::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Pipeline(arguments) = Cli::parse().command;
-    match pipeline::run(arguments).await {
+    let result = match Cli::parse().command {
+        Command::Pipeline(arguments) => pipeline::run(arguments).await,
+        Command::Population(arguments) => population::run(&arguments, &heap),
+        Command::Quality(arguments) => quality::run(&arguments),
+    };
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("homeward-bench: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn heap() -> population::Heap {
+    let stats = ALLOCATOR.stats();
+    let in_use = stats.bytes_allocated.saturating_sub(stats.bytes_deallocated);
+    population::Heap {
+        allocations: (stats.allocations + stats.reallocations) as u64,
+        bytes: in_use as u64,
     }
 }

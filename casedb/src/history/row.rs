@@ -33,6 +33,10 @@ pub(super) struct PositionRow {
     pub(super) motion: i16,
     pub(super) alarms: i32,
     pub(super) backfill: bool,
+    pub(super) log_offset: i64,
+    pub(super) protocol: i16,
+    pub(super) charging: Option<bool>,
+    pub(super) hdop: Option<f32>,
 }
 
 /// A report that history does not take, as a row of `quarantined_report`.
@@ -45,6 +49,35 @@ pub(super) struct QuarantinedRow {
     pub(super) fix_time: Option<Timestamp>,
     pub(super) received_at: Timestamp,
     pub(super) payload: Vec<u8>,
+    pub(super) place: Place,
+}
+
+/// A person's rules, as a row of `rules_revision`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RulesRow {
+    pub(super) person_id: Uuid,
+    pub(super) revision: i64,
+    pub(super) payload: Vec<u8>,
+    pub(super) place: Place,
+}
+
+/// A layer's revision that takes effect in a partition, as a row of `layer_marker`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct LayerRow {
+    pub(super) partition: i32,
+    pub(super) layer_id: Uuid,
+    pub(super) revision: i64,
+    pub(super) content_hash: Vec<u8>,
+    pub(super) place: Place,
+}
+
+/// Where a record lies in its partition, and the partition's clock there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) partition: i32,
+    pub(super) log_offset: i64,
+    /// The highest append time up to this record, as the engine's clock.
+    pub(super) appended_at: Timestamp,
 }
 
 /// What becomes of a record.
@@ -54,24 +87,46 @@ pub(super) enum Kept {
     Position(Box<PositionRow>),
     /// A row of the quarantine.
     Quarantined(Box<QuarantinedRow>),
-    /// Rules, a layer marker, a tick: nothing of history.
+    /// A row of the rules' revisions.
+    Rules(Box<RulesRow>),
+    /// A row of the layers' revisions.
+    Layer(Box<LayerRow>),
+    /// A tick, a protected person's position: nothing of history.
     Nothing,
 }
 
 /// Reads a record; the error says why it cannot be read.
-pub(super) fn read(payload: &[u8], appended_at: Timestamp) -> Result<Kept, String> {
+pub(super) fn read(payload: &[u8], place: Place) -> Result<Kept, String> {
     let record = wire::ReportRecord::decode(payload).map_err(|error| error.to_string())?;
     match record.body {
-        Some(wire::report_record::Body::Report(report)) => read_report(&report, appended_at),
-        Some(_) => Ok(Kept::Nothing),
+        Some(wire::report_record::Body::Report(report)) => read_report(&report, place),
+        Some(wire::report_record::Body::Rules(rules)) => Ok(Kept::Rules(Box::new(RulesRow {
+            person_id: id(&rules.person_id, "person")?,
+            revision: number(rules.revision)?,
+            payload: rules.encode_to_vec(),
+            place,
+        }))),
+        Some(wire::report_record::Body::Layer(marker)) => Ok(Kept::Layer(Box::new(LayerRow {
+            partition: place.partition,
+            layer_id: id(&marker.layer_id, "layer")?,
+            revision: number(marker.revision)?,
+            content_hash: marker.content_hash,
+            place,
+        }))),
+        Some(wire::report_record::Body::Tick(_) | wire::report_record::Body::ProtectedFix(_)) => Ok(Kept::Nothing),
         None => Err("record of an unknown kind".to_owned()),
     }
 }
 
-fn read_report(report: &wire::Report, appended_at: Timestamp) -> Result<Kept, String> {
-    let id = |bytes: &[u8], what: &str| {
-        Uuid::from_slice(bytes).map_err(|_| format!("{what} id has {} bytes, 16 expected", bytes.len()))
-    };
+fn id(bytes: &[u8], what: &str) -> Result<Uuid, String> {
+    Uuid::from_slice(bytes).map_err(|_| format!("{what} id has {} bytes, 16 expected", bytes.len()))
+}
+
+fn number(revision: u64) -> Result<i64, String> {
+    i64::try_from(revision).map_err(|_| format!("revision {revision} is out of range"))
+}
+
+fn read_report(report: &wire::Report, place: Place) -> Result<Kept, String> {
     let report_id = id(&report.report_id, "report")?;
     let person_id = id(&report.person_id, "person")?;
     let device_id = id(&report.device_id, "device")?;
@@ -79,6 +134,7 @@ fn read_report(report: &wire::Report, appended_at: Timestamp) -> Result<Kept, St
     let position = report.position.as_ref();
     let reason = match check_time(report.fix_time_us, report.received_at_us) {
         Err(NotJudged::Ahead) => Some("clock_ahead"),
+        Err(NotJudged::WeekRollover) => Some("week_rollover"),
         Err(_) => Some("clock_before_2020"),
         Ok(()) if position.is_some_and(is_nowhere) => Some("position_out_of_range"),
         Ok(()) => None,
@@ -93,6 +149,7 @@ fn read_report(report: &wire::Report, appended_at: Timestamp) -> Result<Kept, St
             fix_time,
             received_at,
             payload: report.encode_to_vec(),
+            place,
         })));
     };
     Ok(Kept::Position(Box::new(PositionRow {
@@ -101,7 +158,7 @@ fn read_report(report: &wire::Report, appended_at: Timestamp) -> Result<Kept, St
         report_id,
         device_id,
         received_at,
-        appended_at,
+        appended_at: place.appended_at,
         // Bits, not a number: no protocol counts this far, and a wrong one must not lose its report.
         sequence: report.sequence.cast_signed(),
         latitude: position.map(|position| f64::from(position.latitude_e7) / 1e7),
@@ -119,6 +176,10 @@ fn read_report(report: &wire::Report, appended_at: Timestamp) -> Result<Kept, St
         motion: small(report.motion),
         alarms: report.alarms.iter().fold(0, |bits, &alarm| bits | alarm_bit(alarm)),
         backfill: report.backfill,
+        log_offset: place.log_offset,
+        protocol: small(report.protocol),
+        charging: report.charging,
+        hdop: position.and_then(|position| position.hdop),
     })))
 }
 
@@ -150,6 +211,12 @@ fn small_unsigned(number: u32) -> i16 {
 mod tests {
     use super::*;
 
+    const PLACE: Place = Place {
+        partition: 0,
+        log_offset: 7,
+        appended_at: Timestamp::UNIX_EPOCH,
+    };
+
     fn report(fix_time_us: i64) -> wire::Report {
         wire::Report {
             report_id: vec![1; 16],
@@ -170,7 +237,7 @@ mod tests {
 
     #[test]
     fn plausible_reports_become_rows() {
-        let Ok(Kept::Position(row)) = read_report(&report(1_790_000_000_000_000), Timestamp::UNIX_EPOCH) else {
+        let Ok(Kept::Position(row)) = read_report(&report(1_790_000_000_000_000), PLACE) else {
             panic!("not kept");
         };
         assert_eq!((row.latitude, row.longitude), (Some(30.123_456_7), Some(-1e-7)));
@@ -179,7 +246,7 @@ mod tests {
 
     #[test]
     fn implausible_clocks_and_places_are_quarantined() {
-        let reason = |report: &wire::Report| match read_report(report, Timestamp::UNIX_EPOCH) {
+        let reason = |report: &wire::Report| match read_report(report, PLACE) {
             Ok(Kept::Quarantined(row)) => row.reason,
             other => panic!("{other:?}"),
         };
@@ -187,6 +254,9 @@ mod tests {
         assert_eq!(reason(&report(i64::MAX)), "clock_ahead");
         assert_eq!(reason(&report(i64::MIN)), "clock_before_2020");
         assert_eq!(reason(&report(1_790_000_000_000_000 + 120_000_001)), "clock_ahead");
+        let cycle = 1_024 * 7 * 86_400 * 1_000_000;
+        assert_eq!(reason(&report(1_790_000_000_000_000 - cycle)), "week_rollover");
+        assert_eq!(reason(&report(1_790_000_000_000_000 + 2 * cycle)), "week_rollover");
         let mut nowhere = report(1_790_000_000_000_000);
         nowhere.position = Some(wire::Position {
             latitude_e7: 900_000_001,
@@ -197,11 +267,11 @@ mod tests {
 
     #[test]
     fn unreadable_records_say_why() {
-        assert!(read(&[255, 1], Timestamp::UNIX_EPOCH).is_err());
+        assert!(read(&[255, 1], PLACE).is_err());
         let mut short = report(1);
         short.person_id.pop();
         assert_eq!(
-            read_report(&short, Timestamp::UNIX_EPOCH),
+            read_report(&short, PLACE),
             Err("person id has 15 bytes, 16 expected".to_owned())
         );
     }

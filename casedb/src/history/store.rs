@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, pin::pin};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use postgres_types::{ToSql, Type};
 use proto::{Partition, Topic};
 use stream::Offset;
@@ -10,11 +11,12 @@ use tokio_postgres::{Client, Transaction, binary_copy::BinaryCopyInWriter};
 
 use super::{
     READER,
-    row::{PositionRow, QuarantinedRow},
+    row::{LayerRow, Place, PositionRow, QuarantinedRow, RulesRow},
 };
 use crate::{
     Database, Error,
     offset::{to_i32, to_i64},
+    pool::{GenericClient, optional},
 };
 
 /// Rows of a partition that wait to be stored.
@@ -24,17 +26,39 @@ pub(super) struct Pending {
     pub(super) stored: Offset,
     /// Where it will stand after these rows.
     pub(super) next: Offset,
+    /// The highest append time before `next`; `None` before the first record.
+    pub(super) clock: Option<Timestamp>,
     pub(super) positions: Vec<PositionRow>,
     pub(super) quarantined: Vec<QuarantinedRow>,
+    pub(super) rules: Vec<RulesRow>,
+    pub(super) layers: Vec<LayerRow>,
 }
 
 impl Pending {
-    pub(super) fn at(offset: Offset) -> Self {
+    pub(super) fn at(offset: Offset, clock: Option<Timestamp>) -> Self {
         Self {
             stored: offset,
             next: offset,
+            clock,
             ..Self::default()
         }
+    }
+
+    /// Moves on by a record, and says where it lies.
+    pub(super) fn pass(
+        &mut self,
+        partition: Partition,
+        offset: Offset,
+        appended_at: Timestamp,
+    ) -> Result<Place, Error> {
+        self.next = offset + 1;
+        let clock = self.clock.map_or(appended_at, |clock| clock.max(appended_at));
+        self.clock = Some(clock);
+        Ok(Place {
+            partition: to_i32(partition)?,
+            log_offset: to_i64(offset)?,
+            appended_at: clock,
+        })
     }
 
     pub(super) fn is_stored(&self) -> bool {
@@ -42,22 +66,30 @@ impl Pending {
     }
 
     pub(super) fn rows(&self) -> usize {
-        self.positions.len() + self.quarantined.len()
+        self.positions.len() + self.quarantined.len() + self.rules.len() + self.layers.len()
     }
 
     pub(super) fn mark_stored(&mut self) {
         self.stored = self.next;
         self.positions.clear();
         self.quarantined.clear();
+        self.rules.clear();
+        self.layers.clear();
     }
 }
 
 /// Not logged, seen by this session only, emptied by every commit.
 const STAGING: &str = "CREATE TEMP TABLE IF NOT EXISTS staging_position (LIKE position) ON COMMIT DELETE ROWS";
-const COPY: &str = r#"COPY staging_position (person_id, fix_time, report_id, device_id, received_at, appended_at, sequence,
-    latitude, longitude, valid, source, accuracy_m, altitude_m, speed_kmh, course_deg, satellites, battery_percent,
-    strap, "case", motion, alarms, backfill) FROM STDIN BINARY"#;
-const TYPES: [Type; 22] = [
+/// The columns of `position`, in the order of the rows written here.
+macro_rules! columns {
+    () => {
+        r#"person_id, fix_time, report_id, device_id, received_at, appended_at, sequence, latitude, longitude, valid, source,
+        accuracy_m, altitude_m, speed_kmh, course_deg, satellites, battery_percent, strap, "case", motion, alarms, backfill,
+        log_offset, protocol, charging, hdop"#
+    };
+}
+const COPY: &str = concat!("COPY staging_position (", columns!(), ") FROM STDIN BINARY");
+const TYPES: [Type; 26] = [
     Type::UUID,
     Type::TIMESTAMPTZ,
     Type::UUID,
@@ -80,21 +112,59 @@ const TYPES: [Type; 22] = [
     Type::INT2,
     Type::INT4,
     Type::BOOL,
+    Type::INT8,
+    Type::INT2,
+    Type::BOOL,
+    Type::FLOAT4,
 ];
-/// In the order of the key: neighbours in the index are written together, and two writers cannot deadlock.
-const MERGE: &str = r#"INSERT INTO position (person_id, fix_time, report_id, device_id, received_at, appended_at, sequence,
-        latitude, longitude, valid, source, accuracy_m, altitude_m, speed_kmh, course_deg, satellites, battery_percent,
-        strap, "case", motion, alarms, backfill)
-    SELECT person_id, fix_time, report_id, device_id, received_at, appended_at, sequence,
-        latitude, longitude, valid, source, accuracy_m, altitude_m, speed_kmh, course_deg, satellites, battery_percent,
-        strap, "case", motion, alarms, backfill
-    FROM staging_position ORDER BY person_id, fix_time, report_id
-    ON CONFLICT (person_id, fix_time, report_id) DO NOTHING"#;
+/// In the order of the key: neighbours in the index are written together, and two writers cannot deadlock. Of copies that
+/// came together the first is kept.
+const MERGE: &str = concat!(
+    "INSERT INTO position (",
+    columns!(),
+    ") SELECT ",
+    columns!(),
+    " FROM staging_position ORDER BY person_id, fix_time, report_id, log_offset
+    ON CONFLICT (person_id, fix_time, report_id) DO NOTHING"
+);
+/// What was not merged because the report is there already, from another place of the log.
+const COPIES: &str = concat!(
+    "INSERT INTO report_copy (",
+    columns!(),
+    ") SELECT ",
+    columns!(),
+    " FROM staging_position s WHERE NOT EXISTS (
+        SELECT FROM position p WHERE p.person_id = s.person_id AND p.fix_time = s.fix_time AND p.report_id = s.report_id
+            AND p.log_offset = s.log_offset)
+    ON CONFLICT DO NOTHING"
+);
 const QUARANTINE: &str = "INSERT INTO quarantined_report
-    (report_id, person_id, device_id, reason, fix_time, received_at, payload)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bytea[])
+    (report_id, person_id, device_id, reason, fix_time, received_at, payload, appended_at, log_offset)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bytea[],
+        $8::timestamptz[], $9::int8[])
     ON CONFLICT (report_id) DO NOTHING";
-const ADVANCE: &str = "UPDATE reader_offset SET next_offset = $5, updated_at = now()
+const QUARANTINED_COPIES: &str = "INSERT INTO quarantined_copy (person_id, appended_at, log_offset, payload)
+    SELECT s.person_id, s.appended_at, s.log_offset, s.payload
+    FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::int8[])
+        AS s (report_id, person_id, payload, appended_at, log_offset)
+    WHERE NOT EXISTS (SELECT FROM quarantined_report q
+        WHERE q.report_id = s.report_id AND q.person_id = s.person_id AND q.log_offset = s.log_offset)
+    ON CONFLICT DO NOTHING";
+/// A revision that was published before its place was kept gets it when it is read again.
+const RULES: &str = "INSERT INTO rules_revision (person_id, revision, appended_at, log_offset, payload)
+    SELECT DISTINCT ON (person_id, revision) * FROM unnest($1::uuid[], $2::int8[], $3::timestamptz[], $4::int8[], $5::bytea[])
+        AS s (person_id, revision, appended_at, log_offset, payload)
+    ORDER BY person_id, revision, log_offset
+    ON CONFLICT (person_id, revision) DO UPDATE SET appended_at = excluded.appended_at, log_offset = excluded.log_offset,
+        payload = excluded.payload WHERE rules_revision.log_offset IS NULL";
+const LAYERS: &str = "INSERT INTO layer_marker (partition, layer_id, revision, appended_at, log_offset, content_hash)
+    SELECT DISTINCT ON (partition, layer_id, revision) *
+    FROM unnest($1::int4[], $2::uuid[], $3::int8[], $4::timestamptz[], $5::int8[], $6::bytea[])
+        AS s (partition, layer_id, revision, appended_at, log_offset, content_hash)
+    ORDER BY partition, layer_id, revision, log_offset
+    ON CONFLICT (partition, layer_id, revision) DO NOTHING";
+const CLOCK: &str = "SELECT clock FROM reader_offset WHERE reader = $1 AND topic = $2 AND partition = $3";
+const ADVANCE: &str = "UPDATE reader_offset SET next_offset = $5, updated_at = now(), clock = $6
     WHERE reader = $1 AND topic = $2 AND partition = $3 AND next_offset = $4";
 
 /// Opens the session of a writer.
@@ -102,6 +172,12 @@ pub(super) async fn open(database: &Database) -> Result<Client, Error> {
     let client = database.dedicated("history").await?;
     client.batch_execute(STAGING).await?;
     Ok(client)
+}
+
+/// Reads a partition's clock where its stored offset stands.
+pub(super) async fn clock(client: &impl GenericClient, partition: Partition) -> Result<Option<Timestamp>, Error> {
+    let found = optional(client, CLOCK, &[&READER, &Topic::Reports.name(), &to_i32(partition)?]).await?;
+    Ok(found.map(|row| row.try_get(0)).transpose()?.flatten())
 }
 
 /// What a transaction stored.
@@ -128,22 +204,34 @@ pub(super) async fn store(client: &mut Client, batch: &BTreeMap<Partition, &Pend
         copy(&transaction, batch).await?;
         stored.positions = transaction.execute(MERGE, &[]).await?;
         stored.copies = (rows as u64).saturating_sub(stored.positions);
+        if stored.copies > 0 {
+            transaction.execute(COPIES, &[]).await?;
+        }
     }
     let quarantined: Vec<&QuarantinedRow> = batch.values().flat_map(|pending| &pending.quarantined).collect();
     if !quarantined.is_empty() {
         stored.quarantined = quarantine(&transaction, &quarantined).await?;
+    }
+    let rules: Vec<&RulesRow> = batch.values().flat_map(|pending| &pending.rules).collect();
+    if !rules.is_empty() {
+        keep_rules(&transaction, &rules).await?;
+    }
+    let layers: Vec<&LayerRow> = batch.values().flat_map(|pending| &pending.layers).collect();
+    if !layers.is_empty() {
+        keep_layers(&transaction, &layers).await?;
     }
     transaction.commit().await?;
     Ok(stored)
 }
 
 async fn advance(transaction: &Transaction<'_>, partition: Partition, pending: &Pending) -> Result<(), Error> {
-    let values: [&(dyn ToSql + Sync); 5] = [
+    let values: [&(dyn ToSql + Sync); 6] = [
         &READER,
         &Topic::Reports.name(),
         &to_i32(partition)?,
         &to_i64(pending.stored)?,
         &to_i64(pending.next)?,
+        &pending.clock,
     ];
     match transaction.execute(ADVANCE, &values).await? {
         1 => Ok(()),
@@ -158,7 +246,7 @@ async fn copy(transaction: &Transaction<'_>, batch: &BTreeMap<Partition, &Pendin
     let sink = transaction.copy_in::<_, Bytes>(COPY).await?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
     for row in batch.values().flat_map(|pending| &pending.positions) {
-        let values: [&(dyn ToSql + Sync); 22] = [
+        let values: [&(dyn ToSql + Sync); 26] = [
             &row.person_id,
             &row.fix_time,
             &row.report_id,
@@ -181,6 +269,10 @@ async fn copy(transaction: &Transaction<'_>, batch: &BTreeMap<Partition, &Pendin
             &row.motion,
             &row.alarms,
             &row.backfill,
+            &row.log_offset,
+            &row.protocol,
+            &row.charging,
+            &row.hdop,
         ];
         writer.as_mut().write(&values).await?;
     }
@@ -189,14 +281,51 @@ async fn copy(transaction: &Transaction<'_>, batch: &BTreeMap<Partition, &Pendin
 }
 
 async fn quarantine(transaction: &Transaction<'_>, rows: &[&QuarantinedRow]) -> Result<u64, Error> {
-    let values: [&(dyn ToSql + Sync); 7] = [
-        &rows.iter().map(|row| row.report_id).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.person_id).collect::<Vec<_>>(),
+    let reports: Vec<_> = rows.iter().map(|row| row.report_id).collect();
+    let people: Vec<_> = rows.iter().map(|row| row.person_id).collect();
+    let payloads: Vec<_> = rows.iter().map(|row| row.payload.as_slice()).collect();
+    let times: Vec<_> = rows.iter().map(|row| row.place.appended_at).collect();
+    let offsets: Vec<_> = rows.iter().map(|row| row.place.log_offset).collect();
+    let values: [&(dyn ToSql + Sync); 9] = [
+        &reports,
+        &people,
         &rows.iter().map(|row| row.device_id).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.reason).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.fix_time).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.received_at).collect::<Vec<_>>(),
+        &payloads,
+        &times,
+        &offsets,
+    ];
+    let new = transaction.execute(QUARANTINE, &values).await?;
+    if new < rows.len() as u64 {
+        let copies: [&(dyn ToSql + Sync); 5] = [&reports, &people, &payloads, &times, &offsets];
+        transaction.execute(QUARANTINED_COPIES, &copies).await?;
+    }
+    Ok(new)
+}
+
+async fn keep_rules(transaction: &Transaction<'_>, rows: &[&RulesRow]) -> Result<(), Error> {
+    let values: [&(dyn ToSql + Sync); 5] = [
+        &rows.iter().map(|row| row.person_id).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.revision).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.place.appended_at).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.place.log_offset).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.payload.as_slice()).collect::<Vec<_>>(),
     ];
-    Ok(transaction.execute(QUARANTINE, &values).await?)
+    transaction.execute(RULES, &values).await?;
+    Ok(())
+}
+
+async fn keep_layers(transaction: &Transaction<'_>, rows: &[&LayerRow]) -> Result<(), Error> {
+    let values: [&(dyn ToSql + Sync); 6] = [
+        &rows.iter().map(|row| row.partition).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.layer_id).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.revision).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.place.appended_at).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.place.log_offset).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.content_hash.as_slice()).collect::<Vec<_>>(),
+    ];
+    transaction.execute(LAYERS, &values).await?;
+    Ok(())
 }

@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 use super::{
     READER, maintain,
     row::{Kept, read},
-    store::{Pending, Stored, open, store},
+    store::{Pending, Stored, clock, open, store},
 };
 use crate::{Database, Error, backoff::Backoff, offset};
 
@@ -139,8 +139,9 @@ impl HistoryWriter {
     async fn take(&mut self, member: &mut dyn Member, partition: Partition) -> Result<(), Error> {
         let client = self.database.client().await?;
         let start = offset::load(&client, READER, Topic::Reports, partition).await?;
+        let clock = clock(&client, partition).await?;
         drop(client);
-        self.partitions.insert(partition, Pending::at(start));
+        self.partitions.insert(partition, Pending::at(start, clock));
         member.start(partition, start).await?;
         debug!(partition, offset = start, "history takes a partition");
         Ok(())
@@ -154,10 +155,15 @@ impl HistoryWriter {
             if record.offset < pending.next {
                 continue;
             }
-            pending.next = record.offset + 1;
-            match read(&record.payload, record.appended_at) {
+            let place = pending.pass(record.partition, record.offset, record.appended_at);
+            let kept = place
+                .map_err(|error| error.to_string())
+                .and_then(|place| read(&record.payload, place));
+            match kept {
                 Ok(Kept::Position(row)) => pending.positions.push(*row),
                 Ok(Kept::Quarantined(row)) => pending.quarantined.push(*row),
+                Ok(Kept::Rules(row)) => pending.rules.push(*row),
+                Ok(Kept::Layer(row)) => pending.layers.push(*row),
                 Ok(Kept::Nothing) => {}
                 Err(reason) => {
                     metrics::counter!("homeward_history_undecodable_total").increment(1);

@@ -1,8 +1,8 @@
-//! What events make of incidents: raise, fold, end.
+//! What events make of incidents: raise, fold, end, correct.
 
 use alerts::{
     Audience, Command, Incident, Severity, Transition,
-    group::Candidate,
+    group::{self, Candidate, Change},
     lifecycle::{self, Action},
 };
 use jiff::Timestamp;
@@ -19,7 +19,8 @@ use crate::{
 
 // Locked in the order of their ids, so that two transactions do not wait for each other in a circle. The ids come from
 // indexes alone; a row that was closed while we waited for its lock says so in `closed`. A violation whose end is stored
-// counts as ended even where a person must say so; the decision knows which kinds those are.
+// counts as ended even where a person must say so; the decision knows which kinds those are. The new event is stored already,
+// so it counts.
 const CANDIDATES: &str = "WITH of_rule AS (
         SELECT incident_id FROM incident WHERE person_id = $1 AND grouping_key = $2 AND state <> 'closed'
     ), of_violation AS (
@@ -32,14 +33,13 @@ const CANDIDATES: &str = "WITH of_rule AS (
     SELECT i.incident_id, i.grouping_key, i.state = 'closed' AS closed,
         i.incident_id IN (SELECT incident_id FROM of_violation) AS holds_onset,
         i.incident_id IN (SELECT incident_id FROM of_moment) AS holds_moment,
-        ARRAY(SELECT e.violation_id FROM incident_event ie JOIN event e USING (event_id)
-            WHERE ie.incident_id = i.incident_id AND e.edge = 'onset' AND e.ended_at IS NULL
-            AND NOT EXISTS (SELECT FROM event o WHERE o.violation_id = e.violation_id AND o.edge = 'end')) AS unresolved
+        ARRAY(SELECT v.violation_id FROM incident_event ie JOIN violation v USING (event_id)
+            WHERE ie.incident_id = i.incident_id AND v.goes_on) AS unresolved
     FROM incident i
     WHERE i.incident_id IN (TABLE of_rule UNION TABLE of_violation UNION TABLE of_moment)
     ORDER BY i.incident_id FOR NO KEY UPDATE OF i";
 
-/// Reads and locks the incidents that an event may belong to: the open one of its rule, the one that holds its onset, and
+/// Reads and locks the incidents that an event may belong to: the open one of its rule, those that hold its onset, and
 /// those that hold an onset of the same moment.
 pub async fn candidates(transaction: &impl GenericClient, event: &Event) -> Result<Vec<Candidate>, Error> {
     let key = alerts::group::key(event.kind, event.zone_id);
@@ -123,7 +123,7 @@ pub async fn raise(
     Ok(stored)
 }
 
-/// Adds a further onset to an open incident. Returns the incident before and after.
+/// Adds a further onset (or one that goes on again) to an open incident. Returns the incident before and after.
 pub async fn fold(
     transaction: &impl GenericClient,
     incident_id: Uuid,
@@ -142,6 +142,7 @@ pub async fn fold(
             audience,
             ongoing,
         },
+        (event.edge == group::Edge::Correction).then_some(Change::Resumed.name()),
         now,
     )
     .await
@@ -155,7 +156,21 @@ pub async fn end(
     ongoing: bool,
     now: Timestamp,
 ) -> Result<(IncidentRow, IncidentRow), IncidentError> {
-    grow(transaction, incident_id, event, Command::End { ongoing }, now).await
+    grow(transaction, incident_id, event, Command::End { ongoing }, None, now).await
+}
+
+/// Adds a correction to the incident that holds its onset, open or closed; the account says what it changed. Returns the
+/// incident before and after.
+pub async fn correct(
+    transaction: &impl GenericClient,
+    incident_id: Uuid,
+    event: &Event,
+    ongoing: bool,
+    change: Change,
+    now: Timestamp,
+) -> Result<(IncidentRow, IncidentRow), IncidentError> {
+    let command = Command::Correct { ongoing };
+    grow(transaction, incident_id, event, command, Some(change.name()), now).await
 }
 
 async fn grow(
@@ -163,6 +178,7 @@ async fn grow(
     incident_id: Uuid,
     event: &Event,
     command: Command<'_>,
+    code: Option<&str>,
     now: Timestamp,
 ) -> Result<(IncidentRow, IncidentRow), IncidentError> {
     let before = lock(transaction, incident_id)
@@ -180,7 +196,7 @@ async fn grow(
     let word = Word {
         event: Some(event.event_id.uuid()),
         text: worsened.as_deref().unwrap_or_default(),
-        code: worsened.is_some().then_some("worsened"),
+        code: if worsened.is_some() { Some("worsened") } else { code },
         ..Word::of_system(now)
     };
     let stored = write(transaction, incident_id, &after, Action::Event, &word).await?;
@@ -190,18 +206,23 @@ async fn grow(
 // Somebody who is in an exclusion zone is not "near" it: the incident is called by its most urgent event.
 const HEADLINE: &str = "UPDATE incident SET kind = $2 WHERE incident_id = $1";
 
-// An onset brings its end along when that came before it and waits. Times are taken from the events themselves, so that
-// they are right in whatever order events come.
+// An onset brings its end and corrections along when those came before it and wait. What the incident says is made from its
+// violations as they stand now, so that it is right in whatever order events come. The rows that this statement links it does
+// not see, hence the union.
 const LINK: &str = "WITH linked AS (
         INSERT INTO incident_event (incident_id, event_id) SELECT $1, event_id FROM event WHERE violation_id = $2
         ON CONFLICT DO NOTHING RETURNING event_id
+    ), own AS (
+        SELECT event_id FROM incident_event WHERE incident_id = $1 UNION SELECT event_id FROM event WHERE violation_id = $2
+    ), stands AS (
+        SELECT min(v.onset_at) AS onset_at, max(v.ended_at) AS ended_at, bool_or(v.late) AS late,
+            bool_or(v.corrected) AS corrected, bool_and(v.withdrawn) AS withdrawn
+        FROM own JOIN violation v USING (event_id)
     )
-    UPDATE incident SET events = events + (SELECT count(*) FROM linked),
-        onset_at = least(onset_at, (SELECT min(onset_at) FROM event WHERE violation_id = $2)),
-        ended_at = CASE WHEN NOT $3::boolean THEN greatest(
-            (SELECT max(ended_at) FROM event WHERE violation_id = $2),
-            (SELECT max(e.ended_at) FROM incident_event ie JOIN event e USING (event_id) WHERE ie.incident_id = $1)) END
-    WHERE incident_id = $1";
+    UPDATE incident i SET events = events + (SELECT count(*) FROM linked), onset_at = least(i.onset_at, s.onset_at),
+        ended_at = CASE WHEN NOT $3::boolean THEN s.ended_at END, late = coalesce(s.late, false),
+        corrected = coalesce(s.corrected, false), withdrawn = coalesce(s.withdrawn, false)
+    FROM stands s WHERE i.incident_id = $1";
 
 async fn link(
     transaction: &impl GenericClient,

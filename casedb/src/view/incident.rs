@@ -1,12 +1,14 @@
 //! Incidents as the console shows them.
 
+mod evidence;
+
 use jiff::Timestamp;
-use prost::Message;
-use proto::wire;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+pub use evidence::{EventRow, Evidence};
 
 use super::{Fix, scoped};
 use crate::{
@@ -60,6 +62,10 @@ pub struct IncidentPerson {
 }
 
 /// What an incident is, without its events.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a row as JSON: each says something of its own"
+)]
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct IncidentFields {
     /// Id.
@@ -78,6 +84,12 @@ pub struct IncidentFields {
     pub state: String,
     /// The violation has not ended.
     pub ongoing: bool,
+    /// A violation of it was judged from reports that the device had stored and sent later.
+    pub late: bool,
+    /// Late reports changed something that was told.
+    pub corrected: bool,
+    /// With all reports known, nothing of it happened.
+    pub withdrawn: bool,
     /// When the violation began.
     #[schema(value_type = String, format = DateTime)]
     pub onset_at: Timestamp,
@@ -124,50 +136,6 @@ pub struct IncidentList {
     pub total: i64,
 }
 
-/// A fix that decided.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Evidence {
-    /// When the device was there.
-    #[schema(value_type = String, format = DateTime)]
-    pub fix_time: Timestamp,
-    /// WGS-84 degrees.
-    pub latitude: f64,
-    /// WGS-84 degrees.
-    pub longitude: f64,
-    /// Stated accuracy.
-    pub accuracy_m: Option<f32>,
-    /// Distance to the zone's edge, negative inside.
-    pub signed_distance_m: f64,
-    /// Of what the event claims.
-    pub probability: f64,
-}
-
-/// One event of an incident, with its explanation.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct EventRow {
-    /// Id.
-    pub event_id: Uuid,
-    /// Kind.
-    pub kind: String,
-    /// `onset` or `end`.
-    pub edge: String,
-    /// When the violation began.
-    #[schema(value_type = String, format = DateTime)]
-    pub onset_at: Timestamp,
-    /// When it ended, in the end event.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub ended_at: Option<Timestamp>,
-    /// When the engine knew.
-    #[schema(value_type = String, format = DateTime)]
-    pub decided_at: Timestamp,
-    /// Judged from reports that came after newer ones.
-    pub late: bool,
-    /// Why, in one English sentence.
-    pub sentence: String,
-    /// The fixes that decided, oldest first.
-    pub fixes: Vec<Evidence>,
-}
-
 /// Something done about an incident.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Action {
@@ -182,8 +150,11 @@ pub struct Action {
     pub user: Option<UserName>,
     /// Words, maybe empty.
     pub text: String,
-    /// The closing code.
+    /// The closing code. Of an event: `worsened`, or what a correction did: `moved`, `resumed`, `withdrawn`, `superseded`.
     pub code: Option<String>,
+    /// Of a correction: when the violation ended, as far as it says.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
     /// Who sees this.
     pub audience: String,
 }
@@ -197,13 +168,15 @@ pub struct ZoneShape {
     pub label: String,
     /// `inclusion`, `exclusion` or `neutral`.
     pub kind: String,
-    /// GeoJSON Point (with `radius_m`), Polygon or MultiPolygon.
+    /// GeoJSON Point or LineString (with `radius_m`), Polygon or MultiPolygon; WGS-84.
     #[schema(value_type = Object)]
     pub geometry: serde_json::Value,
-    /// Radius where the geometry is a point.
+    /// Radius where the geometry is a point; half-width where it is a line. half-width of the corridor where it is a line.
     pub radius_m: Option<f64>,
     /// Warning buffer outside.
     pub buffer_m: f64,
+    /// `wgs84`, `gcj02` or `bd09`: what the geometry was converted from when it was imported.
+    pub datum: String,
 }
 
 /// A message about the incident.
@@ -250,7 +223,7 @@ macro_rules! incident_query {
             "SELECT i.incident_id, i.number, i.version, i.kind, i.severity, i.audience, i.state, i.ongoing, i.onset_at,
                 i.ended_at, i.raised_at, z.zone_id, z.label, z.kind, i.person_id, i.reference, i.display_name,
                 i.risk_level, i.acknowledged_at, ab.user_id, ab.display_name, i.closed_at, cb.user_id, cb.display_name,
-                i.closing_code, i.events, count(*) OVER ()
+                i.closing_code, i.events, count(*) OVER (), i.late, i.corrected, i.withdrawn
             FROM visible_incident i LEFT JOIN visible_zone z USING (zone_id)
             LEFT JOIN app_user ab ON ab.user_id = i.acknowledged_by LEFT JOIN app_user cb ON cb.user_id = i.closed_by
             ",
@@ -278,6 +251,9 @@ fn fields(row: &Row) -> Result<IncidentFields, Error> {
         audience: row.try_get(5)?,
         state: row.try_get(6)?,
         ongoing: row.try_get(7)?,
+        late: row.try_get(27)?,
+        corrected: row.try_get(28)?,
+        withdrawn: row.try_get(29)?,
         onset_at: row.try_get(8)?,
         ended_at: row.try_get(9)?,
         raised_at: row.try_get(10)?,
@@ -353,9 +329,11 @@ pub async fn incident(
     let Some(row) = optional(client, ONE, &[&user_id, &incident_id]).await? else {
         return Ok(None);
     };
+    let fields = fields(&row)?;
+    let person_id = fields.person.person_id;
     Ok(Some(IncidentDetail {
-        fields: fields(&row)?,
-        events: events(client, user_id, incident_id).await?,
+        fields,
+        events: evidence::events(client, user_id, incident_id, person_id).await?,
         actions: actions(client, user_id, incident_id).await?,
         zones: zones(client, user_id, incident_id).await?,
         track: Vec::new(),
@@ -364,56 +342,13 @@ pub async fn incident(
     }))
 }
 
-async fn events(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Vec<EventRow>, Error> {
-    // The newest 200: a rule broken for weeks must not make its page unreadable.
-    const SQL: &str = scoped!(
-        "SELECT * FROM (
-            SELECT e.event_id, e.kind, e.edge, e.onset_at, e.ended_at, e.decided_at, e.late, e.payload
-            FROM visible_incident i JOIN incident_event ie USING (incident_id) JOIN event e USING (event_id)
-            WHERE i.incident_id = $2 AND (e.zone_id IS NULL OR e.zone_id NOT IN (SELECT zone_id FROM hidden_zone))
-            ORDER BY e.decided_at DESC, e.event_id LIMIT 200
-        ) newest ORDER BY decided_at, edge DESC, event_id"
-    );
-    let found = rows(client, SQL, &[&user_id, &incident_id]).await?;
-    found
-        .iter()
-        .map(|row| {
-            let payload: &[u8] = row.try_get(7)?;
-            // An unreadable payload costs the explanation, not the page.
-            let explanation = wire::Event::decode(payload)
-                .unwrap_or_default()
-                .explanation
-                .unwrap_or_default();
-            Ok(EventRow {
-                event_id: row.try_get(0)?,
-                kind: row.try_get(1)?,
-                edge: row.try_get(2)?,
-                onset_at: row.try_get(3)?,
-                ended_at: row.try_get(4)?,
-                decided_at: row.try_get(5)?,
-                late: row.try_get(6)?,
-                sentence: explanation.sentence,
-                fixes: explanation.fixes.iter().filter_map(evidence).collect(),
-            })
-        })
-        .collect()
-}
-
-fn evidence(fix: &wire::FixEvidence) -> Option<Evidence> {
-    Some(Evidence {
-        fix_time: Timestamp::from_microsecond(fix.fix_time_us).ok()?,
-        latitude: f64::from(fix.latitude_e7) / 1e7,
-        longitude: f64::from(fix.longitude_e7) / 1e7,
-        accuracy_m: fix.accuracy_m,
-        signed_distance_m: fix.signed_distance_m,
-        probability: fix.probability,
-    })
-}
-
 async fn actions(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Vec<Action>, Error> {
     const SQL: &str = scoped!(
-        "SELECT a.action_id, a.action, a.acted_at, u.user_id, u.display_name, a.text, a.code, a.audience
-        FROM visible_action a LEFT JOIN app_user u USING (user_id) WHERE a.incident_id = $2 ORDER BY a.action_id"
+        "SELECT a.action_id, a.action, a.acted_at, u.user_id, u.display_name, a.text, a.code, a.audience, e.ended_at
+        FROM visible_action a LEFT JOIN app_user u USING (user_id)
+        LEFT JOIN event e ON e.event_id = a.event_id AND e.edge = 'correction'
+            AND (e.zone_id IS NULL OR e.zone_id NOT IN (SELECT zone_id FROM hidden_zone))
+        WHERE a.incident_id = $2 ORDER BY a.action_id"
     );
     let found = rows(client, SQL, &[&user_id, &incident_id]).await?;
     found
@@ -427,6 +362,7 @@ async fn actions(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) 
                 text: row.try_get(5)?,
                 code: row.try_get(6)?,
                 audience: row.try_get(7)?,
+                ended_at: row.try_get(8)?,
             })
         })
         .collect()
@@ -434,7 +370,7 @@ async fn actions(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) 
 
 async fn zones(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Vec<ZoneShape>, Error> {
     const SQL: &str = scoped!(
-        "SELECT z.zone_id, z.label, z.kind, r.geometry, r.radius_m, r.buffer_m
+        "SELECT z.zone_id, z.label, z.kind, r.geometry, r.radius_m, r.buffer_m, r.datum
         FROM visible_incident i
         JOIN LATERAL (
             SELECT pz.zone_id FROM person_zone pz WHERE pz.person_id = i.person_id AND pz.removed_at IS NULL
@@ -442,7 +378,7 @@ async fn zones(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) ->
         ) wanted ON true
         JOIN visible_zone z ON z.zone_id = wanted.zone_id
         JOIN LATERAL (
-            SELECT zr.geometry, zr.radius_m, zr.buffer_m FROM zone_revision zr WHERE zr.zone_id = z.zone_id
+            SELECT zr.geometry, zr.radius_m, zr.buffer_m, zr.datum FROM zone_revision zr WHERE zr.zone_id = z.zone_id
             ORDER BY zr.revision DESC LIMIT 1
         ) r ON true
         WHERE i.incident_id = $2 ORDER BY z.zone_id = i.zone_id DESC NULLS LAST, z.label LIMIT 100"
@@ -458,6 +394,7 @@ async fn zones(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) ->
                 geometry: row.try_get(3)?,
                 radius_m: row.try_get(4)?,
                 buffer_m: row.try_get(5)?,
+                datum: row.try_get(6)?,
             })
         })
         .collect()

@@ -255,10 +255,10 @@ fn device(row: &Row) -> Result<Option<DeviceRow>, Error> {
 async fn zones(client: &impl GenericClient, user_id: Uuid, person_id: Uuid) -> Result<Vec<PersonZone>, Error> {
     const SQL: &str = scoped!(
         "SELECT z.zone_id, z.label, z.kind, r.geometry, r.radius_m, r.buffer_m, z.audience, pz.schedule,
-            pz.attendance
+            pz.attendance, r.datum
         FROM visible_person p JOIN person_zone pz USING (person_id) JOIN visible_zone z USING (zone_id)
         JOIN LATERAL (
-            SELECT zr.geometry, zr.radius_m, zr.buffer_m FROM zone_revision zr WHERE zr.zone_id = z.zone_id
+            SELECT zr.geometry, zr.radius_m, zr.buffer_m, zr.datum FROM zone_revision zr WHERE zr.zone_id = z.zone_id
             ORDER BY zr.revision DESC LIMIT 1
         ) r ON true
         WHERE p.person_id = $2 AND pz.removed_at IS NULL ORDER BY z.kind DESC, z.label LIMIT 100"
@@ -275,6 +275,7 @@ async fn zones(client: &impl GenericClient, user_id: Uuid, person_id: Uuid) -> R
                     geometry: row.try_get(3)?,
                     radius_m: row.try_get(4)?,
                     buffer_m: row.try_get(5)?,
+                    datum: row.try_get(9)?,
                 },
                 audience: row.try_get(6)?,
                 schedule: row.try_get(7)?,

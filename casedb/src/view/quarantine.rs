@@ -1,11 +1,17 @@
 //! Devices that were refused and frames that could not be read. They belong to no person, so the visibility rule does
-//! not reach them: the console lets only some roles ask.
+//! not reach them: the console lets only some roles ask. Quarantined reports belong to people, and follow the rule.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-use crate::{Error, GenericClient, pool::rows};
+use super::scoped;
+use crate::{
+    Error, GenericClient,
+    pool::rows,
+    quarantine::{QuarantinedReports, reports_from_row},
+};
 
 /// A device that was refused.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -52,17 +58,31 @@ pub struct QuarantinedFrame {
     pub remote_address: String,
 }
 
-/// The newest of both.
+/// The newest of all.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Quarantine {
     /// Devices.
     pub devices: Vec<QuarantinedDevice>,
     /// Frames.
     pub frames: Vec<QuarantinedFrame>,
+    /// Reports that came in the last 30 days, by device and reason.
+    pub reports: Vec<QuarantinedReports>,
 }
 
-/// Reads the newest 200 of each.
-pub async fn quarantine(client: &impl GenericClient) -> Result<Quarantine, Error> {
+/// Reads the newest 200 of each; of reports, those of people whom the user sees.
+pub async fn quarantine(client: &impl GenericClient, user_id: Uuid, now: Timestamp) -> Result<Quarantine, Error> {
+    const REPORTS: &str = scoped!(
+        "SELECT g.device_id, d.protocol, d.identity, g.reason, g.reports, g.first_at, g.last_at, n.fix_time
+        FROM (
+            SELECT q.device_id, q.reason, count(*) AS reports, min(q.received_at) AS first_at, max(q.received_at) AS last_at
+            FROM visible_person p JOIN quarantined_report q USING (person_id)
+            WHERE q.received_at >= $2 GROUP BY q.device_id, q.reason ORDER BY last_at DESC, q.device_id, q.reason LIMIT 200
+        ) g
+        LEFT JOIN device d ON d.device_id = g.device_id
+        CROSS JOIN LATERAL (SELECT n.fix_time FROM quarantined_report n
+            WHERE n.device_id = g.device_id AND n.reason = g.reason ORDER BY n.received_at DESC LIMIT 1) n
+        ORDER BY g.last_at DESC, g.device_id, g.reason"
+    );
     const DEVICES: &str = "SELECT protocol, identity, reason, first_seen_at, last_seen_at, attempts, remote_address
         FROM quarantined_device ORDER BY last_seen_at DESC LIMIT 200";
     const FRAMES: &str =
@@ -71,6 +91,12 @@ pub async fn quarantine(client: &impl GenericClient) -> Result<Quarantine, Error
         FROM quarantined_frame ORDER BY frame_id DESC LIMIT 200";
     let devices = rows(client, DEVICES, &[]).await?;
     let frames = rows(client, FRAMES, &[]).await?;
+    let reports = rows(
+        client,
+        REPORTS,
+        &[&user_id, &(now - crate::quarantine::REPORTS_SHOWN_FOR)],
+    )
+    .await?;
     Ok(Quarantine {
         devices: devices
             .iter()
@@ -102,5 +128,6 @@ pub async fn quarantine(client: &impl GenericClient) -> Result<Quarantine, Error
                 })
             })
             .collect::<Result<_, Error>>()?,
+        reports: reports.iter().map(reports_from_row).collect::<Result<_, Error>>()?,
     })
 }

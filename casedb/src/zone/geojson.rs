@@ -1,13 +1,13 @@
-//! GeoJSON geometries (RFC 7946) to wire geometries: Point with a radius, Polygon, MultiPolygon.
+//! GeoJSON geometries (RFC 7946) to wire geometries: Point with a radius, LineString with a half-width, Polygon, MultiPolygon.
 //!
-//! Errors name the place: `coordinates[0][3]: longitude 190 is out of range`.
+//! Errors name the place: `coordinates[0][3]: longitude 590 is out of range`.
 
 use proto::wire;
 use serde_json::Value;
 
 use crate::Error;
 
-/// Converts a geometry; a Point needs a radius, the others must have none.
+/// Converts a geometry; a Point needs a radius, a LineString (in the same place) a half-width, the others must have none.
 pub fn to_wire(geometry: &Value, radius_m: Option<f64>) -> Result<wire::Geometry, Error> {
     let kind = geometry.get("type").and_then(Value::as_str).unwrap_or_default();
     let coordinates = geometry
@@ -24,6 +24,14 @@ pub fn to_wire(geometry: &Value, radius_m: Option<f64>) -> Result<wire::Geometry
         }
         ("Point", Some(radius_m)) => return Err(Error::Input(format!("radius of {radius_m} m"))),
         ("Point", None) => return Err(Error::Input("a Point needs a radius_m".into())),
+        ("LineString", Some(half_width_m)) => {
+            let positions = each(coordinates, "coordinates", 2, position)?;
+            wire::geometry::Shape::Corridor(wire::Corridor {
+                coordinates: flat(positions),
+                half_width_m,
+            })
+        }
+        ("LineString", None) => return Err(Error::Input("a LineString needs a half-width".into())),
         ("Polygon" | "MultiPolygon", Some(radius_m)) => {
             return Err(Error::Input(format!("a {kind} has no radius, {radius_m} m given")));
         }
@@ -35,7 +43,7 @@ pub fn to_wire(geometry: &Value, radius_m: Option<f64>) -> Result<wire::Geometry
         }),
         _ => {
             return Err(Error::Input(format!(
-                "geometry of type {kind:?}: Point, Polygon or MultiPolygon expected"
+                "geometry of type {kind:?}: Point, LineString, Polygon or MultiPolygon expected"
             )));
         }
     };
@@ -56,11 +64,13 @@ fn ring(value: &Value, path: &str) -> Result<wire::Ring, Error> {
         return Err(Error::Input(format!("{path}: the ring is not closed")));
     }
     Ok(wire::Ring {
-        coordinates: positions
-            .into_iter()
-            .flat_map(|(longitude, latitude)| [longitude, latitude])
-            .collect(),
+        coordinates: flat(positions),
     })
+}
+
+fn flat(positions: Vec<(f64, f64)>) -> Vec<f64> {
+    let pairs = positions.into_iter();
+    pairs.flat_map(|(longitude, latitude)| [longitude, latitude]).collect()
 }
 
 fn position(value: &Value, path: &str) -> Result<(f64, f64), Error> {
@@ -76,7 +86,8 @@ fn position(value: &Value, path: &str) -> Result<(f64, f64), Error> {
             "{path}: a position of longitude and latitude expected"
         )));
     };
-    if !(-180.0..=180.0).contains(&longitude) {
+    // Past 180 too, as zones across the antimeridian are written.
+    if !(-540.0..=540.0).contains(&longitude) {
         return Err(Error::Input(format!("{path}: longitude {longitude} is out of range")));
     }
     if !(-90.0..=90.0).contains(&latitude) {
@@ -124,6 +135,18 @@ mod tests {
                 radius_m: 80.0
             }))
         );
+        let corridor = to_wire(
+            &json!({"type": "LineString", "coordinates": [[1, 2], [3, 4, 7]]}),
+            Some(25.0),
+        )
+        .unwrap();
+        assert_eq!(
+            corridor.shape,
+            Some(wire::geometry::Shape::Corridor(wire::Corridor {
+                coordinates: vec![1.0, 2.0, 3.0, 4.0],
+                half_width_m: 25.0
+            }))
+        );
         let ring = json!([[0, 0], [1, 0], [1, 1, 7.0], [0, 0]]);
         let one = to_wire(&json!({"type": "Polygon", "coordinates": [ring]}), None).unwrap();
         let same = to_wire(&json!({"type": "MultiPolygon", "coordinates": [[ring]]}), None).unwrap();
@@ -149,9 +172,24 @@ mod tests {
                 "coordinates: a position",
             ),
             (
-                json!({"type": "LineString", "coordinates": []}),
+                json!({"type": "MultiPoint", "coordinates": []}),
                 None,
-                "geometry of type \"LineString\"",
+                "geometry of type \"MultiPoint\"",
+            ),
+            (
+                json!({"type": "LineString", "coordinates": [[1, 2], [3, 4]]}),
+                None,
+                "a LineString needs a half-width",
+            ),
+            (
+                json!({"type": "LineString", "coordinates": [[1, 2]]}),
+                Some(5.0),
+                "coordinates: 1 items, at least 2",
+            ),
+            (
+                json!({"type": "LineString", "coordinates": [[1, 2], [3, 4]]}),
+                Some(-5.0),
+                "half-width -5 m is not a positive number",
             ),
             (json!({"type": "Polygon"}), None, "no coordinates"),
             (
@@ -165,9 +203,9 @@ mod tests {
                 "[0]: the ring is not",
             ),
             (
-                json!({"type": "MultiPolygon", "coordinates": [[[[0, 0], [190, 0], [1, 1], [0, 0]]]]}),
+                json!({"type": "MultiPolygon", "coordinates": [[[[0, 0], [590, 0], [1, 1], [0, 0]]]]}),
                 None,
-                "coordinates[0][0][1]: longitude 190 is out of range",
+                "coordinates[0][0][1]: longitude 590 is out of range",
             ),
         ];
         for (geometry, radius_m, expected) in cases {

@@ -1,9 +1,16 @@
 //! Schedules as JSON, in the form that people and files use.
 //!
 //! `{"weekly":[{"weekday":1,"start":"21:00","end":"06:00"}],"additions":[{"start":"2026-10-01T00:00:00Z","end":"…"}],
-//! "exceptions":[…]}`. Local times are of the person's time zone; an end at or before the start is on the next day.
+//! "exceptions":[…],"holidays":["2026-10-01"],"holiday":[{"start":"20:00","end":"10:00"}]}`. Local times are of the person's time
+//! zone; an end at or before the start is on the next day.
+//!
+//! With `holiday` (which may be an empty list) the schedule says what starts on holidays instead of the weekly intervals: on the
+//! days named here, and on those of the person's calendar. Without it, the weekly intervals start on the calendar's days too.
 
-use jiff::Timestamp;
+use jiff::{
+    Timestamp,
+    civil::{Date, date},
+};
 use proto::wire;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +30,22 @@ pub struct Schedule {
     /// Does not hold (leave pass); wins over all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exceptions: Vec<Dated>,
+    /// Local days that are holidays, besides those of the person's calendar.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holidays: Vec<Date>,
+    /// What starts on holidays instead; `None`: the calendar is nothing to this schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holiday: Option<Vec<Daily>>,
+}
+
+/// An interval of a holiday.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Daily {
+    /// Local time, `HH:MM` or `HH:MM:SS`.
+    pub start: String,
+    /// The same; `24:00` is the end of the day.
+    pub end: String,
 }
 
 /// An interval of every week.
@@ -80,13 +103,28 @@ impl Schedule {
                 end_s: second_of_day(&interval.end, &place("end"))?,
             });
         }
+        let daily = |(index, interval): (usize, &Daily)| {
+            let place = |what: &str| format!("schedule: holiday[{index}].{what}");
+            Ok(wire::DailyInterval {
+                start_s: second_of_day(&interval.start, &place("start"))?,
+                end_s: second_of_day(&interval.end, &place("end"))?,
+            })
+        };
+        let holiday = self.holiday.iter().flatten().enumerate().map(daily);
         Ok(wire::Schedule {
             weekly,
             additions: dated(&self.additions, "additions")?,
             exceptions: dated(&self.exceptions, "exceptions")?,
-            ..Default::default()
+            holidays: self.holidays.iter().map(|day| days_since_1970(*day)).collect(),
+            holiday: holiday.collect::<Result<_, Error>>()?,
         })
     }
+}
+
+/// A local day as on the wire.
+pub(crate) fn days_since_1970(day: Date) -> i32 {
+    // Days are the largest unit of the span between two dates, unless another is asked for.
+    date(1970, 1, 1).until(day).map_or(0, |span| span.get_days())
 }
 
 fn dated(intervals: &[Dated], list: &str) -> Result<Vec<wire::DatedInterval>, Error> {
@@ -137,6 +175,13 @@ mod tests {
         let wire = schedule.to_wire().unwrap();
         assert_eq!((wire.weekly[0].start_s, wire.weekly[0].end_s), (75_600, 86_400));
         assert_eq!(schedule.to_json().unwrap(), json);
+        let json = json!({"holidays": ["1970-01-02", "2028-02-29"], "holiday": []});
+        let schedule = Schedule::from_json(json.clone()).unwrap();
+        assert_eq!(schedule.to_wire().unwrap().holidays, [1, 21_243]);
+        assert_eq!(
+            (schedule.holiday.as_deref(), schedule.to_json().unwrap()),
+            (Some(&[][..]), json)
+        );
     }
 
     #[test]
@@ -158,6 +203,11 @@ mod tests {
                 json!({"weekly": [{"weekday": 1, "start": "09:00:00:00", "end": "24:00"}]}),
                 "weekly[0].start",
             ),
+            (
+                json!({"holiday": [{"start": "25:00", "end": "24:00"}]}),
+                "schedule: holiday[0].start: \"25:00\"",
+            ),
+            (json!({"holidays": ["2027-02-29"]}), "schedule: "),
             (json!({"week": []}), "unknown field `week`"),
             (
                 json!({"additions": [{"start": "2026-10-02T00:00:00Z", "end": "2026-10-02T00:00:00Z"}]}),

@@ -94,6 +94,7 @@ async fn published_rules_hold_all_that_applies() {
             geometry: json!({"type": "Point", "coordinates": [10.5, 59.9]}),
             radius_m: Some(80.0),
             buffer_m: 0.0,
+            datum: proto::rules::Datum::Wgs84,
         };
         let schedule =
             Schedule::from_json(json!({"weekly": [{"weekday": 7, "start": "21:00", "end": "06:00"}]})).unwrap();
@@ -144,14 +145,14 @@ async fn published_rules_hold_all_that_applies() {
 
         // A wrong shape is refused with its place, and nothing is left of it.
         let wrong = Shape {
-            geometry: json!({"type": "Point", "coordinates": [190, 0]}),
+            geometry: json!({"type": "Point", "coordinates": [590, 0]}),
             ..shape
         };
         let error = zone::revise(&client, home.zone_id, &wrong, None)
             .await
             .unwrap_err()
             .to_string();
-        assert!(error.contains("longitude 190"), "{error}");
+        assert!(error.contains("longitude 590"), "{error}");
 
         // The relay brings it all to the stream: rules to the person's partition, the marker to every one.
         let log = MemoryLog::new(PARTITIONS);

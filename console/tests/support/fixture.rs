@@ -236,6 +236,19 @@ pub async fn fill(client: &Client, now: Timestamp) -> Result<Fixture> {
                 ('native', '', 'length', 'frame of 1195725856 bytes, at most 65536', '\\x47455420', 4, '198.51.100.7:60012')",
         )
         .await?;
+    client
+        .batch_execute(
+            "INSERT INTO quarantined_report (report_id, person_id, device_id, reason, fix_time, received_at, payload)
+            SELECT gen_random_uuid(), a.person_id, a.device_id, q.reason, now() - q.off - q.ago, now() - q.ago, ''
+            FROM (VALUES ('N2-10002', 'week_rollover', interval '7168 days', interval '1 hour'),
+                ('N2-10002', 'week_rollover', interval '7168 days', interval '2 hours'),
+                ('N2-10002', 'week_rollover', interval '7168 days', interval '3 days'),
+                ('N2-10002', 'week_rollover', interval '7168 days', interval '31 days'),
+                ('N2-10003', 'clock_ahead', interval '-9 minutes', interval '20 minutes'),
+                ('N2-10007', 'clock_ahead', interval '-3 hours', interval '5 minutes')) AS q (identity, reason, off, ago)
+            JOIN device d USING (identity) JOIN device_assignment a USING (device_id)",
+        )
+        .await?;
     client.batch_execute("COMMIT").await?;
     Ok(Fixture {
         police: users["chen.yu"],

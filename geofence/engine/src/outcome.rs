@@ -50,6 +50,7 @@ pub struct Counters {
     pub null_island: u64,
     pub fix_time_ahead: u64,
     pub fix_time_too_old: u64,
+    pub fix_time_week_rollover: u64,
     pub rules_applied: u64,
     pub rules_stale: u64,
     pub rules_refused: u64,
@@ -67,6 +68,7 @@ impl Counters {
             Outcome::NotJudged(NotJudged::NullIsland) => &mut self.null_island,
             Outcome::NotJudged(NotJudged::Ahead) => &mut self.fix_time_ahead,
             Outcome::NotJudged(NotJudged::TooOld) => &mut self.fix_time_too_old,
+            Outcome::NotJudged(NotJudged::WeekRollover) => &mut self.fix_time_week_rollover,
             Outcome::Late => &mut self.late,
             Outcome::Duplicate => &mut self.duplicates,
             Outcome::NotMonitored => &mut self.not_monitored,
@@ -81,7 +83,7 @@ impl Counters {
     }
 
     /// Every counter with its label, for metrics.
-    pub fn labelled(&self) -> [(&'static str, u64); 16] {
+    pub fn labelled(&self) -> [(&'static str, u64); 17] {
         [
             ("judged", self.judged),
             ("heard", self.heard),
@@ -94,6 +96,7 @@ impl Counters {
             ("null_island", self.null_island),
             ("fix_time_ahead", self.fix_time_ahead),
             ("fix_time_too_old", self.fix_time_too_old),
+            ("fix_time_week_rollover", self.fix_time_week_rollover),
             ("rules_applied", self.rules_applied),
             ("rules_stale", self.rules_stale),
             ("rules_refused", self.rules_refused),

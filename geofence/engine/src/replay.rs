@@ -71,7 +71,8 @@ impl fmt::Display for Summary {
             + counters.out_of_range
             + counters.null_island
             + counters.fix_time_ahead
-            + counters.fix_time_too_old;
+            + counters.fix_time_too_old
+            + counters.fix_time_week_rollover;
         for (count, what) in [
             (counters.duplicates, "copies"),
             (counters.late, "late"),
@@ -101,6 +102,12 @@ pub(crate) struct Names {
     people: HashMap<PersonId, String>,
     devices: HashMap<DeviceId, String>,
     zones: HashMap<ZoneId, String>,
+}
+
+/// An event as a line of the events file, without the line's end; ids stand where a file has names.
+pub fn line(event: &proto::wire::Event) -> String {
+    // A line is text and numbers; there is nothing in it that JSON cannot say.
+    serde_json::to_string(&event::Line::new(event, &Names::default())).unwrap_or_default()
 }
 
 /// Folds reports under rules and writes the events, one JSON object a line.

@@ -2,10 +2,13 @@
 //!
 //! `docs/geometry.md` says how rings, holes, the antimeridian and the poles are meant.
 
+pub mod area;
 mod bounds;
 mod circle;
 mod corridor;
+pub mod datum;
 mod edge;
+mod filter;
 pub mod import;
 pub(crate) mod index;
 pub mod layer;
@@ -18,6 +21,7 @@ mod tests;
 use proto::rules::{Geometry, LonLat};
 
 pub use bounds::BoundingBox;
+pub use filter::FILTER_REACH_M;
 pub use layer::CompiledLayer;
 pub use located::Located;
 
@@ -99,7 +103,8 @@ impl Shape {
 
     /// Distance to the zone's edge in metres: negative inside, zero on the edge, positive outside.
     ///
-    /// A seam at which parts of one zone meet on a meridian is no edge.
+    /// A seam at which parts of one zone meet on a meridian is no edge. Inside a corridor it is the half-width less the distance
+    /// to the line: where the line bends or comes back, that is less than the way out.
     pub fn signed_distance_m(&self, at: LonLat) -> f64 {
         Located::new(at).map_or(f64::INFINITY, |at| self.signed_distance_located_m(&at))
     }
@@ -134,6 +139,15 @@ impl Shape {
     pub fn distance_at_least_located(&self, at: &Located, limit_m: f64) -> bool {
         let distance_squared = self.block.distance_squared(at.point());
         distance_squared > 0.0 && distance_squared >= limit_m * limit_m
+    }
+
+    /// Positions of its rings or line; 1 for a circle.
+    pub fn vertices(&self) -> usize {
+        match &self.form {
+            Form::Circle(_) => 1,
+            Form::Polygons(polygons) => polygons.vertices(),
+            Form::Corridor(corridor) => corridor.vertices(),
+        }
     }
 
     /// The box of longitudes and latitudes around the zone.

@@ -124,7 +124,11 @@ fn real_polygons_are_accepted_and_the_invalid_ones_refused_with_place_and_reason
     ] {
         let path = folder.join(format!("{name}.geojson.gz"));
         let document: Value = serde_json::from_reader(open(&path)).unwrap();
-        for (index, zone) in import::zones(open(&path)).unwrap().into_iter().enumerate() {
+        for (index, zone) in import::read(open(&path), &import::Options::default())
+            .unwrap()
+            .into_iter()
+            .enumerate()
+        {
             let properties = &document["features"][index]["properties"];
             match zone {
                 Ok(zone) => {

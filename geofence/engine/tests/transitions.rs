@@ -7,10 +7,10 @@
     reason = "a test that cannot go on fails here"
 )]
 
-use homeward_engine::schedule::Schedule;
+use homeward_engine::schedule::{Interval, Schedule};
 use jiff::{SignedDuration, Timestamp, ToSpan, civil, tz::TimeZone};
 use proptest::prelude::*;
-use proto::rules::{DatedInterval, Schedule as Rule, WeeklyInterval, time_zone};
+use proto::rules::{DailyInterval, DatedInterval, Schedule as Rule, WeeklyInterval, time_zone};
 
 const ZONES: [&str; 4] = [
     "Europe/London",
@@ -110,21 +110,35 @@ fn reference(zone: &TimeZone, rule: &Rule, time: Timestamp) -> bool {
     rule.additions.iter().any(within)
         || (-3..=2).any(|offset: i64| {
             let day = today + offset.days();
-            rule.weekly
-                .iter()
-                .filter(|weekly| weekly.weekday == day.weekday())
-                .any(|weekly| {
-                    let end_day = if weekly.end_s > weekly.start_s {
-                        day
-                    } else {
-                        day.tomorrow().unwrap()
-                    };
-                    let local = |day: civil::Date, seconds: u32| day.at(0, 0, 0, 0) + i64::from(seconds).seconds();
-                    let start = *instants(zone, local(day, weekly.start_s)).first().unwrap();
-                    let end = *instants(zone, local(end_day, weekly.end_s)).last().unwrap();
-                    start <= time && time < end
-                })
+            let hours: Vec<(u32, u32)> = if rule.holidays.contains(&day) {
+                rule.holiday.iter().map(|daily| (daily.start_s, daily.end_s)).collect()
+            } else {
+                let weekly = rule.weekly.iter().filter(|weekly| weekly.weekday == day.weekday());
+                weekly.map(|weekly| (weekly.start_s, weekly.end_s)).collect()
+            };
+            hours.into_iter().any(|(start_s, end_s)| {
+                let end_day = if end_s > start_s { day } else { day.tomorrow().unwrap() };
+                let local = |day: civil::Date, seconds: u32| day.at(0, 0, 0, 0) + i64::from(seconds).seconds();
+                let start = *instants(zone, local(day, start_s)).first().unwrap();
+                let end = *instants(zone, local(end_day, end_s)).last().unwrap();
+                start <= time && time < end
+            })
         })
+}
+
+/// The changes of a schedule after an instant and before another, as it tells them one after the other.
+fn changes(schedule: &Schedule, from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
+    let mut found = Vec::new();
+    let mut time = from;
+    while let Some(next) = schedule.next_change_after(time).filter(|next| *next < to) {
+        found.push(next);
+        time = next;
+    }
+    found
+}
+
+fn minutes(count: i64) -> SignedDuration {
+    SignedDuration::from_mins(count)
 }
 
 #[test]
@@ -279,6 +293,314 @@ fn every_transition_from_2020_to_2040() {
     }
 }
 
+#[test]
+fn holidays_have_hours_of_their_own() {
+    // Home from 22:00 to 06:00; on two holidays in a row from 20:00 to 10:00 the next day.
+    let rule = Rule {
+        holidays: vec![
+            civil::date(2028, 5, 2),
+            civil::date(2028, 5, 1),
+            civil::date(2028, 5, 1),
+        ],
+        holiday: vec![DailyInterval {
+            start_s: 72_000,
+            end_s: 36_000,
+        }],
+        ..daily(79_200, 21_600)
+    };
+    let schedule = schedule("Asia/Shanghai", rule.clone());
+    // What began on the eve goes on into the holiday, and ends as it would have.
+    assert_eq!(
+        interval(&schedule, "2028-04-30T20:00:00Z"),
+        some("2028-04-30T14:00:00Z", "2028-04-30T22:00:00Z")
+    );
+    assert_eq!(
+        interval(&schedule, "2028-05-01T13:00:00Z"),
+        some("2028-05-01T12:00:00Z", "2028-05-02T02:00:00Z")
+    );
+    // The second holiday's morning belongs to the first one, its evening to itself; then all is as ever.
+    let days = [at("2028-04-30T22:00:00Z"), at("2028-05-04T00:00:00Z")];
+    let expected = [
+        "2028-05-01T12:00:00Z",
+        "2028-05-02T02:00:00Z",
+        "2028-05-02T12:00:00Z",
+        "2028-05-03T02:00:00Z",
+        "2028-05-03T14:00:00Z",
+        "2028-05-03T22:00:00Z",
+    ];
+    assert_eq!(changes(&schedule, days[0], days[1]), expected.map(at));
+    // A holiday without hours is a day on which nothing starts.
+    let free = self::schedule(
+        "Asia/Shanghai",
+        Rule {
+            holiday: Vec::new(),
+            ..rule
+        },
+    );
+    assert_eq!(
+        free.next_change_after(at("2028-04-30T22:00:00Z")),
+        Some(at("2028-05-03T14:00:00Z"))
+    );
+}
+
+#[test]
+fn far_holidays_are_found_and_looked_beyond() {
+    let monday = Rule {
+        weekly: vec![WeeklyInterval {
+            weekday: civil::Weekday::Monday,
+            start_s: 0,
+            end_s: 0,
+        }],
+        ..Rule::default()
+    };
+    // Three Mondays in a row are holidays: the next one that is none is found.
+    let schedule = schedule(
+        "Europe/London",
+        Rule {
+            holidays: vec![
+                civil::date(2026, 11, 2),
+                civil::date(2026, 11, 9),
+                civil::date(2026, 11, 16),
+            ],
+            ..monday
+        },
+    );
+    assert_eq!(
+        schedule.next_change_after(at("2026-10-27T00:00:00Z")),
+        Some(at("2026-11-23T00:00:00Z"))
+    );
+    // Nothing but a holiday in the far future, and back from there.
+    let far = self::schedule(
+        "America/New_York",
+        Rule {
+            holidays: vec![civil::date(2039, 7, 4)],
+            holiday: vec![DailyInterval {
+                start_s: 0,
+                end_s: 86_400,
+            }],
+            ..Rule::default()
+        },
+    );
+    assert_eq!(
+        far.next_change_after(at("2026-01-01T00:00:00Z")),
+        Some(at("2039-07-04T04:00:00Z"))
+    );
+    assert_eq!(far.next_change_after(at("2039-07-05T04:00:00Z")), None);
+    // Always but for that holiday.
+    let all_but = self::schedule(
+        "America/New_York",
+        Rule {
+            holidays: vec![civil::date(2039, 7, 4)],
+            ..daily(0, 0)
+        },
+    );
+    assert_eq!(
+        interval(&all_but, "2026-01-01T00:00:00Z"),
+        some("-", "2039-07-04T04:00:00Z")
+    );
+    assert_eq!(
+        interval(&all_but, "2060-01-01T00:00:00Z"),
+        some("2039-07-05T04:00:00Z", "-")
+    );
+}
+
+#[test]
+fn what_only_a_change_of_clocks_brings_is_found() {
+    // Two halves that overlap all year; on the day of the gap the second starts later than the first ends.
+    let halves = |start_s, end_s| WeeklyInterval {
+        weekday: civil::Weekday::Sunday,
+        start_s,
+        end_s,
+    };
+    let days = DAYS.into_iter().filter(|day| *day != civil::Weekday::Sunday);
+    let whole = days.map(|weekday| WeeklyInterval {
+        weekday,
+        start_s: 0,
+        end_s: 86_400,
+    });
+    let rule = Rule {
+        weekly: [halves(0, 10_800), halves(9_000, 86_400)]
+            .into_iter()
+            .chain(whole)
+            .collect(),
+        ..Rule::default()
+    };
+    let schedule = schedule("America/New_York", rule);
+    let gap = changes(&schedule, at("2026-05-01T00:00:00Z"), at("2027-05-01T00:00:00Z"));
+    assert_eq!(gap, ["2027-03-14T07:00:00Z", "2027-03-14T07:30:00Z"].map(at));
+    assert_eq!(
+        interval(&schedule, "2027-02-01T00:00:00Z"),
+        some("2026-03-08T07:30:00Z", "2027-03-14T07:00:00Z")
+    );
+    // A Sunday's interval that lies in the gap is not there on that day; it is a week later.
+    let vanishing = self::schedule(
+        "America/New_York",
+        Rule {
+            weekly: vec![halves(7_200, 10_800)],
+            ..Rule::default()
+        },
+    );
+    assert_eq!(
+        vanishing.next_change_after(at("2026-03-02T00:00:00Z")),
+        Some(at("2026-03-15T06:00:00Z"))
+    );
+}
+
+#[test]
+fn leave_over_several_days_and_leap_days() {
+    for (name, year, out, back, free_until) in [
+        (
+            "Europe/London",
+            2024,
+            "2024-02-28T18:00:00Z",
+            "2024-03-02T09:00:00Z",
+            "2024-03-02T22:00:00Z",
+        ),
+        (
+            "Asia/Shanghai",
+            2028,
+            "2028-02-28T10:00:00Z",
+            "2028-03-02T01:00:00Z",
+            "2028-03-02T14:00:00Z",
+        ),
+        (
+            "America/New_York",
+            2036,
+            "2036-02-28T23:00:00Z",
+            "2036-03-02T14:00:00Z",
+            "2036-03-03T03:00:00Z",
+        ),
+    ] {
+        let leave = DatedInterval {
+            start: at(out),
+            end: at(back),
+        };
+        let schedule = schedule(
+            name,
+            Rule {
+                exceptions: vec![leave],
+                ..daily(79_200, 21_600)
+            },
+        );
+        let leap = civil::date(year, 2, 29).at(23, 0, 0, 0);
+        assert!(!schedule.active_at(zone(name).to_timestamp(leap).unwrap()), "{name}");
+        // The night after the return counts again; no evening of the leave does.
+        assert_eq!(schedule.next_change_after(leave.start), Some(at(free_until)), "{name}");
+    }
+    // The leave begins and ends in the middle of a night: the curfew breaks off and comes back.
+    let leave = DatedInterval {
+        start: at("2028-02-28T23:30:00Z"),
+        end: at("2028-03-02T02:00:00Z"),
+    };
+    let night = schedule(
+        "Europe/London",
+        Rule {
+            exceptions: vec![leave],
+            ..daily(79_200, 21_600)
+        },
+    );
+    assert_eq!(
+        interval(&night, "2028-02-28T23:00:00Z"),
+        some("2028-02-28T22:00:00Z", "2028-02-28T23:30:00Z")
+    );
+    assert_eq!(
+        interval(&night, "2028-03-02T03:00:00Z"),
+        some("2028-03-02T02:00:00Z", "2028-03-02T06:00:00Z")
+    );
+}
+
+/// The rules that are taken through every change of clocks: edges in gaps and folds, at midnight, leave, holidays.
+fn rules_around(zone: &TimeZone, change: Timestamp) -> Vec<Rule> {
+    let day = zone.to_datetime(change).date();
+    let leave = |from: i64, to: i64| DatedInterval {
+        start: change + minutes(from),
+        end: change + minutes(to),
+    };
+    let daily_of = |start_s, end_s| vec![DailyInterval { start_s, end_s }];
+    vec![
+        // A night curfew that ends in the fold or in the gap, with leave over three days that ends near the change.
+        Rule {
+            exceptions: vec![leave(-72 * 60, -47)],
+            ..daily(79_200, 5_400)
+        },
+        // Starts in the gap or in the fold; leave over three days that begins near it.
+        Rule {
+            exceptions: vec![leave(33, 72 * 60)],
+            ..daily(6_300, 79_200)
+        },
+        // The day of the change is a holiday with hours across it.
+        Rule {
+            holidays: vec![day],
+            holiday: daily_of(5_400, 8_100),
+            ..daily(79_200, 21_600)
+        },
+        // The eve is a holiday whose night ends in the change; the day itself is one on which nothing starts.
+        Rule {
+            holidays: vec![day, day.yesterday().unwrap()],
+            holiday: daily_of(82_800, 7_200),
+            ..daily(9_000, 8_100)
+        },
+        // From midnight to midnight, but for the holiday.
+        Rule {
+            holidays: vec![day.tomorrow().unwrap()],
+            additions: vec![leave(-20, 20)],
+            ..daily(0, 86_400)
+        },
+    ]
+}
+
+#[test]
+fn by_the_minute_around_every_transition_from_2020_to_2040() {
+    for name in ZONES {
+        let zone = zone(name);
+        let mut anchors = transitions(name, 2020, 2041);
+        // Where clocks do not change: leap days and new years, at local midnight.
+        let dates = [
+            (2020, 2, 29),
+            (2024, 2, 29),
+            (2028, 2, 29),
+            (2031, 1, 1),
+            (2036, 2, 29),
+            (2040, 1, 1),
+        ];
+        for (year, month, day) in dates {
+            anchors.push(zone.to_timestamp(civil::date(year, month, day).at(0, 0, 0, 0)).unwrap());
+        }
+        for anchor in anchors {
+            for rule in rules_around(&zone, anchor) {
+                let schedule = Schedule::new(zone.clone(), rule.clone());
+                let (from, to) = (anchor - minutes(150), anchor + minutes(150));
+                let mut expected = Vec::new();
+                let mut before = reference(&zone, &rule, from);
+                assert_eq!(schedule.active_at(from), before, "{name} {rule:?} at {from}");
+                for minute in 1..300 {
+                    let time = from + minutes(minute);
+                    let now = reference(&zone, &rule, time);
+                    assert_eq!(schedule.active_at(time), now, "{name} {rule:?} at {time}");
+                    if now != before {
+                        expected.push(time);
+                    }
+                    before = now;
+                }
+                // All edges lie on whole minutes: the schedule's own list is the same as the one by the minute.
+                assert_eq!(
+                    changes(&schedule, from, to),
+                    expected,
+                    "{name} {rule:?} around {anchor}"
+                );
+                for pair in expected.windows(2).filter(|pair| schedule.active_at(pair[0])) {
+                    let between = schedule.interval_at(pair[1] - minutes(1));
+                    let expected = Interval {
+                        start: Some(pair[0]),
+                        end: Some(pair[1]),
+                    };
+                    assert_eq!(between, Some(expected), "{name} {rule:?}");
+                }
+            }
+        }
+    }
+}
+
 /// Instants near changes of clocks in some years, and others.
 fn instant(name: &'static str) -> impl Strategy<Value = Timestamp> {
     let mut anchors = transitions(name, 2024, 2031);
@@ -300,16 +622,24 @@ fn rule(anchor: Timestamp) -> impl Strategy<Value = Rule> {
             end: start + SignedDuration::from_secs(length),
         }
     });
+    let holiday = (0_u32..=96, 0_u32..=96).prop_map(|(start, end)| DailyInterval {
+        start_s: start * 900,
+        end_s: end * 900,
+    });
+    let today = TimeZone::UTC.to_datetime(anchor).date();
     (
         prop::collection::vec(weekly, 0..5),
         prop::collection::vec(dated.clone(), 0..3),
         prop::collection::vec(dated, 0..3),
+        prop::collection::vec(-12_i64..12, 0..6),
+        prop::collection::vec(holiday, 0..3),
     )
-        .prop_map(|(weekly, additions, exceptions)| Rule {
+        .prop_map(move |(weekly, additions, exceptions, days, holiday)| Rule {
             weekly,
             additions,
             exceptions,
-            ..Default::default()
+            holidays: days.into_iter().map(|days| today + days.days()).collect(),
+            holiday,
         })
 }
 

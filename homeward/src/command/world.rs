@@ -116,6 +116,7 @@ async fn lay_one(client: &impl GenericClient, world: &World, person: &Person, no
         silence_after_s: person.silence_after_s.cast_signed(),
         home_exit_grace_s: 0,
         late_return_after_s: person.late_return_after_s.cast_signed(),
+        ..Settings::default()
     };
     rules::set_settings(client, person.person_id, &settings).await?;
     rules::publish(client, person.person_id, now).await?;
@@ -146,6 +147,7 @@ fn shape(world: &World, planned: &PlannedZone) -> Shape {
         geometry,
         radius_m,
         buffer_m: planned.buffer_m,
+        datum: proto::rules::Datum::Wgs84,
     }
 }
 

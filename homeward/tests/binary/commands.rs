@@ -94,3 +94,143 @@ async fn operators_add_users_devices_and_targets() {
     assert!(says(&installation, &["notify", "undelivered"]).contains("nothing"));
     installation.database.drop_now().await.unwrap();
 }
+
+fn leave<'a>(from: &'a str, until: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let start = ["leave", "add", "DEMO-0001", "--from", from, "--until", until];
+    let end = ["--reason", "family", "--approver", "Station 3, Kim", "--by", "officer"];
+    [&start, &end[..], more].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_change_what_orders_say() {
+    let Some(database) = testkit::database().await.unwrap() else {
+        return;
+    };
+    let installation = Installation::new(database, "postgres");
+    let file = installation.path("credentials");
+    let credentials = ["--credentials-file", file.to_str().unwrap()];
+    installation.succeed(&[&["demo", "seed", "--devices", "3"], &credentials[..]].concat());
+    let (says, fails) = (
+        |arguments: &[&str]| says(&installation, arguments),
+        |arguments: &[&str]| fails(&installation, arguments),
+    );
+
+    // Settings: within limits, with an author, each change kept.
+    let set = |more: &[&'static str]| -> Vec<&'static str> {
+        [&["rules", "set", "DEMO-0001", "--by", "officer"][..], more].concat()
+    };
+    let said = says(&set(&[
+        "--exclusion-entry",
+        "0.9",
+        "--home-exit",
+        "0.99",
+        "--grace",
+        "120s",
+    ]));
+    assert!(said.contains("exclusion_entry: 0.9, was default"), "{said}");
+    assert!(said.contains("home_exit_grace_s: 120 s, was 0 s"), "{said}");
+    assert!(says(&set(&["--grace", "2m"])).contains("nothing is different"));
+    let error = fails(&set(&["--home-exit", "0.5"]));
+    assert!(
+        error.contains("operating point home_exit") && error.contains("0.9..0.999"),
+        "{error}"
+    );
+    assert!(fails(&set(&["--silence", "9d"])).contains("--silence"));
+    assert!(fails(&set(&[])).contains("nothing to change"));
+    let stranger = ["rules", "set", "DEMO-0001", "--grace", "1m", "--by", "nobody"];
+    assert!(fails(&stranger).contains("there is no user \"nobody\""));
+    let history = says(&["rules", "history", "DEMO-0001"]);
+    assert!(history.contains("officer") && history.contains("order "), "{history}");
+
+    // A calendar, and the person who goes by it.
+    assert!(fails(&set(&["--calendar", "PRC"])).contains("homeward holiday add PRC"));
+    says(&[
+        "holiday",
+        "add",
+        "PRC",
+        "2027-10-01",
+        "2027-10-02",
+        "--label",
+        "National Day",
+    ]);
+    assert!(says(&set(&["--calendar", "PRC"])).contains("holiday calendar: PRC"));
+    assert!(says(&["holiday", "add", "PRC", "2028-10-01"]).contains("rules of 1 people"));
+    assert!(says(&["holiday", "list", "PRC"]).contains("2027-10-02  National Day"));
+    assert!(says(&["holiday", "list"]).contains("PRC  3 days"));
+    assert!(fails(&["holiday", "add", "PRC", "2027-02-29"]).contains("2027-02-29"));
+    assert!(fails(&["holiday", "remove", "PRC", "2029-10-01"]).contains("nothing was removed"));
+
+    // Leave, in the person's local time.
+    let pass = says(&leave("2030-12-24T08:00", "2030-12-27T20:00", &[]));
+    assert!(
+        pass.contains("2030-12-24 08:00:00 +08:00 to 2030-12-27 20:00:00 +08:00"),
+        "{pass}"
+    );
+    assert!(fails(&leave("2030-12-24", "2030-12-27T20:00", &[])).contains("2030-12-24T08:00"));
+    assert!(fails(&leave("2030-12-24T08:00", "2030-12-24T07:00", &[])).contains("not after the start"));
+    assert!(fails(&leave("2020-12-24T08:00", "2020-12-25T07:00", &[])).contains("is over"));
+    let nowhere = fails(&leave("2030-12-24T08:00", "2030-12-25T08:00", &["--zone", "moon"]));
+    assert!(nowhere.contains("--zone \"moon\": the person's zones are"), "{nowhere}");
+
+    // A protected person: nothing without consent, and never a word of where they are.
+    let protect = |more: &[&'static str]| -> Vec<&'static str> {
+        let start = [
+            "protect",
+            "add",
+            "V-17",
+            "--from",
+            "DEMO-0001",
+            "--distance",
+            "500",
+            "--by",
+            "officer",
+        ];
+        [&start[..], more].concat()
+    };
+    assert!(fails(&protect(&[])).contains("--agency"));
+    assert!(fails(&protect(&["--agency", "demo.police", "--device", "native:HW-V17"])).contains("homeward device add"));
+    says(&["device", "add", "native", "HW-V17"]);
+    let rests = says(&protect(&["--agency", "demo.police", "--device", "native:HW-V17"]));
+    assert!(rests.contains("rests until the protected person consents"), "{rests}");
+    let shown =
+        || -> serde_json::Value { serde_json::from_str(&says(&["rules", "show", "DEMO-0001", "--json"])).unwrap() };
+    assert_eq!(shown()["proximities"], serde_json::json!([]));
+    assert!(says(&["protect", "consent", "V-17"]).contains("noted"));
+    assert!(says(&protect(&["--buffer", "200"])).contains("revision 2"));
+    let schedule = r#"{"weekly":[{"weekday":9,"start":"08:00","end":"18:00"}]}"#;
+    assert!(fails(&protect(&["--schedule", schedule])).contains("weekly[0].weekday: 9"));
+    let listed = says(&["protect", "list"]);
+    assert!(
+        listed.contains("V-17  consents") && listed.contains("DEMO-0001 must keep 500 m away"),
+        "{listed}"
+    );
+
+    // All of it in one place.
+    let all = shown();
+    assert_eq!(all["operating_points"]["exclusion_entry"], 0.9);
+    assert_eq!(all["home_exit_grace_s"], 120);
+    assert_eq!(all["holiday_calendar"], "PRC");
+    assert_eq!(all["leave"][0]["approved_by"], "Station 3, Kim");
+    assert_eq!(all["proximities"][0]["buffer_m"], 200.0);
+    assert_eq!(all["time_zone"], "Asia/Shanghai");
+    let text = says(&["rules", "show", "DEMO-0001"]);
+    assert!(text.contains("home_exit: 0.99 (may be 0.9 to 0.999)"), "{text}");
+    assert!(fails(&["rules", "show", "NOBODY"]).contains("NOBODY"));
+
+    // The release, as a local time; withdrawals.
+    let release = says(&set(&["--release", "2030-03-31T10:00"]));
+    assert!(release.contains("release: 2030-03-31 10:00:00 +08:00"), "{release}");
+    assert_eq!(shown()["order"]["release_at"], "2030-03-31T02:00:00Z");
+    let id = pass.split_whitespace().next().unwrap();
+    assert!(says(&["leave", "withdraw", id]).contains("withdrawn"));
+    assert_eq!(shown()["leave"], serde_json::json!([]));
+    assert!(says(&["leave", "list", "DEMO-0001"]).contains("; withdrawn "));
+    assert!(says(&["protect", "consent", "V-17", "--withdraw"]).contains("withdrawn"));
+    assert!(says(&["protect", "remove", "V-17", "--from", "DEMO-0001"]).contains("removed"));
+    assert!(fails(&["protect", "remove", "V-17", "--from", "DEMO-0001"]).contains("need not keep away"));
+    for command in ["rules", "leave", "holiday", "protect"] {
+        assert!(says(&[command, "--help"]).contains("Usage: homeward"));
+    }
+    assert!(says(&["protect", "add", "--help"]).contains("Example: homeward protect add"));
+    installation.database.drop_now().await.unwrap();
+}

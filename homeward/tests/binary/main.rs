@@ -8,9 +8,12 @@
     reason = "helpers of tests: a failure here is a failed test"
 )]
 
+mod again;
 mod commands;
 mod installation;
 mod kill;
 mod offline;
 mod pipeline;
+mod proof;
 mod settings;
+mod zones;

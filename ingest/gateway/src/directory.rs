@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use casedb::{Database, Notice, device::Entry, rules::DIRECTORY_CHANNEL};
+use casedb::{
+    Database, Notice,
+    device::{Carrier, Entry},
+    rules::DIRECTORY_CHANNEL,
+};
 use codec::Protocol;
 use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, PersonId};
@@ -37,8 +41,10 @@ pub struct Known {
     pub device_id: DeviceId,
     /// Native: key of the proof. JT/T 808: the authentication code.
     pub secret: Option<Vec<u8>>,
-    /// Who wears it.
+    /// The supervised person who wears it.
     pub person_id: Option<PersonId>,
+    /// The protected person who carries it instead, and who must keep away from them.
+    pub protected: Option<Carrier>,
     /// Since when.
     pub assigned_at: Option<Timestamp>,
     /// Terms of the wearer's orders, as `starts..ends`.
@@ -46,6 +52,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// True when the device is somebody's.
+    pub(crate) fn is_assigned(&self) -> bool {
+        self.person_id.is_some() || self.protected.is_some()
+    }
+
     /// True while an order is in force.
     pub fn is_monitored(&self, now: Timestamp) -> bool {
         self.terms.iter().any(|(starts, ends)| (*starts..*ends).contains(&now))
@@ -282,6 +293,7 @@ fn entry(entry: Entry) -> Option<(Key, Arc<Known>)> {
         device_id: entry.device.device_id,
         secret: entry.device.secret,
         person_id: entry.person_id,
+        protected: entry.protected,
         assigned_at: entry.assigned_at,
         terms: entry.terms,
     };

@@ -53,13 +53,13 @@ impl Quarantine {
         }));
     }
 
-    /// A frame that cannot be read, or not in whole.
+    /// A frame that cannot be read, or not in whole; without its bytes, no detail is kept either.
     pub(crate) fn frame(
         &self,
         protocol: Protocol,
         identity: &str,
         fault: &Fault,
-        raw: &Bytes,
+        raw: Option<&Bytes>,
         remote: SocketAddr,
         now: Timestamp,
     ) {
@@ -70,9 +70,9 @@ impl Quarantine {
             protocol: protocol.name(),
             identity: identity.chars().take(64).collect(),
             reason,
-            detail: fault.to_string(),
-            raw: raw.get(..MAX_RAW_BYTES).unwrap_or(raw).to_vec(),
-            raw_length: raw.len(),
+            detail: raw.map_or_else(String::new, |_| fault.to_string()),
+            raw: raw.map_or_else(Vec::new, |raw| raw.get(..MAX_RAW_BYTES).unwrap_or(raw).to_vec()),
+            raw_length: raw.map_or(0, Bytes::len),
             received_at: now,
             remote_address: remote.to_string(),
         }));

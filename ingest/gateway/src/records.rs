@@ -1,9 +1,10 @@
 //! From reports to records of the stream.
 
+use casedb::device::Carrier;
 use codec::{Fault, Protocol, Report, normalize};
 use jiff::Timestamp;
 use prost::Message;
-use proto::{topic::partition_of, wire};
+use proto::{PersonId, topic::partition_of, wire};
 use stream::NewRecord;
 
 use crate::Known;
@@ -13,6 +14,8 @@ use crate::Known;
 pub(crate) enum Fate {
     /// It goes into the stream.
     Append(NewRecord),
+    /// Where a protected person is, for each supervised person who must keep away from them. Nothing else is made of it.
+    Protected(Vec<NewRecord>),
     /// It is acknowledged and forgotten: nobody may be monitored by it.
     Discard(&'static str),
 }
@@ -25,6 +28,9 @@ pub(crate) fn fate(
     received_at: Timestamp,
     partitions: u32,
 ) -> Result<Fate, Fault> {
+    if let Some(carrier) = &known.protected {
+        return protected(protocol, known, carrier, report, received_at, partitions);
+    }
     let Some(person) = known.person_id else {
         return Ok(Fate::Discard("not_assigned"));
     };
@@ -44,9 +50,58 @@ pub(crate) fn fate(
     let record = wire::ReportRecord {
         body: Some(wire::report_record::Body::Report(record)),
     };
-    Ok(Fate::Append(NewRecord {
+    Ok(Fate::Append(to_person(person, &record, partitions)))
+}
+
+/// Decides the fate of a report of a protected person's device: only what is needed for the distance goes on, and only to where
+/// somebody is bound to keep it by an order in force.
+fn protected(
+    protocol: Protocol,
+    known: &Known,
+    carrier: &Carrier,
+    report: &Report,
+    received_at: Timestamp,
+    partitions: u32,
+) -> Result<Fate, Fault> {
+    let in_force = |terms: &[(Timestamp, Timestamp)]| {
+        let mut terms = terms.iter();
+        terms.any(|(starts, ends)| (*starts..*ends).contains(&received_at))
+    };
+    let bound: Vec<_> = carrier.bound.iter().filter(|bound| in_force(&bound.terms)).collect();
+    if bound.is_empty() {
+        return Ok(Fate::Discard("no_legal_basis"));
+    }
+    if normalize::clock(report.fix_time, received_at) != normalize::Clock::Plausible {
+        return Ok(Fate::Discard("implausible_clock"));
+    }
+    if !known.is_of_wearer(report.fix_time) {
+        return Ok(Fate::Discard("before_assignment"));
+    }
+    if !report.fix.as_ref().is_some_and(|fix| fix.valid) {
+        return Ok(Fate::Discard("no_position"));
+    }
+    let made = normalize::report(protocol, known.device_id, carrier.protected_id, received_at, report)?;
+    let records = bound.into_iter().map(|bound| {
+        let fix = wire::ProtectedFix {
+            report_id: made.report_id.clone(),
+            person_id: bound.person_id.to_wire(),
+            protected_id: carrier.protected_id.to_wire(),
+            fix_time_us: made.fix_time_us,
+            received_at_us: made.received_at_us,
+            position: made.position,
+        };
+        let record = wire::ReportRecord {
+            body: Some(wire::report_record::Body::ProtectedFix(fix)),
+        };
+        to_person(bound.person_id, &record, partitions)
+    });
+    Ok(Fate::Protected(records.collect()))
+}
+
+fn to_person(person: PersonId, record: &wire::ReportRecord, partitions: u32) -> NewRecord {
+    NewRecord {
         partition: partition_of(person, partitions),
         key: person.to_wire().into(),
         payload: record.encode_to_vec().into(),
-    }))
+    }
 }

@@ -30,7 +30,7 @@ use tokio_util::{
 };
 use tracing::{debug, warn};
 
-use crate::{Config, Directory, limits::Registry, presence::Presence, quarantine::Quarantine};
+use crate::{Config, Directory, Known, limits::Registry, presence::Presence, quarantine::Quarantine};
 
 /// Records of one append.
 const APPEND_RECORDS: usize = 512;
@@ -83,6 +83,8 @@ pub(crate) struct Peer {
     /// Cancelled when a newer session of the same device opens.
     replaced: CancellationToken,
     device: Option<DeviceId>,
+    /// The device is a protected person's: no frame of it may be kept.
+    protected: bool,
 }
 
 impl Peer {
@@ -96,7 +98,9 @@ impl Peer {
     }
 
     /// Notes which device has shown who it is; an older session of it ends.
-    pub(crate) fn belongs_to(&mut self, device: DeviceId) {
+    pub(crate) fn belongs_to(&mut self, known: &Known) {
+        let device = known.device_id;
+        self.protected = known.protected.is_some();
         if self.device == Some(device) {
             return;
         }
@@ -125,9 +129,11 @@ impl Peer {
     pub(crate) fn append(&mut self, records: Vec<NewRecord>, received_at: Timestamp, answer: Bytes) {
         let log = Arc::clone(&self.shared.log);
         let protocol = self.protocol.name();
+        let count = if self.protected { count_protected } else { count_reports };
         let append = async move {
             for chunk in records.chunks(APPEND_RECORDS) {
                 append(log.as_ref(), chunk, protocol).await?;
+                count(protocol, chunk.len());
                 let seconds = Timestamp::now().duration_since(received_at).as_secs_f64().max(0.0);
                 metrics::histogram!("homeward_stage_seconds", "stage" => "appended").record(seconds);
             }
@@ -136,8 +142,10 @@ impl Peer {
         self.in_flight.push_back(append.boxed());
     }
 
-    /// Puts a frame into quarantine; counts it in any case.
+    /// Puts a frame into quarantine; counts it in any case. Of a frame of a protected person's device, which may say where they
+    /// are, only the sort of fault is kept.
     pub(crate) fn malformed(&self, identity: &str, fault: &Fault, raw: &Bytes) {
+        let raw = (!self.protected).then_some(raw);
         self.shared
             .quarantine
             .frame(self.protocol, identity, fault, raw, self.remote, Timestamp::now());
@@ -170,16 +178,22 @@ impl Drop for Peer {
     }
 }
 
+fn count_reports(protocol: &'static str, records: usize) {
+    metrics::counter!("homeward_gateway_reports_total", "protocol" => protocol, "outcome" => "appended")
+        .increment(records as u64);
+}
+
+/// One for each supervised person whom a protected person's fix concerns.
+fn count_protected(protocol: &'static str, records: usize) {
+    metrics::counter!("homeward_gateway_protected_fixes_total", "protocol" => protocol).increment(records as u64);
+}
+
 /// Appends until it has worked. Drop it to give up.
 async fn append(log: &dyn Log, records: &[NewRecord], protocol: &'static str) -> Result<(), Stop> {
     let mut pause = FIRST_PAUSE;
     loop {
         match log.append(Topic::Reports, records.to_vec()).await {
-            Ok(_) => {
-                metrics::counter!("homeward_gateway_reports_total", "protocol" => protocol, "outcome" => "appended")
-                    .increment(records.len() as u64);
-                return Ok(());
-            }
+            Ok(_) => return Ok(()),
             Err(error) if error.is_retryable() => {
                 metrics::counter!("homeward_gateway_append_retries_total", "protocol" => protocol).increment(1);
                 debug!(%error, "append failed; trying again");
@@ -211,6 +225,7 @@ pub(crate) async fn run<D: Dialect>(mut dialect: D, stream: TcpStream, remote: S
         fresh: true,
         replaced: CancellationToken::new(),
         device: None,
+        protected: false,
         shared,
     };
     let Err(stop) = converse(&mut dialect, &mut frames, &mut peer).await;

@@ -10,6 +10,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use casedb::device::{Bound, Carrier};
 use codec::{
     Protocol,
     jt808::{
@@ -45,13 +46,51 @@ fn known(name: &str, secret: Option<&[u8]>) -> Known {
         device_id: DeviceId::from_name(name),
         secret: secret.map(<[u8]>::to_vec),
         person_id: Some(PersonId::from_name(&format!("person of {name}"))),
+        protected: None,
         assigned_at: None,
         terms: vec![(Timestamp::MIN, Timestamp::MAX)],
     }
 }
 
+/// A device of a protected person from whom others must keep away, each with terms of orders.
+fn protected(name: &str, secret: Option<&[u8]>, bound: &[(&str, Timestamp, Timestamp)]) -> Known {
+    let bound = bound.iter().map(|(person, starts, ends)| Bound {
+        person_id: PersonId::from_name(person),
+        terms: vec![(*starts, *ends)],
+    });
+    Known {
+        person_id: None,
+        protected: Some(Carrier {
+            protected_id: PersonId::from_name("the protected one"),
+            bound: bound.collect(),
+        }),
+        terms: Vec::new(),
+        ..known(name, secret)
+    }
+}
+
 fn directory() -> Directory {
+    let bound = [
+        ("karl", Timestamp::MIN, Timestamp::MAX),
+        ("lars", Timestamp::MIN, Timestamp::MAX),
+        ("over", Timestamp::MIN, Timestamp::UNIX_EPOCH),
+    ];
     Directory::fixed([
+        (
+            Protocol::Native,
+            "HW-protected".to_owned(),
+            protected("HW-protected", Some(SECRET), &bound),
+        ),
+        (
+            Protocol::Native,
+            "HW-unbound".to_owned(),
+            protected("HW-unbound", Some(SECRET), &bound[2..]),
+        ),
+        (
+            Protocol::Jt808,
+            "13900000003".to_owned(),
+            protected("T-3", None, &bound),
+        ),
         (Protocol::Native, "HW-1".to_owned(), known("HW-1", Some(SECRET))),
         (
             Protocol::Native,
@@ -95,6 +134,31 @@ async fn start(log: &MemoryLog) -> Handle {
 
 /// Reports in the log, in the order of partitions.
 async fn reports(log: &dyn Log) -> Vec<wire::Report> {
+    let bodies = bodies(log).await.into_iter();
+    let report = |(_, body)| match body {
+        wire::report_record::Body::Report(report) => report,
+        other => panic!("not a report: {other:?}"),
+    };
+    bodies.map(report).collect()
+}
+
+/// Fixes of protected people in the log; there is nothing else in it.
+async fn protected_fixes(log: &dyn Log) -> Vec<wire::ProtectedFix> {
+    let partitions = log.partitions();
+    let fix = |(record, body): (stream::Record, _)| match body {
+        wire::report_record::Body::ProtectedFix(fix) => {
+            // Under the key and in the partition of the supervised person.
+            let person = PersonId::from_wire(&fix.person_id).unwrap();
+            assert_eq!(record.key, fix.person_id);
+            assert_eq!(record.partition, proto::topic::partition_of(person, partitions));
+            fix
+        }
+        other => panic!("not a fix of a protected person: {other:?}"),
+    };
+    bodies(log).await.into_iter().map(fix).collect()
+}
+
+async fn bodies(log: &dyn Log) -> Vec<(stream::Record, wire::report_record::Body)> {
     let mut found = Vec::new();
     for partition in 0..log.partitions() {
         let bounds = log.bounds(Topic::Reports, partition).await.unwrap();
@@ -106,10 +170,8 @@ async fn reports(log: &dyn Log) -> Vec<wire::Report> {
         while next < bounds.end {
             for record in reader.next(1_000).await.unwrap() {
                 next = record.offset + 1;
-                match wire::ReportRecord::decode(record.payload).unwrap().body {
-                    Some(wire::report_record::Body::Report(report)) => found.push(report),
-                    other => panic!("not a report: {other:?}"),
-                }
+                let body = wire::ReportRecord::decode(record.payload.clone()).unwrap().body;
+                found.push((record, body.unwrap()));
             }
         }
     }
@@ -293,6 +355,78 @@ async fn native_session_from_hello_to_acknowledgement() {
     assert_eq!(reports(&log).await.len(), 6);
     handle.drain(PATIENCE).await;
     assert_eq!(line.answer().await, None, "closed by the drain");
+}
+
+#[tokio::test]
+async fn a_protected_person_is_told_to_those_bound_and_to_nobody_else() {
+    let log = MemoryLog::new(8);
+    let handle = start(&log).await;
+    let mut line = NativeLine::open(handle.native).await;
+    assert!(matches!(line.log_in("HW-protected", SECRET).await, Body::Welcome(_)));
+    let mut invalid = report(3);
+    invalid.position.as_mut().unwrap().valid = false;
+    let nowhere = DeviceReport {
+        position: None,
+        ..report(4)
+    };
+    let tomorrow = DeviceReport {
+        fix_time_us: Timestamp::now().as_microsecond() + 86_400_000_000,
+        ..report(5)
+    };
+    let sent = [report(1), report(2), invalid, nowhere, tomorrow];
+    line.send(&client::reports(sent.to_vec())).await;
+    assert_eq!(line.acknowledged().await, 5, "all are dealt with");
+    // For each of the two whose orders are in force, the two usable fixes, and nothing more.
+    let fixes = protected_fixes(&log).await;
+    for person in ["karl", "lars"] {
+        let person = PersonId::from_name(person).to_wire();
+        let of_person: Vec<_> = fixes.iter().filter(|fix| fix.person_id == person).collect();
+        assert_eq!(of_person.len(), 2);
+        for (fix, report) in of_person.iter().zip(&sent) {
+            let id = ReportId::derive(DeviceId::from_name("HW-protected"), &report.sequence.to_be_bytes());
+            assert_eq!(fix.report_id, id.to_wire());
+            assert_eq!(fix.protected_id, PersonId::from_name("the protected one").to_wire());
+            assert_eq!((fix.fix_time_us, fix.position), (report.fix_time_us, report.position));
+        }
+    }
+    assert_eq!(fixes.len(), 4, "the one whose order is over hears nothing");
+    // Sent again after a lost acknowledgement: the same ids.
+    line.send(&client::reports(vec![report(2)])).await;
+    assert_eq!(line.acknowledged().await, 2);
+    let again = protected_fixes(&log).await;
+    let ids: std::collections::HashSet<_> = again.iter().map(|fix| (&fix.person_id, &fix.report_id)).collect();
+    assert_eq!((again.len(), ids.len()), (6, 4));
+
+    // Nobody is bound any more: acknowledged and forgotten.
+    let mut line = NativeLine::open(handle.native).await;
+    assert!(matches!(line.log_in("HW-unbound", SECRET).await, Body::Welcome(_)));
+    line.send(&client::reports(vec![report(1)])).await;
+    assert_eq!(line.acknowledged().await, 1);
+    assert_eq!(protected_fixes(&log).await.len(), 6);
+
+    // The same over JT/T 808.
+    let (mut line, mut terminal) = Jt808Line::opened(&handle, "13900000003", Variant::V2019).await;
+    line.send(&terminal.location(&location())).await;
+    assert!(matches!(line.answer().await, Some(Answer::General { result: 0, .. })));
+    assert_eq!(protected_fixes(&log).await.len(), 8);
+    handle.drain(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_protected_persons_fix_is_acknowledged_when_it_is_durable() {
+    let log = MemoryLog::new(8);
+    let handle = start(&log).await;
+    let mut line = NativeLine::open(handle.native).await;
+    assert!(matches!(line.log_in("HW-protected", SECRET).await, Body::Welcome(_)));
+    log.faults(|faults| faults.hold_appends = true);
+    line.send(&client::reports(vec![report(1)])).await;
+    line.silence().await;
+    log.faults(|faults| {
+        faults.hold_appends = false;
+        faults.refuse_appends = 2;
+    });
+    assert_eq!(line.acknowledged().await, 1);
+    assert_eq!(protected_fixes(&log).await.len(), 2);
 }
 
 #[tokio::test]
@@ -773,6 +907,99 @@ mod database {
         assert_eq!(seen, 2, "last seen is written by the drain at the latest");
         log.close(PATIENCE).await;
         drop(client);
+        test.drop_now().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_protected_persons_device_is_heard_with_their_consent_and_leaves_no_trace() {
+        use casedb::protect::{self, Protected, Terms};
+        let Some((test, database, person)) = prepared().await else {
+            return;
+        };
+        let postgres = postgres::Config {
+            partitions: PARTITIONS,
+            ..Default::default()
+        };
+        let log: Arc<dyn Log> = Arc::new(PostgresLog::connect(&test.url, postgres).await.unwrap());
+        let mut client = database.client().await.unwrap();
+        let agency: Uuid = client
+            .query_one("SELECT agency_id FROM agency", &[])
+            .await
+            .unwrap()
+            .get(0);
+        let someone = Protected {
+            protected_id: PersonId::new(Uuid::now_v7()),
+            reference: "P-1".to_owned(),
+            display_name: String::new(),
+            police_agency_id: agency,
+            consent_at: Some(Timestamp::now()),
+            withdrawn_at: None,
+        };
+        let terms = Terms {
+            distance_m: 300.0,
+            buffer_m: 0.0,
+            schedule: None,
+        };
+        let tx = client.transaction().await.unwrap();
+        protect::create(&tx, &someone).await.unwrap();
+        casedb::device::register(&tx, &device("native", "HW-P")).await.unwrap();
+        let id = DeviceId::from_name("HW-P");
+        casedb::device::assign_protected(&tx, id, someone.protected_id, Timestamp::now())
+            .await
+            .unwrap();
+        protect::bind(&tx, person, &someone, &terms, None).await.unwrap();
+        tx.commit().await.unwrap();
+        let directory = Directory::follow(database.clone()).await;
+        let handle = Gateway::start(config(), Arc::clone(&log), directory.clone(), Some(database.clone()))
+            .await
+            .unwrap();
+        let mut line = NativeLine::open(handle.native).await;
+        assert!(matches!(line.log_in("HW-P", SECRET).await, Body::Welcome(_)));
+        let mut bad = report(2);
+        bad.position.as_mut().unwrap().latitude_e7 = 910_000_000;
+        line.send(&native::client::reports(vec![report(1), bad])).await;
+        assert!(matches!(line.answer().await, Some(Body::Acknowledgement(_))));
+        let fixes = protected_fixes(log.as_ref()).await;
+        assert_eq!(fixes.len(), 1);
+        assert_eq!(fixes[0].person_id, person.to_wire());
+        // What could not be read is counted, and kept without its bytes: they may say where the person is.
+        let frames = async || {
+            for _ in 0..100 {
+                let found = casedb::quarantine::frames(&client, 10).await.unwrap();
+                if !found.is_empty() {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            panic!("the bad frame is not listed")
+        };
+        let kept = &frames().await[0];
+        assert_eq!(
+            (kept.identity.as_str(), kept.raw_length, kept.raw.len()),
+            ("HW-P", 0, 0)
+        );
+        assert_eq!(kept.detail, "");
+
+        // The consent is taken back: the session goes on, and nothing more is told to anybody.
+        protect::consent(&client, someone.protected_id, false, Timestamp::now())
+            .await
+            .unwrap();
+        let rests = async || {
+            for _ in 0..100 {
+                let known = directory.get(Protocol::Native, "HW-P").unwrap();
+                if known.protected.as_ref().unwrap().bound.is_empty() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            panic!("the directory does not follow")
+        };
+        rests().await;
+        line.send(&native::client::reports(vec![report(3)])).await;
+        assert_eq!(line.acknowledged().await, 3);
+        assert_eq!(protected_fixes(log.as_ref()).await.len(), 1);
+        handle.drain(PATIENCE).await;
+        drop((log, client, directory));
         test.drop_now().await.unwrap();
     }
 

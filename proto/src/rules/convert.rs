@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use jiff::{
-    Timestamp, ToSpan,
+    Span, Timestamp,
     civil::{Date, Weekday, date},
     tz::{TimeZone, TimeZoneDatabase},
 };
@@ -192,12 +192,17 @@ impl From<&Zone> for wire::Zone {
             buffer_m: zone.buffer_m,
             schedule: zone.schedule.as_ref().map(Into::into),
             attendance: zone.attendance,
-            datum: match zone.datum {
-                Datum::Wgs84 => wire::Datum::Wgs84,
-                Datum::Gcj02 => wire::Datum::Gcj02,
-                Datum::Bd09 => wire::Datum::Bd09,
-            }
-            .into(),
+            datum: wire::Datum::from(zone.datum).into(),
+        }
+    }
+}
+
+impl From<Datum> for wire::Datum {
+    fn from(datum: Datum) -> Self {
+        match datum {
+            Datum::Wgs84 => Self::Wgs84,
+            Datum::Gcj02 => Self::Gcj02,
+            Datum::Bd09 => Self::Bd09,
         }
     }
 }
@@ -303,17 +308,16 @@ impl TryFrom<&wire::Schedule> for Schedule {
             weekly(wire).map_err(|fault| RulesError::from(fault).part(format!("weekly interval {}", index + 1)))
         });
         let holiday = schedule.holiday.iter().enumerate().map(|(index, wire)| {
-            daily(wire).map_err(|fault| RulesError::from(fault).part(format!("holiday interval {}", index + 1)))
+            daily(*wire).map_err(|fault| RulesError::from(fault).part(format!("holiday interval {}", index + 1)))
+        });
+        let holidays = schedule.holidays.iter().enumerate().map(|(index, days)| {
+            day(*days).map_err(|fault| RulesError::from(fault).part(format!("holiday {}", index + 1)))
         });
         Ok(Self {
             weekly: weekly.collect::<Result<_, _>>()?,
             additions: dated("addition", &schedule.additions)?,
             exceptions: dated("exception", &schedule.exceptions)?,
-            holidays: schedule
-                .holidays
-                .iter()
-                .map(|&days| day(days))
-                .collect::<Result<_, _>>()?,
+            holidays: holidays.collect::<Result<_, _>>()?,
             holiday: holiday.collect::<Result<_, _>>()?,
         })
     }
@@ -333,7 +337,7 @@ fn weekly(interval: &wire::WeeklyInterval) -> Result<WeeklyInterval, RulesFault>
     })
 }
 
-fn daily(interval: &wire::DailyInterval) -> Result<DailyInterval, RulesFault> {
+fn daily(interval: wire::DailyInterval) -> Result<DailyInterval, RulesFault> {
     of_day(interval.start_s, interval.end_s)
 }
 
@@ -347,7 +351,9 @@ fn of_day(start_s: u32, end_s: u32) -> Result<DailyInterval, RulesFault> {
 const EPOCH: Date = date(1970, 1, 1);
 
 fn day(days: i32) -> Result<Date, RulesFault> {
-    EPOCH.checked_add(days.days()).map_err(|_| RulesFault::Day { days })
+    // Not `days.days()`: that is for spans that are known to be short, and panics over others.
+    let span = Span::new().try_days(days).map_err(|_| RulesFault::Day { days })?;
+    EPOCH.checked_add(span).map_err(|_| RulesFault::Day { days })
 }
 
 fn dated(interval: &wire::DatedInterval) -> Result<DatedInterval, RulesFault> {

@@ -101,9 +101,9 @@ pub enum GeometryFault {
     #[error("the zone is too intricate to be checked: simplify it, or make several zones of it")]
     TooIntricate,
     /// A line has two ends.
-    #[error("the line has {positions} positions, at least 2 expected")]
+    #[error("the line has {positions} different positions, at least 2 expected")]
     TooShortLine {
-        /// How many came.
+        /// How many different ones came.
         positions: usize,
     },
     /// A half-width is a positive number.
@@ -336,9 +336,14 @@ pub struct RulesError {
 }
 
 impl RulesError {
+    /// Adds a part that the part so far lies in.
     pub(super) fn part(self, part: impl Into<String>) -> Self {
+        let part = part.into();
         Self {
-            part: Some(part.into()),
+            part: Some(match &self.part {
+                Some(inner) => format!("{part}, {inner}"),
+                None => part,
+            }),
             ..self
         }
     }

@@ -200,11 +200,14 @@ fn corridor(line: &[LonLat], half_width_m: f64) -> Result<(), GeometryError> {
     if line.len() > MAX_VERTICES {
         return Err(GeometryFault::TooManyVertices { vertices: line.len() }.into());
     }
-    if line.len() < 2 {
-        return Err(GeometryFault::TooShortLine { positions: line.len() }.into());
-    }
     for (index, at) in line.iter().enumerate() {
         LonLat::of_zone(at.longitude, at.latitude).map_err(|fault| GeometryError::from(fault).position(index))?;
+    }
+    // Logged tracks repeat positions; a line that stays where it is is a circle, and somebody's mistake.
+    let leaves = |first: &LonLat| line.iter().any(|at| at.grid() != first.grid());
+    if line.first().is_none_or(|first| !leaves(first)) {
+        let positions = line.len().min(1);
+        return Err(GeometryFault::TooShortLine { positions }.into());
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! Tests of validation: what is refused says where and why; what is accepted comes back from the wire as it was.
 
-use jiff::{Timestamp, civil::Weekday};
+use jiff::{
+    Timestamp,
+    civil::{Weekday, date},
+};
 use proptest::prelude::*;
 
 use super::{
@@ -62,6 +65,24 @@ fn wire_zone(geometry: wire::Geometry) -> wire::Zone {
     }
 }
 
+fn wire_proximity() -> wire::Proximity {
+    wire::Proximity {
+        zone_id: vec![8; 16],
+        revision: 3,
+        protected_id: vec![9; 16],
+        distance_m: 500.0,
+        buffer_m: 250.0,
+        schedule: Some(wire::Schedule {
+            weekly: vec![wire::WeeklyInterval {
+                weekday: 1,
+                start_s: 0,
+                end_s: 86_400,
+            }],
+            ..Default::default()
+        }),
+    }
+}
+
 fn wire_rules(zones: Vec<wire::Zone>) -> wire::Rules {
     wire::Rules {
         person_id: vec![2; 16],
@@ -120,6 +141,99 @@ fn rules_come_back_from_the_wire_as_they_were() {
     };
     let over = Rules::try_from(&over).unwrap();
     assert!(!over.active && over.order_id.is_none());
+}
+
+#[test]
+fn holidays_points_proximities_and_datums_come_back_from_the_wire() {
+    let mut zone = wire_zone(wire_circle(120.1, 30.2, 150.0));
+    zone.datum = wire::Datum::Bd09.into();
+    let schedule = zone.schedule.as_mut().unwrap();
+    // 2028-02-29, 1969-12-31 and 2000-01-01, in the order given.
+    schedule.holidays = vec![21_243, -1, 10_957];
+    schedule.holiday = vec![wire::DailyInterval {
+        start_s: 72_000,
+        end_s: 36_000,
+    }];
+    let wire = wire::Rules {
+        proximities: vec![wire_proximity()],
+        operating_points: Some(wire::OperatingPoints {
+            exclusion_entry: Some(0.9),
+            home_exit: None,
+            attendance: Some(0.5),
+        }),
+        ..wire_rules(vec![zone])
+    };
+    let rules = Rules::try_from(&wire).unwrap();
+    assert_eq!(wire::Rules::from(&rules), wire);
+    let schedule = rules.zones[0].schedule.as_ref().unwrap();
+    let days = [date(2028, 2, 29), date(1969, 12, 31), date(2000, 1, 1)];
+    assert_eq!(schedule.holidays, days);
+    assert_eq!(schedule.holiday[0].end_s, 36_000);
+    assert_eq!(rules.zones[0].datum, Datum::Bd09);
+    assert_eq!(rules.proximities[0].distance_m.to_bits(), 500.0_f64.to_bits());
+    assert_eq!(rules.operating_points.home_exit, None);
+    // Points that say nothing are none: rules of before keep their bytes.
+    let silent = wire::Rules {
+        operating_points: Some(wire::OperatingPoints::default()),
+        ..wire_rules(vec![])
+    };
+    assert_eq!(
+        wire::Rules::from(&Rules::try_from(&silent).unwrap()).operating_points,
+        None
+    );
+    for datum in [Datum::Wgs84, Datum::Gcj02, Datum::Bd09] {
+        assert_eq!(Datum::parse(datum.name()), Some(datum));
+    }
+    assert_eq!(Datum::parse("WGS84"), None);
+}
+
+#[test]
+fn operating_points_have_limits() {
+    type Set = fn(&mut OperatingPoints, f64);
+    let all: [(&str, Set, PointLimits); 3] = [
+        (
+            "exclusion_entry",
+            |points, value| points.exclusion_entry = Some(value),
+            OperatingPoints::EXCLUSION_ENTRY,
+        ),
+        (
+            "home_exit",
+            |points, value| points.home_exit = Some(value),
+            OperatingPoints::HOME_EXIT,
+        ),
+        (
+            "attendance",
+            |points, value| points.attendance = Some(value),
+            OperatingPoints::ATTENDANCE,
+        ),
+    ];
+    for (name, set, limits) in all {
+        assert!(0.5 <= limits.least && limits.least < limits.most && limits.most < 1.0);
+        let validate = |value| {
+            let mut points = OperatingPoints::default();
+            set(&mut points, value);
+            points.validate()
+        };
+        for value in [limits.least, f64::midpoint(limits.least, limits.most), limits.most] {
+            assert_eq!(validate(value), Ok(()), "{name} {value}");
+        }
+        for value in [
+            limits.least.next_down(),
+            limits.most.next_up(),
+            0.0,
+            1.0,
+            -0.9,
+            f64::NAN,
+        ] {
+            let refusal = validate(value).unwrap_err().to_string();
+            let words = format!(
+                "operating point {name}: probability {value} is outside {}..{}",
+                limits.least, limits.most
+            );
+            assert_eq!(refusal, words);
+        }
+    }
+    assert_eq!(OperatingPoints::default().validate(), Ok(()));
 }
 
 #[test]
@@ -306,7 +420,7 @@ fn what_touches_is_accepted() {
 #[test]
 fn every_fault_of_rules_has_its_words() {
     type Change = fn(&mut wire::Rules);
-    let cases: [(Change, &str); 11] = [
+    let cases: [(Change, &str); 19] = [
         (|rules| rules.person_id.clear(), "person id has 0 bytes, 16 expected"),
         (
             |rules| rules.time_zone = "Asia/Hangzhou".to_owned(),
@@ -342,9 +456,49 @@ fn every_fault_of_rules_has_its_words() {
             |rules| rules.zones[0].schedule.as_mut().unwrap().additions[0].end_us = 1_000_000,
             "addition 1: the interval is empty: it starts at 1000000 and ends at 1000000 microseconds since 1970",
         ),
+        (
+            |rules| rules.zones[0].schedule.as_mut().unwrap().holidays = vec![0, i32::MAX],
+            "040404), holiday 2: 2147483647 days since 1970-01-01 is no day",
+        ),
+        (
+            |rules| {
+                rules.zones[0].schedule.as_mut().unwrap().holiday = vec![wire::DailyInterval {
+                    start_s: 90_000,
+                    end_s: 0,
+                }];
+            },
+            "040404), holiday interval 1: 90000 seconds after midnight is outside 0..86400",
+        ),
+        (|rules| rules.zones[0].datum = 7, "040404): datum 7 is unknown"),
+        (
+            |rules| {
+                rules.operating_points = Some(wire::OperatingPoints {
+                    home_exit: Some(0.5),
+                    ..Default::default()
+                });
+            },
+            "operating point home_exit: probability 0.5 is outside 0.9..0.999",
+        ),
+        (
+            |rules| rules.proximities[0].distance_m = 0.0,
+            "protected person 1: distance 0 m is outside 0..1000000, or zero",
+        ),
+        (
+            |rules| rules.proximities[0].buffer_m = f64::NAN,
+            "protected person 1: buffer NaN m is outside 0..1000000",
+        ),
+        (
+            |rules| rules.proximities[0].protected_id.clear(),
+            "protected person 1: person id has 0 bytes, 16 expected",
+        ),
+        (
+            |rules| rules.proximities[0].schedule.as_mut().unwrap().weekly[0].weekday = 0,
+            "protected person 1, weekly interval 1: weekday 0 is outside 1..7",
+        ),
     ];
     for (change, words) in cases {
         let mut rules = wire_rules(vec![wire_zone(wire_circle(120.1, 30.2, 150.0))]);
+        rules.proximities.push(wire_proximity());
         change(&mut rules);
         let refusal = Rules::try_from(&rules).unwrap_err().to_string();
         assert!(refusal.contains(words), "{refusal:?} instead of {words:?}");

@@ -88,7 +88,7 @@ fn describe(error: reqwest::Error) -> String {
 fn body(job: &Job, text: &alerts::text::Message) -> String {
     serde_json::json!({
         "id": job.lease.notification_id,
-        "type": if job.worsened { "incident.worsened" } else { "incident.raised" },
+        "type": format!("incident.{}", job.news.name()),
         "incident": {
             "incident_id": job.incident_id,
             "number": job.number,
@@ -97,6 +97,7 @@ fn body(job: &Job, text: &alerts::text::Message) -> String {
         },
         "kind": proto::event::kind_name(job.kind),
         "onset_at": job.onset_at,
+        "late": job.late,
         "case_reference": job.reference,
         "locale": job.locale.tag(),
         "subject": text.subject,

@@ -12,7 +12,7 @@ import { useKeys } from "../shared/keys";
 import { go } from "../shared/router";
 import { full } from "../shared/time";
 import type { IncidentDetail } from "../shared/types";
-import { Failure, Key, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { copy, Failure, Key, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import { CloseDialog } from "./close";
 import { EventList } from "./events";
 import { NoteForm, type NoteFormHandle } from "./note";
@@ -43,6 +43,7 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
           {word(t, "kind", incident.kind)} <span className="muted">#{incident.number}</span>
         </h1>
         <StateBadge incident={incident} />
+        <LateBadges incident={incident} />
       </div>
       <dl className="facts">
         <div>
@@ -59,10 +60,12 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
           </dd>
         </div>
         <div>
-          <dt>{incident.ongoing ? t("incident.status") : t("incident.ended_at")}</dt>
+          <dt>{incident.ongoing || incident.withdrawn ? t("incident.status") : t("incident.ended_at")}</dt>
           <dd>
             {incident.ongoing ? (
               <strong className="ongoing">{t("incident.ongoing")}</strong>
+            ) : incident.withdrawn ? (
+              <strong className="ended">{t("incident.withdrawn")}</strong>
             ) : incident.ended_at ? (
               <Time at={incident.ended_at} />
             ) : (
@@ -93,6 +96,29 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
         )}
       </dl>
     </header>
+  );
+}
+
+/** What an officer must know before reading on: that it is old news, or that it never was. */
+function LateNotice({ incident }: { incident: IncidentDetail }): ReactNode {
+  const { t } = useDuty();
+  const onset = incident.events.findLast((event) => event.edge === "onset" && event.late);
+  if (!incident.withdrawn && !onset) return null;
+  return (
+    <div className="notice" data-testid="late-notice">
+      {onset && (
+        <p>
+          {t("late.happened")} <Time at={onset.onset_at} />
+          {t("late.known")} <Time at={onset.decided_at} show="absolute" />
+          {t("late.stop")}
+        </p>
+      )}
+      {incident.withdrawn && (
+        <p>
+          <strong>{t("late.withdrawn")}</strong> {incident.state !== "closed" && t("late.close")}
+        </p>
+      )}
+    </div>
   );
 }
 
@@ -162,6 +188,10 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
     a: acknowledge,
     n: () => handles && note.current?.focus(),
     c: () => open && handles && setClosing(true),
+    e: () => {
+      const newest = incident?.events.at(-1);
+      if (newest) void copy(newest.event_id).then((done) => say(t(done ? "events.copied" : "events.not_copied", { id: newest.event_id })));
+    },
     j: () => step(1),
     k: () => step(-1),
   });
@@ -217,6 +247,7 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
           </div>
         )}
         {error && <Failure error={error} retry={reload} />}
+        <LateNotice incident={incident} />
         <div className="incident-columns">
           <div className="incident-main">
             {drawing && <MapPanel drawing={drawing} />}

@@ -17,15 +17,24 @@ export function Timeline({ incident }: { incident: IncidentDetail }): ReactNode 
           .reverse()
           .map((action) => {
             const code = codes.find((each) => each.code === action.code);
+            // What an event did is its title; "further event" would say nothing.
+            const did = action.action === "event" && action.code !== null;
             return (
               <li key={action.action_id} className={`action action-${action.action}`}>
                 <div className="action-head">
-                  <strong>{word(t, "action", action.action)}</strong>
+                  <strong>{did ? word(t, "account", action.code ?? "") : word(t, "action", action.action)}</strong>
                   <span className="muted">{action.user?.display_name ?? t("timeline.system")}</span>
                   {action.audience !== "both" && <span className="tag">{word(t, "audience", action.audience)}</span>}
                   <Time at={action.acted_at} />
                 </div>
-                {action.code && <p>{code ? (locale === "zh-CN" ? code.label_zh : code.label_en) : action.code}</p>}
+                {action.code && !did && (
+                  <p>{code ? (locale === "zh-CN" ? code.label_zh : code.label_en) : word(t, "message", action.code)}</p>
+                )}
+                {action.ended_at && (
+                  <p>
+                    {t("incident.ended_at")} <Time at={action.ended_at} show="absolute" />
+                  </p>
+                )}
                 {action.text !== "" && <p className="words">{action.text}</p>}
               </li>
             );

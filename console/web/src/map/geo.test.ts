@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { Fix, Zone } from "../shared/types";
+import type { Fix, Position, Zone } from "../shared/types";
 import { declutter } from "./declutter";
 import { niceLength } from "./drawing";
-import { boundsOf, circle, interest, labelled, metresPerUnit, projection, zoneFeatures, type Drawing } from "./geo";
+import { boundsOf, circle, corridor, interest, labelled, metresPerUnit, polygons, projection, zoneFeatures, type Drawing } from "./geo";
 
 const zone = (id: string, longitude: number, latitude: number): Zone => ({
   zone_id: id,
@@ -25,6 +25,34 @@ const fix = (longitude: number, latitude: number): Fix => ({
   battery_percent: null,
   backfill: false,
 });
+test("a corridor is as wide as it should be, straight, bent and at its ends", () => {
+  const line: Position[] = [
+    [120.15, 30.27],
+    [120.154, 30.27],
+    [120.157, 30.273],
+    [120.157, 30.276],
+  ];
+  const ring = corridor(line, 40);
+  expect(ring[0]).toEqual(ring.at(-1));
+  const metres = ([x, y]: Position): Position => [x * 111_319.49 * Math.cos((30.273 * Math.PI) / 180), y * 111_319.49];
+  const distance = (at: Position): number =>
+    Math.min(
+      ...line.slice(1).map((to, index) => {
+        const [[px, py], [ax, ay], [bx, by]] = [metres(at), metres(line[index] ?? to), metres(to)];
+        const along = Math.min(1, Math.max(0, ((px - ax) * (bx - ax) + (py - ay) * (by - ay)) / ((bx - ax) ** 2 + (by - ay) ** 2)));
+        return Math.hypot(px - ax - along * (bx - ax), py - ay - along * (by - ay));
+      }),
+    );
+  for (const at of ring) expect(Math.abs(distance(at) - 40)).toBeLessThan(0.5);
+  // Around both ends, and on both sides.
+  const bounds = boundsOf(ring);
+  expect((120.15 - (bounds?.west ?? 0)) * 96_140).toBeCloseTo(40, 0);
+  expect(((bounds?.north ?? 0) - 30.276) * 111_319).toBeCloseTo(40, 0);
+  expect((30.27 - (bounds?.south ?? 0)) * 111_319).toBeCloseTo(40, 0);
+  expect(polygons({ type: "LineString", coordinates: line }, 40)).toEqual([[ring]]);
+  expect(corridor([[120.15, 30.27], [120.15, 30.27]], 40).length).toBeGreaterThan(8);
+});
+
 const drawing = (part: Partial<Drawing>): Drawing => ({ subject: "s", zones: [], zoneId: null, fixes: [], evidence: [], ...part });
 
 test("a circle is closed and has its radius, also far north", () => {

@@ -18,11 +18,54 @@ export function circle([longitude, latitude]: Position, radiusM: number, corners
   return ring;
 }
 
-/** A zone's area as polygons; a point with its radius becomes a circle. */
+/**
+ * All positions at most so many metres from a line, as a closed ring: along one side, around the end, back along the other.
+ * In bends tighter than it is wide the ring touches itself, which a fill forgives.
+ */
+export function corridor(line: Position[], halfWidthM: number): Position[] {
+  const middle = line[Math.floor(line.length / 2)];
+  if (!middle) return [];
+  const squeeze = Math.max(Math.cos((middle[1] * Math.PI) / 180), 0.01);
+  const metres = line.map(([x, y]): Position => [x * METRES_PER_DEGREE * squeeze, y * METRES_PER_DEGREE]);
+  const plane = metres.filter(([x, y], at) => at === 0 || x !== metres[at - 1]?.[0] || y !== metres[at - 1]?.[1]);
+  const only = plane[0];
+  if (!only || plane.length < 2) return circle(middle, halfWidthM);
+  // There and back: at each position the outside of the turn is an arc, the inside a corner; at the ends half a circle.
+  const way = [...plane, ...plane.slice(1, -1).reverse()];
+  const ring: Position[] = [];
+  for (let at = 0; at < way.length; at += 1) {
+    const [here, before, after] = [way[at] ?? only, way[(at + way.length - 1) % way.length] ?? only, way[(at + 1) % way.length] ?? only];
+    const from = Math.atan2(here[1] - before[1], here[0] - before[0]) - Math.PI / 2;
+    const to = Math.atan2(after[1] - here[1], after[0] - here[0]) - Math.PI / 2;
+    let turn = (to - from) % (2 * Math.PI);
+    if (turn > Math.PI) turn -= 2 * Math.PI;
+    if (turn <= -Math.PI) turn += 2 * Math.PI;
+    const isEnd = before[0] === after[0] && before[1] === after[1];
+    if (isEnd) turn = Math.PI;
+    if (turn >= 0) {
+      const steps = Math.max(1, Math.ceil(turn / (Math.PI / 16)));
+      for (let step = 0; step <= steps; step += 1) {
+        const angle = from + (turn * step) / steps;
+        ring.push([here[0] + Math.cos(angle) * halfWidthM, here[1] + Math.sin(angle) * halfWidthM]);
+      }
+    } else {
+      const reach = halfWidthM / Math.max(Math.cos(turn / 2), 0.2);
+      const angle = from + turn / 2;
+      ring.push([here[0] + Math.cos(angle) * reach, here[1] + Math.sin(angle) * reach]);
+    }
+  }
+  const first = ring[0];
+  if (first) ring.push(first);
+  return ring.map(([x, y]): Position => [x / METRES_PER_DEGREE / squeeze, y / METRES_PER_DEGREE]);
+}
+
+/** A zone's area as polygons; a point with its radius becomes a circle, a line with its half-width a corridor. */
 export function polygons(geometry: Geometry, radiusM: number | null): Position[][][] {
   switch (geometry.type) {
     case "Point":
       return [[circle(geometry.coordinates, radiusM ?? 0)]];
+    case "LineString":
+      return [[corridor(geometry.coordinates, radiusM ?? 0)]];
     case "Polygon":
       return [geometry.coordinates];
     case "MultiPolygon":
@@ -30,10 +73,12 @@ export function polygons(geometry: Geometry, radiusM: number | null): Position[]
   }
 }
 
-/** The warning buffer of a circle; of polygons it is not drawn. */
+/** The warning buffer of a circle or a corridor; of polygons it is not drawn. */
 export function buffer(zone: Zone): Position[] | null {
-  if (zone.buffer_m <= 0 || zone.geometry.type !== "Point") return null;
-  return circle(zone.geometry.coordinates, (zone.radius_m ?? 0) + zone.buffer_m);
+  if (zone.buffer_m <= 0) return null;
+  const outside = (zone.radius_m ?? 0) + zone.buffer_m;
+  if (zone.geometry.type === "Point") return circle(zone.geometry.coordinates, outside);
+  return zone.geometry.type === "LineString" ? corridor(zone.geometry.coordinates, outside) : null;
 }
 
 export interface Bounds {

@@ -8,7 +8,7 @@ import { explain, useDuty, useLive, useResource } from "../shared/context";
 import { word } from "../shared/i18n";
 import { day, startOfDay } from "../shared/time";
 import { PURPOSES, type Fix, type PersonDetail, type PersonZone, type Purpose } from "../shared/types";
-import { Failure, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import { weekly } from "./schedule";
 
 /** How often today's track is read anew while it is looked at. */
@@ -54,7 +54,7 @@ function Zones({ person }: { person: PersonDetail }): ReactNode {
             </div>
             <p className="muted fine">
               {zone.attendance ? t("rule.attendance") : word(t, "rule", zone.kind)}
-              {zone.radius_m !== null && ` · ${t("person.radius", { metres: zone.radius_m })}`}
+              {zone.radius_m !== null && ` · ${t(zone.geometry.type === "LineString" ? "person.half_width" : "person.radius", { metres: zone.radius_m })}`}
               {zone.buffer_m > 0 && ` · ${t("person.buffer", { metres: zone.buffer_m })}`}
             </p>
             <ScheduleWords zone={zone} />
@@ -262,6 +262,7 @@ export function PersonPage({ id }: { id: string }): ReactNode {
                   <Link to={`/incidents/${incident.incident_id}`}>
                     <SeverityBadge severity={incident.severity} />
                     <span className="kind">{word(t, "kind", incident.kind)}</span>
+                    <LateBadges incident={incident} />
                     <StateBadge incident={incident} />
                     <Time at={incident.onset_at} show="relative" />
                   </Link>

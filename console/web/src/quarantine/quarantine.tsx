@@ -1,9 +1,10 @@
-// Devices that nobody registered, and frames that nobody could read.
+// Devices that nobody registered, frames that nobody could read, reports whose clock or place cannot be right.
 
 import { useEffect, type ReactNode } from "react";
 import { api } from "../shared/api";
 import { useDuty, useResource } from "../shared/context";
 import { Failure, Loading, Time } from "../shared/ui";
+import { ReportsTable } from "./reports";
 
 const RENEW_MS = 15_000;
 
@@ -24,6 +25,7 @@ export function QuarantinePage(): ReactNode {
       {!value && !error && <Loading />}
       {value && (
         <>
+          <ReportsTable reports={value.reports} />
           <h2 className="table-title">
             {t("quarantine.devices")} <span className="count">{value.devices.length}</span>
           </h2>

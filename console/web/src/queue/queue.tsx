@@ -7,7 +7,7 @@ import { word } from "../shared/i18n";
 import { useKeys } from "../shared/keys";
 import { go } from "../shared/router";
 import type { Incident } from "../shared/types";
-import { Failure, Link, Loading, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { Failure, LateBadges, Link, Loading, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import type { Filter, Queue } from "./store";
 
 function Filters({ queue }: { queue: Queue }): ReactNode {
@@ -71,9 +71,12 @@ function Row(props: { incident: Incident; queue: Queue; compact: boolean; curren
           <span className="kind">{word(t, "kind", incident.kind)}</span>
           <span className="sub">
             {incident.zone && <span className="zone-name">{incident.zone.label}</span>}
-            <span className={incident.ongoing ? "ongoing" : "ended"}>
-              {incident.ongoing ? t("incident.ongoing") : t("incident.ended")}
-            </span>
+            {(incident.ongoing || !incident.withdrawn) && (
+              <span className={incident.ongoing ? "ongoing" : "ended"}>
+                {incident.ongoing ? t("incident.ongoing") : t("incident.ended")}
+              </span>
+            )}
+            <LateBadges incident={incident} />
             {incident.events > 1 && <span>{t("incident.event_count", { count: incident.events })}</span>}
           </span>
         </span>

@@ -36,6 +36,9 @@ export interface IncidentFields {
   audience: Audience;
   state: State;
   ongoing: boolean;
+  late: boolean;
+  corrected: boolean;
+  withdrawn: boolean;
   onset_at: string;
   ended_at: string | null;
   raised_at: string;
@@ -52,25 +55,39 @@ export interface Incident extends IncidentFields {
   events: number;
 }
 
+export type Source = "gnss" | "wifi" | "cell" | "beacon" | "unknown";
+
 export interface Evidence {
   fix_time: string;
   latitude: number;
   longitude: number;
   accuracy_m: number | null;
-  signed_distance_m: number;
+  source: Source;
+  sigma_m: number | null;
+  /** Null where it would tell where a protected person is. */
+  signed_distance_m: number | null;
   probability: number;
 }
 
 export interface IncidentEvent {
   event_id: string;
   kind: string;
-  edge: "onset" | "end";
+  edge: "onset" | "end" | "correction";
   onset_at: string;
   ended_at: string | null;
   decided_at: string;
   late: boolean;
+  withdrawn: boolean;
   sentence: string;
   fixes: Evidence[];
+  probability: number | null;
+  threshold: number | null;
+  fixes_required: number;
+  model: number | null;
+  zone_revision: number | null;
+  rules_revision: number;
+  order_id: string | null;
+  time_zone_data: string;
 }
 
 export interface Action {
@@ -80,6 +97,7 @@ export interface Action {
   user: UserName | null;
   text: string;
   code: string | null;
+  ended_at: string | null;
   audience: Audience;
 }
 
@@ -88,6 +106,7 @@ export type ZoneKind = "inclusion" | "exclusion" | "neutral";
 export type Position = [number, number];
 export type Geometry =
   | { type: "Point"; coordinates: Position }
+  | { type: "LineString"; coordinates: Position[] }
   | { type: "Polygon"; coordinates: Position[][] }
   | { type: "MultiPolygon"; coordinates: Position[][][] };
 
@@ -107,7 +126,7 @@ export interface Fix {
   longitude: number;
   accuracy_m: number | null;
   valid: boolean;
-  source: "gnss" | "wifi" | "cell" | "beacon" | "unknown";
+  source: Source;
   speed_kmh: number | null;
   course_deg: number | null;
   battery_percent: number | null;
@@ -214,6 +233,19 @@ export interface Quarantine {
     received_at: string;
     remote_address: string;
   }[];
+  reports: QuarantinedReports[];
+}
+
+/** Reports of one device that were quarantined for one reason. */
+export interface QuarantinedReports {
+  device_id: string;
+  protocol: string;
+  identity: string;
+  reason: string;
+  reports: number;
+  first_received_at: string;
+  last_received_at: string;
+  last_fix_time: string | null;
 }
 
 export const PURPOSES = ["duty", "incident", "court", "maintenance"] as const;

@@ -53,6 +53,21 @@ export function StateBadge({ incident }: { incident: IncidentFields }): ReactNod
   );
 }
 
+/** What late reports have to do with an incident. */
+export function LateBadges({ incident }: { incident: IncidentFields }): ReactNode {
+  const { t } = useDuty();
+  return (
+    <>
+      {incident.late && <span className="tag tag-late">{t("incident.late")}</span>}
+      {incident.withdrawn ? (
+        <span className="tag tag-withdrawn">{t("incident.withdrawn")}</span>
+      ) : (
+        incident.corrected && <span className="tag tag-late">{t("incident.corrected")}</span>
+      )}
+    </>
+  );
+}
+
 export function Risk({ level }: { level: number }): ReactNode {
   const { t } = useDuty();
   return <span className={`risk risk-${level}`}>{t("person.risk", { level: word(t, "risk", String(level)) })}</span>;
@@ -125,6 +140,27 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
       </div>
     </dialog>
   );
+}
+
+/** Puts a text on the clipboard; false where the browser does not let us. */
+export async function copy(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Without HTTPS there is no clipboard of that kind; the old way still works there.
+    const field = document.createElement("textarea");
+    field.value = text;
+    field.style.position = "fixed";
+    field.style.opacity = "0";
+    const focused = document.activeElement;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+    return done;
+  }
 }
 
 export function Key({ children }: { children: ReactNode }): ReactNode {

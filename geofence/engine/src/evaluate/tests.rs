@@ -53,7 +53,7 @@ fn rows_are_written_and_bad_ones_named() {
         said[..7],
         [
             "zones: feature 4 (id tie): edges 1 (ring 1) and 3 (ring 1) cross at longitude 0.666666667, latitude 0.666666667",
-            "zones: feature 5 (id line): a LineString is no zone: Point with radius_m, Polygon or MultiPolygon expected",
+            "zones: feature 5 (id line): the line has no property half_width_m",
             "zones: feature 6 (id 7): the point has no property radius_m",
             said[3].as_str(),
             "zones: feature 8: the id home was used before",

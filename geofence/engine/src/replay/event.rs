@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use proto::{
     DeviceId, EventId, OrderId, PersonId, ReportId, ViolationId, ZoneId,
     event::{edge_name, kind_name},
+    fix::source_name,
     wire,
 };
 use serde::Serialize;
@@ -32,6 +33,9 @@ pub(super) struct Line {
     threshold: f64,
     fixes_required: u32,
     time_zone_data: String,
+    probability: f64,
+    model: u32,
+    withdrawn: bool,
 }
 
 /// A fix that decided.
@@ -45,6 +49,8 @@ struct Fix {
     accuracy_m: Option<f64>,
     signed_distance_m: f64,
     probability: f64,
+    source: &'static str,
+    sigma_m: f64,
 }
 
 impl Line {
@@ -78,6 +84,9 @@ impl Line {
             threshold: explanation.threshold,
             fixes_required: explanation.fixes_required,
             time_zone_data: explanation.time_zone_data,
+            probability: rounded(explanation.probability, 1e6),
+            model: explanation.model,
+            withdrawn: event.withdrawn,
         }
     }
 }
@@ -92,6 +101,8 @@ impl Fix {
             accuracy_m: fix.accuracy_m.map(|metres| rounded(f64::from(metres), 1e3)),
             signed_distance_m: rounded(fix.signed_distance_m, 1e3),
             probability: rounded(fix.probability, 1e6),
+            source: source_name(fix.source()),
+            sigma_m: rounded(fix.sigma_m, 1e3),
         }
     }
 }

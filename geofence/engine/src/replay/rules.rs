@@ -1,14 +1,21 @@
 //! Rules as a file: the export format, described by `docs/rules.schema.json`.
 
+mod file;
+#[cfg(test)]
+mod tests;
+
 use std::{collections::HashSet, sync::Arc};
 
-use jiff::Timestamp;
+use file::{Dated, File, Layer, Person, Proximity, Schedule, Zone};
+use jiff::{
+    Timestamp,
+    civil::{Date, date},
+};
 use proto::{
     LayerId, OrderId, PersonId, ZoneId,
-    rules::{Rules, ZoneKind},
+    rules::{Datum, OperatingPoints, Rules, ZoneKind},
     wire,
 };
-use serde::Deserialize;
 
 use super::Names;
 use crate::{Input, zone::CompiledLayer, zone::import};
@@ -43,117 +50,7 @@ impl Change {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default, rename = "$schema")]
-    _schema: Option<String>,
-    people: Vec<Person>,
-    #[serde(default)]
-    layers: Vec<Layer>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the words of the file")]
-struct Person {
-    person_id: String,
-    #[serde(default = "one")]
-    revision: u64,
-    effective_at: Option<Timestamp>,
-    order_id: Option<String>,
-    #[serde(default = "yes")]
-    active: bool,
-    time_zone: String,
-    #[serde(default = "sixty")]
-    reporting_interval_s: u32,
-    #[serde(default = "quarter_hour")]
-    silence_after_s: u32,
-    #[serde(default)]
-    home_exit_grace_s: u32,
-    #[serde(default = "hour")]
-    late_return_after_s: u32,
-    valid_from: Option<Timestamp>,
-    valid_until: Option<Timestamp>,
-    #[serde(default)]
-    zones: Vec<Zone>,
-    #[serde(default)]
-    layers: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the words of the file")]
-struct Layer {
-    layer_id: String,
-    #[serde(default = "one")]
-    revision: u64,
-    effective_at: Option<Timestamp>,
-    zones: Vec<Zone>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the words of the file")]
-struct Zone {
-    zone_id: String,
-    #[serde(default = "one")]
-    revision: u64,
-    kind: String,
-    geometry: geojson::Geometry,
-    radius_m: Option<f64>,
-    #[serde(default)]
-    buffer_m: f64,
-    schedule: Option<Schedule>,
-    #[serde(default)]
-    attendance: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Schedule {
-    #[serde(default)]
-    weekly: Vec<Weekly>,
-    #[serde(default)]
-    additions: Vec<Dated>,
-    #[serde(default)]
-    exceptions: Vec<Dated>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Weekly {
-    #[serde(default)]
-    days: Vec<String>,
-    weekday: Option<u32>,
-    start: String,
-    end: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Dated {
-    start: Timestamp,
-    end: Timestamp,
-}
-
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-
-const fn one() -> u64 {
-    1
-}
-const fn yes() -> bool {
-    true
-}
-const fn sixty() -> u32 {
-    60
-}
-const fn quarter_hour() -> u32 {
-    900
-}
-const fn hour() -> u32 {
-    3_600
-}
 
 #[expect(clippy::needless_pass_by_value, reason = "errors and texts made for this")]
 fn at(place: impl Into<String>, reason: impl ToString) -> RulesFileError {
@@ -223,6 +120,25 @@ fn read_person(person: &Person, place: &str, names: &mut Names) -> Result<wire::
         }
         zones.push(read_zone(zone, &place, names)?);
     }
+    let mut proximities = Vec::with_capacity(person.proximities.len());
+    for (index, proximity) in person.proximities.iter().enumerate() {
+        let place = format!("{place}/proximities/{index}");
+        if !zone_ids.insert(&proximity.zone_id) {
+            return Err(at(
+                format!("{place}/zone_id"),
+                "the person has a zone or a restriction of this id already",
+            ));
+        }
+        proximities.push(read_proximity(proximity, &place, names)?);
+    }
+    let points = OperatingPoints {
+        exclusion_entry: person.operating_points.exclusion_entry,
+        home_exit: person.operating_points.home_exit,
+        attendance: person.operating_points.attendance,
+    };
+    points
+        .validate()
+        .map_err(|error| at(format!("{place}/operating_points"), error))?;
     let rules = wire::Rules {
         person_id: id.to_wire(),
         revision: person.revision,
@@ -244,7 +160,8 @@ fn read_person(person: &Person, place: &str, names: &mut Names) -> Result<wire::
         late_return_after_s: person.late_return_after_s,
         valid_from_us: person.valid_from.map_or(0, Timestamp::as_microsecond),
         valid_until_us: person.valid_until.map(Timestamp::as_microsecond),
-        ..Default::default()
+        proximities,
+        operating_points: (points != OperatingPoints::default()).then(|| points.into()),
     };
     Rules::try_from(&rules).map_err(|error| at(place, error))?;
     names.people.insert(id, person.person_id.clone());
@@ -276,8 +193,20 @@ fn read_zone(zone: &Zone, place: &str, names: &mut Names) -> Result<wire::Zone, 
             format!("{:?} is not inclusion, exclusion or neutral", zone.kind),
         )
     })?;
-    let geometry =
-        import::geometry(&zone.geometry, zone.radius_m).map_err(|error| at(format!("{place}/geometry"), error))?;
+    let size_m = match zone.geometry.value {
+        geojson::GeometryValue::LineString { .. } => zone.half_width_m,
+        _ => zone.radius_m,
+    };
+    let geometry = import::geometry(&zone.geometry, size_m).map_err(|error| at(format!("{place}/geometry"), error))?;
+    let datum = zone.datum.as_deref().map_or(Ok(Datum::Wgs84), |datum| {
+        let unknown = || {
+            at(
+                format!("{place}/datum"),
+                format!("{datum:?} is not wgs84, gcj02 or bd09"),
+            )
+        };
+        Datum::parse(datum).ok_or_else(unknown)
+    })?;
     if zone.attendance && (kind != ZoneKind::Inclusion || zone.schedule.is_none()) {
         return Err(at(
             format!("{place}/attendance"),
@@ -296,10 +225,36 @@ fn read_zone(zone: &Zone, place: &str, names: &mut Names) -> Result<wire::Zone, 
             None => None,
         },
         attendance: zone.attendance,
-        ..Default::default()
+        datum: wire::Datum::from(datum).into(),
     };
     proto::rules::Zone::try_from(&wire).map_err(|error| at(place, error))?;
     names.zones.insert(id, zone.zone_id.clone());
+    Ok(wire)
+}
+
+fn read_proximity(proximity: &Proximity, place: &str, names: &mut Names) -> Result<wire::Proximity, RulesFileError> {
+    for (name, id) in [
+        ("zone_id", &proximity.zone_id),
+        ("protected_id", &proximity.protected_id),
+    ] {
+        if id.is_empty() {
+            return Err(at(format!("{place}/{name}"), "the id is empty"));
+        }
+    }
+    let id = ZoneId::from_name(&proximity.zone_id);
+    let wire = wire::Proximity {
+        zone_id: id.to_wire(),
+        revision: proximity.revision,
+        protected_id: PersonId::from_name(&proximity.protected_id).to_wire(),
+        distance_m: proximity.distance_m,
+        buffer_m: proximity.buffer_m,
+        schedule: match &proximity.schedule {
+            Some(schedule) => Some(read_schedule(schedule, &format!("{place}/schedule"))?),
+            None => None,
+        },
+    };
+    proto::rules::Proximity::try_from(&wire).map_err(|error| at(place, error))?;
+    names.zones.insert(id, proximity.zone_id.clone());
     Ok(wire)
 }
 
@@ -307,9 +262,7 @@ fn read_schedule(schedule: &Schedule, place: &str) -> Result<wire::Schedule, Rul
     let mut weekly = Vec::new();
     for (index, interval) in schedule.weekly.iter().enumerate() {
         let place = format!("{place}/weekly/{index}");
-        let start_s =
-            second_of_day(&interval.start).ok_or_else(|| at(format!("{place}/start"), "not HH:MM or HH:MM:SS"))?;
-        let end_s = second_of_day(&interval.end).ok_or_else(|| at(format!("{place}/end"), "not HH:MM or HH:MM:SS"))?;
+        let (start_s, end_s) = hours(&interval.start, &interval.end, &place)?;
         let mut days = Vec::with_capacity(interval.days.len());
         for (number, day) in interval.days.iter().enumerate() {
             let known = DAYS.iter().position(|name| name == day);
@@ -332,12 +285,31 @@ fn read_schedule(schedule: &Schedule, place: &str) -> Result<wire::Schedule, Rul
             end_s,
         }));
     }
+    let holiday = schedule.holiday.iter().enumerate().map(|(index, interval)| {
+        let (start_s, end_s) = hours(&interval.start, &interval.end, &format!("{place}/holiday/{index}"))?;
+        Ok(wire::DailyInterval { start_s, end_s })
+    });
     Ok(wire::Schedule {
         weekly,
         additions: dated(&schedule.additions, &format!("{place}/additions"))?,
         exceptions: dated(&schedule.exceptions, &format!("{place}/exceptions"))?,
-        ..Default::default()
+        holidays: schedule.holidays.iter().map(|day| days_since_1970(*day)).collect(),
+        holiday: holiday.collect::<Result<_, _>>()?,
     })
+}
+
+/// Start and end of an interval, as seconds after midnight.
+fn hours(start: &str, end: &str, place: &str) -> Result<(u32, u32), RulesFileError> {
+    let read = |text: &str, what: &str| {
+        second_of_day(text).ok_or_else(|| at(format!("{place}/{what}"), "not HH:MM or HH:MM:SS"))
+    };
+    Ok((read(start, "start")?, read(end, "end")?))
+}
+
+/// A local day as on the wire.
+fn days_since_1970(day: Date) -> i32 {
+    // Days are the largest unit of the span between two dates, unless another is asked for.
+    date(1970, 1, 1).until(day).map_or(0, |span| span.get_days())
 }
 
 fn dated(intervals: &[Dated], place: &str) -> Result<Vec<wire::DatedInterval>, RulesFileError> {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::geodesy::{FAR_M, arc_m, geodesic_m};
 
+/// A union of discs about every position of the line.
 #[derive(Debug, Clone)]
 pub(super) struct Corridor {
     corners: Box<[Corner]>,
@@ -20,13 +21,11 @@ pub(super) struct Corridor {
 
 impl Corridor {
     pub(super) fn new(line: &[LonLat], half_width_m: f64) -> Self {
-        // Each edge goes the short way round, as RFC 7946 (section 3.1.9) has it cut where it crosses the antimeridian.
+        // Each edge goes the short way round, as a ring's does: across the antimeridian where that is shorter.
         let mut turned = Vec::with_capacity(line.len());
         let mut before: Option<f64> = None;
         for at in line {
-            let longitude = before.map_or(at.longitude, |before| {
-                before + (at.longitude - before + 180.0).rem_euclid(360.0) - 180.0
-            });
+            let longitude = before.map_or(at.longitude, |before| short_way(before, at.longitude));
             before = Some(longitude);
             turned.push(Corner::new(LonLat {
                 longitude,
@@ -45,6 +44,12 @@ impl Corridor {
         }
     }
 
+    pub(super) fn vertices(&self) -> usize {
+        self.corners.len()
+    }
+
+    /// Outside, the distance to the corridor's edge. Inside, the half-width less the distance to the line: the way to the edge
+    /// beside a straight stretch, and never more than the way out where the line bends or comes back.
     pub(super) fn signed_distance_m(&self, at: &Located) -> f64 {
         let mut nearest = Nearest::nowhere();
         for ((from, to), bend) in self.corners.iter().zip(self.corners.iter().skip(1)).zip(&self.bends) {
@@ -106,5 +111,16 @@ impl Corridor {
             east: 0.0,
             north: 0.0,
         })
+    }
+}
+
+/// The name of a longitude that is nearest to the one before; exactly half a turn stays as it is written. Longitudes that need no
+/// other name keep every bit.
+fn short_way(before: f64, longitude: f64) -> f64 {
+    let step = longitude - before;
+    if step.abs() <= 180.0 {
+        longitude
+    } else {
+        longitude - 360.0 * (step / 360.0).round()
     }
 }

@@ -7,7 +7,7 @@ use proto::{
     wire,
 };
 
-use super::{Shape, index::Index, located::Located};
+use super::{Shape, filter::Filter, index::Index, located::Located};
 
 /// One revision of a shared layer, compiled.
 #[derive(Debug, Clone)]
@@ -18,6 +18,7 @@ pub struct CompiledLayer {
     zones: Vec<LayerZone>,
     refused: Vec<RulesError>,
     index: Index,
+    filter: Filter,
 }
 
 /// A zone of a shared layer.
@@ -80,6 +81,7 @@ impl CompiledLayer {
             }
         }
         let index = Index::new(zones.iter().map(|zone| &zone.shape));
+        let filter = Filter::new(zones.iter().map(|zone| &zone.shape));
         Ok(Self {
             id,
             revision: layer.revision,
@@ -87,6 +89,7 @@ impl CompiledLayer {
             zones,
             refused,
             index,
+            filter,
         })
     }
 
@@ -117,7 +120,12 @@ impl CompiledLayer {
 
     /// Visits the number of every zone in which a position lies, or from which it is at most `margin_m` away, in no particular
     /// order. Allocates nothing; time grows with the logarithm of the zones and with those near by.
+    ///
+    /// Most positions are near no zone: a bit says so (see [`CompiledLayer::maybe_near`]) and the tree is not touched.
     pub fn covering(&self, at: &Located, margin_m: f64, visit: &mut impl FnMut(usize)) {
+        if !self.filter.maybe_near_located(at, margin_m) {
+            return;
+        }
         self.index.near(at, margin_m, &mut |index| {
             if self
                 .zones
@@ -127,6 +135,23 @@ impl CompiledLayer {
                 visit(index);
             }
         });
+    }
+}
+
+impl CompiledLayer {
+    /// Says whether a zone may lie within a margin of a position in 1e-7 degree: a `false` is certain, a `true` says nothing.
+    ///
+    /// Integer arithmetic and one or two loads from a small table; answers for margins of up to [`FILTER_REACH_M`] metres and
+    /// latitudes of up to 80 degrees, and says `true` beyond.
+    ///
+    /// [`FILTER_REACH_M`]: super::FILTER_REACH_M
+    pub fn maybe_near(&self, latitude_e7: i32, longitude_e7: i32, margin_m: f64) -> bool {
+        self.filter.maybe_near(latitude_e7, longitude_e7, margin_m)
+    }
+
+    /// Memory of the tables behind [`CompiledLayer::maybe_near`], bytes.
+    pub fn filter_bytes(&self) -> usize {
+        self.filter.bytes()
     }
 }
 

@@ -57,6 +57,11 @@ impl Polygons {
         }
     }
 
+    pub(super) fn vertices(&self) -> usize {
+        let outlines = self.parts.iter().flat_map(Part::outlines);
+        outlines.map(|outline| outline.points.len()).sum()
+    }
+
     pub(super) fn contains(&self, at: &Located) -> bool {
         self.parts.iter().any(|part| part.side(at) != Side::Outside)
     }

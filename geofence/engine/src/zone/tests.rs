@@ -1,6 +1,9 @@
 //! Laws of compiled zones, on invented polygons; truth for distances from geographiclib.
 #![expect(clippy::float_cmp, reason = "the distance of an edge is exactly zero")]
 
+mod corridor;
+mod filter;
+
 use geographiclib_rs::{DirectGeodesic, Geodesic};
 use proptest::prelude::*;
 use proto::{
@@ -348,7 +351,7 @@ proptest! {
             let geometry = Geometry::polygons(vec![Polygon { exterior: ring, holes: vec![] }]).ok()?;
             let zone_id = proto::ZoneId::from_name(&number.to_string());
             let (kind, buffer_m, schedule) = (ZoneKind::Exclusion, 0.0, None);
-            Some(wire::Zone::from(&Zone { zone_id, revision: 1, kind, geometry, buffer_m, schedule, attendance: false, datum: Default::default(), }))
+            Some(wire::Zone::from(&Zone { zone_id, revision: 1, kind, geometry, buffer_m, schedule, attendance: false, datum: proto::rules::Datum::default() }))
         };
         let zones = (0..).zip(&stars).filter_map(zone).collect();
         let layer = CompiledLayer::compile(&wire::Layer { layer_id: vec![1; 16], revision: 1, zones }).unwrap();

@@ -92,7 +92,7 @@ impl Jt808 {
         if known.secret.is_some() && self.authenticated.as_ref() != Some(&identity) {
             return self.refuse(&header, &identity, "not authenticated", peer).await;
         }
-        peer.belongs_to(known.device_id);
+        peer.belongs_to(&known);
         peer.alive();
         self.malformed = 0;
         match self.assembler.take(&header, body, received_at) {
@@ -139,7 +139,7 @@ impl Jt808 {
         }
         self.authenticated = Some(identity.to_owned());
         self.refused = 0;
-        peer.belongs_to(known.device_id);
+        peer.belongs_to(known);
         peer.alive();
         let answer = reply::general(header, header.serial, self.next_serial(), Outcome::Success);
         peer.send(&answer.to_wire()).await
@@ -196,7 +196,7 @@ impl Jt808 {
         for message in &content.messages {
             let Message::Report(report) = message else { continue };
             reports = true;
-            if known.person_id.is_none() {
+            if !known.is_assigned() {
                 return self.refuse(header, &identity, "not assigned", peer).await;
             }
             match fate(
@@ -207,6 +207,7 @@ impl Jt808 {
                 peer.shared.log.partitions(),
             ) {
                 Ok(Fate::Append(record)) => records.push(record),
+                Ok(Fate::Protected(fixes)) => records.extend(fixes),
                 Ok(Fate::Discard(reason)) => count(reason),
                 Err(fault) => {
                     peer.malformed(&identity, &fault, &frame.to_wire());

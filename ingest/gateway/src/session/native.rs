@@ -107,7 +107,7 @@ impl Native {
                 peer.send(&gateway::refusal("try again later", 10)).await?;
                 return Err(Stop("directory"));
             }
-            Found::Known(known) if known.person_id.is_none() => {
+            Found::Known(known) if !known.is_assigned() => {
                 return refuse(peer, &hello.device, "not assigned", 300).await;
             }
             Found::Known(_) => (),
@@ -140,7 +140,7 @@ impl Native {
         if !known.secret.as_ref().is_some_and(right) {
             return refuse(peer, &device, "wrong proof", 60).await;
         }
-        peer.belongs_to(known.device_id);
+        peer.belongs_to(&known);
         peer.alive();
         // 0: the device sends everything it still has; what is known already is recognised by its sequence number.
         peer.send(&gateway::welcome(0, now)).await?;
@@ -159,9 +159,10 @@ async fn refuse(peer: &mut Peer, device: &str, reason: &'static str, retry_after
 fn reports(device: &str, frame: &DeviceFrame, peer: &mut Peer, received_at: Timestamp) -> Result<(), Stop> {
     peer.alive();
     let known = peer.shared.directory.get(Protocol::Native, device);
-    let Some(known) = known.filter(|known| known.person_id.is_some()) else {
+    let Some(known) = known.filter(|known| known.is_assigned()) else {
         return Err(Stop("unassigned")); // since the welcome; the next hello is refused with the reason
     };
+    peer.belongs_to(&known);
     let decoded = match gateway::decode(frame) {
         Ok(decoded) => decoded,
         Err(fault) => {
@@ -207,6 +208,7 @@ impl Batch {
             peer.shared.log.partitions(),
         ) {
             Ok(Fate::Append(record)) => self.records.push(record),
+            Ok(Fate::Protected(records)) => self.records.extend(records),
             Ok(Fate::Discard(reason)) => {
                 metrics::counter!("homeward_gateway_reports_total", "protocol" => "native", "outcome" => reason)
                     .increment(1);

@@ -1,0 +1,408 @@
+//! `homeward-bench population`: the engine on a country's people, one core.
+//!
+//! The world is that of the project's reference figures: 3 to 6 own zones a person (4.5 on average, about 91 vertices), a
+//! shared layer of 20,000 polygons for 30 % of people, schedules and decisions on. Reports are made in chunks outside what is
+//! timed. Every figure stands beside references of the same run: one global R-tree over all zones, and a one-fix rule over
+//! flat arrays.
+
+mod dice;
+mod door;
+mod flat;
+mod measure;
+mod schedules;
+mod shapes;
+mod table;
+mod traffic;
+mod tree;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use engine::{CompiledLayer, Engine};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use std::sync::Arc;
+
+pub use flat::OneFix;
+pub use measure::{AskHeap, Heap, Measured};
+pub use traffic::{Flow, Grouped, Rounds};
+pub use tree::GlobalTree;
+pub use world::World;
+
+use crate::machine;
+use measure::{drive, median, resident};
+use table::{Table, Target, fine, finest, percent, times, whole};
+
+/// Polygons of the shared layer.
+pub const LAYER_ZONES: u32 = 20_000;
+/// Minutes that everybody reports before anything is measured, so that beliefs have settled.
+pub const WARM_MINUTES: u32 = 5;
+/// Reports of a person in a row, grouped.
+pub const BLOCK: u32 = 20;
+/// Each figure is the middle one of so many.
+const PASSES: u32 = 3;
+
+/// What to measure.
+#[derive(Debug, Clone, Args)]
+pub struct Arguments {
+    /// How many people.
+    #[arg(long, default_value_t = 700_000)]
+    pub people: u32,
+    /// How many reports in random order of person, in three parts; rounded up to whole minutes of everybody.
+    #[arg(long)]
+    pub reports: Option<u64>,
+    /// 20,000 people, for a look; its figures are not those of the targets.
+    #[arg(long)]
+    pub quick: bool,
+    /// Ends with status 1 when a target is missed.
+    #[arg(long)]
+    pub assert: bool,
+    /// Another country.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Polygons of the shared layer.
+    #[arg(long, default_value_t = LAYER_ZONES)]
+    pub layer: u32,
+    /// How long the global R-tree is asked, at most.
+    #[arg(long, default_value_t = 6.0)]
+    pub tree_seconds: f64,
+}
+
+/// An engine with everybody in it, at a minute of the run.
+#[derive(Debug)]
+pub struct Country<'a> {
+    world: &'a World,
+    layer: Arc<CompiledLayer>,
+    engine: Engine,
+    minute: u32,
+}
+
+impl<'a> Country<'a> {
+    /// Makes everybody known to a new engine.
+    pub fn new(world: &'a World) -> Result<Self> {
+        let (engine, layer) = door::open(world)?;
+        let mut country = Self {
+            world,
+            layer,
+            engine,
+            minute: 0,
+        };
+        country.admit()?;
+        Ok(country)
+    }
+
+    fn admit(&mut self) -> Result<()> {
+        let progress = ProgressBar::new(u64::from(self.world.people()));
+        progress.set_style(ProgressStyle::with_template("{msg} {bar:40} {pos}/{len}")?);
+        progress.set_message("people");
+        door::admit(&mut self.engine, self.world, || progress.inc(1))?;
+        progress.finish_and_clear();
+        Ok(())
+    }
+
+    /// So many minutes in random order.
+    pub fn rounds(&mut self, minutes: u32, heap: AskHeap<'_>) -> Result<Measured> {
+        let flow = Flow::Rounds(Rounds {
+            from_minute: self.minute,
+        });
+        let reports = u64::from(minutes) * u64::from(self.world.people());
+        let measured = drive(&mut self.engine, self.world, flow, 0..reports, heap)?;
+        self.minute += flow.minutes(self.world, reports);
+        Ok(measured)
+    }
+
+    /// One block of minutes, person by person.
+    pub fn grouped(&mut self, shuffled: bool, heap: AskHeap<'_>) -> Result<Measured> {
+        let flow = Flow::Grouped(Grouped {
+            from_minute: self.minute,
+            block: BLOCK,
+            shuffled,
+        });
+        let reports = u64::from(BLOCK) * u64::from(self.world.people());
+        let measured = drive(&mut self.engine, self.world, flow, 0..reports, heap)?;
+        self.minute += BLOCK;
+        Ok(measured)
+    }
+
+    /// [`Country::grouped`] several times from the same state, to measure longer where few people live.
+    fn grouped_again(&mut self, times: u32, heap: AskHeap<'_>) -> Result<Measured> {
+        let checkpoint = self.engine.checkpoint();
+        let minute = self.minute;
+        let mut all = Measured::default();
+        for _ in 0..times {
+            self.go_back(&checkpoint, minute)?;
+            all = all.and(self.grouped(false, heap)?);
+        }
+        Ok(all)
+    }
+
+    /// The engine's state as bytes, and the engine again from them.
+    pub fn reopen(&mut self) -> Result<Reopened> {
+        let start = Instant::now();
+        let checkpoint = self.engine.checkpoint();
+        let checkpoint_time = start.elapsed();
+        self.engine = Engine::new();
+        let start = Instant::now();
+        self.engine = door::reopen(&checkpoint, &self.layer)?;
+        Ok(Reopened {
+            bytes: checkpoint.len(),
+            checkpoint: checkpoint_time,
+            restore: start.elapsed(),
+            again: checkpoint,
+        })
+    }
+
+    /// Where the run is.
+    pub fn minute(&self) -> u32 {
+        self.minute
+    }
+
+    /// Goes on from a checkpoint that was taken at a minute of the run.
+    pub fn go_back(&mut self, checkpoint: &[u8], minute: u32) -> Result<()> {
+        self.engine = door::reopen(checkpoint, &self.layer)?;
+        self.minute = minute;
+        Ok(())
+    }
+
+    /// The state as bytes.
+    pub fn checkpoint(&self) -> Vec<u8> {
+        self.engine.checkpoint()
+    }
+}
+
+/// What a checkpoint and its restoring cost.
+#[derive(Debug)]
+pub struct Reopened {
+    /// Length of the checkpoint.
+    pub bytes: usize,
+    /// Writing it.
+    pub checkpoint: Duration,
+    /// Reading it, the layer given back.
+    pub restore: Duration,
+    /// The checkpoint.
+    pub again: Vec<u8>,
+}
+
+/// Measures and prints; false when a target is missed and that matters.
+pub fn run(arguments: &Arguments, heap: AskHeap<'_>) -> Result<bool> {
+    let people = if arguments.quick { 20_000 } else { arguments.people };
+    if people < 100 {
+        bail!("{people} people are too few: at least 100");
+    }
+    let reports = arguments.reports.unwrap_or(12 * u64::from(people));
+    let minutes = u32::try_from(reports.div_ceil(u64::from(people * PASSES)))?.clamp(1, 15);
+    let tree_time = Duration::try_from_secs_f64(arguments.tree_seconds)?;
+    println!("{}", machine::describe());
+    let table = measure_all(arguments, people, minutes, tree_time, heap)?;
+    println!("{}", table.markdown());
+    Ok(!arguments.assert || table.all_met())
+}
+
+/// Seconds since, on the standard error: a run takes minutes.
+fn tell(start: Instant, what: &str) {
+    eprintln!("{:6.1} s  {what}", start.elapsed().as_secs_f64());
+}
+
+fn measure_all(
+    arguments: &Arguments,
+    people: u32,
+    minutes: u32,
+    tree_time: Duration,
+    heap: AskHeap<'_>,
+) -> Result<Table> {
+    let start = Instant::now();
+    let few = 7_000.min(people / 10).max(10);
+    let world = World::new(arguments.seed, people, arguments.layer);
+    let (zones, vertices) = census(&world);
+    let small_world = World::new(arguments.seed, few, arguments.layer);
+    tell(start, "the country is laid out");
+
+    let mut small = Country::new(&small_world)?;
+    small.rounds(WARM_MINUTES, heap)?;
+    let small_random = small.rounds(minutes * PASSES, heap)?;
+    let (resident_before, heap_before) = (resident(), heap());
+    let mut country = Country::new(&world)?;
+    tell(start, "everybody is known");
+    let warm = country.rounds(WARM_MINUTES, heap)?;
+    // The layer is in both; it is the same for few people and for many, and left in here: some bytes a person.
+    let (resident_after, heap_after) = (resident(), heap());
+    tell(start, &format!("warm, {} events", warm.events));
+
+    let mut random = Vec::new();
+    for _ in 0..PASSES {
+        random.push(country.rounds(minutes, heap)?);
+    }
+    let all_random = random.iter().fold(Measured::default(), |all, each| all.and(*each));
+    let random = median(random);
+    tell(start, &format!("random order: {} a second", whole(random.rate())));
+    let times_few = (1_400_000 / (few * BLOCK)).clamp(1, 10);
+    let (mut grouped, mut small_grouped) = (Vec::new(), Vec::new());
+    for _ in 0..PASSES {
+        small_grouped.push(small.grouped_again(times_few, heap)?);
+        grouped.push(country.grouped(false, heap)?);
+    }
+    let (grouped, small_grouped) = (median(grouped), median(small_grouped));
+    let shuffled = country.grouped(true, heap)?;
+    tell(start, &format!("grouped: {} a second", whole(grouped.rate())));
+    let memory = door::memory(&country.engine);
+    let reopened = country.reopen()?;
+    tell(start, "checkpoint and restore");
+    let again = country.rounds(minutes, heap)?;
+    let one_fix = if door::judge_by_one_fix(&mut country.engine) {
+        Some(country.rounds(minutes, heap)?)
+    } else {
+        None
+    };
+    drop((country, small));
+
+    let mut flat = OneFix::new(&world);
+    let flow = Flow::Rounds(Rounds { from_minute: 0 });
+    flat.judge(&world, flow, 0..u64::from(people * WARM_MINUTES));
+    flat.found = flat::Found::default();
+    let from = u64::from(people * WARM_MINUTES);
+    flat.judge(&world, flow, from..from + u64::from(people) * 4);
+    let floor = flat.found;
+    drop(flat);
+    tell(start, &format!("the floor: {} a second", whole(floor.rate())));
+    let tree = GlobalTree::new(&world);
+    tell(start, "the global tree is loaded");
+    // A short look first, so that the tree's upper nodes are as warm as they can be.
+    tree.ask(&world, flow, 20_000, tree_time);
+    let asked = tree.ask(&world, flow, u64::MAX, tree_time);
+    tell(start, "the global tree is asked");
+
+    let mut table = Table::default();
+    let per_person = |bytes: u64| bytes as f64 / f64::from(people);
+    table.say(
+        "world",
+        format!(
+            "{} people, {:.2} zones and {:.1} vertices each, layer of {}",
+            whole(f64::from(people)),
+            zones,
+            vertices,
+            whole(f64::from(arguments.layer))
+        ),
+    );
+    table.say(
+        "point-in-polygon questions a report (boxes that hold the position)",
+        fine(floor.questions as f64 / floor.reports as f64),
+    );
+    table.say(
+        "events a million reports",
+        fine(all_random.events as f64 * 1e6 / all_random.reports as f64),
+    );
+    let rate = |measured: Measured| Some(measured.rate());
+    table.target(
+        "reports a second, random order",
+        rate(random),
+        whole,
+        Target::AtLeast(4e6),
+    );
+    table.target(
+        "reports a second, grouped by person",
+        rate(grouped),
+        whole,
+        Target::AtLeast(1e7),
+    );
+    table.say("the same, people in random order", whole(shuffled.rate()));
+    let few_text = whole(f64::from(few));
+    table.say(&format!("random order, {few_text} people"), whole(small_random.rate()));
+    table.say(&format!("grouped, {few_text} people"), whole(small_grouped.rate()));
+    table.target(
+        &format!("growth of the cost of a grouped report from {few_text} people"),
+        Some(grouped.nanoseconds() / small_grouped.nanoseconds() - 1.0),
+        percent,
+        Target::Below(0.15),
+    );
+    let account = |bytes: fn(&door::Memory) -> u64| memory.as_ref().map(|memory| per_person(bytes(memory)));
+    table.target(
+        "state a person, bytes",
+        account(|memory| memory.state),
+        whole,
+        Target::AtMost(250.0),
+    );
+    table.target(
+        "compiled rules a person, bytes",
+        account(|memory| memory.rules),
+        whole,
+        Target::AtMost(1_200.0),
+    );
+    table.say(
+        "all that the engine holds a person, by the allocator / by resident memory, bytes",
+        format!(
+            "{} / {}",
+            whole(per_person(heap_after.bytes.saturating_sub(heap_before.bytes))),
+            whole(per_person(resident_after.saturating_sub(resident_before)))
+        ),
+    );
+    table.target(
+        "allocations a report, steady state (calls without an event)",
+        (heap_after.allocations > 0)
+            .then(|| all_random.quiet_allocations as f64 / all_random.quiet_reports.max(1) as f64),
+        finest,
+        Target::Below(0.001),
+    );
+    table.say(
+        "reports in such calls",
+        format!(
+            "{} of {}",
+            whole(all_random.quiet_reports as f64),
+            whole(all_random.reports as f64)
+        ),
+    );
+    table.target(
+        "share of the decision model in the loop (the same layout with a one-fix rule)",
+        one_fix.map(|one_fix| 1.0 - one_fix.nanoseconds() / again.nanoseconds()),
+        percent,
+        Target::Below(0.30),
+    );
+    table.target(
+        "checkpoint and restore, seconds",
+        Some((reopened.checkpoint + reopened.restore).as_secs_f64()),
+        fine,
+        Target::Below(10.0),
+    );
+    table.say(
+        "of which checkpoint / restore / bytes a person",
+        format!(
+            "{:.2} s / {:.2} s / {}",
+            reopened.checkpoint.as_secs_f64(),
+            reopened.restore.as_secs_f64(),
+            whole(per_person(reopened.bytes as u64))
+        ),
+    );
+    table.say("reference: one global R-tree, reports a second", whole(asked.rate()));
+    table.target(
+        "random order / the global R-tree",
+        Some(random.rate() / asked.rate()),
+        times,
+        Target::AtLeast(60.0),
+    );
+    table.say(
+        "reference: one-fix rule over flat arrays, random order, reports a second",
+        whole(floor.rate()),
+    );
+    table.say(
+        "random order / that rule",
+        format!("{:.2}x", random.rate() / floor.rate()),
+    );
+    table.say(
+        "its violations begun and ended a million reports",
+        whole(floor.edges as f64 * 1e6 / floor.reports as f64),
+    );
+    Ok(table)
+}
+
+/// Zones and vertices a person.
+pub fn census(world: &World) -> (f64, f64) {
+    let sample = world.people().min(20_000);
+    let (mut zones, mut vertices) = (0_usize, 0_usize);
+    for person in 0..sample {
+        let own = world.zones(person);
+        zones += own.len();
+        vertices += own.iter().map(|zone| zone.shape.vertices()).sum::<usize>();
+    }
+    (zones as f64 / f64::from(sample), vertices as f64 / f64::from(sample))
+}

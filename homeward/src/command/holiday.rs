@@ -1,0 +1,65 @@
+//! `homeward holiday …`: holiday calendars.
+
+use anyhow::{Context, Result, bail};
+use casedb::calendar::{self, Holiday};
+use jiff::civil::Date;
+
+use super::orders;
+use crate::{cli::orders::HolidayCommand, config::Config};
+
+pub async fn run(config: Config, command: HolidayCommand) -> Result<()> {
+    let database = orders::connect(&config).await?;
+    let mut client = database.client().await?;
+    match command {
+        HolidayCommand::Add { calendar, days, label } => {
+            let transaction = client.transaction().await.context("transaction")?;
+            let id = calendar::ensure(&transaction, &calendar).await?;
+            let holidays = days.iter().map(|&day| Holiday {
+                day,
+                label: label.clone(),
+            });
+            let people = calendar::add(&transaction, id, &holidays.collect::<Vec<_>>()).await?;
+            transaction.commit().await.context("commit")?;
+            println!(
+                "{} days in {calendar:?}; rules of {people} people follow within seconds",
+                days.len()
+            );
+        }
+        HolidayCommand::Remove { calendar, days } => {
+            let transaction = client.transaction().await.context("transaction")?;
+            let id = find(&transaction, &calendar).await?;
+            for day in days {
+                if !calendar::remove(&transaction, id, day).await? {
+                    bail!("{day} is not in {calendar:?}; nothing was removed");
+                }
+            }
+            transaction.commit().await.context("commit")?;
+            println!("removed");
+        }
+        HolidayCommand::List { calendar: None } => {
+            let calendars = calendar::list(&client).await?;
+            if calendars.is_empty() {
+                println!("no calendars; `homeward holiday add CALENDAR DATE` makes one");
+            }
+            for (_, name, days) in calendars {
+                println!("{name}  {days} days");
+            }
+        }
+        HolidayCommand::List {
+            calendar: Some(calendar),
+        } => {
+            let id = find(&client, &calendar).await?;
+            for holiday in calendar::days(&client, id, Date::ZERO).await? {
+                println!("{}  {}", holiday.day, holiday.label);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn find(client: &impl casedb::GenericClient, name: &str) -> Result<uuid::Uuid> {
+    match calendar::by_name(client, name).await? {
+        Some(id) => Ok(id),
+        None => bail!("there is no calendar {name:?}; `homeward holiday list` shows them"),
+    }
+}

@@ -1,0 +1,181 @@
+//! `homeward protect …`: protected people, and who must keep away from them.
+
+use anyhow::{Context, Result, bail};
+use casedb::{
+    GenericClient, agency, device, person,
+    protect::{self, Protected, Terms},
+    rules,
+    zone::Schedule,
+};
+use jiff::Timestamp;
+use proto::{DeviceId, PersonId};
+use uuid::Uuid;
+
+use super::orders;
+use crate::{
+    cli::orders::{ProtectAdd, ProtectCommand},
+    config::Config,
+};
+
+pub async fn run(config: Config, command: ProtectCommand) -> Result<()> {
+    let database = orders::connect(&config).await?;
+    let mut client = database.client().await?;
+    let now = Timestamp::now();
+    match command {
+        ProtectCommand::List => return list(&client).await,
+        ProtectCommand::Add(arguments) => {
+            let transaction = client.transaction().await.context("transaction")?;
+            let said = add(&transaction, &arguments, now).await?;
+            transaction.commit().await.context("commit")?;
+            for line in said {
+                println!("{line}");
+            }
+        }
+        ProtectCommand::Consent { protected, withdraw } => {
+            let transaction = client.transaction().await.context("transaction")?;
+            let someone = find(&transaction, &protected).await?;
+            protect::consent(&transaction, someone.protected_id, !withdraw, now).await?;
+            transaction.commit().await.context("commit")?;
+            println!(
+                "{}",
+                if withdraw {
+                    "consent withdrawn: nothing that the device says is used any more"
+                } else {
+                    "consent noted"
+                }
+            );
+        }
+        ProtectCommand::Remove { protected, from } => {
+            let transaction = client.transaction().await.context("transaction")?;
+            let someone = find(&transaction, &protected).await?;
+            let supervised = orders::person(&transaction, &from).await?;
+            let restrictions = protect::of_person(&transaction, supervised.person_id, true).await?;
+            let Some(found) = restrictions
+                .iter()
+                .find(|restriction| restriction.protected_id == someone.protected_id)
+            else {
+                bail!("{from} need not keep away from {protected}; `homeward protect list` shows who must");
+            };
+            protect::remove(&transaction, found.proximity_id, now).await?;
+            rules::publish(&transaction, supervised.person_id, now).await?;
+            transaction.commit().await.context("commit")?;
+            println!("removed");
+        }
+    }
+    Ok(())
+}
+
+async fn add(transaction: &impl GenericClient, arguments: &ProtectAdd, now: Timestamp) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    let author = orders::author(transaction, &arguments.by).await?;
+    let supervised = orders::person(transaction, &arguments.from).await?;
+    let schedule = match &arguments.schedule {
+        Some(text) => {
+            let json = serde_json::from_str(text).context("--schedule")?;
+            Some(Schedule::from_json(json).context("--schedule")?)
+        }
+        None => None,
+    };
+    let terms = Terms {
+        distance_m: arguments.distance,
+        buffer_m: arguments.buffer,
+        schedule,
+    };
+    let protected = match protect::by_reference(transaction, &arguments.protected).await? {
+        Some(known) => known,
+        None => create(transaction, arguments, now).await?,
+    };
+    if arguments.consent && !protected.consents() {
+        protect::consent(transaction, protected.protected_id, true, now).await?;
+    }
+    if let Some(device) = &arguments.device {
+        let device = registered(transaction, device).await?;
+        device::assign_protected(transaction, device, protected.protected_id, now).await?;
+        said.push("the device is the protected person's".to_owned());
+    }
+    let restrictions = protect::of_person(transaction, supervised.person_id, true).await?;
+    let existing = restrictions
+        .iter()
+        .find(|restriction| restriction.protected_id == protected.protected_id);
+    if let Some(existing) = existing {
+        let revision = protect::revise(transaction, existing.proximity_id, &terms, Some(author)).await?;
+        said.push(format!("restriction {}, revision {revision}", existing.proximity_id));
+    } else {
+        let made = protect::bind(transaction, supervised.person_id, &protected, &terms, Some(author)).await?;
+        said.push(format!("restriction {}", made.proximity_id));
+    }
+    if !protected.consents() && !arguments.consent {
+        let cure = "it rests until the protected person consents: `homeward protect consent";
+        said.push(format!("{cure} {}`", arguments.protected));
+    }
+    rules::publish(transaction, supervised.person_id, now).await?;
+    Ok(said)
+}
+
+async fn create(transaction: &impl GenericClient, arguments: &ProtectAdd, now: Timestamp) -> Result<Protected> {
+    let Some(path) = &arguments.agency else {
+        bail!(
+            "{:?} is new: --agency must name the responsible police agency, by a path such as demo.police",
+            arguments.protected
+        );
+    };
+    let Some(agency) = agency::by_path(transaction, path).await? else {
+        bail!("--agency: there is no agency {path:?}; an agency's path is like demo.police");
+    };
+    let protected = Protected {
+        protected_id: PersonId::new(Uuid::now_v7()),
+        reference: arguments.protected.clone(),
+        display_name: arguments.display_name.clone(),
+        police_agency_id: agency.agency_id,
+        consent_at: arguments.consent.then_some(now),
+        withdrawn_at: None,
+    };
+    protect::create(transaction, &protected).await?;
+    Ok(protected)
+}
+
+async fn registered(transaction: &impl GenericClient, name: &str) -> Result<DeviceId> {
+    let Some((protocol, identity)) = name.split_once(':') else {
+        bail!("--device {name:?}: give protocol and identity, such as native:HW-0017 or jt808:13900000001");
+    };
+    match device::by_identity(transaction, protocol, identity).await? {
+        Some(device) => Ok(device.device_id),
+        None => bail!("--device {name:?} is not registered; `homeward device add {protocol} {identity}` does that"),
+    }
+}
+
+async fn find(client: &impl GenericClient, reference: &str) -> Result<Protected> {
+    match protect::by_reference(client, reference).await? {
+        Some(found) => Ok(found),
+        None => bail!("there is no protected person {reference:?}; `homeward protect list` shows them"),
+    }
+}
+
+async fn list(client: &impl GenericClient) -> Result<()> {
+    let people = protect::list(client).await?;
+    if people.is_empty() {
+        println!("no protected people");
+    }
+    for someone in people {
+        println!(
+            "{}  {}",
+            someone.reference,
+            if someone.consents() {
+                "consents"
+            } else {
+                "does not consent: restrictions rest"
+            }
+        );
+        for bound in protect::of_protected(client, someone.protected_id).await? {
+            println!(
+                "  {} must keep {} m away, warning {} m farther out  (restriction {}, revision {})",
+                person::read(client, bound.person_id).await?.reference,
+                bound.terms.distance_m,
+                bound.terms.buffer_m,
+                bound.proximity_id,
+                bound.revision
+            );
+        }
+    }
+    Ok(())
+}
