@@ -12,7 +12,10 @@
 //!
 //! Only `+ - * /`, square roots and `libm` are used, so that every machine gets the same bits.
 
-use proto::{rules::OperatingPoints as Chosen, wire::FixSource};
+use proto::{
+    rules::{OperatingPoints as Chosen, PointLimits},
+    wire::FixSource,
+};
 use serde::{Deserialize, Serialize};
 
 /// Version of the decision model; it is part of every event's explanation.
@@ -21,36 +24,41 @@ pub const MODEL: u32 = 2;
 /// σ of one direction = radius of 68.27 % in the plane / this: √(-2 ln(1 - 0.6827)).
 pub const RADIUS_TO_SIGMA: f64 = 1.515_2;
 
-/// σ that every fix has besides the one it states, metres: zones and maps are no better, and statements of a few metres are
-/// optimistic.
-pub const EDGE_SIGMA_M: f64 = 3.0;
+/// σ that every fix has besides the one it states, metres: no zone is drawn better, and statements of a few metres are optimistic.
+pub const EDGE_SIGMA_M: f64 = 2.0;
 
 /// Log-odds that one σ of distance is worth.
-pub const EVIDENCE_PER_SIGMA: f64 = 0.84;
+pub const EVIDENCE_PER_SIGMA: f64 = 0.9;
 
 /// Most log-odds that one fix can give: about one in a hundred is wild, however good it says it is.
-pub const EVIDENCE_LIMIT: f64 = 2.66;
+pub const EVIDENCE_LIMIT: f64 = 4.05;
 
 /// The same for a fix that is not trusted.
-pub const UNTRUSTED_LIMIT: f64 = 1.0;
+pub const UNTRUSTED_LIMIT: f64 = 0.9;
 
 /// A fix whose stated accuracy is worse than this is not trusted, whatever its source: it comes from a cell tower.
 pub const TRUSTED_M: f64 = 300.0;
 
 /// Correlation between the errors of two fixes of the same moment …
-pub const CORRELATION: f64 = 0.3;
+pub const CORRELATION: f64 = 0.5;
 
 /// … that has fallen to half of that after so many seconds …
 pub const CORRELATION_S: f64 = 45.0;
 
 /// … or so many σ of distance.
-pub const CORRELATION_SIGMAS: f64 = 5.0;
+pub const CORRELATION_SIGMAS: f64 = 3.0;
 
-/// How fast a belief fades with time, per minute.
-pub const FADE_PER_MINUTE: f64 = 0.55;
+/// How fast a belief fades with time, per minute …
+pub const FADE_PER_MINUTE: f64 = 0.1;
+
+/// … and with way covered since the fix before, per σ …
+pub const FADE_PER_SIGMA: f64 = 0.2;
+
+/// … beyond so many σ, which errors alone explain.
+pub const FADE_FROM_SIGMAS: f64 = 2.0;
 
 /// What is left of a belief from one fix to the next, however long ago and far away that was.
-pub const FADE_LEAST: f64 = 0.25;
+pub const FADE_LEAST: f64 = 0.78;
 
 /// LAW (property-tested): a belief that is settled on a side is left bit for bit as it is by a fix at least this many σ on
 /// that side of the edge, whatever its weight. The fast path rests on it: most reports never get here.
@@ -168,13 +176,11 @@ pub fn see(source: FixSource, accuracy_m: Option<f32>, since_last_us: Option<i64
     };
     let seconds = since_last_us.max(0) as f64 / SECOND_US;
     let share = seconds / CORRELATION_S;
-    let way = if moved_m > 0.0 {
-        moved_m / (sigma_m * CORRELATION_SIGMAS)
-    } else {
-        0.0
-    };
+    let sigmas = if moved_m > 0.0 { moved_m / sigma_m } else { 0.0 };
+    let way = sigmas / CORRELATION_SIGMAS;
     let correlation = CORRELATION / (1.0 + share * share + way * way);
-    let keep = 1.0 / (1.0 + FADE_PER_MINUTE * (seconds / 60.0));
+    let beyond = (sigmas - FADE_FROM_SIGMAS).max(0.0);
+    let keep = 1.0 / (1.0 + FADE_PER_MINUTE * (seconds / 60.0) + FADE_PER_SIGMA * beyond);
     Seen {
         sigma_m,
         weight: (1.0 - correlation) / (1.0 + correlation),
@@ -233,10 +239,8 @@ pub struct Points {
     pub outside: Threshold,
     /// The belief before the first fix, log-odds.
     pub prior: f64,
-    /// What a belief fades to, log-odds.
+    /// What a belief fades to, and what it is compared with to see which answer past fixes speak for, log-odds.
     pub neutral: f64,
-    /// Evidence counts this many times.
-    pub scale: f64,
 }
 
 /// The sum of evidence for which a probability is stated.
@@ -249,76 +253,81 @@ fn stated(log_odds: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-log_odds))
 }
 
+/// Probability of being inside at which an exclusion zone's entry is told, where the order says nothing.
+pub const EXCLUSION_ENTRY: f64 = 0.95;
+/// Probability of being outside at which its end is told.
+pub const EXCLUSION_LEFT: f64 = 0.93;
+/// Bound of the belief in being inside an exclusion zone, log-odds.
+pub const EXCLUSION_LIMIT: f64 = 5.6;
+/// Bound of the belief in being outside of one: low, so that an entry is known after two good fixes.
+pub const CLEAR_LIMIT: f64 = 3.0;
+/// What a belief about an exclusion zone fades to.
+pub const EXCLUSION_NEUTRAL: f64 = 3.35;
+
+/// Probability of being outside at which an exit from home is told, where the order says nothing.
+pub const HOME_EXIT: f64 = 0.995;
+/// Probability of being inside at which the return is told.
+pub const HOME_RETURN: f64 = 0.90;
+/// Bound of the belief in being at home.
+pub const HOME_LIMIT: f64 = 4.6;
+/// Bound of the belief in being away from home.
+pub const AWAY_LIMIT: f64 = 7.8;
+/// What a belief about home fades to.
+pub const HOME_NEUTRAL: f64 = 1.0;
+/// Within so many σ outside of home's edge, a fix is no evidence of an exit.
+pub const HOME_INDIFFERENT: f64 = 2.0;
+
+/// Probability of being inside at which an attendance counts as kept, where the order says nothing.
+pub const ATTENDANCE: f64 = 0.80;
+/// Probability of being outside at which the place counts as left.
+pub const ATTENDANCE_LEFT: f64 = 0.80;
+/// Bound of the belief about a place of attendance, both ways.
+pub const ATTENDANCE_LIMIT: f64 = 4.0;
+
+/// Least fixes in a row for an entry into an exclusion zone: one may be wild.
+pub const ENTRY_FIXES: u8 = 2;
+/// Least fixes in a row for an exit from home.
+pub const EXIT_FIXES: u8 = 3;
+
 /// The operating points of a kind of zone: the order's, where it chose some (within the limits of
 /// [`proto::rules::OperatingPoints`], to which values outside are moved), else the defaults.
 pub fn points(kind: Purpose, order: &Chosen) -> Points {
-    let choose = |chosen: Option<f64>, default: f64, least: f64, most: f64| {
+    let choose = |chosen: Option<f64>, default: f64, limits: PointLimits| {
         chosen
             .filter(|value| value.is_finite())
             .unwrap_or(default)
-            .clamp(least, most)
+            .clamp(limits.least, limits.most)
     };
     match kind {
         Purpose::Exclusion | Purpose::Proximity => {
-            let limits = Chosen::EXCLUSION_ENTRY;
-            let entry = choose(order.exclusion_entry, EXCLUSION_ENTRY, limits.least, limits.most);
+            let entry = choose(order.exclusion_entry, EXCLUSION_ENTRY, Chosen::EXCLUSION_ENTRY);
             Points {
-                inside: Threshold::new(entry, INSIDE_LIMIT, 0.0, 2),
-                outside: Threshold::new(EXCLUSION_LEFT, OUTSIDE_LIMIT, 0.0, 1),
-                prior: -OUTSIDE_LIMIT,
+                inside: Threshold::new(entry, EXCLUSION_LIMIT, 0.0, ENTRY_FIXES),
+                outside: Threshold::new(EXCLUSION_LEFT, CLEAR_LIMIT, 0.0, 1),
+                prior: -CLEAR_LIMIT,
                 neutral: EXCLUSION_NEUTRAL,
-                scale: 1.0,
             }
         }
         Purpose::Inclusion => {
-            let limits = Chosen::HOME_EXIT;
-            let exit = choose(order.home_exit, HOME_EXIT, limits.least, limits.most);
+            let exit = choose(order.home_exit, HOME_EXIT, Chosen::HOME_EXIT);
             Points {
                 inside: Threshold::new(HOME_RETURN, HOME_LIMIT, 0.0, 1),
-                outside: Threshold::new(exit, AWAY_LIMIT, HOME_INDIFFERENT, 3),
-                prior: 0.0,
-                neutral: 0.0,
-                scale: HOME_SCALE,
+                outside: Threshold::new(exit, AWAY_LIMIT, HOME_INDIFFERENT, EXIT_FIXES),
+                prior: HOME_NEUTRAL,
+                neutral: HOME_NEUTRAL,
             }
         }
         Purpose::Attendance => {
-            let limits = Chosen::ATTENDANCE;
-            let kept = choose(order.attendance, ATTENDANCE, limits.least, limits.most);
+            let kept = choose(order.attendance, ATTENDANCE, Chosen::ATTENDANCE);
             Points {
-                inside: Threshold::new(kept, HOME_LIMIT, 0.0, 1),
-                outside: Threshold::new(EXCLUSION_LEFT, OUTSIDE_LIMIT, 0.0, 1),
+                inside: Threshold::new(kept, ATTENDANCE_LIMIT, 0.0, 1),
+                outside: Threshold::new(ATTENDANCE_LEFT, ATTENDANCE_LIMIT, 0.0, 1),
                 prior: 0.0,
                 neutral: 0.0,
-                scale: 1.0,
             }
         }
     }
 }
-
-/// Probability of being inside at which an exclusion zone's entry is told, where the order says nothing.
-pub const EXCLUSION_ENTRY: f64 = 0.95;
-/// Probability of being outside at which its end is told.
-pub const EXCLUSION_LEFT: f64 = 0.80;
-/// What a belief about an exclusion zone fades to, log-odds: who was near one may as well be in it.
-pub const EXCLUSION_NEUTRAL: f64 = 1.84;
-/// Bound of the evidence for being in an exclusion zone.
-pub const INSIDE_LIMIT: f64 = 6.0;
-/// Bound of the evidence for being out of an exclusion zone: a low one, so that an entry is known after two good fixes.
-pub const OUTSIDE_LIMIT: f64 = 2.0;
-/// Probability of being outside at which an exit from home is told, where the order says nothing.
-pub const HOME_EXIT: f64 = 0.995;
-/// Probability of being inside at which the return is told.
-pub const HOME_RETURN: f64 = 0.75;
-/// Bound of the evidence for being at home.
-pub const HOME_LIMIT: f64 = 4.0;
-/// Bound of the evidence for being away from home.
-pub const AWAY_LIMIT: f64 = 7.0;
-/// Within so many σ outside of home's edge, a fix is no evidence of an exit.
-pub const HOME_INDIFFERENT: f64 = 2.5;
-/// Evidence about home counts this many times.
-pub const HOME_SCALE: f64 = 1.6;
-/// Probability of being inside at which an attendance counts as kept, where the order says nothing.
-pub const ATTENDANCE: f64 = 0.80;
 
 /// Where a person is with regard to a zone, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -417,7 +426,7 @@ impl Belief {
         }
         let evidence = evidence(points, sigmas, seen);
         self.add(points, evidence, seen.keep);
-        self.follow_run(at_us, evidence, seen.trusted);
+        self.follow_run(points, at_us, evidence, seen.trusted);
         let change = self.decide(points);
         self.settle(points);
         change
@@ -425,20 +434,23 @@ impl Belief {
 
     #[expect(clippy::cast_possible_truncation, reason = "seven digits of log-odds are plenty")]
     fn add(&mut self, points: &Points, evidence: f64, keep: f64) {
+        let (least, most) = (-points.outside.limit, points.inside.limit);
         let before = if self.flags & BEGUN == 0 {
             points.prior
         } else {
-            points.neutral + keep * (f64::from(self.log_odds) - points.neutral)
+            // Limits first: they may be another order's than when this was written, or those of `Belief::outside`.
+            let held = f64::from(self.log_odds).clamp(least, most);
+            points.neutral + keep * (held - points.neutral)
         };
-        self.log_odds = (before + evidence).clamp(-points.outside.limit, points.inside.limit) as f32;
+        self.log_odds = (before + evidence).clamp(least, most) as f32;
         self.flags |= BEGUN;
     }
 
     /// A run begins with the first fix against the answer. It ends when a fix does not speak for it and the sum does not either.
-    fn follow_run(&mut self, at_us: i64, evidence: f64, trusted: bool) {
-        let side = side(evidence);
+    fn follow_run(&mut self, points: &Points, at_us: i64, evidence: f64, trusted: bool) {
+        let side = side_of(evidence);
         if side == Answer::Unknown || side == self.answer {
-            if side_of_sum(self.log_odds) != self.run {
+            if side_of(f64::from(self.log_odds) - points.neutral) != self.run {
                 self.run = Answer::Unknown;
             }
             return;
@@ -503,10 +515,10 @@ fn evidence(points: &Points, sigmas: f64, seen: &Seen) -> f64 {
     } else {
         (sigmas + points.inside.indifferent_sigmas).min(0.0)
     };
-    (-EVIDENCE_PER_SIGMA * seen.weight * beyond).clamp(-limit, limit) * points.scale
+    (-EVIDENCE_PER_SIGMA * seen.weight * beyond).clamp(-limit, limit)
 }
 
-fn side(evidence: f64) -> Answer {
+fn side_of(evidence: f64) -> Answer {
     if evidence > 0.0 {
         Answer::Inside
     } else if evidence < 0.0 {
@@ -514,10 +526,6 @@ fn side(evidence: f64) -> Answer {
     } else {
         Answer::Unknown
     }
-}
-
-fn side_of_sum(log_odds: f32) -> Answer {
-    side(f64::from(log_odds))
 }
 
 #[cfg(test)]

@@ -231,7 +231,9 @@ proptest! {
     /// Cell towers never decide, however many and however they state their accuracy.
     #[test]
     fn cell_towers_alone_change_nothing(purpose in purpose(), order in order(), mut track in steps()) {
-        track.iter_mut().for_each(|step| step.cell = true);
+        for step in &mut track {
+            step.cell = true;
+        }
         let (belief, changes) = run(purpose, &order, &track);
         prop_assert_eq!(changes, vec![]);
         prop_assert_eq!(belief.answer, Answer::Unknown);
