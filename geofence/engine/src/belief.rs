@@ -64,7 +64,10 @@ pub const FADE_LEAST: f64 = 0.78;
 /// that side of the edge, whatever its weight. The fast path rests on it: most reports never get here.
 pub const SETTLED_SIGMAS: f64 = 1.0;
 
-/// Bound of every sum of evidence, whatever the kind of zone.
+/// A sum may pass its threshold by this much before the answer changes (it waits for a run to be long enough).
+const DECIDED_ABOVE: f64 = 1.0;
+
+/// More than any bound of a sum.
 const LIMIT: f64 = 16.0;
 
 const SECOND_US: f64 = 1e6;
@@ -209,7 +212,7 @@ pub struct Threshold {
     pub probability: f64,
     /// … as the sum of evidence it stands for (positive in both directions).
     pub log_odds: f64,
-    /// Bound of the sum on this side: how surely the opposite must be shown later.
+    /// Bound of the sum on this side once the answer is in force: how surely the opposite must be shown.
     pub limit: f64,
     /// Distance from the edge on this side, in σ, within which a fix is no evidence for this side (Wald's zone of indifference).
     pub indifferent_sigmas: f64,
@@ -223,9 +226,20 @@ impl Threshold {
         Self {
             probability,
             log_odds,
-            limit: limit.max(log_odds).min(LIMIT),
+            limit,
             indifferent_sigmas,
             fixes,
+        }
+    }
+}
+
+impl Threshold {
+    /// Bound of the sum on this side, while its answer is in force or not.
+    fn bound(&self, in_force: bool) -> f64 {
+        if in_force {
+            self.limit
+        } else {
+            self.limit.max(self.log_odds + DECIDED_ABOVE)
         }
     }
 }
@@ -258,7 +272,7 @@ pub const EXCLUSION_ENTRY: f64 = 0.95;
 /// Probability of being outside at which its end is told.
 pub const EXCLUSION_LEFT: f64 = 0.93;
 /// Bound of the belief in being inside an exclusion zone, log-odds.
-pub const EXCLUSION_LIMIT: f64 = 5.6;
+pub const EXCLUSION_LIMIT: f64 = 4.0;
 /// Bound of the belief in being outside of one: low, so that an entry is known after two good fixes.
 pub const CLEAR_LIMIT: f64 = 3.0;
 /// What a belief about an exclusion zone fades to.
@@ -267,11 +281,11 @@ pub const EXCLUSION_NEUTRAL: f64 = 3.35;
 /// Probability of being outside at which an exit from home is told, where the order says nothing.
 pub const HOME_EXIT: f64 = 0.995;
 /// Probability of being inside at which the return is told.
-pub const HOME_RETURN: f64 = 0.90;
+pub const HOME_RETURN: f64 = 0.70;
 /// Bound of the belief in being at home.
 pub const HOME_LIMIT: f64 = 4.6;
 /// Bound of the belief in being away from home.
-pub const AWAY_LIMIT: f64 = 7.8;
+pub const AWAY_LIMIT: f64 = 2.0;
 /// What a belief about home fades to.
 pub const HOME_NEUTRAL: f64 = 1.0;
 /// Within so many σ outside of home's edge, a fix is no evidence of an exit.
@@ -434,7 +448,10 @@ impl Belief {
 
     #[expect(clippy::cast_possible_truncation, reason = "seven digits of log-odds are plenty")]
     fn add(&mut self, points: &Points, evidence: f64, keep: f64) {
-        let (least, most) = (-points.outside.limit, points.inside.limit);
+        let (least, most) = (
+            -points.outside.bound(self.answer == Answer::Outside),
+            points.inside.bound(self.answer == Answer::Inside),
+        );
         let before = if self.flags & BEGUN == 0 {
             points.prior
         } else {
