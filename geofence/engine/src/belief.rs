@@ -64,11 +64,8 @@ pub const FADE_LEAST: f64 = 0.78;
 /// that side of the edge, whatever its weight. The fast path rests on it: most reports never get here.
 pub const SETTLED_SIGMAS: f64 = 1.0;
 
-/// A sum may pass its threshold by this much before the answer changes (it waits for a run to be long enough).
-const DECIDED_ABOVE: f64 = 1.0;
-
-/// More than any bound of a sum.
-const LIMIT: f64 = 16.0;
+/// Bound of a sum on a side whose answer is not in force (it decides before it gets there, unless its run is too short).
+pub const LIMIT: f64 = 8.0;
 
 const SECOND_US: f64 = 1e6;
 
@@ -236,11 +233,7 @@ impl Threshold {
 impl Threshold {
     /// Bound of the sum on this side, while its answer is in force or not.
     fn bound(&self, in_force: bool) -> f64 {
-        if in_force {
-            self.limit
-        } else {
-            self.limit.max(self.log_odds + DECIDED_ABOVE)
-        }
+        if in_force { self.limit } else { LIMIT }
     }
 }
 
