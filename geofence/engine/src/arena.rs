@@ -43,26 +43,6 @@ impl<T: Copy> Arena<T> {
         Run { start, len }
     }
 
-    /// A copy of a run.
-    pub(crate) fn copy(&mut self, run: Run) -> Run {
-        let start = run.start as usize;
-        let end = start + run.len as usize;
-        if run.len == 0 || end > self.items.len() {
-            return Run::default();
-        }
-        let free = self.free.get_mut(&run.len).and_then(Vec::pop);
-        let to = free.unwrap_or_else(|| {
-            let to = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
-            self.items.extend_from_within(start..end);
-            to
-        });
-        self.items.copy_within(start..end, to as usize);
-        Run {
-            start: to,
-            len: run.len,
-        }
-    }
-
     /// Gives a run's room back.
     pub(crate) fn give_back(&mut self, run: Run) {
         if run.len > 0 {
@@ -88,6 +68,82 @@ impl<T: Copy> Arena<T> {
     pub(crate) fn bytes(&self) -> usize {
         let free: usize = self.free.iter().map(|(len, starts)| *len as usize * starts.len()).sum();
         (self.items.len() - free) * size_of::<T>()
+    }
+}
+
+/// As [`Arena`], in segments: growing never moves what is there, and a run never spans two of them.
+#[derive(Debug)]
+pub(crate) struct Segments<T> {
+    segments: Vec<Vec<T>>,
+    free: BTreeMap<u32, Vec<u32>>,
+    used: usize,
+}
+
+/// Items a segment, and most of one run.
+const SEGMENT: usize = 65_536;
+
+impl<T> Default for Segments<T> {
+    fn default() -> Self {
+        Self {
+            segments: Vec::new(),
+            free: BTreeMap::new(),
+            used: 0,
+        }
+    }
+}
+
+impl<T: Copy> Segments<T> {
+    /// Puts a run in.
+    pub(crate) fn put(&mut self, items: &[T]) -> Run {
+        let len = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        if len == 0 || items.len() > SEGMENT {
+            return Run::default();
+        }
+        self.used += items.len();
+        if let Some(start) = self.free.get_mut(&len).and_then(Vec::pop) {
+            let (segment, at) = (start as usize / SEGMENT, start as usize % SEGMENT);
+            let segment = self.segments.get_mut(segment);
+            if let Some(room) = segment.and_then(|all| all.get_mut(at..at + items.len())) {
+                room.copy_from_slice(items);
+            }
+            return Run { start, len };
+        }
+        let fits = self
+            .segments
+            .last()
+            .is_some_and(|last| last.len() + items.len() <= SEGMENT);
+        if !fits {
+            self.segments.push(Vec::with_capacity(SEGMENT));
+        }
+        let number = self.segments.len() - 1;
+        let Some(last) = self.segments.last_mut() else {
+            return Run::default();
+        };
+        let start = u32::try_from(number * SEGMENT + last.len()).unwrap_or(u32::MAX);
+        last.extend_from_slice(items);
+        Run { start, len }
+    }
+
+    /// Gives a run's room back.
+    pub(crate) fn give_back(&mut self, run: Run) {
+        if run.len > 0 {
+            self.used -= run.len as usize;
+            self.free.entry(run.len).or_default().push(run.start);
+        }
+    }
+
+    /// The run.
+    pub(crate) fn get(&self, run: Run) -> &[T] {
+        let (segment, at) = (run.start as usize / SEGMENT, run.start as usize % SEGMENT);
+        self.segments
+            .get(segment)
+            .and_then(|all| all.get(at..at + run.len as usize))
+            .unwrap_or(&[])
+    }
+
+    /// Bytes in use.
+    pub(crate) fn bytes(&self) -> usize {
+        self.used * size_of::<T>()
     }
 }
 

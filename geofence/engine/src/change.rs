@@ -208,7 +208,7 @@ impl Engine {
         let snapshot = Snapshot {
             made: true,
             frontier_us: from_us,
-            trackers: states.trackers.put(&live.trackers),
+            trackers: journal.put_trackers(&live.trackers),
             rare: (!live.rare.is_idle(from_us)).then(|| Box::new(live.rare.clone())),
         };
         let mut chain = Chain::EMPTY;
@@ -364,7 +364,8 @@ impl Engine {
             return;
         };
         let at_us = first.snapshot.frontier_us;
-        let before = states.trackers.get(first.snapshot.trackers).to_vec();
+        let (run, known) = (first.snapshot.trackers, first.snapshot.rare.take());
+        let before = journal.trackers(run).to_vec();
         let (mut trackers, mut rare) = fresh(&ruled, at_us, timetables);
         let mut to = 0;
         for (zone, from) in ruled.zones.zones.iter().zip(&map.from) {
@@ -383,7 +384,7 @@ impl Engine {
             }
             to += count;
         }
-        let known = first.snapshot.rare.take().map(|rare| *rare).unwrap_or_default();
+        let known = known.map(|rare| *rare).unwrap_or_default();
         rare.conditions = known.conditions;
         rare.shared = known.shared;
         rare.shared
@@ -393,9 +394,12 @@ impl Engine {
                 *moving = *old;
             }
         }
-        states.trackers.give_back(first.snapshot.trackers);
-        first.snapshot.trackers = states.trackers.put(&trackers);
-        first.snapshot.rare = (!rare.is_idle(at_us)).then(|| Box::new(rare));
+        journal.give_back(run);
+        let run = journal.put_trackers(&trackers);
+        if let Some(first) = journal.get_mut(chain.head) {
+            first.snapshot.trackers = run;
+            first.snapshot.rare = (!rare.is_idle(at_us)).then(|| Box::new(rare));
+        }
         // Protected people are known by their number in the rules.
         let mut at = chain.head;
         while let Some(chunk) = journal.get_mut(at) {

@@ -191,7 +191,7 @@ impl Engine {
             trackers: self.states.trackers.get(slot.tracker_run()).to_vec(),
             extra,
             first_us: first.snapshot.frontier_us,
-            first_trackers: self.states.trackers.get(first.snapshot.trackers).to_vec(),
+            first_trackers: self.journal.trackers(first.snapshot.trackers).to_vec(),
             first_rare: first.snapshot.rare.as_deref().cloned(),
             first_fix: first.last_fix,
             chunks,
@@ -369,7 +369,7 @@ impl Engine {
         let first = Snapshot {
             made: true,
             frontier_us: stored.first_us,
-            trackers: self.states.trackers.put(&stored.first_trackers),
+            trackers: self.journal.put_trackers(&stored.first_trackers),
             rare: stored.first_rare.map(Box::new),
         };
         let mut first = Some((first, stored.first_fix));

@@ -169,12 +169,17 @@ impl Writer<'_> {
             }
         });
         if let Some(event) = self.out.last_mut() {
-            let zone = told.zone.map_or((None, 0), |(zone, revision)| (Some(zone), revision));
-            let violation = ViolationId::derive(self.person, told.kind().into(), zone.0, zone.1, told.onset_us);
-            let edge = i32::from(Edge::Correction) + 256 * i32::from(number);
-            event.event_id = EventId::derive(violation, edge).to_wire();
+            renumber(event, number);
             event.withdrawn = withdrawn;
         }
+    }
+}
+
+/// Gives an edge of a violation that was corrected so many times an id of its own: an end that comes after a correction is
+/// another event than the one before it.
+pub(crate) fn renumber(event: &mut Event, corrections: u16) {
+    if let (true, Ok(violation)) = (corrections > 0, ViolationId::from_wire(&event.violation_id)) {
+        event.event_id = EventId::derive(violation, event.edge + 256 * i32::from(corrections)).to_wire();
     }
 }
 

@@ -196,7 +196,10 @@ impl Compiled {
                 self.put(Form::Circle, std::slice::from_ref(centre), *radius_m)
             }
             Geometry::Polygons(polygons) => match polygons.as_slice() {
-                [Polygon { exterior, holes }] if holes.is_empty() => self.put(Form::Ring, exterior, 0.0),
+                // The corner that closes the ring is the first one again.
+                [Polygon { exterior, holes }] if holes.is_empty() => {
+                    self.put(Form::Ring, exterior.split_last().map_or(&[], |(_, open)| open), 0.0)
+                }
                 _ => None,
             },
             Geometry::Corridor { line, half_width_m } if *half_width_m <= FLAT_RADIUS_M => {
@@ -332,7 +335,7 @@ impl FlatZone {
                 radius_m: self.radius_m,
             }),
             Form::Ring => Some(Geometry::Polygons(vec![Polygon {
-                exterior: line,
+                exterior: line.iter().chain(line.first()).copied().collect(),
                 holes: Vec::new(),
             }])),
             Form::Line => Some(Geometry::Corridor {
@@ -401,20 +404,20 @@ impl FlatZone {
                 (east * east + north * north).sqrt() - self.radius_m
             }
             Form::Ring => {
-                let distance_m = to_line_m(corners, [x, y], here.metric());
+                let distance_m = to_line_m(corners.last().into_iter().chain(corners), [x, y], here.metric());
                 match side(corners, [x, y]) {
                     Some(true) => -distance_m,
                     Some(false) => distance_m,
                     None => 0.0,
                 }
             }
-            Form::Line | Form::Shape => to_line_m(corners, [x, y], here.metric()) - self.radius_m,
+            Form::Line | Form::Shape => to_line_m(corners.iter(), [x, y], here.metric()) - self.radius_m,
         }
     }
 }
 
 /// Distance to the nearest point of a line.
-fn to_line_m(corners: &[[i32; 2]], [x, y]: [i64; 2], [east, north]: [f64; 2]) -> f64 {
+fn to_line_m<'a>(mut corners: impl Iterator<Item = &'a [i32; 2]>, [x, y]: [i64; 2], [east, north]: [f64; 2]) -> f64 {
     let place = |corner: &[i32; 2]| {
         [
             (i64::from(corner[0]) - x) as f64 * east,
@@ -422,7 +425,6 @@ fn to_line_m(corners: &[[i32; 2]], [x, y]: [i64; 2], [east, north]: [f64; 2]) ->
         ]
     };
     let mut best = f64::INFINITY;
-    let mut corners = corners.iter();
     let Some(mut from) = corners.next().map(place) else {
         return best;
     };
@@ -451,13 +453,11 @@ fn side(corners: &[[i32; 2]], [x, y]: [i64; 2]) -> Option<bool> {
         return Some(false);
     }
     let mut inside = false;
-    let mut corners = corners
-        .iter()
-        .map(|corner| [i64::from(corner[0]), i64::from(corner[1])]);
-    let Some(mut from) = corners.next() else {
+    let place = |corner: &[i32; 2]| [i64::from(corner[0]), i64::from(corner[1])];
+    let Some(mut from) = corners.last().map(place) else {
         return Some(false);
     };
-    for to in corners {
+    for to in corners.iter().map(place) {
         // The way due north from the position.
         let (left, right) = if from[0] <= to[0] { (from, to) } else { (to, from) };
         if left[0] == right[0] {

@@ -210,14 +210,7 @@ impl Engine {
         let timers = self.timers.len() * size_of::<Reverse<(i64, u32)>>();
         let schedules = self.timetables.bytes();
         let journal = self.journal.bytes();
-        let snapshots = self.journal.snapshot_bytes();
-        memory(
-            &self.register,
-            &self.book,
-            &self.states,
-            (timers, journal, snapshots),
-            schedules,
-        )
+        memory(&self.register, &self.book, &self.states, (timers, journal), schedules)
     }
 
     /// Layers in force that a restored engine has not been given back. Until it has, nobody is judged against them.
@@ -589,7 +582,7 @@ impl Engine {
         let snapshot = crate::journal::Snapshot {
             made: true,
             frontier_us: live.frontier_us,
-            trackers: self.states.trackers.put(&live.trackers),
+            trackers: self.journal.put_trackers(&live.trackers),
             rare: (!live.rare.is_idle(live.frontier_us)).then(|| Box::new(live.rare.clone())),
         };
         let last_fix = live.recent.newest().copied();
@@ -607,9 +600,7 @@ impl Engine {
         };
         let mut chain = chain(slot, cold);
         let before = chain;
-        while let Some(snapshot) = self.journal.drop_if_older(&mut chain, clock_us) {
-            self.states.trackers.give_back(snapshot.trackers);
-        }
+        while self.journal.drop_if_older(&mut chain, clock_us) {}
         if chain != before {
             self.set_chain(number, chain);
         }
@@ -668,9 +659,7 @@ impl Engine {
             return;
         };
         let mut chain = chain(slot, cold);
-        while let Some(snapshot) = self.journal.drop_oldest(&mut chain) {
-            self.states.trackers.give_back(snapshot.trackers);
-        }
+        while self.journal.drop_oldest(&mut chain) {}
         self.set_chain(number, chain);
     }
 

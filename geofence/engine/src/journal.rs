@@ -7,10 +7,11 @@ use proto::{ReportId, rules::LonLat, wire::FixSource};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    arena::Run,
+    arena::{Run, Segments},
     belief::OperatingPoints,
     live::Rare,
     reading::{Reading, Said},
+    tracker::Tracker,
 };
 
 /// How old a late report may be to be judged, microseconds: 24 hours.
@@ -18,6 +19,9 @@ pub const LATE_WINDOW_US: i64 = 24 * 3_600 * 1_000_000;
 
 /// Reports between two states.
 pub(crate) const CHUNK: usize = 16;
+
+/// Chunks a segment.
+const SEGMENT: usize = 4_096;
 
 /// No chunk.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -146,8 +150,12 @@ impl Chunk {
 /// All chunks of all people.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    chunks: Vec<Chunk>,
+    /// Segments of [`SEGMENT`] chunks: growing never moves what is there.
+    segments: Vec<Vec<Chunk>>,
+    count: usize,
     free: Vec<u32>,
+    /// Trackers of the states before chunks, apart from those of the present.
+    trackers: Segments<Tracker>,
 }
 
 /// Where a person's chunks begin and end.
@@ -164,12 +172,14 @@ impl Chain {
 impl Journal {
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&Chunk> {
-        self.chunks.get(number as usize)
+        let number = number as usize;
+        self.segments.get(number / SEGMENT)?.get(number % SEGMENT)
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Chunk> {
-        self.chunks.get_mut(number as usize)
+        let number = number as usize;
+        self.segments.get_mut(number / SEGMENT)?.get_mut(number % SEGMENT)
     }
 
     /// Adds a chunk behind another (or as the first).
@@ -192,8 +202,14 @@ impl Journal {
             }
             number
         } else {
-            self.chunks.push(chunk);
-            u32::try_from(self.chunks.len() - 1).unwrap_or(NONE)
+            if self.count.is_multiple_of(SEGMENT) {
+                self.segments.push(Vec::with_capacity(SEGMENT));
+            }
+            if let Some(segment) = self.segments.last_mut() {
+                segment.push(chunk);
+            }
+            self.count += 1;
+            u32::try_from(self.count - 1).unwrap_or(NONE)
         };
         match self.get_mut(behind) {
             Some(chunk) => chunk.after = number,
@@ -206,10 +222,12 @@ impl Journal {
         number
     }
 
-    /// Drops the oldest chunk; returns its state, to be given back.
-    pub(crate) fn drop_oldest(&mut self, chain: &mut Chain) -> Option<Snapshot> {
+    /// Drops the oldest chunk with its state; `false`: there is none.
+    pub(crate) fn drop_oldest(&mut self, chain: &mut Chain) -> bool {
         let oldest = chain.head;
-        let chunk = self.get_mut(oldest)?;
+        let Some(chunk) = self.get_mut(oldest) else {
+            return false;
+        };
         let (after, snapshot) = (chunk.after, std::mem::take(&mut chunk.snapshot));
         chain.head = after;
         match self.get_mut(after) {
@@ -217,7 +235,8 @@ impl Journal {
             None => chain.tail = NONE,
         }
         self.free.push(oldest);
-        Some(snapshot)
+        self.trackers.give_back(snapshot.trackers);
+        true
     }
 
     /// Fixes before a chunk's `count`-th entry, the newest first, as many as fit and are kept.
@@ -307,30 +326,33 @@ impl Journal {
     }
 
     /// Drops the oldest chunk when the ones after it reach back far enough.
-    pub(crate) fn drop_if_older(&mut self, chain: &mut Chain, clock_us: i64) -> Option<Snapshot> {
-        let next = self.get(self.get(chain.head)?.after)?;
+    pub(crate) fn drop_if_older(&mut self, chain: &mut Chain, clock_us: i64) -> bool {
+        let Some(next) = self.get(chain.head).and_then(|oldest| self.get(oldest.after)) else {
+            return false;
+        };
         // The newest two stay in any case: evidence is read from them.
         let enough = next.snapshot.frontier_us <= clock_us.saturating_sub(LATE_WINDOW_US);
-        if enough && self.get(next.after).is_some() {
-            self.drop_oldest(chain)
-        } else {
-            None
-        }
+        enough && self.get(next.after).is_some() && self.drop_oldest(chain)
     }
 
-    /// Bytes of the states that lie among the trackers.
-    pub(crate) fn snapshot_bytes(&self) -> usize {
-        let trackers: usize = self
-            .chunks
-            .iter()
-            .map(|chunk| chunk.snapshot.trackers.len as usize)
-            .sum();
-        trackers * size_of::<crate::tracker::Tracker>()
+    /// Puts the trackers of a state away.
+    pub(crate) fn put_trackers(&mut self, trackers: &[Tracker]) -> Run {
+        self.trackers.put(trackers)
+    }
+
+    /// The trackers of a state.
+    pub(crate) fn trackers(&self, run: Run) -> &[Tracker] {
+        self.trackers.get(run)
+    }
+
+    /// Gives the room of a state's trackers back.
+    pub(crate) fn give_back(&mut self, run: Run) {
+        self.trackers.give_back(run);
     }
 
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
-        (self.chunks.len() - self.free.len()) * size_of::<Chunk>()
+        (self.count - self.free.len()) * size_of::<Chunk>() + self.trackers.bytes()
     }
 }
 

@@ -8,6 +8,7 @@
 use proto::wire::{Edge, Event};
 
 use crate::{
+    explain::renumber,
     fold::{ALLOWANCE_US, Cause, Engine},
     journal::{Chain, Snapshot},
     live::Ruled,
@@ -41,24 +42,27 @@ impl Engine {
         live.frontier_us = start_us;
         live.trackers.clear();
         live.trackers
-            .extend_from_slice(states.trackers.get(first.snapshot.trackers));
+            .extend_from_slice(journal.trackers(first.snapshot.trackers));
         live.rare = first.snapshot.rare.as_deref().cloned().unwrap_or_default();
         journal.recent(from_chunk, 0, &mut live.recent);
         let Some(ruled) = book.ruled(&slot, number) else { return };
         let mut comparison = Comparison::new(std::mem::take(&mut extra.told), start_us, &ruled);
         let mut events = Vec::new();
         let mut at = from_chunk;
-        while let Some(chunk) = journal.get_mut(at) {
+        while let Some(old) = journal.get(at).map(|chunk| chunk.snapshot.trackers) {
             if at != from_chunk {
-                states.trackers.give_back(chunk.snapshot.trackers);
+                journal.give_back(old);
+                let trackers = journal.put_trackers(&live.trackers);
+                let Some(chunk) = journal.get_mut(at) else { break };
                 chunk.last_fix = live.recent.newest().copied();
                 chunk.snapshot = Snapshot {
                     made: true,
                     frontier_us: live.frontier_us,
-                    trackers: states.trackers.put(&live.trackers),
+                    trackers,
                     rare: (!live.rare.is_idle(live.frontier_us)).then(|| Box::new(live.rare.clone())),
                 };
             }
+            let Some(chunk) = journal.get(at) else { break };
             let mut writer = cause.writer(ruled.head, live.frontier_us, &mut comparison.new, &mut events);
             for entry in chunk.entries() {
                 live.take(entry, &ruled, timetables, &mut writer);
@@ -158,13 +162,14 @@ impl Comparison {
                 }
             }
         }
-        for event in events {
+        for mut event in events {
             let known = old.iter().find(|told| is_of(told, &event));
             let tell = match known {
                 None => true,
                 Some(told) => event.edge() == Edge::End && told.end_us.is_none() && !told.withdrawn,
             };
             if tell {
+                renumber(&mut event, known.map_or(0, |told| told.corrections));
                 writer.out.push(event);
             }
         }

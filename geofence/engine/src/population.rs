@@ -397,21 +397,21 @@ impl States {
     }
 }
 
-/// Adds up what is used; `snapshots`: bytes of the journal's states, which lie among the trackers.
+/// Adds up what is used.
 pub(crate) fn memory(
     register: &Register,
     book: &Book,
     states: &States,
-    (timers, journal, snapshots): (usize, usize, usize),
+    (timers, journal): (usize, usize),
     schedules: usize,
 ) -> Memory {
     // The index of ids: 4 bytes and one of control a bucket, in powers of two.
     let index = register.index.capacity() * 8 / 7 * 5;
     Memory {
         people: register.ids.len(),
-        state: states.bytes() - snapshots + index + timers,
+        state: states.bytes() + index + timers,
         rules: book.bytes() + schedules + register.ids.len() * size_of::<PersonId>(),
-        journal: journal + snapshots,
+        journal,
     }
 }
 

@@ -139,7 +139,7 @@ impl Engine {
             let snapshot = Snapshot {
                 made: true,
                 frontier_us: slot.frontier_us,
-                trackers: states.trackers.copy(slot.tracker_run()),
+                trackers: journal.put_trackers(states.trackers.get(slot.tracker_run())),
                 rare: None,
             };
             journal.add(&mut chain, behind, snapshot, last_fix);

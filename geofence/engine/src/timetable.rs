@@ -1,6 +1,9 @@
 //! Schedules, each kept once however many people it binds, with the changes of the days around the clock worked out.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use proto::rules::Schedule as Rule;
@@ -46,18 +49,18 @@ struct Timetable {
 #[derive(Debug, Default)]
 pub(crate) struct Timetables {
     list: Vec<Timetable>,
-    by_name: HashMap<String, Vec<u32>>,
+    by_hash: HashMap<u64, Vec<u32>>,
 }
 
 impl Timetables {
     /// The number of a schedule in a time zone; the same for equal ones.
     pub(crate) fn number(&mut self, zone: &TimeZone, rule: &Rule) -> u32 {
-        let name = zone.iana_name().unwrap_or("UTC").to_owned();
-        let same = self.by_name.entry(name.clone()).or_default();
+        let name = zone.iana_name().unwrap_or("UTC");
+        let same = self.by_hash.entry(hash(name, rule)).or_default();
         let found = same.iter().find(|number| {
             self.list
                 .get(**number as usize)
-                .is_some_and(|timetable| timetable.rule == *rule)
+                .is_some_and(|timetable| timetable.name == name && timetable.rule == *rule)
         });
         if let Some(number) = found {
             return *number;
@@ -65,7 +68,7 @@ impl Timetables {
         let number = u32::try_from(self.list.len()).unwrap_or(ALWAYS - 1);
         same.push(number);
         self.list.push(Timetable {
-            name,
+            name: name.to_owned(),
             rule: rule.clone(),
             schedule: Schedule::new(zone.clone(), rule.clone()),
             windows: Vec::new(),
@@ -108,6 +111,19 @@ impl Timetables {
         };
         self.list.iter().map(of).sum()
     }
+}
+
+fn hash(name: &str, rule: &Rule) -> u64 {
+    let Rule {
+        weekly,
+        additions,
+        exceptions,
+        holidays,
+        holiday,
+    } = rule;
+    let mut hasher = DefaultHasher::new();
+    (name, weekly, additions, exceptions, holidays, holiday).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Timetable {

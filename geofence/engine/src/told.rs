@@ -59,16 +59,17 @@ impl Told {
     }
 }
 
-/// Notes an end in a list.
+/// Notes an end in a list; returns how often the violation was corrected.
 pub(crate) fn end(
     list: &mut [Told],
     kind: EventKind,
     zone: Option<(ZoneId, Revision)>,
     onset_us: i64,
     (end_us, timeline_us): (i64, i64),
-) {
+) -> u16 {
     let wanted = Told::new(kind, zone, onset_us, timeline_us);
-    if let Some(told) = list.iter_mut().rev().find(|told| told.is(&wanted)) {
+    list.iter_mut().rev().find(|told| told.is(&wanted)).map_or(0, |told| {
         told.end(end_us, timeline_us);
-    }
+        told.corrections
+    })
 }

@@ -7,7 +7,7 @@ use proto::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    explain::{About, Entry, Grounds, Writer, agreement, span, whereabouts},
+    explain::{About, Entry, Grounds, Writer, agreement, renumber, span, whereabouts},
     journal::Recent,
     told::{self, Told},
 };
@@ -137,7 +137,7 @@ impl Place {
             _ => (Grounds::NONE, None),
         };
         let timeline_us = writer.timeline_us;
-        told::end(
+        let corrections = told::end(
             writer.told,
             open.kind(),
             open.zone,
@@ -168,6 +168,9 @@ impl Place {
             Ended::EndOfMonitoring => format!("monitoring ended; it lasted {lasted}"),
             Ended::Device(words) => format!("{words}; it lasted {lasted}"),
         });
+        if let Some(event) = writer.out.last_mut() {
+            renumber(event, corrections);
+        }
         Some((open, end_us))
     }
 
