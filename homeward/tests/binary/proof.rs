@@ -218,6 +218,36 @@ async fn explain(installation: &Installation) {
     );
     let (success, _, errors) = court(installation, &["explain", "theft"]);
     assert!(!success && errors.contains("no event id"), "{errors}");
+    // Another agency's user sees nobody here, and what is for one branch is not for the other.
+    client
+        .batch_execute("INSERT INTO agency (agency_id, path, name, kind, time_zone) VALUES (gen_random_uuid(), 'elsewhere', 'Elsewhere', 'police', 'UTC')")
+        .await
+        .unwrap();
+    installation.succeed(&["user", "add", "stranger", "--role", "analyst", "--agency", "elsewhere"]);
+    let strange = run(
+        installation,
+        &["explain", &id, "--purpose", "duty", "--user", "stranger"],
+    );
+    let errors = String::from_utf8_lossy(&strange.stderr).into_owned();
+    assert!(!strange.status.success() && errors.contains("does not see"), "{errors}");
+    let strange = run(
+        installation,
+        &["replay", "--all", "--purpose", "duty", "--user", "stranger"],
+    );
+    let said = String::from_utf8_lossy(&strange.stdout).into_owned();
+    assert!(
+        said.contains("0 people") && said.contains("16 people passed over"),
+        "{said}"
+    );
+    let audience = |audience: &str| {
+        format!(
+            "UPDATE zone SET audience = '{audience}' WHERE zone_id = (SELECT zone_id FROM event WHERE event_id = '{id}')"
+        )
+    };
+    client.batch_execute(&audience("social_work")).await.unwrap();
+    let (success, _, errors) = court(installation, &["explain", &id]);
+    assert!(!success && errors.contains("branch"), "{errors}");
+    client.batch_execute(&audience("both")).await.unwrap();
     let sql = format!("SELECT count(*) FROM position_access WHERE scope = 'event {id}'");
     assert_eq!(number(installation, &sql).await, 2);
 }
