@@ -37,7 +37,7 @@ pub enum RulesCommand {
     ///
     /// Example: homeward rules set DEMO-0001 --exclusion-entry 0.9 --home-exit 0.99 --grace 2m --by officer
     Set(Box<RulesSet>),
-    /// Lists every revision of a person's settings, with when and by whom.
+    /// Lists every change of what a person's orders say: settings, calendar, release, leave, distances; with when and by whom.
     History {
         /// Case reference of the person.
         person: String,
@@ -103,6 +103,9 @@ pub enum LeaveCommand {
     Withdraw {
         /// Its id, from `list`.
         pass: Uuid,
+        /// Who.
+        #[command(flatten)]
+        by: By,
     },
 }
 
@@ -147,6 +150,9 @@ pub enum HolidayCommand {
         /// What the days are called.
         #[arg(long, default_value = "")]
         label: String,
+        /// Who.
+        #[command(flatten)]
+        by: By,
     },
     /// Takes days out of a calendar.
     Remove {
@@ -155,6 +161,9 @@ pub enum HolidayCommand {
         /// Local days.
         #[arg(required = true, value_name = "DATE")]
         days: Vec<Date>,
+        /// Who.
+        #[command(flatten)]
+        by: By,
     },
     /// Lists the calendars, or the days of one.
     List {
@@ -183,6 +192,9 @@ pub enum ProtectCommand {
         /// The consent is taken back: from now on nothing that the device says is used.
         #[arg(long)]
         withdraw: bool,
+        /// Who.
+        #[command(flatten)]
+        by: By,
     },
     /// Ends the restriction of a supervised person towards a protected one.
     Remove {
@@ -191,6 +203,9 @@ pub enum ProtectCommand {
         /// Case reference of the supervised person.
         #[arg(long, value_name = "REFERENCE")]
         from: String,
+        /// Who.
+        #[command(flatten)]
+        by: By,
     },
 }
 
