@@ -485,9 +485,9 @@ async fn late_and_corrected_events_show_as_such() -> Result<()> {
         assert_eq!(found, codes, "{name}");
         let moved = account.iter().find(|action| action["code"] == "moved");
         assert!(moved.is_none_or(|action| action["ended_at"].is_string()));
-        let withdrawn = account.iter().find(|action| action["code"] == "withdrawn");
+        let taken_back = account.iter().find(|action| action["code"] == "withdrawn");
         assert!(
-            withdrawn.is_none_or(|action| action["ended_at"].is_null()),
+            taken_back.is_none_or(|action| action["ended_at"].is_null()),
             "what did not happen has no end"
         );
         let listed = chen.get("/api/v1/incidents").await?;
