@@ -309,6 +309,37 @@ async fn backtest(installation: &Installation) {
     let summary = format!("{raised} events with the zone, {raised} with the rules as they were");
     assert!(said.contains(&summary), "{raised} raised: {said}");
 
+    // Moved far away it would have raised nothing; asked only at another hour, nothing either.
+    let moved = [
+        "backtest",
+        "--zone",
+        installation.path("far.geojson").to_str().unwrap(),
+        "--replaces",
+        &zone,
+        "--since",
+        since,
+    ]
+    .map(str::to_owned);
+    let hours = installation.path("hours.json");
+    let passed = "{\"additions\":[{\"start\":\"2026-01-02T00:00:00Z\",\"end\":\"2026-01-03T00:00:00Z\"}]}";
+    std::fs::write(&hours, passed).unwrap();
+    let later = [
+        "backtest",
+        "--zone",
+        &zone,
+        "--schedule",
+        hours.to_str().unwrap(),
+        "--since",
+        since,
+    ]
+    .map(str::to_owned);
+    for arguments in [moved.to_vec(), later.to_vec()] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (success, said, errors) = court(installation, &arguments);
+        let summary = format!("0 events with the zone, {raised} with the rules as they were");
+        assert!(success && said.contains(&summary), "{arguments:?}: {said}{errors}");
+    }
+
     for (arguments, expected) in [
         (vec!["--zone", file], "--people"),
         (vec!["--zone", "nothing.geojson", "--people", "all"], "nothing.geojson"),
