@@ -22,12 +22,11 @@ fn two_days_of_twenty_people_stays_within_loose_bounds() {
         own.exits_well_inside,
         one.exits_well_inside
     );
-    let recall = own.recall().unwrap();
-    assert!(recall > 0.85, "recall {recall:.3}");
-    assert!(
-        own.visits.all + own.absences.all >= 10,
-        "too few violations to say anything"
-    );
+    // What can be seen: absences, and visits under the open sky that are deeper than receivers err.
+    let mut seen = own.open_deep_visits;
+    seen += own.absences;
+    assert!(seen.all >= 8, "too few violations to say anything: {seen:?}");
+    assert!(seen.ratio().unwrap() > 0.9, "found {seen:?}");
     assert!(
         own.false_events() * 5 <= one.false_events(),
         "{} false events, the one-fix rule {}",

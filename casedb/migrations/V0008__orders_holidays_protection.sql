@@ -99,3 +99,15 @@ ALTER TABLE device_assignment
     ADD COLUMN protected_id uuid REFERENCES protected_person,
     ADD CONSTRAINT device_assignment_one_wearer CHECK (num_nonnulls(person_id, protected_id) = 1);
 CREATE INDEX device_assignment_protected ON device_assignment (protected_id) WHERE protected_id IS NOT NULL;
+
+-- Who changed what of the above, settings aside (they are revisions themselves), and of an order's end. Rows are only added.
+CREATE TABLE order_change (
+    change_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    changed_at   timestamptz NOT NULL DEFAULT now(),
+    changed_by   uuid NOT NULL REFERENCES app_user,
+    person_id    uuid REFERENCES person,              -- NULL: not of one supervised person (calendar, consent)
+    what         text NOT NULL CHECK (what IN ('calendar', 'holidays', 'holidays_removed', 'release', 'leave', 'leave_withdrawn',
+                                               'keep_away', 'keep_away_removed', 'consent', 'consent_withdrawn', 'device')),
+    detail       text NOT NULL
+);
+CREATE INDEX order_change_person ON order_change (person_id, changed_at);

@@ -16,10 +16,10 @@ mod history;
 mod orders;
 #[path = "casedb/publish.rs"]
 mod publish;
-#[path = "casedb/zones.rs"]
-mod zones;
 #[path = "casedb/support.rs"]
 mod support;
+#[path = "casedb/zones.rs"]
+mod zones;
 
 use casedb::{Chunks, Database, Notice};
 use jiff::{Timestamp, ToSpan};

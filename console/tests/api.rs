@@ -485,6 +485,11 @@ async fn late_and_corrected_events_show_as_such() -> Result<()> {
         assert_eq!(found, codes, "{name}");
         let moved = account.iter().find(|action| action["code"] == "moved");
         assert!(moved.is_none_or(|action| action["ended_at"].is_string()));
+        let taken_back = account.iter().find(|action| action["code"] == "withdrawn");
+        assert!(
+            taken_back.is_none_or(|action| action["ended_at"].is_null()),
+            "what did not happen has no end"
+        );
         let listed = chen.get("/api/v1/incidents").await?;
         let listed = listed["incidents"].as_array().unwrap();
         let listed = listed

@@ -36,6 +36,26 @@ const LIKE: &str = "SELECT event_id FROM event WHERE event_id::text LIKE $1 || '
 const OF_INCIDENT: &str = "SELECT e.event_id FROM incident_event ie JOIN event e USING (event_id)
     JOIN incident i USING (incident_id) WHERE i.incident_id = $1 ORDER BY e.onset_at, e.event_id LIMIT 5";
 
+const OWN: &str = "SELECT report_id FROM position WHERE person_id = $1 AND fix_time = ANY($2) AND report_id = ANY($3)";
+
+/// Which of these fixes (time and report) are in a person's own history.
+pub async fn own_fixes(
+    client: &impl GenericClient,
+    person_id: PersonId,
+    fixes: &[wire::FixEvidence],
+) -> Result<Vec<Uuid>, Error> {
+    let times: Vec<Timestamp> = fixes
+        .iter()
+        .filter_map(|fix| Timestamp::from_microsecond(fix.fix_time_us).ok())
+        .collect();
+    let reports: Vec<Uuid> = fixes
+        .iter()
+        .filter_map(|fix| Uuid::from_slice(&fix.report_id).ok())
+        .collect();
+    let found = rows(client, OWN, &[&person_id.uuid(), &times, &reports]).await?;
+    found.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 /// Reads an event.
 pub async fn by_id(client: &impl GenericClient, event_id: EventId) -> Result<Option<StoredEvent>, Error> {
     let found = optional(client, ONE, &[&event_id.uuid()]).await?;

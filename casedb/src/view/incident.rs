@@ -346,7 +346,7 @@ async fn actions(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) 
     const SQL: &str = scoped!(
         "SELECT a.action_id, a.action, a.acted_at, u.user_id, u.display_name, a.text, a.code, a.audience, e.ended_at
         FROM visible_action a LEFT JOIN app_user u USING (user_id)
-        LEFT JOIN event e ON e.event_id = a.event_id AND e.edge = 'correction'
+        LEFT JOIN event e ON e.event_id = a.event_id AND e.edge = 'correction' AND NOT e.withdrawn
             AND (e.zone_id IS NULL OR e.zone_id NOT IN (SELECT zone_id FROM hidden_zone))
         WHERE a.incident_id = $2 ORDER BY a.action_id"
     );

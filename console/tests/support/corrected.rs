@@ -46,7 +46,7 @@ pub async fn fill(database: &Database, fixture: &Fixture, now: Timestamp) -> Res
             2,
             EventKind::CurfewAbsentAtStart,
             110,
-            &[(Some(30), false), (None, true)][..],
+            &[(Some(30), false), (Some(0), true)][..],
         ),
         ("resumed", 3, EventKind::LeftDuringCurfew, 64, &[(None, false)][..]),
     ] {

@@ -100,30 +100,37 @@ fn instants(zone: &TimeZone, local: civil::DateTime) -> Vec<Timestamp> {
     vec![before.to_timestamp(local).unwrap()]
 }
 
+/// Every weekly and holiday interval that starts at most some days before or after an instant, as the words of the rule say.
+fn intervals(zone: &TimeZone, rule: &Rule, around: Timestamp) -> Vec<DatedInterval> {
+    let today = zone.to_datetime(around).date();
+    let mut found = Vec::new();
+    for day in (-4..=3).map(|offset: i64| today + offset.days()) {
+        let hours: Vec<(u32, u32)> = if rule.holidays.contains(&day) {
+            rule.holiday.iter().map(|daily| (daily.start_s, daily.end_s)).collect()
+        } else {
+            let weekly = rule.weekly.iter().filter(|weekly| weekly.weekday == day.weekday());
+            weekly.map(|weekly| (weekly.start_s, weekly.end_s)).collect()
+        };
+        for (start_s, end_s) in hours {
+            let end_day = if end_s > start_s { day } else { day.tomorrow().unwrap() };
+            let local = |day: civil::Date, seconds: u32| day.at(0, 0, 0, 0) + i64::from(seconds).seconds();
+            found.push(DatedInterval {
+                start: *instants(zone, local(day, start_s)).first().unwrap(),
+                end: *instants(zone, local(end_day, end_s)).last().unwrap(),
+            });
+        }
+    }
+    found
+}
+
 /// What the words of the rule say, for one instant.
 fn reference(zone: &TimeZone, rule: &Rule, time: Timestamp) -> bool {
+    holds(rule, &intervals(zone, rule, time), time)
+}
+
+fn holds(rule: &Rule, intervals: &[DatedInterval], time: Timestamp) -> bool {
     let within = |interval: &DatedInterval| interval.start <= time && time < interval.end;
-    if rule.exceptions.iter().any(within) {
-        return false;
-    }
-    let today = zone.to_datetime(time).date();
-    rule.additions.iter().any(within)
-        || (-3..=2).any(|offset: i64| {
-            let day = today + offset.days();
-            let hours: Vec<(u32, u32)> = if rule.holidays.contains(&day) {
-                rule.holiday.iter().map(|daily| (daily.start_s, daily.end_s)).collect()
-            } else {
-                let weekly = rule.weekly.iter().filter(|weekly| weekly.weekday == day.weekday());
-                weekly.map(|weekly| (weekly.start_s, weekly.end_s)).collect()
-            };
-            hours.into_iter().any(|(start_s, end_s)| {
-                let end_day = if end_s > start_s { day } else { day.tomorrow().unwrap() };
-                let local = |day: civil::Date, seconds: u32| day.at(0, 0, 0, 0) + i64::from(seconds).seconds();
-                let start = *instants(zone, local(day, start_s)).first().unwrap();
-                let end = *instants(zone, local(end_day, end_s)).last().unwrap();
-                start <= time && time < end
-            })
-        })
+    !rule.exceptions.iter().any(within) && (rule.additions.iter().any(within) || intervals.iter().any(within))
 }
 
 /// The changes of a schedule after an instant and before another, as it tells them one after the other.
@@ -569,13 +576,14 @@ fn by_the_minute_around_every_transition_from_2020_to_2040() {
         for anchor in anchors {
             for rule in rules_around(&zone, anchor) {
                 let schedule = Schedule::new(zone.clone(), rule.clone());
-                let (from, to) = (anchor - minutes(150), anchor + minutes(150));
+                let (from, to) = (anchor - minutes(400), anchor + minutes(400));
+                let intervals = intervals(&zone, &rule, anchor);
                 let mut expected = Vec::new();
-                let mut before = reference(&zone, &rule, from);
+                let mut before = holds(&rule, &intervals, from);
                 assert_eq!(schedule.active_at(from), before, "{name} {rule:?} at {from}");
-                for minute in 1..300 {
+                for minute in 1..800 {
                     let time = from + minutes(minute);
-                    let now = reference(&zone, &rule, time);
+                    let now = holds(&rule, &intervals, time);
                     assert_eq!(schedule.active_at(time), now, "{name} {rule:?} at {time}");
                     if now != before {
                         expected.push(time);

@@ -36,9 +36,8 @@ pub enum RulesCommand {
     /// Probabilities: the higher, the surer the engine must be, so the fewer false alarms and the later the true ones.
     ///
     /// Example: homeward rules set DEMO-0001 --exclusion-entry 0.9 --home-exit 0.99 --grace 2m --by officer
-    #[command(verbatim_doc_comment)]
     Set(Box<RulesSet>),
-    /// Lists every revision of a person's settings, with when and by whom.
+    /// Lists every change of what a person's orders say: settings, calendar, release, leave, distances; with when and by whom.
     History {
         /// Case reference of the person.
         person: String,
@@ -94,7 +93,6 @@ pub enum LeaveCommand {
     /// the distance to a protected person never lapses. Times are of the person's time zone unless they carry an offset.
     ///
     /// Example: homeward leave add DEMO-0001 --from 2026-12-24T08:00 --until 2026-12-27T20:00 --reason "family" --approver "Station 3, Kim" --by officer
-    #[command(verbatim_doc_comment)]
     Add(LeaveAdd),
     /// Lists a person's passes that are not over, withdrawn ones too.
     List {
@@ -105,6 +103,9 @@ pub enum LeaveCommand {
     Withdraw {
         /// Its id, from `list`.
         pass: Uuid,
+        /// Who.
+        #[command(flatten)]
+        by: By,
     },
 }
 
@@ -149,6 +150,9 @@ pub enum HolidayCommand {
         /// What the days are called.
         #[arg(long, default_value = "")]
         label: String,
+        /// Who.
+        #[command(flatten)]
+        by: By,
     },
     /// Takes days out of a calendar.
     Remove {
@@ -157,6 +161,9 @@ pub enum HolidayCommand {
         /// Local days.
         #[arg(required = true, value_name = "DATE")]
         days: Vec<Date>,
+        /// Who.
+        #[command(flatten)]
+        by: By,
     },
     /// Lists the calendars, or the days of one.
     List {
@@ -175,7 +182,6 @@ pub enum ProtectCommand {
     /// its alarms are for the police alone. Given again for the same two people, distance, buffer and schedule are changed.
     ///
     /// Example: homeward protect add V-17 --agency demo.police --consent --device native:HW-0017 --from DEMO-0001 --distance 500 --buffer 200 --by officer
-    #[command(verbatim_doc_comment)]
     Add(ProtectAdd),
     /// Lists protected people, who must keep away from them, and how far.
     List,
@@ -186,6 +192,9 @@ pub enum ProtectCommand {
         /// The consent is taken back: from now on nothing that the device says is used.
         #[arg(long)]
         withdraw: bool,
+        /// Who.
+        #[command(flatten)]
+        by: By,
     },
     /// Ends the restriction of a supervised person towards a protected one.
     Remove {
@@ -194,6 +203,9 @@ pub enum ProtectCommand {
         /// Case reference of the supervised person.
         #[arg(long, value_name = "REFERENCE")]
         from: String,
+        /// Who.
+        #[command(flatten)]
+        by: By,
     },
 }
 

@@ -52,7 +52,15 @@ pub async fn run(config: Config, arguments: BacktestArgs) -> Result<ExitCode> {
         arguments: &arguments,
         total: Total::default(),
     };
+    let all = arguments.people.as_slice() == ["all"];
+    let mut unseen = 0_u64;
     while let Some(person) = people.next(&client).await? {
+        if all && !reader.sees(&client, person.person_id).await? {
+            unseen += 1;
+            backtest.progress.end();
+            continue;
+        }
+        reader.must_see(&client, &person).await?;
         backtest
             .person(&reader, &person)
             .await
@@ -65,6 +73,9 @@ pub async fn run(config: Config, arguments: BacktestArgs) -> Result<ExitCode> {
         "{} people, {} of them with reports in this time: {} events with the zone, {} with the rules as they were",
         total.people, total.reporting, total.with, total.before
     );
+    if unseen > 0 {
+        eprintln!("{unseen} people passed over: they are under other agencies than the user's");
+    }
     if arguments.json {
         eprintln!("{summary}");
     } else {

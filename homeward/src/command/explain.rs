@@ -7,6 +7,7 @@ use casedb::{
     Database, GenericClient,
     history::events::{self, StoredEvent},
     person::{self, Person},
+    zone,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use proto::{
@@ -26,13 +27,34 @@ pub async fn run(config: Config, arguments: ExplainArgs) -> Result<()> {
     let client = database.client().await?;
     let reader = Reader::of(&client, &arguments.reading).await?;
     let stored = find(&client, &arguments.event_id).await?;
-    let event = stored.decode()?;
+    let mut event = stored.decode()?;
     let person_id = proto::PersonId::from_wire(&event.person_id).context("person of the event")?;
     let person = person::read(&client, person_id).await?;
     let zone = reading::time_zone(&person)?;
+    reader.must_see(&client, &person).await?;
+    if let Ok(zone_id) = ZoneId::from_wire(&event.zone_id)
+        && let Ok(zone) = zone::read(&client, zone_id).await
+        && !reader.hears(zone.audience)
+    {
+        bail!("event {} is not for this user's branch", stored.event_id);
+    }
     reader
         .record(&client, person_id, &format!("event {}", stored.event_id))
         .await?;
+    let near = matches!(
+        event.kind(),
+        wire::EventKind::Proximity | wire::EventKind::ProximityWarning
+    );
+    if near && let Some(explanation) = &mut event.explanation {
+        // Of a protected person nothing is told: not their fixes, and no distances, of which three would be a place.
+        let own = events::own_fixes(&client, person_id, &explanation.fixes).await?;
+        explanation
+            .fixes
+            .retain(|fix| own.iter().any(|report| report.as_bytes() == fix.report_id.as_slice()));
+        for fix in &mut explanation.fixes {
+            fix.signed_distance_m = f64::NAN;
+        }
+    }
     if arguments.json {
         println!("{}", json(&stored, &event, &person, &zone)?);
     } else {
@@ -211,7 +233,11 @@ fn fixes(fixes: &[wire::FixEvidence], zone: &TimeZone) -> String {
             } else {
                 "-".to_owned()
             },
-            metres(fix.signed_distance_m),
+            if fix.signed_distance_m.is_nan() {
+                "not told".to_owned()
+            } else {
+                metres(fix.signed_distance_m)
+            },
             format!("{:.6}", fix.probability),
             report,
         ]);

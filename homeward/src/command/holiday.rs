@@ -1,7 +1,10 @@
 //! `homeward holiday …`: holiday calendars.
 
 use anyhow::{Context, Result, bail};
-use casedb::calendar::{self, Holiday};
+use casedb::{
+    calendar::{self, Holiday},
+    change::{self, What},
+};
 use jiff::civil::Date;
 
 use super::orders;
@@ -11,13 +14,21 @@ pub async fn run(config: Config, command: HolidayCommand) -> Result<()> {
     let database = orders::connect(&config).await?;
     let mut client = database.client().await?;
     match command {
-        HolidayCommand::Add { calendar, days, label } => {
+        HolidayCommand::Add {
+            calendar,
+            days,
+            label,
+            by,
+        } => {
             let transaction = client.transaction().await.context("transaction")?;
             let id = calendar::ensure(&transaction, &calendar).await?;
             let holidays = days.iter().map(|&day| Holiday {
                 day,
                 label: label.clone(),
             });
+            let author = orders::author(&transaction, &by).await?;
+            let detail = format!("{calendar}: {}", list(&days));
+            change::note(&transaction, author, None, What::Holidays, &detail).await?;
             let people = calendar::add(&transaction, id, &holidays.collect::<Vec<_>>()).await?;
             transaction.commit().await.context("commit")?;
             println!(
@@ -25,9 +36,12 @@ pub async fn run(config: Config, command: HolidayCommand) -> Result<()> {
                 days.len()
             );
         }
-        HolidayCommand::Remove { calendar, days } => {
+        HolidayCommand::Remove { calendar, days, by } => {
             let transaction = client.transaction().await.context("transaction")?;
+            let author = orders::author(&transaction, &by).await?;
             let id = find(&transaction, &calendar).await?;
+            let detail = format!("{calendar}: {}", list(&days));
+            change::note(&transaction, author, None, What::HolidaysRemoved, &detail).await?;
             for day in days {
                 if !calendar::remove(&transaction, id, day).await? {
                     bail!("{day} is not in {calendar:?}; nothing was removed");
@@ -55,6 +69,11 @@ pub async fn run(config: Config, command: HolidayCommand) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn list(days: &[Date]) -> String {
+    let days: Vec<_> = days.iter().map(ToString::to_string).collect();
+    days.join(", ")
 }
 
 async fn find(client: &impl casedb::GenericClient, name: &str) -> Result<uuid::Uuid> {

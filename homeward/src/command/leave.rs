@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use casedb::{
     GenericClient,
+    change::{self, What},
     leave::{self, Leave},
     rules,
     zone::{self, PersonZone},
@@ -38,12 +39,15 @@ pub async fn run(config: Config, command: LeaveCommand) -> Result<()> {
                 println!("{}", line(&pass, &zone));
             }
         }
-        LeaveCommand::Withdraw { pass } => {
+        LeaveCommand::Withdraw { pass, by } => {
             let now = Timestamp::now();
             let transaction = client.transaction().await.context("transaction")?;
+            let author = orders::author(&transaction, &by).await?;
             let person = leave::withdraw(&transaction, pass, now)
                 .await
                 .context("`homeward leave list PERSON` shows the passes")?;
+            let detail = pass.to_string();
+            change::note(&transaction, author, Some(person), What::LeaveWithdrawn, &detail).await?;
             rules::publish(&transaction, person, now).await?;
             transaction.commit().await.context("commit")?;
             println!("withdrawn");
@@ -57,6 +61,7 @@ async fn add(transaction: &impl GenericClient, arguments: &LeaveAdd) -> Result<S
     let person = orders::person(transaction, &arguments.person).await?;
     let zone = orders::time_zone(&person)?;
     let held = zone::of_person(transaction, person.person_id).await?;
+    let author = orders::author(transaction, &arguments.by).await?;
     let zones = arguments.zone.iter().map(|name| find(&held, name));
     let pass = Leave {
         leave_id: Uuid::now_v7(),
@@ -65,7 +70,7 @@ async fn add(transaction: &impl GenericClient, arguments: &LeaveAdd) -> Result<S
         ends_at: orders::instant(arguments.until, &zone, true).context("--until")?,
         reason: arguments.reason.clone(),
         approved_by: arguments.approver.clone(),
-        created_by: Some(orders::author(transaction, &arguments.by).await?),
+        created_by: Some(author),
         zones: zones.collect::<Result<_>>()?,
         withdrawn_at: None,
     };
@@ -76,8 +81,10 @@ async fn add(transaction: &impl GenericClient, arguments: &LeaveAdd) -> Result<S
         bail!("{} has no inclusion zone that the pass could open", arguments.person);
     }
     leave::add(transaction, &pass).await?;
+    let said = line(&pass, &zone);
+    change::note(transaction, author, Some(person.person_id), What::Leave, &said).await?;
     rules::publish(transaction, person.person_id, now).await?;
-    Ok(line(&pass, &zone))
+    Ok(said)
 }
 
 /// Finds a person's zone by id or label.

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    GenericClient, agency, device, person,
+    GenericClient, agency,
+    change::{self, What},
+    device, person,
     protect::{self, Protected, Terms},
     rules,
     zone::Schedule,
@@ -31,10 +33,21 @@ pub async fn run(config: Config, command: ProtectCommand) -> Result<()> {
                 println!("{line}");
             }
         }
-        ProtectCommand::Consent { protected, withdraw } => {
+        ProtectCommand::Consent {
+            protected,
+            withdraw,
+            by,
+        } => {
             let transaction = client.transaction().await.context("transaction")?;
             let someone = find(&transaction, &protected).await?;
             protect::consent(&transaction, someone.protected_id, !withdraw, now).await?;
+            let author = orders::author(&transaction, &by).await?;
+            let what = if withdraw {
+                What::ConsentWithdrawn
+            } else {
+                What::Consent
+            };
+            change::note(&transaction, author, None, what, &protected).await?;
             transaction.commit().await.context("commit")?;
             println!(
                 "{}",
@@ -45,7 +58,7 @@ pub async fn run(config: Config, command: ProtectCommand) -> Result<()> {
                 }
             );
         }
-        ProtectCommand::Remove { protected, from } => {
+        ProtectCommand::Remove { protected, from, by } => {
             let transaction = client.transaction().await.context("transaction")?;
             let someone = find(&transaction, &protected).await?;
             let supervised = orders::person(&transaction, &from).await?;
@@ -57,6 +70,9 @@ pub async fn run(config: Config, command: ProtectCommand) -> Result<()> {
                 bail!("{from} need not keep away from {protected}; `homeward protect list` shows who must");
             };
             protect::remove(&transaction, found.proximity_id, now).await?;
+            let author = orders::author(&transaction, &by).await?;
+            let person = Some(supervised.person_id);
+            change::note(&transaction, author, person, What::KeepAwayRemoved, &protected).await?;
             rules::publish(&transaction, supervised.person_id, now).await?;
             transaction.commit().await.context("commit")?;
             println!("removed");
@@ -81,16 +97,23 @@ async fn add(transaction: &impl GenericClient, arguments: &ProtectAdd, now: Time
         buffer_m: arguments.buffer,
         schedule,
     };
-    let protected = match protect::by_reference(transaction, &arguments.protected).await? {
+    let known = protect::by_reference(transaction, &arguments.protected).await?;
+    let known_to_consent = known.as_ref().is_some_and(Protected::consents);
+    let protected = match known {
         Some(known) => known,
         None => create(transaction, arguments, now).await?,
     };
     if arguments.consent && !protected.consents() {
         protect::consent(transaction, protected.protected_id, true, now).await?;
     }
+    if arguments.consent && !known_to_consent {
+        change::note(transaction, author, None, What::Consent, &arguments.protected).await?;
+    }
     if let Some(device) = &arguments.device {
-        let device = registered(transaction, device).await?;
-        device::assign_protected(transaction, device, protected.protected_id, now).await?;
+        let id = registered(transaction, device).await?;
+        device::assign_protected(transaction, id, protected.protected_id, now).await?;
+        let detail = format!("{}: device {id}", arguments.protected);
+        change::note(transaction, author, None, What::Device, &detail).await?;
         said.push("the device is the protected person's".to_owned());
     }
     let restrictions = protect::of_person(transaction, supervised.person_id, true).await?;
@@ -108,6 +131,12 @@ async fn add(transaction: &impl GenericClient, arguments: &ProtectAdd, now: Time
         let cure = "it rests until the protected person consents: `homeward protect consent";
         said.push(format!("{cure} {}`", arguments.protected));
     }
+    let detail = format!(
+        "{}: {} m, warning {} m farther out",
+        arguments.protected, arguments.distance, arguments.buffer
+    );
+    let person = Some(supervised.person_id);
+    change::note(transaction, author, person, What::KeepAway, &detail).await?;
     rules::publish(transaction, supervised.person_id, now).await?;
     Ok(said)
 }

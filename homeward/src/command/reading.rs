@@ -8,13 +8,14 @@ use casedb::{
     access::{self, Access},
     history::folded::{self, Body},
     person::{self, Person},
-    user, zone,
+    user::{self, Branch, Role, User},
+    view,
+    zone::{self, Audience},
 };
 use engine::{CompiledLayer, Input, LayerReference};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use proto::{LayerId, PersonId};
-use uuid::Uuid;
 
 use crate::cli::{Purpose, Reading};
 
@@ -23,7 +24,7 @@ const PAGE: i64 = 500;
 
 /// Somebody who reads positions for a purpose.
 pub struct Reader {
-    user_id: Uuid,
+    user: User,
     purpose: access::Purpose,
     case_number: String,
 }
@@ -45,8 +46,11 @@ impl Reader {
                 "there is no user {username:?} to write the reading down under: give --user with a name that signs in to the console"
             );
         };
+        if user.role == Role::ServiceProvider {
+            bail!("the role of {username:?} sees no positions");
+        }
         Ok(Self {
-            user_id: user.user_id,
+            user,
             purpose: match purpose {
                 Purpose::Duty => access::Purpose::Duty,
                 Purpose::Incident => access::Purpose::Incident,
@@ -57,10 +61,36 @@ impl Reader {
         })
     }
 
+    /// Says whether this user sees a person, as in the console.
+    pub async fn sees(&self, client: &impl GenericClient, person_id: PersonId) -> Result<bool> {
+        Ok(view::may_see_person(client, self.user.user_id, person_id.uuid()).await?)
+    }
+
+    /// Fails where this user does not see a person.
+    pub async fn must_see(&self, client: &impl GenericClient, person: &Person) -> Result<()> {
+        if !self.sees(client, person.person_id).await? {
+            bail!(
+                "{:?} does not see {}: the person is under another agency",
+                self.user.username,
+                person.reference
+            );
+        }
+        Ok(())
+    }
+
+    /// Says whether this user sees what is for this audience.
+    pub fn hears(&self, audience: Audience) -> bool {
+        match self.user.branch {
+            Branch::Police => audience != Audience::SocialWork,
+            Branch::SocialWork => audience != Audience::Police,
+            Branch::Administration => true,
+        }
+    }
+
     /// Writes a reading down: no record, no reading.
     pub async fn record(&self, client: &impl GenericClient, person_id: PersonId, scope: &str) -> Result<()> {
         let access = Access {
-            user_id: self.user_id,
+            user_id: self.user.user_id,
             person_id: person_id.uuid(),
             purpose: self.purpose,
             case_number: &self.case_number,

@@ -1,8 +1,11 @@
 //! `homeward rules …`: what is in force for a person, and changing it.
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result, bail};
 use casedb::{
     GenericClient, calendar,
+    change::{self, Change, What},
     leave::{self, Leave},
     order::{self, Order},
     person::Person,
@@ -35,7 +38,7 @@ pub async fn run(config: Config, command: RulesCommand) -> Result<()> {
         }
         RulesCommand::Set(set) => {
             let transaction = client.transaction().await.context("transaction")?;
-            let said = change(&transaction, &set).await?;
+            let said = self::set(&transaction, &set).await?;
             transaction.commit().await.context("commit")?;
             for line in said {
                 println!("{line}");
@@ -43,17 +46,16 @@ pub async fn run(config: Config, command: RulesCommand) -> Result<()> {
         }
         RulesCommand::History { person } => {
             let person = orders::person(&client, &person).await?;
-            history(
-                &rules::settings_history(&client, person.person_id).await?,
-                &orders::time_zone(&person)?,
-            );
+            let settings = rules::settings_history(&client, person.person_id).await?;
+            let changes = change::of_person(&client, person.person_id).await?;
+            history(&settings, changes, &orders::time_zone(&person)?);
         }
     }
     Ok(())
 }
 
 /// Changes what was asked for; returns what to say.
-async fn change(transaction: &impl GenericClient, set: &RulesSet) -> Result<Vec<String>> {
+async fn set(transaction: &impl GenericClient, set: &RulesSet) -> Result<Vec<String>> {
     let settings_given = set.exclusion_entry.is_some()
         || set.home_exit.is_some()
         || set.attendance.is_some()
@@ -93,6 +95,7 @@ async fn change(transaction: &impl GenericClient, set: &RulesSet) -> Result<Vec<
             Some(found.with_context(cure)?)
         };
         rules::use_calendar(transaction, person.person_id, calendar).await?;
+        change::note(transaction, author, Some(person.person_id), What::Calendar, name).await?;
         said.push(format!("holiday calendar: {name}"));
     }
     if let Some(release) = set.release {
@@ -101,6 +104,8 @@ async fn change(transaction: &impl GenericClient, set: &RulesSet) -> Result<Vec<
         };
         let zone = orders::time_zone(&person)?;
         let ends_at = release_at(transaction, order, release, &zone).await?;
+        let detail = format!("order {}: {ends_at}, was {}", order.order_id, order.ends_at);
+        change::note(transaction, author, Some(person.person_id), What::Release, &detail).await?;
         said.push(format!("release: {}", orders::local(ends_at, &zone)));
     }
     let revision = rules::publish(transaction, person.person_id, now).await?;
@@ -146,25 +151,33 @@ fn with(before: &Settings, set: &RulesSet) -> Settings {
     }
 }
 
-fn history(revisions: &[SettingsRevision], zone: &TimeZone) {
-    if revisions.is_empty() {
-        println!("the settings were never changed");
-    }
-    let mut before = Settings::default();
+fn history(revisions: &[SettingsRevision], changes: Vec<Change>, zone: &TimeZone) {
+    let mut lines: Vec<(Timestamp, String)> = Vec::new();
+    let mut before: HashMap<_, Settings> = HashMap::new();
     for kept in revisions {
         let who = kept.changed_by_name.as_deref().unwrap_or("the program");
+        // Settings of an order follow those of before it, or what was said of every order then.
+        let every = before.get(&None).copied().unwrap_or_default();
+        let last = before.insert(kept.order_id, kept.settings).unwrap_or(every);
         let of = kept
             .order_id
             .map_or("every order".to_owned(), |order| format!("order {order}"));
-        println!(
-            "{}  {}  {who}  {of}",
-            kept.revision,
-            orders::local(kept.changed_at, zone)
-        );
-        for line in kept.settings.differences(&before) {
-            println!("    {line}");
-        }
-        before = kept.settings;
+        let what = kept.settings.differences(&last).join("; ");
+        lines.push((
+            kept.changed_at,
+            format!("{who}  settings, revision {} ({of}): {what}", kept.revision),
+        ));
+    }
+    for change in changes {
+        let line = format!("{}  {}: {}", change.changed_by, change.what, change.detail);
+        lines.push((change.changed_at, line));
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    if lines.is_empty() {
+        println!("nothing was ever changed");
+    }
+    for (at, line) in lines {
+        println!("{}  {line}", orders::local(at, zone));
     }
 }
 

@@ -88,7 +88,11 @@ fn rules(n: u64, revision: u64, layer: LayerId, start: Timestamp) -> wire::Rules
         active: revision % 7 != 6,
         time_zone: "Europe/Oslo".to_owned(),
         zones: vec![home, school],
-        layer_ids: if n.is_multiple_of(2) { vec![layer.to_wire()] } else { Vec::new() },
+        layer_ids: if n.is_multiple_of(2) {
+            vec![layer.to_wire()]
+        } else {
+            Vec::new()
+        },
         reporting_interval_s: 60,
         silence_after_s: 900,
         home_exit_grace_s: 30,

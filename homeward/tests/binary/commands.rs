@@ -152,13 +152,15 @@ async fn operators_change_what_orders_say() {
         "2027-10-02",
         "--label",
         "National Day",
+        "--by",
+        "officer",
     ]);
     assert!(says(&set(&["--calendar", "PRC"])).contains("holiday calendar: PRC"));
-    assert!(says(&["holiday", "add", "PRC", "2028-10-01"]).contains("rules of 1 people"));
+    assert!(says(&["holiday", "add", "PRC", "2028-10-01", "--by", "officer"]).contains("rules of 1 people"));
     assert!(says(&["holiday", "list", "PRC"]).contains("2027-10-02  National Day"));
     assert!(says(&["holiday", "list"]).contains("PRC  3 days"));
     assert!(fails(&["holiday", "add", "PRC", "2027-02-29"]).contains("2027-02-29"));
-    assert!(fails(&["holiday", "remove", "PRC", "2029-10-01"]).contains("nothing was removed"));
+    assert!(fails(&["holiday", "remove", "PRC", "2029-10-01", "--by", "officer"]).contains("nothing was removed"));
 
     // Leave, in the person's local time.
     let pass = says(&leave("2030-12-24T08:00", "2030-12-27T20:00", &[]));
@@ -195,7 +197,7 @@ async fn operators_change_what_orders_say() {
     let shown =
         || -> serde_json::Value { serde_json::from_str(&says(&["rules", "show", "DEMO-0001", "--json"])).unwrap() };
     assert_eq!(shown()["proximities"], serde_json::json!([]));
-    assert!(says(&["protect", "consent", "V-17"]).contains("noted"));
+    assert!(says(&["protect", "consent", "V-17", "--by", "officer"]).contains("noted"));
     assert!(says(&protect(&["--buffer", "200"])).contains("revision 2"));
     let schedule = r#"{"weekly":[{"weekday":9,"start":"08:00","end":"18:00"}]}"#;
     assert!(fails(&protect(&["--schedule", schedule])).contains("weekly[0].weekday: 9"));
@@ -222,12 +224,27 @@ async fn operators_change_what_orders_say() {
     assert!(release.contains("release: 2030-03-31 10:00:00 +08:00"), "{release}");
     assert_eq!(shown()["order"]["release_at"], "2030-03-31T02:00:00Z");
     let id = pass.split_whitespace().next().unwrap();
-    assert!(says(&["leave", "withdraw", id]).contains("withdrawn"));
+    assert!(says(&["leave", "withdraw", id, "--by", "officer"]).contains("withdrawn"));
     assert_eq!(shown()["leave"], serde_json::json!([]));
     assert!(says(&["leave", "list", "DEMO-0001"]).contains("; withdrawn "));
-    assert!(says(&["protect", "consent", "V-17", "--withdraw"]).contains("withdrawn"));
-    assert!(says(&["protect", "remove", "V-17", "--from", "DEMO-0001"]).contains("removed"));
-    assert!(fails(&["protect", "remove", "V-17", "--from", "DEMO-0001"]).contains("need not keep away"));
+    assert!(says(&["protect", "consent", "V-17", "--withdraw", "--by", "officer"]).contains("withdrawn"));
+    assert!(says(&["protect", "remove", "V-17", "--from", "DEMO-0001", "--by", "officer"]).contains("removed"));
+    assert!(
+        fails(&["protect", "remove", "V-17", "--from", "DEMO-0001", "--by", "officer"]).contains("need not keep away")
+    );
+    // Every change is in the account, with its author.
+    let history = says(&["rules", "history", "DEMO-0001"]);
+    for words in [
+        "officer  settings, revision 2 (order ",
+        "officer  calendar: PRC",
+        "officer  release: order ",
+        "officer  leave: ",
+        "officer  leave_withdrawn: ",
+        "officer  keep_away: V-17: 500 m, warning 200 m farther out",
+        "officer  keep_away_removed: V-17",
+    ] {
+        assert!(history.contains(words), "{words:?} is not in {history}");
+    }
     for command in ["rules", "leave", "holiday", "protect"] {
         assert!(says(&[command, "--help"]).contains("Usage: homeward"));
     }

@@ -12,6 +12,7 @@ mod again;
 mod commands;
 mod installation;
 mod kill;
+mod moving;
 mod offline;
 mod pipeline;
 mod proof;

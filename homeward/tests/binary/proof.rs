@@ -218,6 +218,36 @@ async fn explain(installation: &Installation) {
     );
     let (success, _, errors) = court(installation, &["explain", "theft"]);
     assert!(!success && errors.contains("no event id"), "{errors}");
+    // Another agency's user sees nobody here, and what is for one branch is not for the other.
+    client
+        .batch_execute("INSERT INTO agency (agency_id, path, name, kind, time_zone) VALUES (gen_random_uuid(), 'elsewhere', 'Elsewhere', 'police', 'UTC')")
+        .await
+        .unwrap();
+    installation.succeed(&["user", "add", "stranger", "--role", "analyst", "--agency", "elsewhere"]);
+    let strange = run(
+        installation,
+        &["explain", &id, "--purpose", "duty", "--user", "stranger"],
+    );
+    let errors = String::from_utf8_lossy(&strange.stderr).into_owned();
+    assert!(!strange.status.success() && errors.contains("does not see"), "{errors}");
+    let strange = run(
+        installation,
+        &["replay", "--all", "--purpose", "duty", "--user", "stranger"],
+    );
+    let said = String::from_utf8_lossy(&strange.stdout).into_owned();
+    assert!(
+        said.contains("0 people") && said.contains("16 people passed over"),
+        "{said}"
+    );
+    let audience = |audience: &str| {
+        format!(
+            "UPDATE zone SET audience = '{audience}' WHERE zone_id = (SELECT zone_id FROM event WHERE event_id = '{id}')"
+        )
+    };
+    client.batch_execute(&audience("social_work")).await.unwrap();
+    let (success, _, errors) = court(installation, &["explain", &id]);
+    assert!(!success && errors.contains("branch"), "{errors}");
+    client.batch_execute(&audience("both")).await.unwrap();
     let sql = format!("SELECT count(*) FROM position_access WHERE scope = 'event {id}'");
     assert_eq!(number(installation, &sql).await, 2);
 }
@@ -278,6 +308,37 @@ async fn backtest(installation: &Installation) {
     assert!(success, "{errors}");
     let summary = format!("{raised} events with the zone, {raised} with the rules as they were");
     assert!(said.contains(&summary), "{raised} raised: {said}");
+
+    // Moved far away it would have raised nothing; asked only at another hour, nothing either.
+    let moved = [
+        "backtest",
+        "--zone",
+        installation.path("far.geojson").to_str().unwrap(),
+        "--replaces",
+        &zone,
+        "--since",
+        since,
+    ]
+    .map(str::to_owned);
+    let hours = installation.path("hours.json");
+    let passed = "{\"additions\":[{\"start\":\"2026-01-02T00:00:00Z\",\"end\":\"2026-01-03T00:00:00Z\"}]}";
+    std::fs::write(&hours, passed).unwrap();
+    let later = [
+        "backtest",
+        "--zone",
+        &zone,
+        "--schedule",
+        hours.to_str().unwrap(),
+        "--since",
+        since,
+    ]
+    .map(str::to_owned);
+    for arguments in [moved.to_vec(), later.to_vec()] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (success, said, errors) = court(installation, &arguments);
+        let summary = format!("0 events with the zone, {raised} with the rules as they were");
+        assert!(success && said.contains(&summary), "{arguments:?}: {said}{errors}");
+    }
 
     for (arguments, expected) in [
         (vec!["--zone", file], "--people"),

@@ -41,7 +41,9 @@ fn correction(
         edge: Edge::Correction as i32,
         end_us: match says {
             Says::Ended(seconds) => Some(onset.onset_us + seconds * 1_000_000),
-            Says::GoesOn | Says::Withdrawn => None,
+            Says::GoesOn => None,
+            // As the engine has it: a violation without length.
+            Says::Withdrawn => Some(onset.onset_us),
         },
         withdrawn: matches!(says, Says::Withdrawn),
         decided_at_us: onset.onset_us + after_s * 1_000_000,

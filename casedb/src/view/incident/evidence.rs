@@ -45,7 +45,7 @@ pub struct EventRow {
     /// When the violation began.
     #[schema(value_type = String, format = DateTime)]
     pub onset_at: Timestamp,
-    /// When it ended, in the end event; in a correction its end as it is known now, null where it goes on.
+    /// When it ended, in the end event; in a correction its end as it is known now, null where it goes on or did not happen.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
     /// When the engine knew.
@@ -87,7 +87,7 @@ pub(super) async fn events(
     // The newest 200: a rule broken for weeks must not make its page unreadable.
     const SQL: &str = scoped!(
         "SELECT * FROM (
-            SELECT e.event_id, e.kind, e.edge, e.onset_at, e.ended_at, e.decided_at, e.late, e.withdrawn, e.zone_revision,
+            SELECT e.event_id, e.kind, e.edge, e.onset_at, CASE WHEN NOT e.withdrawn THEN e.ended_at END, e.decided_at, e.late, e.withdrawn, e.zone_revision,
                 e.rules_revision, e.payload
             FROM visible_incident i JOIN incident_event ie USING (incident_id) JOIN event e USING (event_id)
             WHERE i.incident_id = $2 AND (e.zone_id IS NULL OR e.zone_id NOT IN (SELECT zone_id FROM hidden_zone))

@@ -11,6 +11,7 @@ const zone = (id: string, longitude: number, latitude: number): Zone => ({
   geometry: { type: "Point", coordinates: [longitude, latitude] },
   radius_m: 100,
   buffer_m: 0,
+  datum: "wgs84",
 });
 const fix = (longitude: number, latitude: number): Fix => ({
   fix_time: "2026-11-21T13:05:09Z",

@@ -56,6 +56,7 @@ function Zones({ person }: { person: PersonDetail }): ReactNode {
               {zone.attendance ? t("rule.attendance") : word(t, "rule", zone.kind)}
               {zone.radius_m !== null && ` · ${t(zone.geometry.type === "LineString" ? "person.half_width" : "person.radius", { metres: zone.radius_m })}`}
               {zone.buffer_m > 0 && ` · ${t("person.buffer", { metres: zone.buffer_m })}`}
+              {zone.datum !== "wgs84" && ` · ${t("person.datum", { datum: zone.datum === "bd09" ? "BD-09" : "GCJ-02" })}`}
             </p>
             <ScheduleWords zone={zone} />
           </li>

@@ -7,6 +7,8 @@ const shanghai = { zone: "Asia/Shanghai", locale: "en" };
 test("times are of the agency's zone, which is named", () => {
   expect(moment(at, shanghai, at)).toBe("21:05:09");
   expect(moment(new Date("2026-11-20T13:05:09Z"), shanghai, at)).toContain("Nov 20");
+  expect(moment(new Date("2026-11-20T13:05:09Z"), shanghai, at)).not.toContain("2026");
+  expect(moment(new Date("2007-04-07T13:05:09Z"), shanghai, at)).toMatch(/Apr 7, 2007.*21:05:09/);
   expect(full(at, shanghai)).toMatch(/2026.*21:05:09.*GMT\+8/);
   expect(zoneName(shanghai, at)).toBe("Asia/Shanghai (GMT+8)");
 });

@@ -36,10 +36,12 @@ export function localDay(at: Date, zone: string): string {
   return formatter({ zone, locale: "en-CA" }, { year: "numeric", month: "2-digit", day: "2-digit" }).format(at);
 }
 
-/** 14:03:22 today; with the day on other days. */
+/** 14:03:22 today; with the day on other days, and with the year when that is another one. */
 export function moment(at: Date, clock: Clock, now: Date): string {
-  if (localDay(at, clock.zone) === localDay(now, clock.zone)) return timeOfDay(at, clock);
-  return formatter(clock, { ...TIME, day: "numeric", month: "short" }).format(at);
+  const [then, today] = [localDay(at, clock.zone), localDay(now, clock.zone)];
+  if (then === today) return timeOfDay(at, clock);
+  const year = then.slice(0, 4) === today.slice(0, 4) ? {} : ({ year: "numeric" } as const);
+  return formatter(clock, { ...TIME, ...year, day: "numeric", month: "short" }).format(at);
 }
 
 /** Day, time and zone, unmistakable. */

@@ -117,6 +117,8 @@ export interface Zone {
   geometry: Geometry;
   radius_m: number | null;
   buffer_m: number;
+  /** What the geometry was converted from when it was imported; it is WGS-84 itself. */
+  datum: "wgs84" | "gcj02" | "bd09";
 }
 
 export interface Fix {

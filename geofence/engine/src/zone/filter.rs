@@ -22,7 +22,7 @@ const FINE: u32 = 16;
 const COARSE: u32 = 22;
 
 /// More cells than these, and a zone marks coarse ones; more coarse ones than these, and the filter is off.
-const MOST_CELLS: u64 = 4_096;
+const MOST_CELLS: u64 = 2_048;
 
 /// From so many cells on each one is held against the shape instead of its box, as long as the work (cells times corners) is small.
 const CELLS_WORTH_A_LOOK: u64 = 16;
@@ -97,8 +97,13 @@ impl Filter {
             }
             let look = small && cells >= CELLS_WORTH_A_LOOK && cells * shape.vertices() as u64 <= MOST_WORK;
             for (x, y) in reach.iter().flat_map(|part| part.cells(shift).each()) {
-                if !look || reaches(shape, x, y, shift) {
-                    marked.push((x, y));
+                if look && !reaches(shape, x, y, shift) {
+                    continue;
+                }
+                // On earth they always fit.
+                match (i16::try_from(y), i16::try_from(x)) {
+                    (Ok(y), Ok(x)) => marked.push([y, x]),
+                    _ => off = true,
                 }
             }
         }
@@ -136,7 +141,7 @@ impl Filter {
 }
 
 impl Table {
-    fn new(shift: u32, mut cells: Vec<(i64, i64)>) -> Self {
+    fn new(shift: u32, mut cells: Vec<[i16; 2]>) -> Self {
         cells.sort_unstable();
         cells.dedup();
         if cells.is_empty() {
@@ -152,8 +157,8 @@ impl Table {
             shift,
             words: vec![0; words].into(),
         };
-        for (x, y) in cells {
-            let (word, bit) = table.place(y, x);
+        for [y, x] in cells {
+            let (word, bit) = table.place(y.into(), x.into());
             if let Some(word) = table.words.get_mut(word) {
                 *word |= bit;
             }

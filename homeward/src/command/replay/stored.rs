@@ -57,6 +57,8 @@ struct Counts {
     other_version: u64,
     /// Records from before their places in the log were kept.
     inexact: u64,
+    /// People whom the user does not see.
+    unseen: u64,
 }
 
 impl Counts {
@@ -71,6 +73,7 @@ impl Counts {
         self.not_compared += other.not_compared;
         self.other_version += other.other_version;
         self.inexact += other.inexact;
+        self.unseen += other.unseen;
     }
 
     fn agree(&self) -> bool {
@@ -98,6 +101,10 @@ impl fmt::Display for Counts {
             (
                 self.inexact,
                 "records from before history kept their place in the log: their order is a guess",
+            ),
+            (
+                self.unseen,
+                "people passed over: they are under other agencies than the user's",
             ),
         ] {
             if count > 0 {
@@ -130,6 +137,12 @@ pub async fn run(config: Config, arguments: ReplayArgs) -> Result<ExitCode> {
     };
     let mut all = Counts::default();
     while let Some(person) = people.next(&client).await? {
+        if arguments.all && !reader.sees(&client, person.person_id).await? {
+            all.unseen += 1;
+            replay.progress.end();
+            continue;
+        }
+        reader.must_see(&client, &person).await?;
         let counts = replay
             .person(&reader, &person)
             .await
