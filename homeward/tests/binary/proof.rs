@@ -6,6 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use casedb::{Database, rules, zone};
+use jiff::Timestamp;
+use proto::{LayerId, PersonId, ZoneId, wire};
 use serde_json::Value;
 
 use super::installation::{BINARY, Installation, json_lines};
@@ -74,6 +77,7 @@ async fn what_was_decided_is_found_again_and_explained() {
     installation.succeed(&seed);
     let mut server = installation.start("run", &["run"]);
     installation.wait_ready(&mut server).await;
+    forbid_home(&installation).await;
     let simulate = [&["simulate"], WORLD.as_slice(), &["--duration", "40"]].concat();
     let mut simulator = installation.start("simulate", &simulate);
     // In the middle of it the process dies: reports come twice, the engine goes on from its checkpoint.
@@ -89,6 +93,39 @@ async fn what_was_decided_is_found_again_and_explained() {
     backtest(&installation).await;
     quarantine(&installation).await;
     installation.database.drop_now().await.unwrap();
+}
+
+/// A shared layer with a zone where somebody lives: its events are in the log, too.
+async fn forbid_home(installation: &Installation) {
+    let sql = "SELECT pz.person_id, (r.geometry->'coordinates'->>0)::float8, (r.geometry->'coordinates'->>1)::float8
+        FROM person_zone pz JOIN zone z USING (zone_id) JOIN zone_revision r USING (zone_id)
+        WHERE z.kind = 'inclusion' AND r.geometry->>'type' = 'Point' ORDER BY pz.person_id LIMIT 1";
+    let row = installation.client().await.query_one(sql, &[]).await.unwrap();
+    let (longitude, latitude) = (row.get(1), row.get(2));
+    let person = PersonId::new(row.get(0));
+    let layer = LayerId::from_name("stations");
+    let circle = wire::Circle {
+        longitude,
+        latitude,
+        radius_m: 60.0,
+    };
+    let station = wire::Zone {
+        zone_id: ZoneId::from_name("station").to_wire(),
+        revision: 1,
+        kind: wire::ZoneKind::Exclusion.into(),
+        geometry: Some(wire::Geometry {
+            shape: Some(wire::geometry::Shape::Circle(circle)),
+        }),
+        ..Default::default()
+    };
+    let database = Database::connect(&installation.database.url, 1).await.unwrap();
+    let mut client = database.client().await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    zone::create_layer(&transaction, layer, "stations").await.unwrap();
+    zone::publish_layer(&transaction, layer, vec![station]).await.unwrap();
+    zone::attach_layer(&transaction, person, layer).await.unwrap();
+    rules::publish(&transaction, person, Timestamp::now()).await.unwrap();
+    transaction.commit().await.unwrap();
 }
 
 /// Waits until nothing new is stored: history and events have what the stream has.
@@ -109,6 +146,11 @@ async fn settle(installation: &Installation) {
 async fn replay(installation: &Installation) {
     let stored = number(installation, "SELECT count(*) FROM event").await;
     assert!(stored >= 8, "{stored} events");
+    let of_layer = format!(
+        "SELECT count(*) FROM event WHERE zone_id = '{}'",
+        ZoneId::from_name("station")
+    );
+    assert!(number(installation, &of_layer).await >= 1, "nothing of the layer");
     let events = installation.path("again.jsonl");
     let file = events.to_str().unwrap();
     let all = ["replay", "--all", "--events", file, "--show-differences"];
