@@ -35,6 +35,7 @@ pub(crate) struct Given {
     layer: Arc<CompiledLayer>,
     /// Numbers in the layer, by id; the first of two with one id.
     by_id: Arc<[(ZoneId, usize)]>,
+    buffer_m: f64,
 }
 
 /// A layer in force.
@@ -63,9 +64,11 @@ impl Given {
             .collect();
         by_id.sort_unstable();
         by_id.dedup_by_key(|(zone_id, _)| *zone_id);
+        let buffer_m = layer.zones().iter().map(|zone| zone.buffer_m).fold(0.0, f64::max);
         Self {
             layer,
             by_id: by_id.into(),
+            buffer_m,
         }
     }
 
@@ -75,16 +78,9 @@ impl Given {
         self.layer.zones().get(self.by_id.get(index)?.1)
     }
 
-    fn may_be_near(&self, latitude_e7: i32, longitude_e7: i32, reach_m: f64) -> bool {
-        let at = proto::rules::LonLat {
-            longitude: f64::from(longitude_e7) / 1e7,
-            latitude: f64::from(latitude_e7) / 1e7,
-        };
-        let mut near = false;
-        if let Some(at) = Located::new(at) {
-            self.layer.covering(&at, reach_m, &mut |_| near = true);
-        }
-        near
+    /// The greatest warning buffer of any zone, metres: so much farther out zones matter.
+    pub(crate) fn buffer_m(&self) -> f64 {
+        self.buffer_m
     }
 
     /// Adds every zone at most this far from a position.
@@ -145,10 +141,11 @@ impl Layers {
     /// Says whether a zone of a layer may be at most this far from a position: a cheap no for the fast path.
     pub(crate) fn may_be_near(&self, layer_id: LayerId, (latitude_e7, longitude_e7): (i32, i32), reach_m: f64) -> bool {
         self.0.get(&layer_id).is_some_and(|in_force| {
-            in_force
-                .given
-                .as_ref()
-                .is_some_and(|given| given.may_be_near(latitude_e7, longitude_e7, reach_m))
+            in_force.given.as_ref().is_some_and(|given| {
+                given
+                    .layer
+                    .maybe_near(latitude_e7, longitude_e7, reach_m + given.buffer_m)
+            })
         })
     }
 }

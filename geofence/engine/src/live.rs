@@ -427,7 +427,7 @@ impl Live {
         let Some(layer) = ruled.layers.get(layer_id) else {
             return;
         };
-        let reach_m = 100.0 + 8.0 * seen.sigma_m + path.map_or(0.0, Path::length_m);
+        let reach_m = 100.0 + 8.0 * seen.sigma_m + path.map_or(0.0, Path::length_m) + layer.buffer_m();
         let Some(at) = here.located().copied() else { return };
         let mut near: Vec<&LayerZone> = Vec::new();
         layer.near(&at, reach_m, &mut near);
