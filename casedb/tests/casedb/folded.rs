@@ -30,14 +30,14 @@ fn report(person: PersonId, n: u32, now: Timestamp) -> wire::Report {
     let position = wire::Position {
         latitude_e7: 301_234_567 - 7_919 * signed,
         longitude_e7: -1_201_234_567 + 104_729 * signed,
-        valid: n % 5 != 0,
+        valid: !n.is_multiple_of(5),
         source: signed % 5,
-        accuracy_m: (n % 3 != 0).then_some(n as f32 / 7.0),
-        altitude_m: (n % 4 != 0).then_some(-3.25),
-        speed_kmh: (n % 2 != 0).then_some(0.1),
-        course_deg: (n % 6 != 0).then_some(359.9),
+        accuracy_m: (!n.is_multiple_of(3)).then_some(n as f32 / 7.0),
+        altitude_m: (!n.is_multiple_of(4)).then_some(-3.25),
+        speed_kmh: (!n.is_multiple_of(2)).then_some(0.1),
+        course_deg: (!n.is_multiple_of(6)).then_some(359.9),
         satellites: (n % 3 != 1).then_some(n),
-        hdop: (n % 7 != 0).then_some(0.7),
+        hdop: (!n.is_multiple_of(7)).then_some(0.7),
     };
     wire::Report {
         report_id: ReportId::derive(device, &n.to_le_bytes()).to_wire(),
@@ -47,9 +47,9 @@ fn report(person: PersonId, n: u32, now: Timestamp) -> wire::Report {
         sequence: u64::MAX - u64::from(n),
         fix_time_us: now.as_microsecond() - 86_400_000_000 + 13 * i64::from(n),
         received_at_us: now.as_microsecond() + i64::from(n),
-        backfill: n % 2 == 0,
-        position: (n % 8 != 0).then_some(position),
-        battery_percent: (n % 3 != 0).then_some(n % 101),
+        backfill: n.is_multiple_of(2),
+        position: (!n.is_multiple_of(8)).then_some(position),
+        battery_percent: (!n.is_multiple_of(3)).then_some(n % 101),
         strap: signed % 3,
         case: (signed + 1) % 3,
         motion: (signed + 2) % 3,
@@ -155,10 +155,8 @@ async fn what_was_folded_is_read_back_in_the_order_of_the_log() {
             };
             assert!(same, "{}: record {index}: {found:?} is not {expected:?}", test.edition);
         }
-        assert_eq!(
-            reader.clock(person).await.unwrap() >= found.last().map(|record| record.at),
-            true
-        );
+        let clock = reader.clock(person).await.unwrap();
+        assert!(clock >= found.last().map(|record| record.at));
 
         let from = now - 24.hours() + 130.microseconds();
         let part: Vec<Folded> = reader
