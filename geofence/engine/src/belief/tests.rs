@@ -169,6 +169,62 @@ fn an_order_can_ask_for_more_but_not_beyond_the_limits() {
     assert!((asked(Purpose::Attendance).inside.probability - ATTENDANCE).abs() < 1e-12);
 }
 
+/// The document's tables of constants are the code's, all of them, and nothing else.
+#[test]
+fn the_document_states_the_constants_in_force() {
+    let default = OperatingPoints::DEFAULT;
+    let constants = [
+        ("RADIUS_TO_SIGMA", RADIUS_TO_SIGMA),
+        ("EDGE_SIGMA_M", EDGE_SIGMA_M),
+        ("best_m", default.best_m),
+        ("gnss_m", default.gnss_m),
+        ("wifi_m", default.wifi_m),
+        ("cell_m", default.cell_m),
+        ("beacon_m", default.beacon_m),
+        ("TRUSTED_M", TRUSTED_M),
+        ("EVIDENCE_PER_SIGMA", EVIDENCE_PER_SIGMA),
+        ("EVIDENCE_LIMIT", EVIDENCE_LIMIT),
+        ("UNTRUSTED_LIMIT", UNTRUSTED_LIMIT),
+        ("HOME_INDIFFERENT", HOME_INDIFFERENT),
+        ("CORRELATION", CORRELATION),
+        ("CORRELATION_S", CORRELATION_S),
+        ("CORRELATION_SIGMAS", CORRELATION_SIGMAS),
+        ("FADE_PER_MINUTE", FADE_PER_MINUTE),
+        ("FADE_PER_SIGMA", FADE_PER_SIGMA),
+        ("FADE_FROM_SIGMAS", FADE_FROM_SIGMAS),
+        ("FADE_LEAST", FADE_LEAST),
+        ("LIMIT", LIMIT),
+        ("SETTLED_SIGMAS", SETTLED_SIGMAS),
+        ("EXCLUSION_ENTRY", EXCLUSION_ENTRY),
+        ("ENTRY_FIXES", f64::from(ENTRY_FIXES)),
+        ("EXCLUSION_LIMIT", EXCLUSION_LIMIT),
+        ("EXCLUSION_LEFT", EXCLUSION_LEFT),
+        ("CLEAR_LIMIT", CLEAR_LIMIT),
+        ("EXCLUSION_NEUTRAL", EXCLUSION_NEUTRAL),
+        ("HOME_EXIT", HOME_EXIT),
+        ("EXIT_FIXES", f64::from(EXIT_FIXES)),
+        ("AWAY_LIMIT", AWAY_LIMIT),
+        ("HOME_RETURN", HOME_RETURN),
+        ("HOME_LIMIT", HOME_LIMIT),
+        ("HOME_NEUTRAL", HOME_NEUTRAL),
+        ("ATTENDANCE", ATTENDANCE),
+        ("ATTENDANCE_LEFT", ATTENDANCE_LEFT),
+        ("ATTENDANCE_LIMIT", ATTENDANCE_LIMIT),
+    ];
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/decision-model.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let stated: Vec<(&str, f64)> = document
+        .lines()
+        .filter_map(|line| {
+            let (name, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
+            let (value, _) = rest.split_once(" | ")?;
+            Some((name, value.parse().unwrap()))
+        })
+        .collect();
+    assert_eq!(stated, constants);
+    assert!(document.contains(&format!("the decision model, version {MODEL}\n")));
+}
+
 proptest! {
     /// The law that the fast path rests on.
     #[test]
