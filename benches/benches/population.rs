@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use homeward_benches::population::{
-    BLOCK, Country, Flow, GlobalTree, Heap, LAYER_ZONES, Measured, Rounds, WARM_MINUTES, World,
+    BLOCK, Country, EXCLUSION_M, Flow, GlobalTree, Heap, LAYER_ZONES, Measured, Rounds, WARM_MINUTES, World,
 };
 
 const PEOPLE: u32 = 70_000;
@@ -34,11 +34,11 @@ fn timed(
         measured = measured.and(pass(country).expect("a pass"));
     }
     *total = total.and(measured);
-    measured.time
+    measured.time.processor
 }
 
 fn population(criterion: &mut Criterion) {
-    let world = World::new(1, PEOPLE, LAYER_ZONES);
+    let world = World::new(1, PEOPLE, LAYER_ZONES, EXCLUSION_M);
     let no_heap = &Heap::default;
     let mut country = Country::new(&world).expect("a country");
     country.rounds(WARM_MINUTES, no_heap).expect("reports");
@@ -74,7 +74,7 @@ fn population(criterion: &mut Criterion) {
             for _ in 0..iterations {
                 let asked = tree.ask(&world, flow, 20_000, Duration::MAX);
                 reports += asked.reports;
-                all += asked.time;
+                all += asked.time.processor;
             }
             time += all;
             all

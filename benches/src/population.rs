@@ -3,7 +3,7 @@
 //! The world is that of the project's reference figures: 3 to 6 own zones a person (4.5 on average, about 91 vertices), a
 //! shared layer of 20,000 polygons for 30 % of people, schedules and decisions on. Reports are made in chunks outside what is
 //! timed. Every figure stands beside references of the same run: one global R-tree over all zones, and a one-fix rule over
-//! flat arrays.
+//! flat arrays. Rates are of the thread's processor time, because the machine may be shared; one goes by the wall's clock.
 
 mod dice;
 mod door;
@@ -26,17 +26,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
 
 pub use flat::OneFix;
-pub use measure::{AskHeap, Heap, Measured};
+pub use measure::{AskHeap, Heap, Measured, Took};
 pub use traffic::{Flow, Grouped, Rounds};
 pub use tree::GlobalTree;
 pub use world::World;
 
 use crate::machine;
-use measure::{drive, median, resident};
+use measure::{Watch, drive, median, resident};
 use table::{Table, Target, fine, finest, percent, times, whole};
 
 /// Polygons of the shared layer.
 pub const LAYER_ZONES: u32 = 20_000;
+/// Radius of the largest exclusion zones, metres.
+pub const EXCLUSION_M: f64 = 1_500.0;
 /// Minutes that everybody reports before anything is measured, so that beliefs have settled.
 pub const WARM_MINUTES: u32 = 5;
 /// Reports of a person in a row, grouped.
@@ -65,6 +67,10 @@ pub struct Arguments {
     /// Polygons of the shared layer.
     #[arg(long, default_value_t = LAYER_ZONES)]
     pub layer: u32,
+    /// Radius of the largest exclusion zones, metres: how many zones of others lie around a place, and so how slow the global
+    /// R-tree is, depends on it.
+    #[arg(long, default_value_t = EXCLUSION_M)]
+    pub exclusion_m: f64,
     /// How long the global R-tree is asked, at most.
     #[arg(long, default_value_t = 6.0)]
     pub tree_seconds: f64,
@@ -140,16 +146,16 @@ impl<'a> Country<'a> {
 
     /// The engine's state as bytes, and the engine again from them.
     pub fn reopen(&mut self) -> Result<Reopened> {
-        let start = Instant::now();
+        let watch = Watch::start();
         let checkpoint = self.engine.checkpoint();
-        let checkpoint_time = start.elapsed();
+        let checkpoint_took = watch.stop();
         self.engine = Engine::new();
-        let start = Instant::now();
+        let watch = Watch::start();
         self.engine = door::reopen(&checkpoint, &self.layer)?;
         Ok(Reopened {
             bytes: checkpoint.len(),
-            checkpoint: checkpoint_time,
-            restore: start.elapsed(),
+            checkpoint: checkpoint_took,
+            restore: watch.stop(),
             again: checkpoint,
         })
     }
@@ -178,9 +184,9 @@ pub struct Reopened {
     /// Length of the checkpoint.
     pub bytes: usize,
     /// Writing it.
-    pub checkpoint: Duration,
+    pub checkpoint: Took,
     /// Reading it, the layer given back.
-    pub restore: Duration,
+    pub restore: Took,
     /// The checkpoint.
     pub again: Vec<u8>,
 }
@@ -194,10 +200,16 @@ pub fn run(arguments: &Arguments, heap: AskHeap<'_>) -> Result<bool> {
     let reports = arguments.reports.unwrap_or(12 * u64::from(people));
     let minutes = u32::try_from(reports.div_ceil(u64::from(people * PASSES)))?.clamp(1, 15);
     let tree_time = Duration::try_from_secs_f64(arguments.tree_seconds)?;
-    println!("{}", machine::describe());
+    println!("{}, load {}", machine::describe(), load());
     let table = measure_all(arguments, people, minutes, tree_time, heap)?;
     println!("{}", table.markdown());
     Ok(!arguments.assert || table.all_met())
+}
+
+/// How busy the machine is: processes that want to run, averaged over a minute.
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 /// Seconds since, on the standard error: a run takes minutes.
@@ -214,9 +226,9 @@ fn measure_all(
 ) -> Result<Table> {
     let start = Instant::now();
     let few = 7_000.min(people / 10).max(10);
-    let world = World::new(arguments.seed, people, arguments.layer);
+    let world = World::new(arguments.seed, people, arguments.layer, arguments.exclusion_m);
     let (zones, vertices) = census(&world);
-    let small_world = World::new(arguments.seed, few, arguments.layer);
+    let small_world = World::new(arguments.seed, few, arguments.layer, arguments.exclusion_m);
     tell(start, "the country is laid out");
 
     let mut small = Country::new(&small_world)?;
@@ -247,6 +259,7 @@ fn measure_all(
     let shuffled = country.grouped(true, heap)?;
     tell(start, &format!("grouped: {} a second", whole(grouped.rate())));
     let memory = door::memory(&country.engine);
+    let country_minutes = country.minute;
     let reopened = country.reopen()?;
     tell(start, "checkpoint and restore");
     let again = country.rounds(minutes, heap)?;
@@ -307,6 +320,14 @@ fn measure_all(
         Target::AtLeast(1e7),
     );
     table.say("the same, people in random order", whole(shuffled.rate()));
+    table.say(
+        "of grouped reports, those that came after a timer of their person had fired",
+        percent(grouped.late as f64 / grouped.reports.max(1) as f64),
+    );
+    table.say(
+        "random order, by the wall's clock",
+        whole(random.reports as f64 / random.time.wall.as_secs_f64().max(1e-9)),
+    );
     let few_text = whole(f64::from(few));
     table.say(&format!("random order, {few_text} people"), whole(small_random.rate()));
     table.say(&format!("grouped, {few_text} people"), whole(small_grouped.rate()));
@@ -316,21 +337,30 @@ fn measure_all(
         percent,
         Target::Below(0.15),
     );
-    let account = |bytes: fn(&door::Memory) -> u64| memory.as_ref().map(|memory| per_person(bytes(memory)));
+    let account = |bytes: u64| Some(per_person(bytes));
     table.target(
         "state a person, bytes",
-        account(|memory| memory.state),
+        account(memory.state),
         whole,
         Target::AtMost(250.0),
     );
     table.target(
         "compiled rules a person, bytes",
-        account(|memory| memory.rules),
+        account(memory.rules),
         whole,
         Target::AtMost(1_200.0),
     );
+    let kept = f64::from(country_minutes);
     table.say(
-        "all that the engine holds a person, by the allocator / by resident memory, bytes",
+        "beside these, the reports of the last day: bytes a report / GiB for a day at this rate",
+        format!(
+            "{} / {}",
+            whole(per_person(memory.journal) / kept),
+            whole(memory.journal as f64 / kept * 1_440.0 / f64::from(1 << 30))
+        ),
+    );
+    table.say(
+        "all that the engine held a person when warm, by the allocator / by resident memory, bytes",
         format!(
             "{} / {}",
             whole(per_person(heap_after.bytes.saturating_sub(heap_before.bytes))),
@@ -359,8 +389,8 @@ fn measure_all(
         Target::Below(0.30),
     );
     table.target(
-        "checkpoint and restore, seconds",
-        Some((reopened.checkpoint + reopened.restore).as_secs_f64()),
+        &format!("checkpoint and restore, with {country_minutes} reports of history a person, seconds"),
+        Some((reopened.checkpoint.wall + reopened.restore.wall).as_secs_f64()),
         fine,
         Target::Below(10.0),
     );
@@ -368,12 +398,16 @@ fn measure_all(
         "of which checkpoint / restore / bytes a person",
         format!(
             "{:.2} s / {:.2} s / {}",
-            reopened.checkpoint.as_secs_f64(),
-            reopened.restore.as_secs_f64(),
+            reopened.checkpoint.wall.as_secs_f64(),
+            reopened.restore.wall.as_secs_f64(),
             whole(per_person(reopened.bytes as u64))
         ),
     );
     table.say("reference: one global R-tree, reports a second", whole(asked.rate()));
+    table.say(
+        "boxes of anybody's zones around a position",
+        fine(asked.boxes as f64 / asked.reports.max(1) as f64),
+    );
     table.target(
         "random order / the global R-tree",
         Some(random.rate() / asked.rate()),

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use homeward_benches::population::{self, Arguments, Country, Flow, GlobalTree, Heap, OneFix, Rounds, World};
+use homeward_benches::population::{
+    self, Arguments, Country, EXCLUSION_M, Flow, GlobalTree, Heap, OneFix, Rounds, World,
+};
 
 const PEOPLE: u32 = 200;
 const LAYER: u32 = 800;
 
 fn world() -> World {
-    World::new(7, PEOPLE, LAYER)
+    World::new(7, PEOPLE, LAYER, EXCLUSION_M)
 }
 
 #[test]
 fn the_world_is_the_one_that_it_is_said_to_be() {
-    let world = World::new(7, 20_000, LAYER);
+    let world = World::new(7, 20_000, LAYER, EXCLUSION_M);
     let (zones, vertices) = population::census(&world);
     assert!((4.45..4.55).contains(&zones), "{zones} zones a person");
     assert!((89.0..93.0).contains(&vertices), "{vertices} vertices a person");
@@ -28,7 +30,7 @@ fn the_world_is_the_one_that_it_is_said_to_be() {
 
 #[test]
 fn two_references_find_the_same_zones_around_the_same_positions() {
-    let world = World::new(7, 2_000, LAYER);
+    let world = World::new(7, 2_000, LAYER, EXCLUSION_M);
     let flow = Flow::Rounds(Rounds { from_minute: 0 });
     let reports = 20_000;
     let mut one_fix = OneFix::new(&world);
@@ -73,6 +75,7 @@ fn the_bench_runs_to_its_end() {
         assert: false,
         seed: 7,
         layer: LAYER,
+        exclusion_m: EXCLUSION_M,
         tree_seconds: 0.2,
     };
     assert!(population::run(&arguments, &Heap::default).unwrap());

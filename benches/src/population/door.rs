@@ -1,8 +1,7 @@
 //! How the bench reaches the engine: the only file that knows which door is used.
 
 use anyhow::{Result, bail};
-use engine::{CompiledLayer, Engine, Input, Outcome};
-use jiff::Timestamp;
+use engine::{CompiledLayer, Engine, Input, Outcome, Reading};
 use proto::wire::{self, Event};
 
 use std::sync::Arc;
@@ -10,18 +9,16 @@ use std::sync::Arc;
 use super::world::World;
 
 /// A report as the door takes it, with its append time.
-pub(super) type Taken = (Timestamp, wire::Report);
+pub(super) type Taken = (i64, Reading);
 
 /// Makes a report ready for the door; no part of what is measured.
 pub(super) fn take(appended_us: i64, report: &wire::Report) -> Option<Taken> {
-    Some((Timestamp::from_microsecond(appended_us).ok()?, report.clone()))
+    Some((appended_us, Reading::of(report).ok()?))
 }
 
 /// What is measured.
 pub(super) fn fold(engine: &mut Engine, reports: &[Taken], out: &mut Vec<Event>) {
-    for (appended_at, report) in reports {
-        engine.fold(*appended_at, Input::Report(report), out);
-    }
+    engine.fold_readings(reports, out);
 }
 
 /// What the engine says of its own memory, bytes.
@@ -29,11 +26,18 @@ pub(super) fn fold(engine: &mut Engine, reports: &[Taken], out: &mut Vec<Event>)
 pub(super) struct Memory {
     pub(super) state: u64,
     pub(super) rules: u64,
+    /// Reports of the last day, kept to judge late ones.
+    pub(super) journal: u64,
 }
 
-/// The engine's own account, where it keeps one.
-pub(super) fn memory(_engine: &Engine) -> Option<Memory> {
-    None
+/// The engine's own account.
+pub(super) fn memory(engine: &Engine) -> Memory {
+    let memory = engine.memory();
+    Memory {
+        state: memory.state as u64,
+        rules: memory.rules as u64,
+        journal: memory.journal as u64,
+    }
 }
 
 /// Makes the engine judge by one fix, without the decision model; false where it cannot.

@@ -5,7 +5,6 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
-    time::{Duration, Instant},
 };
 
 use proto::wire::ZoneKind;
@@ -15,6 +14,7 @@ use rstar::{
 };
 
 use super::{
+    measure::{Took, Watch},
     shapes::{Plain, e7},
     traffic::Flow,
     world::{PlainZone, START_US, World},
@@ -103,7 +103,7 @@ pub struct Found {
     /// Reports.
     pub reports: u64,
     /// Time for them.
-    pub time: Duration,
+    pub time: Took,
     /// Point-in-polygon questions: positions within the box of a polygon that applies.
     pub questions: u64,
     /// Pairs of a report and a zone in which it lies (of the layer's at most one).
@@ -115,7 +115,7 @@ pub struct Found {
 impl Found {
     /// Reports a second.
     pub fn rate(&self) -> f64 {
-        self.reports as f64 / self.time.as_secs_f64().max(1e-9)
+        self.time.rate(self.reports)
     }
 }
 
@@ -247,12 +247,12 @@ impl OneFix {
                 })
             }));
             next = end;
-            let start = Instant::now();
+            let watch = Watch::start();
             for group in chunk.chunks(GROUP) {
                 self.set_clock(world, group.first().map_or(START_US, |report| report.time_us));
                 self.group(group);
             }
-            self.found.time += start.elapsed();
+            self.found.time += watch.stop();
             self.found.reports += chunk.len() as u64;
         }
     }

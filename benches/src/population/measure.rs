@@ -26,6 +26,60 @@ pub struct Heap {
     pub bytes: u64,
 }
 
+/// Measures a stretch of one thread's work.
+#[derive(Debug)]
+pub(super) struct Watch {
+    wall: Instant,
+    processor: Duration,
+}
+
+/// How long something took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Took {
+    /// The thread's processor time: what counts, for the machine may be shared.
+    pub processor: Duration,
+    /// By the wall's clock.
+    pub wall: Duration,
+}
+
+fn processor() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or_default(),
+        u32::try_from(now.tv_nsec).unwrap_or_default(),
+    )
+}
+
+impl Watch {
+    pub(super) fn start() -> Self {
+        Self {
+            wall: Instant::now(),
+            processor: processor(),
+        }
+    }
+
+    pub(super) fn stop(&self) -> Took {
+        Took {
+            processor: processor().saturating_sub(self.processor),
+            wall: self.wall.elapsed(),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Took {
+    fn add_assign(&mut self, other: Self) {
+        self.processor += other.processor;
+        self.wall += other.wall;
+    }
+}
+
+impl Took {
+    /// So many things a second of processor time.
+    pub fn rate(&self, count: u64) -> f64 {
+        count as f64 / self.processor.as_secs_f64().max(1e-9)
+    }
+}
+
 /// Asks the program's allocator; a program that does not count gives zeros.
 pub type AskHeap<'a> = &'a dyn Fn() -> Heap;
 
@@ -35,7 +89,9 @@ pub struct Measured {
     /// How many.
     pub reports: u64,
     /// In the engine alone.
-    pub time: Duration,
+    pub time: Took,
+    /// How many of them came after a timer of the person's timeline had fired, and were judged as if before it.
+    pub late: u64,
     /// What followed from them.
     pub events: u64,
     /// In calls without an event: how many reports …
@@ -45,22 +101,25 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Reports a second.
+    /// Reports a second of processor time.
     pub fn rate(&self) -> f64 {
-        self.reports as f64 / self.time.as_secs_f64().max(1e-9)
+        self.time.rate(self.reports)
     }
 
     /// Nanoseconds a report.
     pub fn nanoseconds(&self) -> f64 {
-        self.time.as_secs_f64() * 1e9 / self.reports.max(1) as f64
+        self.time.processor.as_secs_f64() * 1e9 / self.reports.max(1) as f64
     }
 
     /// Together with another.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
+        let mut time = self.time;
+        time += other.time;
         Self {
             reports: self.reports + other.reports,
-            time: self.time + other.time,
+            time,
+            late: self.late + other.late,
             events: self.events + other.events,
             quiet_reports: self.quiet_reports + other.quiet_reports,
             quiet_allocations: self.quiet_allocations + other.quiet_allocations,
@@ -83,7 +142,8 @@ pub(super) fn drive(
     numbers: std::ops::Range<u64>,
     heap: AskHeap<'_>,
 ) -> Result<Measured> {
-    let judged_before = engine.counters().judged;
+    let counted = |engine: &Engine| (engine.counters().judged, engine.counters().late);
+    let (judged_before, late_before) = counted(engine);
     let mut measured = Measured::default();
     let mut clerk = Clerk::new();
     let mut chunk: Vec<Taken> = Vec::with_capacity(usize::try_from(CHUNK).unwrap_or_default());
@@ -100,9 +160,9 @@ pub(super) fn drive(
         next = end;
         for call in chunk.chunks(CALL) {
             let before = heap();
-            let start = Instant::now();
+            let watch = Watch::start();
             door::fold(engine, call, &mut events);
-            measured.time += start.elapsed();
+            measured.time += watch.stop();
             let allocations = heap().allocations - before.allocations;
             measured.reports += call.len() as u64;
             if events.is_empty() {
@@ -114,11 +174,14 @@ pub(super) fn drive(
             }
         }
     }
-    let judged = engine.counters().judged - judged_before;
+    let (judged, late) = counted(engine);
+    measured.late = late - late_before;
+    let judged = judged - judged_before + measured.late;
     if judged != measured.reports {
         bail!(
-            "{judged} of {} reports were judged: the bench is wrong",
-            measured.reports
+            "{judged} of {} reports were judged: the bench is wrong; {:?}",
+            measured.reports,
+            engine.counters()
         );
     }
     Ok(measured)

@@ -14,7 +14,7 @@ pub struct Rounds {
     pub from_minute: u32,
 }
 
-/// Person by person, a block of minutes each, as devices empty their stores: all blocks arrive within the time of one block.
+/// Person by person, a block of minutes each, all within the minute after it: as devices empty their stores after an outage.
 #[derive(Debug, Clone, Copy)]
 pub struct Grouped {
     /// The first minute.
@@ -70,10 +70,8 @@ impl Flow {
                 };
                 let minute = grouped.from_minute + u32::try_from(number % block).ok()?;
                 let after_us = MINUTE_US * i64::from(grouped.from_minute + grouped.block);
-                // One minute less than the block, so that the next block's first report is not appended before this one's last.
-                let span_us = MINUTE_US * i64::from(grouped.block.saturating_sub(1));
                 let all = people * block;
-                let part = i128::from(span_us) * i128::from(number) / i128::from(all.max(1));
+                let part = i128::from(MINUTE_US) * i128::from(number) / i128::from(all.max(1));
                 Some(Turn {
                     person,
                     minute,

@@ -1,12 +1,13 @@
 //! The reference: one global R-tree over everybody's zones and the layer's, the owner looked at in each hit, then
 //! [`geo::Contains`]. No state, no schedules, no decisions: the usual way to begin.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use geo::{Contains, Distance, Haversine, LineString, Point, Polygon};
 use rstar::{AABB, RTree, RTreeObject};
 
 use super::{
+    measure::{Took, Watch},
     shapes::{Plain, Spot},
     traffic::Flow,
     world::World,
@@ -79,7 +80,9 @@ pub struct Asked {
     /// Reports.
     pub reports: u64,
     /// Time for them.
-    pub time: Duration,
+    pub time: Took,
+    /// Pairs of a report and a zone of anybody in whose box it lies.
+    pub boxes: u64,
     /// Pairs of a report and a zone that applies and in which it lies.
     pub inside: u64,
 }
@@ -87,7 +90,7 @@ pub struct Asked {
 impl Asked {
     /// Reports a second.
     pub fn rate(&self) -> f64 {
-        self.reports as f64 / self.time.as_secs_f64().max(1e-9)
+        self.time.rate(self.reports)
     }
 }
 
@@ -109,7 +112,7 @@ impl GlobalTree {
     pub fn ask(&self, world: &World, flow: Flow, reports: u64, at_most: Duration) -> Asked {
         let mut asked = Asked::default();
         let mut chunk = Vec::with_capacity(1_024);
-        while asked.reports < reports && asked.time < at_most {
+        while asked.reports < reports && asked.time.wall < at_most {
             chunk.clear();
             let end = (asked.reports + 1_024).min(reports);
             chunk.extend((asked.reports..end).filter_map(|number| {
@@ -121,27 +124,29 @@ impl GlobalTree {
                     Point::new(degrees(sight.longitude_e7), degrees(sight.latitude_e7)),
                 ))
             }));
-            let start = Instant::now();
-            let inside = chunk
-                .iter()
-                .map(|(person, at)| self.inside(*person, *at))
-                .sum::<usize>();
-            asked.time += start.elapsed();
-            asked.inside += inside as u64;
+            let watch = Watch::start();
+            for (person, at) in &chunk {
+                self.inside(*person, *at, &mut asked);
+            }
+            asked.time += watch.stop();
             asked.reports = end;
         }
         asked
     }
 
-    fn inside(&self, person: u32, at: Point) -> usize {
+    fn inside(&self, person: u32, at: Point, asked: &mut Asked) {
         let has_layer = self.has_layer.get(person as usize).is_some_and(|has| *has);
-        self.tree
+        for zone in self
+            .tree
             .locate_in_envelope_intersecting(AABB::from_point([at.x(), at.y()]))
-            .filter(|zone| zone.owner.map_or(has_layer, |owner| owner == person))
-            .filter(|zone| match &zone.shape {
-                Shape::Circle { centre, radius_m } => Haversine.distance(*centre, at) <= *radius_m,
-                Shape::Polygon(polygon) => polygon.contains(&at),
-            })
-            .count()
+        {
+            asked.boxes += 1;
+            let inside = zone.owner.map_or(has_layer, |owner| owner == person)
+                && match &zone.shape {
+                    Shape::Circle { centre, radius_m } => Haversine.distance(*centre, at) <= *radius_m,
+                    Shape::Polygon(polygon) => polygon.contains(&at),
+                };
+            asked.inside += u64::from(inside);
+        }
     }
 }

@@ -20,6 +20,8 @@ const TIME_ZONE: &str = "Asia/Shanghai";
 const TOWNS: u32 = 400;
 /// Schools of a town, rows of eight, this far from each other.
 const PITCH_M: f64 = 800.0;
+/// Radius of the smallest exclusion zones.
+const LEAST_EXCLUSION_M: f64 = 150.0;
 /// Of people, how many have the shared layer.
 const WITH_LAYER: f64 = 0.30;
 /// One person in so many walks through an exclusion zone of their own.
@@ -93,18 +95,21 @@ pub struct World {
     seed: u64,
     people: u32,
     layer_zones: u32,
+    exclusion_m: f64,
     schedules: Schedules,
     bodies: Vec<Body>,
     order: Vec<u32>,
 }
 
 impl World {
-    /// Lays out a country.
-    pub fn new(seed: u64, people: u32, layer_zones: u32) -> Self {
+    /// Lays out a country. `exclusion_m`: radius of the largest exclusion zones; the smallest have 150 m, and as many lie between
+    /// one radius and its double, whatever the radius.
+    pub fn new(seed: u64, people: u32, layer_zones: u32, exclusion_m: f64) -> Self {
         let mut world = Self {
             seed,
             people,
             layer_zones,
+            exclusion_m: exclusion_m.max(LEAST_EXCLUSION_M),
             schedules: Schedules::new(),
             bodies: Vec::new(),
             order: (0..people).collect(),
@@ -262,8 +267,9 @@ impl World {
             let (centre, radius_m) = if violator && zones.len() + 1 == count {
                 (home.around(angle, 200.0), 70.0)
             } else {
-                let distance_m = dice.between(1_200.0, 6_000.0);
-                (home.around(angle, distance_m), dice.between(100.0, 500.0))
+                let radius_m = LEAST_EXCLUSION_M * (self.exclusion_m / LEAST_EXCLUSION_M).powf(dice.unit());
+                let distance_m = radius_m + dice.between(900.0, 6_000.0);
+                (home.around(angle, distance_m), radius_m)
             };
             zones.push(PlainZone {
                 kind: wire::ZoneKind::Exclusion,
