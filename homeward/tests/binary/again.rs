@@ -98,6 +98,14 @@ fn rules(n: u64, revision: u64, layer: LayerId, start: Timestamp) -> wire::Rules
         home_exit_grace_s: 30,
         late_return_after_s: 3_600,
         valid_from_us: start.as_microsecond(),
+        proximities: vec![wire::Proximity {
+            zone_id: ZoneId::from_name(&format!("distance {n}")).to_wire(),
+            revision: 1,
+            protected_id: person(1_000 + n).to_wire(),
+            distance_m: 300.0,
+            buffer_m: 200.0,
+            schedule: None,
+        }],
         ..Default::default()
     }
 }
@@ -121,6 +129,8 @@ fn report(dice: &mut Dice, n: u64, sequence: u64, now: Timestamp) -> wire::Repor
         3 => (now_us + seconds(60), false),
         _ => (now_us - seconds(dice.roll(5)), false),
     };
+    // No two reports of a device at one microsecond.
+    let fix_time_us = fix_time_us + i64::try_from(sequence % 997).unwrap();
     let position = wire::Position {
         latitude_e7: 300_000_000 + noise(dice),
         longitude_e7: 1_200_000_000 + i32::try_from(east).unwrap() / 2 + noise(dice),
@@ -151,6 +161,30 @@ fn report(dice: &mut Dice, n: u64, sequence: u64, now: Timestamp) -> wire::Repor
         },
         charging: dice.one_in(5).then_some(true),
     }
+}
+
+/// Where the protected person is: it comes and goes.
+fn protected(dice: &mut Dice, n: u64, sequence: u64, now: Timestamp) -> wire::ProtectedFix {
+    let Some(mut position) = report(dice, n, sequence, now).position else {
+        return wire::ProtectedFix::default();
+    };
+    position.longitude_e7 = 1_200_000_000 + i32::try_from((now.as_second() / 3_600) % 4).unwrap() * 30_000;
+    wire::ProtectedFix {
+        report_id: ReportId::derive(DeviceId::from_name("protected"), &sequence.to_le_bytes()).to_wire(),
+        person_id: person(n).to_wire(),
+        protected_id: person(1_000 + n).to_wire(),
+        fix_time_us: now.as_microsecond(),
+        received_at_us: now.as_microsecond(),
+        position: Some(position),
+    }
+}
+
+/// Comes from where a protected person was, which history does not keep.
+fn is_near(event: &wire::Event) -> bool {
+    matches!(
+        event.kind(),
+        wire::EventKind::Proximity | wire::EventKind::ProximityWarning
+    )
 }
 
 /// Stores a layer's revision and gives its marker.
@@ -249,6 +283,10 @@ async fn one_person_out_of_history_is_judged_as_among_all() {
             running.append(partition, Sent::Rules(rules)).await;
         }
         match dice.roll(20) {
+            3 => {
+                let fix = protected(&mut dice, n, step, clock.now());
+                running.append(partition, Sent::ProtectedFix(fix)).await;
+            }
             0..2 => running.everywhere(Sent::Tick(wire::Tick { number: step })).await,
             2 if !sent.is_empty() => {
                 // A device whose acknowledgement was lost sends again, maybe much later.
@@ -285,12 +323,15 @@ async fn one_person_out_of_history_is_judged_as_among_all() {
     shutdown.cancel();
     writer.await.unwrap().unwrap();
 
+    let near = running.events.iter().filter(|event| is_near(event)).count();
+    assert!(near > 0, "nobody was near");
     let mut kinds = BTreeMap::new();
+    let (mut late, mut corrections) = (0, 0);
     for n in 0..PEOPLE {
         let decided: Vec<&wire::Event> = running
             .events
             .iter()
-            .filter(|event| event.person_id.as_slice() == person(n).as_bytes())
+            .filter(|event| event.person_id.as_slice() == person(n).as_bytes() && !is_near(event))
             .collect();
         let mut engine = Engine::new();
         let mut again = Vec::new();
@@ -313,11 +354,16 @@ async fn one_person_out_of_history_is_judged_as_among_all() {
         for (index, (decided, again)) in decided.iter().zip(&again).enumerate() {
             assert_eq!(*decided, again, "event {index} of person {n}");
             assert_eq!(decided.encode_to_vec(), again.encode_to_vec());
+            late += u32::from(again.late);
+            corrections += u32::from(again.edge() == wire::Edge::Correction);
             *kinds.entry(again.kind().as_str_name()).or_insert(0) += 1;
         }
         assert_eq!(decided.len(), again.len(), "person {n}");
     }
-    assert!(kinds.len() >= 8, "the log is dull: {kinds:?}");
+    assert!(
+        kinds.len() >= 12 && late > 0 && corrections > 0,
+        "the log is dull: {late} late, {corrections} corrections, {kinds:?}"
+    );
     drop(reader);
     test.drop_now().await.unwrap();
 }
