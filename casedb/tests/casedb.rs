@@ -93,10 +93,17 @@ async fn errors_name_the_constraint_and_have_a_class() {
 #[tokio::test]
 async fn a_checkpoint_belongs_to_its_newest_claim() {
     for (test, db) in migrated().await {
-        let client = db.client().await.unwrap();
+        let mut client = db.client().await.unwrap();
+        let save = |next_offset, state| casedb::checkpoint::Save {
+            next_offset,
+            state,
+            piece: None,
+            clock_us: 1_000,
+            keep_from_us: 0,
+        };
         let first = casedb::checkpoint::claim(&client, 2, "one").await.unwrap();
         assert_eq!((first.epoch, first.next_offset, first.state), (1, 0, None));
-        casedb::checkpoint::save(&client, 2, first.epoch, 40, b"forty")
+        casedb::checkpoint::save(&mut client, 2, first.epoch, save(40, b"forty"))
             .await
             .unwrap();
         let second = casedb::checkpoint::claim(&client, 2, "two").await.unwrap();
@@ -104,7 +111,7 @@ async fn a_checkpoint_belongs_to_its_newest_claim() {
             (second.epoch, second.next_offset, second.state.as_deref()),
             (2, 40, Some(&b"forty"[..]))
         );
-        let zombie = casedb::checkpoint::save(&client, 2, first.epoch, 50, b"fifty")
+        let zombie = casedb::checkpoint::save(&mut client, 2, first.epoch, save(50, b"fifty"))
             .await
             .unwrap_err();
         assert_eq!(zombie.class(), casedb::Class::Abort);
@@ -112,9 +119,27 @@ async fn a_checkpoint_belongs_to_its_newest_claim() {
             zombie.to_string(),
             "fenced: partition 2 belongs to two now, epoch 1 is over"
         );
-        casedb::checkpoint::save(&client, 2, second.epoch, 45, b"fortyfive")
+        casedb::checkpoint::save(&mut client, 2, second.epoch, save(45, b"fortyfive"))
             .await
             .unwrap();
+        // Pieces of the journal come back in order; those of other partitions and old ones do not.
+        for (partition, clock_us, piece) in [(2, 2_000, b"a"), (3, 2_000, b"x"), (2, 3_000, b"b"), (2, 4_000, b"c")] {
+            let claim = casedb::checkpoint::claim(&client, partition, "three").await.unwrap();
+            let save = casedb::checkpoint::Save {
+                piece: Some(piece),
+                clock_us,
+                keep_from_us: clock_us - 1_500,
+                ..save(46, b"more")
+            };
+            casedb::checkpoint::save(&mut client, partition, claim.epoch, save)
+                .await
+                .unwrap();
+        }
+        let fourth = casedb::checkpoint::claim(&client, 2, "four").await.unwrap();
+        assert_eq!(fourth.pieces, [b"b", b"c"]);
+        casedb::checkpoint::forget_pieces(&client, 2).await.unwrap();
+        let fifth = casedb::checkpoint::claim(&client, 2, "five").await.unwrap();
+        assert!(fifth.pieces.is_empty());
         drop(client);
         test.drop_now().await.unwrap();
     }

@@ -401,6 +401,7 @@ impl Engine {
             first.snapshot.rare = (!rare.is_idle(at_us)).then(|| Box::new(rare));
         }
         // Protected people are known by their number in the rules.
+        let mut renumbered = Vec::new();
         let mut at = chain.head;
         while let Some(chunk) = journal.get_mut(at) {
             for entry in chunk.entries_mut() {
@@ -408,9 +409,13 @@ impl Engine {
                     let new = map.moving_from.iter().position(|from| *from == Some(old));
                     let number = new.and_then(|new| u16::try_from(new).ok()).unwrap_or(u16::MAX);
                     entry.said = crate::reading::Said::protected(number, entry.said.source());
+                    renumbered.push(*entry);
                 }
             }
             at = chunk.after;
+        }
+        for entry in renumbered {
+            self.note_fresh(number, Some(&entry));
         }
     }
 }

@@ -6,7 +6,10 @@
 //! Of the journal the entries are stored and the oldest state of each person; the states between are made again when it is
 //! restored, by judging the entries again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use proto::{
     LayerId, OrderId, PersonId, Revision, ZoneId,
@@ -19,7 +22,7 @@ use crate::{
     change::quick_reach_m,
     flat::FlatZone,
     fold::Engine,
-    journal::{Chain, Entry, NONE, Snapshot},
+    journal::{Chain, Entry, LATE_WINDOW_US, NONE, Snapshot},
     layers::{InForce, LayerReference},
     live::{Head, More, MovingZone, Rare},
     population::{Extra, Kept, MONITORED, StoredExtra, chain},
@@ -29,6 +32,19 @@ use crate::{
 };
 
 const MAGIC: &[u8; 4] = b"HWEN";
+const PIECE_MAGIC: &[u8; 4] = b"HWEP";
+
+/// How long after it was saved a piece of the journal is needed, on the log's clock, microseconds.
+pub const PIECES_KEPT_US: i64 = LATE_WINDOW_US + 3_600_000_000;
+
+/// A checkpoint in two parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// In the place of the one before.
+    pub state: Vec<u8>,
+    /// To be kept beside those before; `None`: the journal has taken nothing in.
+    pub piece: Option<Vec<u8>>,
+}
 
 /// Version of the state's layout. A checkpoint of another version is not read: the fold starts from the log again.
 pub const VERSION: u16 = 2;
@@ -135,6 +151,38 @@ impl Numbers {
 impl Engine {
     /// The whole state as bytes.
     pub fn checkpoint(&self) -> Vec<u8> {
+        self.encode(i64::MAX)
+    }
+
+    /// From now on the journal is saved in pieces: what comes is noted for [`Self::save`].
+    pub fn save_in_pieces(&mut self) {
+        self.fresh.get_or_insert_default();
+    }
+
+    /// The state without the journal of the last day, and what the journal has taken in since [`Self::saved`]: a checkpoint
+    /// that does not grow with a day's reports. Pieces are needed for [`PIECES_KEPT_US`].
+    pub fn save(&self) -> Saved {
+        let cutoff_us = self.now_us().saturating_sub(LATE_WINDOW_US);
+        let fresh = self.fresh.as_deref().unwrap_or(&[]);
+        let items: Vec<(PersonId, Option<Entry>)> = fresh
+            .iter()
+            .filter_map(|(number, entry)| Some((self.register.id(*number)?, *entry)))
+            .collect();
+        Saved {
+            state: self.encode(cutoff_us),
+            piece: (!items.is_empty()).then(|| sealed(PIECE_MAGIC, &postcard::to_stdvec(&items).unwrap_or_default())),
+        }
+    }
+
+    /// What [`Self::save`] gave is durable.
+    pub fn saved(&mut self) {
+        if let Some(fresh) = &mut self.fresh {
+            fresh.clear();
+        }
+    }
+
+    /// Entries older than the cutoff go in.
+    fn encode(&self, cutoff_us: i64) -> Vec<u8> {
         let mut numbers = Numbers::default();
         let people = self
             .register
@@ -143,7 +191,7 @@ impl Engine {
             .map(|(id, number)| StoredPerson {
                 id,
                 revision: self.book.cold.get(number as usize).map_or(0, |cold| cold.head.revision),
-                monitored: self.monitored(number, &mut numbers).map(Box::new),
+                monitored: self.monitored(number, cutoff_us, &mut numbers).map(Box::new),
             })
             .collect();
         let layers = self.book.layers.0.values();
@@ -156,16 +204,10 @@ impl Engine {
             people,
         };
         // The state is plain data: postcard has no reason to refuse it.
-        let body = postcard::to_stdvec(&state).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(body.len() + 14);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&checksum(&body));
-        bytes.extend_from_slice(&body);
-        bytes
+        sealed(MAGIC, &postcard::to_stdvec(&state).unwrap_or_default())
     }
 
-    fn monitored(&self, number: u32, numbers: &mut Numbers) -> Option<Monitored> {
+    fn monitored(&self, number: u32, cutoff_us: i64, numbers: &mut Numbers) -> Option<Monitored> {
         let slot = self.states.slot(number).filter(|slot| slot.is(MONITORED))?;
         let cold = self.book.cold.get(number as usize)?;
         let Chain { head, .. } = chain(slot, cold);
@@ -176,7 +218,7 @@ impl Engine {
         while let Some(chunk) = self.journal.get(at) {
             let count = u8::try_from(chunk.entries().len()).unwrap_or(u8::MAX);
             chunks.push((count, chunk.snapshot.frontier_us));
-            entries.extend_from_slice(chunk.entries());
+            entries.extend(chunk.entries().iter().filter(|entry| entry.time_us < cutoff_us));
             at = chunk.after;
         }
         let extra = self.states.extra(slot).map(|extra| StoredExtra {
@@ -247,18 +289,28 @@ impl Engine {
 
     /// The engine that continues exactly where the checkpoint was taken, once its layers are given back.
     pub fn restore(bytes: &[u8]) -> Result<Self, CheckpointError> {
-        let not_one = || CheckpointError::NotOne { length: bytes.len() };
-        let rest = bytes.strip_prefix(MAGIC).ok_or_else(not_one)?;
-        let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(not_one)?;
-        let version = u16::from_le_bytes(*version);
-        if version != VERSION {
-            return Err(CheckpointError::Version { found: version });
-        }
-        let (sum, body) = rest.split_first_chunk::<8>().ok_or_else(not_one)?;
-        if *sum != checksum(body) {
-            return Err(CheckpointError::Damaged);
-        }
+        Self::restore_with::<&[u8]>(bytes, &[])
+    }
+
+    /// As [`Self::restore`], from a state and the pieces of the journal, in the order in which they were saved.
+    pub fn restore_with<P: AsRef<[u8]>>(bytes: &[u8], pieces: &[P]) -> Result<Self, CheckpointError> {
+        let body = opened(MAGIC, bytes)?;
         let state: State = postcard::from_bytes(body).map_err(|_| CheckpointError::Damaged)?;
+        let mut journals: HashMap<PersonId, BTreeMap<(i64, [u8; 16]), Entry>> = HashMap::new();
+        let cutoff_us = state.clock_us.unwrap_or(i64::MIN).saturating_sub(LATE_WINDOW_US);
+        for piece in pieces {
+            let items: Vec<(PersonId, Option<Entry>)> =
+                postcard::from_bytes(opened(PIECE_MAGIC, piece.as_ref())?).map_err(|_| CheckpointError::Damaged)?;
+            for (person, entry) in items {
+                match entry {
+                    None => _ = journals.remove(&person),
+                    Some(entry) if entry.time_us >= cutoff_us => {
+                        journals.entry(person).or_default().insert(entry.key(), entry);
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
         let mut engine = Self::new();
         engine.clock_us = state.clock_us;
         for (reference, since_us, changed) in state.layers {
@@ -282,7 +334,9 @@ impl Engine {
         }
         for person in state.people {
             let number = engine.add(person.id);
-            if let Some(monitored) = person.monitored {
+            if let Some(mut monitored) = person.monitored {
+                let in_pieces = journals.remove(&person.id).unwrap_or_default();
+                monitored.entries.extend(in_pieces.into_values());
                 engine
                     .put_stored(number, *monitored, &schedules)
                     .ok_or(CheckpointError::Damaged)?;
@@ -365,15 +419,33 @@ impl Engine {
         slot.frontier_us = stored.frontier_us;
         slot.heard_us = stored.heard_us;
         let mut chain = Chain::EMPTY;
-        let mut entries = stored.entries.into_iter();
-        let first = Snapshot {
+        let expected: usize = stored.chunks.iter().map(|(count, _)| usize::from(*count)).sum();
+        let mut chunks = stored.chunks;
+        let mut first = Snapshot {
             made: true,
             frontier_us: stored.first_us,
             trackers: self.journal.put_trackers(&stored.first_trackers),
             rare: stored.first_rare.map(Box::new),
         };
-        let mut first = Some((first, stored.first_fix));
-        for (count, frontier_us) in stored.chunks {
+        let mut first_fix = stored.first_fix;
+        let mut entries = stored.entries;
+        if entries.len() != expected {
+            // Pieces are missing: the present state is all that is known.
+            self.count_lost_journal();
+            self.journal.give_back(first.trackers);
+            first = Snapshot {
+                made: true,
+                frontier_us: stored.frontier_us,
+                trackers: self.journal.put_trackers(&stored.trackers),
+                rare: stored.extra.as_ref().map(|extra| Box::new(extra.rare.clone())),
+            };
+            first_fix = entries.iter().rev().find(|entry| entry.is_fix()).copied().or(first_fix);
+            entries.clear();
+            chunks = vec![(0, stored.frontier_us)];
+        }
+        let mut entries = entries.into_iter();
+        let mut first = Some((first, first_fix));
+        for (count, frontier_us) in chunks {
             let later = Snapshot {
                 frontier_us,
                 ..Snapshot::default()
@@ -404,6 +476,31 @@ impl Engine {
         live.rare = std::mem::take(&mut extra.rare);
         self.put_back(number, live, extra);
         Some(())
+    }
+}
+
+fn sealed(magic: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(body.len() + 14);
+    bytes.extend_from_slice(magic);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&checksum(body));
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn opened<'a>(magic: &[u8; 4], bytes: &'a [u8]) -> Result<&'a [u8], CheckpointError> {
+    let not_one = || CheckpointError::NotOne { length: bytes.len() };
+    let rest = bytes.strip_prefix(magic).ok_or_else(not_one)?;
+    let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(not_one)?;
+    let version = u16::from_le_bytes(*version);
+    if version != VERSION {
+        return Err(CheckpointError::Version { found: version });
+    }
+    let (sum, body) = rest.split_first_chunk::<8>().ok_or_else(not_one)?;
+    if *sum == checksum(body) {
+        Ok(body)
+    } else {
+        Err(CheckpointError::Damaged)
     }
 }
 

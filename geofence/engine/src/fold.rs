@@ -70,6 +70,8 @@ pub struct Engine {
     pub(crate) room: Room,
     /// Every report goes the slow path: for comparing the two.
     slow: bool,
+    /// What the journal has taken in since it was saved, where it is saved in pieces; `None`: the person's journal was cleared.
+    pub(crate) fresh: Option<Vec<(u32, Option<Entry>)>>,
 }
 
 /// Room that is used again and again, so that nothing is allocated for it.
@@ -356,6 +358,10 @@ impl Engine {
         }
     }
 
+    pub(crate) fn count_lost_journal(&mut self) {
+        self.counters.journals_lost += 1;
+    }
+
     /// Puts a person's state back after it was worked on, and works out what the fast path and the timers need.
     pub(crate) fn put_back(&mut self, number: u32, mut live: Live, mut extra: Extra) {
         let clock_us = self.now_us();
@@ -556,6 +562,7 @@ impl Engine {
         if !in_order {
             self.journal.insert(&mut chain, place, *entry);
             self.set_chain(number, chain);
+            self.note_fresh(number, Some(entry));
             cause.late = true;
             let (chunk, _) = place;
             self.judge_again(number, chunk, cause, extra, out);
@@ -565,6 +572,7 @@ impl Engine {
         load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
         self.journal.recent(chain.tail, usize::MAX, &mut live.recent);
         self.append(number, &mut chain, entry, &live, clock_us);
+        self.note_fresh(number, Some(entry));
         if let Some(ruled) = self.book.ruled(&slot, number) {
             let mut writer = cause.writer(ruled.head, live.frontier_us, &mut extra.told, out);
             live.take(entry, &ruled, &mut self.timetables, &mut writer);
@@ -654,7 +662,15 @@ impl Engine {
         }
     }
 
+    /// Notes what is to be in the journal's next piece.
+    pub(crate) fn note_fresh(&mut self, number: u32, entry: Option<&Entry>) {
+        if let Some(fresh) = &mut self.fresh {
+            fresh.push((number, entry.copied()));
+        }
+    }
+
     fn clear_journal(&mut self, number: u32) {
+        self.note_fresh(number, None);
         let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
             return;
         };

@@ -56,6 +56,8 @@ pub struct Counters {
     pub rules_refused: u64,
     pub layers: u64,
     pub ticks: u64,
+    /// People whose journal could not be put together again: late reports from before are too old for them.
+    pub journals_lost: u64,
 }
 
 impl Counters {

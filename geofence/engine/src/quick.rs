@@ -152,11 +152,18 @@ impl Engine {
 
     fn finish_quick(&mut self, number: u32, entry: &Entry, clock_us: i64, changed: &Changed) {
         let Self {
-            book, states, journal, ..
+            book,
+            states,
+            journal,
+            fresh,
+            ..
         } = self;
         let Some(slot) = states.slots.get_mut(number as usize) else {
             return;
         };
+        if let Some(fresh) = fresh {
+            fresh.push((number, Some(*entry)));
+        }
         slot.frontier_us = entry.time_us;
         slot.heard_us = clock_us;
         if let Some(tail) = journal.get_mut(slot.tail) {

@@ -360,6 +360,35 @@ proptest! {
     }
 
     #[test]
+    fn crashes_change_nothing_when_the_journal_is_saved_in_pieces(log in log(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..8)) {
+        let layers: Vec<_> = log
+            .iter()
+            .filter_map(|(_, record)| match record { Record::Layer(layer) => Some(Arc::clone(layer)), _ => None })
+            .collect();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(log.len())).collect();
+        cuts.sort_unstable();
+        let (mut engine, mut events, mut from, mut pieces) = (Engine::new(), Vec::new(), 0, Vec::new());
+        engine.save_in_pieces();
+        for cut in cuts {
+            fold_into(&mut engine, &log[from..cut], &mut events);
+            let saved = engine.save();
+            pieces.extend(saved.piece);
+            let mut restored = Engine::restore_with(&saved.state, &pieces).unwrap();
+            for wanted in restored.layers_wanted() {
+                let layer = layers.iter().find(|layer| layer.revision() == wanted.revision && layer.id() == wanted.layer_id);
+                restored.give_layer(Arc::clone(layer.unwrap())).unwrap();
+            }
+            prop_assert_eq!(restored.counters().journals_lost, 0);
+            prop_assert_eq!(restored.checkpoint(), engine.checkpoint());
+            restored.save_in_pieces();
+            engine = restored;
+            from = cut;
+        }
+        fold_into(&mut engine, &log[from..], &mut events);
+        prop_assert_eq!(events, fold(&log));
+    }
+
+    #[test]
     fn it_does_not_matter_how_dense_ticks_are(log in log(), every_s in 1_i64..400) {
         let mut ticked: Log = Vec::new();
         let mut at = start();

@@ -8,7 +8,9 @@ use casedb::{
     backoff::Backoff,
     checkpoint::{self, Claim},
 };
-use engine::{CHECKPOINT_VERSION, CheckpointError, CompiledLayer, Engine, Input, LayerReference, Outcome};
+use engine::{
+    CHECKPOINT_VERSION, CheckpointError, CompiledLayer, Engine, Input, LayerReference, Outcome, PIECES_KEPT_US,
+};
 use jiff::Timestamp;
 use prost::Message;
 use proto::{
@@ -117,12 +119,17 @@ impl Fold {
                 Err(error) => patience.after(error.into()).await?,
             }
         };
-        let (mut engine, next) = match claim.state.as_deref().map(Engine::restore) {
+        let restored = claim
+            .state
+            .as_deref()
+            .map(|state| Engine::restore_with(state, &claim.pieces));
+        let (mut engine, next) = match restored {
             None => (Engine::new(), claim.next_offset),
             Some(Ok(engine)) => (engine, claim.next_offset),
             // An older version's layout, or damage: everything is in the log, if that still has its beginning.
             Some(Err(fault)) if start == 0 && !is_newer(&fault) => {
                 warn!(partition, error = %fault, "checkpoint is not usable, folding the stream again from its start");
+                forget_pieces(&shared, partition).await?;
                 (Engine::new(), 0)
             }
             Some(Err(source)) => {
@@ -167,6 +174,15 @@ impl Fold {
             people = engine.people(),
             "partition taken"
         );
+        let lost = engine.counters().journals_lost;
+        if lost > 0 {
+            error!(
+                partition,
+                people = lost,
+                "pieces of the journal are missing: late reports from before this start cannot be judged for these people"
+            );
+        }
+        engine.save_in_pieces();
         let (epoch, saved) = (claim.epoch, next);
         Ok(Self {
             shared,
@@ -311,10 +327,20 @@ impl Fold {
             self.save_due = None;
             return Ok(());
         }
-        let state = self.engine.checkpoint();
-        let client = self.shared.database.client().await?;
-        checkpoint::save(&client, self.partition, self.epoch, self.next, &state).await?;
-        metrics::histogram!("homeward_geofence_checkpoint_bytes").record(state.len() as f64);
+        let saved = self.engine.save();
+        let clock_us = self.engine.clock().map_or(0, Timestamp::as_microsecond);
+        let mut client = self.shared.database.client().await?;
+        let save = checkpoint::Save {
+            next_offset: self.next,
+            state: &saved.state,
+            piece: saved.piece.as_deref(),
+            clock_us,
+            keep_from_us: clock_us.saturating_sub(PIECES_KEPT_US),
+        };
+        checkpoint::save(&mut client, self.partition, self.epoch, save).await?;
+        self.engine.saved();
+        let bytes = saved.state.len() + saved.piece.map_or(0, |piece| piece.len());
+        metrics::histogram!("homeward_geofence_checkpoint_bytes").record(bytes as f64);
         self.saved = self.next;
         self.save_due = None;
         Ok(())
@@ -351,6 +377,11 @@ async fn fetch(
             Err(Missing::Database(error)) => patience.after(error.into()).await?,
         }
     }
+}
+
+async fn forget_pieces(shared: &Shared, partition: Partition) -> Result<(), Error> {
+    let client = shared.database.client().await?;
+    Ok(checkpoint::forget_pieces(&client, partition).await?)
 }
 
 async fn claim(shared: &Shared, partition: Partition) -> Result<Claim, Error> {

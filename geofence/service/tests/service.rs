@@ -177,6 +177,17 @@ async fn all_records(log: &MemoryLog, topic: Topic, partition: u32) -> Vec<Recor
     records
 }
 
+/// A save of a state alone.
+fn save(next_offset: u64, state: &[u8]) -> checkpoint::Save<'_> {
+    checkpoint::Save {
+        next_offset,
+        state,
+        piece: None,
+        clock_us: 0,
+        keep_from_us: 0,
+    }
+}
+
 /// What an engine that is never disturbed makes of the log.
 async fn undisturbed(log: &MemoryLog) -> BTreeMap<Vec<u8>, wire::Event> {
     let mut all = Vec::new();
@@ -291,11 +302,13 @@ async fn a_fenced_owner_drops_its_partition_and_takes_it_anew() {
     tell(&log, &clock, 0..20, began).await;
     until_checkpoints_are_at_the_end(&db, &log).await;
     // Another process claims a partition, folds nothing and is gone.
-    let client = db.client().await.unwrap();
+    let mut client = db.client().await.unwrap();
     let other = checkpoint::claim(&client, 1, "another process").await.unwrap();
     tell(&log, &clock, 20..40, began).await;
     until_checkpoints_are_at_the_end(&db, &log).await;
-    let zombie = checkpoint::save(&client, 1, other.epoch, 0, b"old").await.unwrap_err();
+    let zombie = checkpoint::save(&mut client, 1, other.epoch, save(0, b"old"))
+        .await
+        .unwrap_err();
     assert_eq!(zombie.class(), Class::Abort, "the partition was claimed again");
     stop.cancel();
     running.await.unwrap().unwrap();
@@ -311,13 +324,15 @@ async fn what_the_operator_must_mend_is_said() {
     let reading = clock.clone();
     let log = MemoryLog::with_clock(PARTITIONS, move || reading.now());
     tell(&log, &clock, 0..20, clock.now()).await;
-    let client = db.client().await.unwrap();
+    let mut client = db.client().await.unwrap();
 
     // A checkpoint of a newer version.
     let mut state = Engine::new().checkpoint();
     state[4] = 0xff;
     let claim = checkpoint::claim(&client, 0, "newer").await.unwrap();
-    checkpoint::save(&client, 0, claim.epoch, 3, &state).await.unwrap();
+    checkpoint::save(&mut client, 0, claim.epoch, save(3, &state))
+        .await
+        .unwrap();
     let error = start(&db, &log).0.await.unwrap().unwrap_err();
     assert_eq!(error.class(), Class::Fatal);
     let message = error.to_string();
@@ -330,7 +345,9 @@ async fn what_the_operator_must_mend_is_said() {
     let claim = checkpoint::claim(&client, 0, "damaged").await.unwrap();
     let mut state = Engine::new().checkpoint();
     *state.last_mut().unwrap() ^= 1;
-    checkpoint::save(&client, 0, claim.epoch, 3, &state).await.unwrap();
+    checkpoint::save(&mut client, 0, claim.epoch, save(3, &state))
+        .await
+        .unwrap();
     let (running, stop) = start(&db, &log);
     until_checkpoints_are_at_the_end(&db, &log).await;
     stop.cancel();
