@@ -10,12 +10,14 @@
 //! - *True violation*: a visit of an exclusion, or an absence from home while in force, of 2 minutes or more, from geometry (simulated
 //!   people) or from the first to the last of consecutive true positions on that side (oracle). It counts when at least one fix was taken in it.
 //! - *Found*: a claim about that zone overlaps it, or begins at most 60 s after its end, and was not withdrawn.
-//! - *Open sky*: every fix of the visit was made under the open sky (simulated people: known; oracle: stated accuracy up to 15 m).
+//! - *Open sky*: at least half of the visit's fixes were made under the open sky (simulated people: known; oracle: stated accuracy up to
+//!   15 m, as in `docs/decision-model.md`).
 //!   The target is held against the visits with a fix truly 10 m inside or deeper: of somebody 2 m inside an alley 5 m wide, no
 //!   receiver knows on which side they are. The share of all is printed beside it.
 //! - *Delay*: from the receipt of the first fix truly in violation until it was told, in seconds, and in reports of that
 //!   person received in between ("intervals"); 0 when it was told before.
-//! - *Reliability*: of the claims that state a probability in a bin, how many were true; withdrawn ones are among them.
+//! - *Reliability*: of the claims that state a probability in a bin, how many were true; withdrawn ones are among them. Once as told, and once
+//!   for exclusion entries pooled over the operating points that orders may choose, of which one claim may be told by several.
 //!
 //! People with a frozen position or a wrong clock are counted apart: no rule can see through that.
 
@@ -33,7 +35,7 @@ use clap::Args;
 use self::{
     case::{Case, Lives},
     rules::{Judge, claims},
-    score::{BINS, Share, Tally},
+    score::{BINS, Share, Stated, Tally},
 };
 use crate::machine;
 
@@ -41,6 +43,8 @@ use crate::machine;
 const ORACLE: &str = "../shared/oracle/sim";
 /// The bin of the reliability target.
 const TARGET_BIN: usize = 2;
+/// Operating points of exclusion entries over which reliability is pooled.
+const POINTS: [f64; 7] = [0.80, 0.85, 0.90, 0.93, 0.95, 0.97, 0.99];
 
 /// What to measure on.
 #[derive(Debug, Args)]
@@ -73,6 +77,8 @@ pub struct Measured {
     pub tallies: Vec<(Judge, Tally)>,
     /// For each judge, people with devices that no rule can see through.
     pub faulty: Vec<(Judge, Tally)>,
+    /// Exclusion entries of people with sound devices, over all operating points.
+    pub pooled: Stated,
 }
 
 impl Measured {
@@ -82,6 +88,7 @@ impl Measured {
             name: name.to_owned(),
             tallies: empty(),
             faulty: empty(),
+            pooled: Stated::default(),
         }
     }
 
@@ -97,6 +104,16 @@ impl Measured {
         }
     }
 
+    /// Lets the engine decide about a case at every operating point.
+    pub fn pool(&mut self, case: &Case) {
+        if case.faulty {
+            return;
+        }
+        for point in POINTS {
+            self.pooled += score::score(case, &rules::entries_at(case, point)).stated;
+        }
+    }
+
     /// The tally of a judge.
     pub fn of(&self, judge: Judge) -> Tally {
         let found = self.tallies.iter().find(|(other, _)| *other == judge);
@@ -104,8 +121,8 @@ impl Measured {
     }
 }
 
-/// Measures on the simulator's own people, on as many cores as there are.
-pub fn simulated(people: u64, days: u32, seed: u64) -> Result<Measured> {
+/// Measures on the simulator's own people, on as many cores as there are; pooled over operating points too, or not.
+pub fn simulated(people: u64, days: u32, seed: u64, pooled: bool) -> Result<Measured> {
     let lives = Lives::new(people, days, seed)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let parts = std::thread::scope(|scope| {
@@ -116,7 +133,11 @@ pub fn simulated(people: u64, days: u32, seed: u64) -> Result<Measured> {
                     let mut part = Measured::new("simulated people");
                     for index in (worker..lives.len()).step_by(cores) {
                         if let Some(case) = lives.case(index) {
-                            part.take(&case?);
+                            let case = case?;
+                            part.take(&case);
+                            if pooled {
+                                part.pool(&case);
+                            }
                         }
                     }
                     anyhow::Ok(part)
@@ -130,6 +151,7 @@ pub fn simulated(people: u64, days: u32, seed: u64) -> Result<Measured> {
     })?;
     let mut all = Measured::new("simulated people");
     for part in parts {
+        all.pooled += part.pooled;
         for (mine, theirs) in [(&mut all.tallies, part.tallies), (&mut all.faulty, part.faulty)] {
             for ((_, mine), (_, theirs)) in mine.iter_mut().zip(theirs) {
                 mine.add(theirs);
@@ -155,6 +177,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
             let mut oracle = Measured::new("oracle/sim");
             for case in oracle::cases(&folder)? {
                 oracle.take(&case);
+                oracle.pool(&case);
             }
             sets.push(oracle);
         }
@@ -162,7 +185,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     }
     if arguments.people > 0 {
         let begun = Instant::now();
-        sets.push(simulated(arguments.people, arguments.days, arguments.seed)?);
+        sets.push(simulated(arguments.people, arguments.days, arguments.seed, true)?);
         println!(
             "simulated: {} people, {} days, seed {}; made, judged and scored in {:.1} s",
             arguments.people,
@@ -179,10 +202,6 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         println!();
     }
     if let Some(path) = &arguments.output {
-        let drawn: Vec<plot::Set<'_>> = sets
-            .iter()
-            .map(|set| (set.name.as_str(), set.tallies.as_slice()))
-            .collect();
         let caption = format!(
             "{} people of the simulator for {} days (seed {}); commit {}",
             arguments.people,
@@ -190,7 +209,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
             arguments.seed,
             machine::commit()
         );
-        std::fs::write(path, plot::svg(&drawn, &caption)).with_context(|| path.display().to_string())?;
+        std::fs::write(path, plot::svg(&sets, &caption)).with_context(|| path.display().to_string())?;
         println!("plot: {}", path.display());
     }
     Ok(met || !arguments.assert)
@@ -251,11 +270,15 @@ fn print(set: &Measured) {
         "Homeward: {} claims withdrawn after late reports; {} possible crossings told, {} of them true; {} violations without a fix",
         own.withdrawn, own.crossings.all, own.crossings.hits, own.unseen
     );
-    println!("Reliability of stated probabilities:");
+    println!("Stated probability: true as told; exclusion entries pooled over operating points");
     for (index, low) in BINS.iter().enumerate() {
         let high = BINS.get(index + 1).copied().unwrap_or(1.0);
-        let share = own.stated.get(index).copied().unwrap_or_default();
-        println!("  {low:.2} to {high:.2}: {}", percent(share));
+        let of = |stated: &Stated| percent(stated.shares.get(index).copied().unwrap_or_default());
+        println!(
+            "  {low:.2} to {high:.2}: {:>20}{:>20}",
+            of(&own.stated),
+            of(&set.pooled)
+        );
     }
     let faulty: f64 = set.faulty.first().map_or(0.0, |(_, tally)| tally.days);
     if faulty > 0.0 {
@@ -275,7 +298,8 @@ fn targets(set: &Measured) -> bool {
     let delay = quantile(&own.visit_delays.intervals, 0.5);
     let factor = one.false_events() as f64 / (own.false_events() as f64).max(1.0);
     let (recall, by_five) = (own.recall().unwrap_or(0.0), five.recall().unwrap_or(0.0));
-    let stated = own.stated.get(TARGET_BIN).copied().unwrap_or_default();
+    let stated = set.pooled.shares.get(TARGET_BIN).copied().unwrap_or_default();
+    let (low, high) = stated.interval();
     let mut met = true;
     let mut say = |what: &str, value: String, is_met: bool| {
         met &= is_met;
@@ -312,8 +336,13 @@ fn targets(set: &Measured) -> bool {
         recall >= by_five,
     );
     say(
-        "of events stated at 0.93 to 0.97, 93 to 97 % true",
-        percent(stated),
+        "of entries stated at 0.93 to 0.97 (pooled), 93 to 97 % true",
+        format!(
+            "{}; 95 % interval {:.1} to {:.1} %",
+            percent(stated),
+            low * 100.0,
+            high * 100.0
+        ),
         stated.ratio().is_some_and(|share| (0.93..=0.97).contains(&share)),
     );
     met

@@ -10,7 +10,7 @@ use homeward_benches::quality::{
 
 #[test]
 fn two_days_of_twenty_people_stays_within_loose_bounds() {
-    let measured = quality::simulated(20, 2, 7).unwrap();
+    let measured = quality::simulated(20, 2, 7, false).unwrap();
     let (own, one, five) = (
         measured.of(Judge::Homeward),
         measured.of(Judge::One),

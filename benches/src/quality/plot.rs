@@ -2,13 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    rules::Judge,
-    score::{BINS, Tally},
-};
-
-/// A data set's name and its tally for each judge.
-pub type Set<'a> = (&'a str, &'a [(Judge, Tally)]);
+use super::{Measured, rules::Judge};
 
 const WIDTH: f64 = 940.0;
 const HEIGHT: f64 = 420.0;
@@ -36,7 +30,7 @@ line.grid{stroke:#d1d9e0}.ring{fill:none;stroke-width:2}\
 line,path.frame{stroke:#9198a1}line.grid{stroke:#30363d}.lift{filter:brightness(1.5)}}";
 
 /// Draws the plot of some data sets; the first has filled marks, the others hollow ones.
-pub fn svg(sets: &[Set<'_>], caption: &str) -> String {
+pub fn svg(sets: &[Measured], caption: &str) -> String {
     let mut out = String::new();
     put(
         &mut out,
@@ -53,7 +47,7 @@ pub fn svg(sets: &[Set<'_>], caption: &str) -> String {
     out
 }
 
-fn scatter(out: &mut String, sets: &[Set<'_>]) {
+fn scatter(out: &mut String, sets: &[Measured]) {
     text(out, LEFT.0, 26.0, "title", "start", "False events against recall");
     text(out, LEFT.0, 43.0, "soft", "start", "left and up is better");
     for decade in DECADES.0..=DECADES.1 {
@@ -81,9 +75,9 @@ fn scatter(out: &mut String, sets: &[Set<'_>]) {
         "middle",
         "false events per wearer-day (log scale); up: recall of violations ≥ 2 min",
     );
-    for (number, (_, tallies)) in sets.iter().enumerate() {
+    for (number, set) in sets.iter().enumerate() {
         // The engine last, on top of the others.
-        for ((judge, tally), colour) in tallies.iter().zip(COLOURS).rev() {
+        for ((judge, tally), colour) in set.tallies.iter().zip(COLOURS).rev() {
             let place = (
                 x_false(tally.false_events() as f64 / tally.days.max(1e-9)),
                 y_recall(tally.recall().unwrap_or(0.0)),
@@ -100,12 +94,12 @@ fn scatter(out: &mut String, sets: &[Set<'_>]) {
     let names: Vec<String> = sets
         .iter()
         .zip(["filled", "hollow"])
-        .map(|((name, _), look)| format!("{look}: {name}"))
+        .map(|(set, look)| format!("{look}: {}", set.name))
         .collect();
     text(out, LEFT.0 + 10.0, y, "soft", "start", &names.join("; "));
 }
 
-fn reliability(out: &mut String, sets: &[Set<'_>]) {
+fn reliability(out: &mut String, sets: &[Measured]) {
     text(
         out,
         RIGHT.0,
@@ -134,19 +128,13 @@ fn reliability(out: &mut String, sets: &[Set<'_>]) {
         "middle",
         "stated probability (mean of a bin); up: true",
     );
-    for (number, (_, tallies)) in sets.iter().enumerate() {
-        let Some((_, tally)) = tallies.iter().find(|(judge, _)| *judge == Judge::Homeward) else {
-            continue;
-        };
-        for index in 0..BINS.len() {
-            let (Some(share), Some(sum)) = (tally.stated.get(index), tally.stated_sum.get(index)) else {
-                continue;
-            };
+    for (number, set) in sets.iter().enumerate() {
+        for (share, sum) in set.pooled.shares.iter().zip(set.pooled.sums) {
             let Some(ratio) = share.ratio() else { continue };
             let (x, y) = (x_stated(sum / share.all as f64), y_stated(ratio));
             mark(out, Judge::Homeward, (x, y), "#0a7d5a", number == 0);
             let side = if number == 0 { 20.0 } else { -12.0 };
-            text(out, x - 4.0, y + side, "soft", "end", &format!("n={}", share.all));
+            text(out, x, y + side, "soft", "middle", &format!("n={}", share.all));
         }
     }
 }

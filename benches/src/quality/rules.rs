@@ -74,7 +74,7 @@ pub struct Claim {
 /// Every claim of a judge about a case.
 pub fn claims(judge: Judge, case: &Case) -> Vec<Claim> {
     if judge == Judge::Homeward {
-        engine_claims(case)
+        engine_claims(case, &case.rules)
     } else {
         (0..)
             .zip(&case.zones)
@@ -83,11 +83,23 @@ pub fn claims(judge: Judge, case: &Case) -> Vec<Claim> {
     }
 }
 
-fn engine_claims(case: &Case) -> Vec<Claim> {
+/// The engine's claims of exclusion entries, had the order chosen this operating point for them.
+pub fn entries_at(case: &Case, probability: f64) -> Vec<Claim> {
+    let mut rules = case.rules.clone();
+    rules.operating_points = Some(wire::OperatingPoints {
+        exclusion_entry: Some(probability),
+        ..Default::default()
+    });
+    let mut claims = engine_claims(case, &rules);
+    claims.retain(|claim| case.zones.get(claim.zone).is_some_and(|zone| !zone.home));
+    claims
+}
+
+fn engine_claims(case: &Case, rules: &wire::Rules) -> Vec<Claim> {
     let mut engine = Engine::new();
     let mut events = Vec::new();
     let begin = case.begin();
-    engine.fold(begin, Input::Rules(&case.rules), &mut events);
+    engine.fold(begin, Input::Rules(rules), &mut events);
     let mut tick_us = begin.as_microsecond();
     for arrival in &case.arrivals {
         while tick_us + TICK_US < arrival.appended_us {

@@ -36,6 +36,18 @@ impl Share {
         self.hits += u64::from(hit);
     }
 
+    /// The shares of which this may be a sample: Wilson's interval of 95 %.
+    pub fn interval(self) -> (f64, f64) {
+        const Z: f64 = 1.96;
+        let Some(ratio) = self.ratio() else {
+            return (0.0, 1.0);
+        };
+        let n = self.all as f64;
+        let middle = (ratio + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+        let half = Z / (1.0 + Z * Z / n) * (ratio * (1.0 - ratio) / n + Z * Z / (4.0 * n * n)).sqrt();
+        (middle - half, middle + half)
+    }
+
     /// Hits over all; `None` of nothing.
     pub fn ratio(self) -> Option<f64> {
         (self.all > 0).then(|| self.hits as f64 / self.all as f64)
@@ -80,7 +92,7 @@ pub struct Tally {
     pub exits_well_inside: u64,
     /// True visits of exclusions of two minutes or more, and of them the found.
     pub visits: Share,
-    /// Of those, the ones all of whose fixes were made under the open sky.
+    /// Of those, the ones at least half of whose fixes were made under the open sky.
     pub open_visits: Share,
     /// Of those, at least 10 m deep.
     pub open_deep_visits: Share,
@@ -98,10 +110,39 @@ pub struct Tally {
     pub withdrawn: u64,
     /// Possible crossings told, and of them the true; in no other figure.
     pub crossings: Share,
-    /// By stated probability ([`BINS`]): claims told, and of them the true.
-    pub stated: [Share; 5],
-    /// Sum of the stated probabilities of each bin.
-    pub stated_sum: [f64; 5],
+    /// Claims that state a probability.
+    pub stated: Stated,
+}
+
+/// Claims by stated probability, in the bins that begin at [`BINS`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stated {
+    /// Claims told, and of them the true.
+    pub shares: [Share; 5],
+    /// Sums of the stated probabilities.
+    pub sums: [f64; 5],
+}
+
+impl AddAssign for Stated {
+    fn add_assign(&mut self, other: Self) {
+        for (mine, theirs) in self.shares.iter_mut().zip(other.shares) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.sums.iter_mut().zip(other.sums) {
+            *mine += theirs;
+        }
+    }
+}
+
+impl Stated {
+    fn count(&mut self, probability: f64, is_true: bool) {
+        if let Some(bin) = BINS.iter().rposition(|low| probability >= *low)
+            && let (Some(share), Some(sum)) = (self.shares.get_mut(bin), self.sums.get_mut(bin))
+        {
+            share.count(is_true);
+            *sum += probability;
+        }
+    }
 }
 
 impl Tally {
@@ -122,12 +163,7 @@ impl Tally {
         self.repeated += other.repeated;
         self.withdrawn += other.withdrawn;
         self.crossings += other.crossings;
-        for (mine, theirs) in self.stated.iter_mut().zip(other.stated) {
-            *mine += theirs;
-        }
-        for (mine, theirs) in self.stated_sum.iter_mut().zip(other.stated_sum) {
-            *mine += theirs;
-        }
+        self.stated += other.stated;
     }
 
     /// False events of both sorts.
@@ -196,12 +232,8 @@ fn judge(case: &Case, times: &Times, claim: &Claim, tally: &mut Tally) {
         tally.crossings.count(is_true);
         return;
     }
-    if let Some(probability) = claim.probability
-        && let Some(bin) = BINS.iter().rposition(|low| probability >= *low)
-        && let (Some(share), Some(sum)) = (tally.stated.get_mut(bin), tally.stated_sum.get_mut(bin))
-    {
-        share.count(is_true);
-        *sum += probability;
+    if let Some(probability) = claim.probability {
+        tally.stated.count(probability, is_true);
     }
     if claim.withdrawn {
         tally.withdrawn += 1;
@@ -271,11 +303,11 @@ fn look_for(case: &Case, times: &Times, index: usize, violation: Span, claims: &
         let already = times.received_us.partition_point(|time| *time <= first.appended_us);
         delays.intervals.push(later.saturating_sub(already) as f64);
     }
-    let open = within
-        .iter()
-        .filter(|arrival| arrival.report.position.is_some())
-        .all(|arrival| arrival.open);
-    if home || !open {
+    let mut open = Share::default();
+    for arrival in within.iter().filter(|arrival| arrival.report.position.is_some()) {
+        open.count(arrival.open);
+    }
+    if home || open.hits * 2 < open.all {
         return;
     }
     tally.open_visits.count(found.is_some());
