@@ -154,6 +154,19 @@ fn run(name: &str, rounds: u32, target: fn(&[u8])) {
     assert!(peak.unwrap_or(0) < 512 << 10, "{} KiB of memory", peak.unwrap_or(0));
 }
 
+/// Found by the fuzzer: one row of the year 4052 had every night of two thousand years judged.
+#[test]
+fn a_row_of_a_far_year_is_refused_and_the_others_are_judged() {
+    let seed = include_str!("../fuzz/seeds/replay_input/a.txt");
+    let far = seed.replace("P1,D1,2026-03-02T13:11:00Z", "P1,D1,4052-03-02T13:11:00Z");
+    let (rules, reports) = far.split_once("\n---\n").unwrap();
+    let summary = homeward_engine::replay::run(rules, reports.as_bytes(), Vec::new(), None).unwrap();
+    let bad: Vec<String> = summary.named_bad_rows.iter().map(ToString::to_string).collect();
+    let far = "line 4: received_at is not within 2000 to 2099: 4052-03-02T13:11:00Z";
+    assert_eq!(bad, [far, "line 6: fix_time is no RFC 3339 time: \"\""]);
+    assert_eq!((summary.rows, summary.unknown_people_rows), (6, 1));
+}
+
 #[test]
 fn any_bytes_are_zones_or_refused() {
     run("zone_import", 4_000, targets::zone_import);

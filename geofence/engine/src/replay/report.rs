@@ -28,6 +28,11 @@ const OPTIONAL: [&str; 10] = [
     "alarms",
 ];
 
+/// The log's clock is this column: one row of a far year would let every night's curfew in between pass, and make all other rows late.
+const FIRST_RECEIPT: Timestamp = Timestamp::constant(946_684_800, 0);
+/// 2100-01-01.
+const LAST_RECEIPT: Timestamp = Timestamp::constant(4_102_444_800, 0);
+
 /// A row that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
@@ -125,6 +130,9 @@ impl<R: Read> Rows<R> {
             return Err("person_id is empty".to_owned());
         }
         let received_at = self.time("received_at")?;
+        if !(FIRST_RECEIPT..LAST_RECEIPT).contains(&received_at) {
+            return Err(format!("received_at is not within 2000 to 2099: {received_at}"));
+        }
         let fix_time = self.time("fix_time")?;
         let position = self.position()?;
         let battery_percent = self.number("battery_percent", 0.0, 100.0)?;
