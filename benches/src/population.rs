@@ -9,6 +9,7 @@ mod dice;
 mod door;
 mod flat;
 mod measure;
+mod model;
 mod schedules;
 mod shapes;
 mod table;
@@ -132,18 +133,6 @@ impl<'a> Country<'a> {
         Ok(measured)
     }
 
-    /// [`Country::grouped`] several times from the same state, to measure longer where few people live.
-    fn grouped_again(&mut self, times: u32, heap: AskHeap<'_>) -> Result<Measured> {
-        let checkpoint = self.engine.checkpoint();
-        let minute = self.minute;
-        let mut all = Measured::default();
-        for _ in 0..times {
-            self.go_back(&checkpoint, minute)?;
-            all = all.and(self.grouped(false, heap)?);
-        }
-        Ok(all)
-    }
-
     /// The engine's state as bytes, and the engine again from them.
     pub fn reopen(&mut self) -> Result<Reopened> {
         let watch = Watch::start();
@@ -249,10 +238,9 @@ fn measure_all(
     let all_random = random.iter().fold(Measured::default(), |all, each| all.and(*each));
     let random = median(random);
     tell(start, &format!("random order: {} a second", whole(random.rate())));
-    let times_few = (1_400_000 / (few * BLOCK)).clamp(1, 10);
     let (mut grouped, mut small_grouped) = (Vec::new(), Vec::new());
     for _ in 0..PASSES {
-        small_grouped.push(small.grouped_again(times_few, heap)?);
+        small_grouped.push(small.grouped(false, heap)?);
         grouped.push(country.grouped(false, heap)?);
     }
     let (grouped, small_grouped) = (median(grouped), median(small_grouped));
@@ -269,6 +257,7 @@ fn measure_all(
         None
     };
     drop((country, small));
+    let (model_took, model_reports) = model::cost(&world, 0..4);
 
     let mut flat = OneFix::new(&world);
     let flow = Flow::Rounds(Rounds { from_minute: 0 });
@@ -382,12 +371,22 @@ fn measure_all(
             whole(all_random.reports as f64)
         ),
     );
-    table.target(
-        "share of the decision model in the loop (the same layout with a one-fix rule)",
-        one_fix.map(|one_fix| 1.0 - one_fix.nanoseconds() / again.nanoseconds()),
-        percent,
-        Target::Below(0.30),
-    );
+    let model_ns = model_took.processor.as_secs_f64() * 1e9 / model_reports.max(1) as f64;
+    match one_fix {
+        Some(one_fix) => table.target(
+            "share of the decision model in the loop (the engine with a one-fix rule in its place)",
+            Some(1.0 - one_fix.nanoseconds() / again.nanoseconds()),
+            percent,
+            Target::Below(0.30),
+        ),
+        None => table.target(
+            "share of the decision model in the loop, at most (one belief updated with every report)",
+            Some(model_ns / random.nanoseconds()),
+            percent,
+            Target::Below(0.30),
+        ),
+    }
+    table.say("the decision model alone, ns a report", fine(model_ns));
     table.target(
         &format!("checkpoint and restore, with {country_minutes} reports of history a person, seconds"),
         Some((reopened.checkpoint.wall + reopened.restore.wall).as_secs_f64()),
