@@ -226,7 +226,6 @@ async fn a_protected_persons_place_lies_in_the_stream_and_nowhere_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "waits for the engine that judges moving zones"]
 async fn an_approach_is_told_to_the_police_alone() {
     let Some(mut scene) = Scene::set().await else {
         return;
