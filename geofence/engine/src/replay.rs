@@ -1,4 +1,5 @@
-//! The engine alone over files: rules in JSON, reports in CSV in the order of their arrival, events in JSON lines.
+//! The engine alone over files: rules in JSON, reports (and protected people's fixes) in CSV in the order of their arrival, events in JSON
+//! lines.
 //!
 //! `docs/replay.md` describes the files for their users; `docs/rules.schema.json` describes the rules. The log's clock is
 //! the column `received_at`, and nothing else: the same files give the same bytes, on any machine.
@@ -16,6 +17,7 @@ use std::{
 use jiff::Timestamp;
 use proto::{DeviceId, PersonId, ZoneId};
 
+use self::report::Record;
 use crate::{Counters, Engine, Input};
 
 pub use report::RowError;
@@ -148,11 +150,17 @@ pub fn run(
             replay.fold(at, change.input(), &names)?;
         }
         if names.people.contains_key(&row.person) {
-            names
-                .devices
-                .entry(row.device)
-                .or_insert_with(|| row.device_name.clone());
-            replay.fold(row.received_at, Input::Report(&row.report), &names)?;
+            match row.record {
+                Record::Report {
+                    device,
+                    device_name,
+                    report,
+                } => {
+                    names.devices.entry(device).or_insert(device_name);
+                    replay.fold(row.received_at, Input::Report(&report), &names)?;
+                }
+                Record::Protected(fix) => replay.fold(row.received_at, Input::Protected(&fix), &names)?,
+            }
         } else {
             summary.unknown_people_rows += 1;
             unknown.insert(row.person);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use proto::{
     DeviceId, PersonId, ReportId,
     fix::{parse_alarm, parse_motion, parse_source, parse_strap},
-    wire::{Case, Position, Report},
+    wire::{Case, Position, ProtectedFix, Report},
 };
 
 use super::ReplayError;
@@ -28,10 +28,19 @@ const OPTIONAL: [&str; 10] = [
     "alarms",
 ];
 
+/// Names the supervised person where a row is a protected person's. No part of a report's natural key: reports of files without this
+/// column keep their ids.
+const PROTECTED_OF: &str = "protected_of";
+
 /// The log's clock is this column: one row of a far year would let every night's curfew in between pass, and make all other rows late.
 const FIRST_RECEIPT: Timestamp = Timestamp::constant(946_684_800, 0);
 /// 2100-01-01.
 const LAST_RECEIPT: Timestamp = Timestamp::constant(4_102_444_800, 0);
+
+/// All columns that are read.
+fn columns() -> impl Iterator<Item = &'static &'static str> {
+    REQUIRED.iter().chain(&OPTIONAL).chain([&PROTECTED_OF])
+}
 
 /// A row that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,10 +56,22 @@ pub struct RowError {
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) received_at: Timestamp,
+    /// The supervised person.
     pub(super) person: PersonId,
-    pub(super) device: DeviceId,
-    pub(super) device_name: String,
-    pub(super) report: Report,
+    pub(super) record: Record,
+}
+
+/// What a row says.
+#[derive(Debug)]
+pub(super) enum Record {
+    /// A report of the supervised person's device.
+    Report {
+        device: DeviceId,
+        device_name: String,
+        report: Box<Report>,
+    },
+    /// Where a protected person is, for the supervised person.
+    Protected(Box<ProtectedFix>),
 }
 
 /// Reads rows one by one.
@@ -59,7 +80,7 @@ pub(super) struct Rows<R> {
     record: csv::StringRecord,
     /// Fields of the header, and so of each row.
     width: usize,
-    /// Position of each column of [`REQUIRED`] and then [`OPTIONAL`].
+    /// Position of each column of [`REQUIRED`], then [`OPTIONAL`], then [`PROTECTED_OF`].
     columns: Vec<Option<usize>>,
 }
 
@@ -83,7 +104,7 @@ impl<R: Read> Rows<R> {
             };
             return Err(ReplayError::Header { reason });
         }
-        let columns = REQUIRED.iter().chain(&OPTIONAL).map(find).collect();
+        let columns = columns().map(find).collect();
         Ok(Self {
             reader,
             record: csv::StringRecord::new(),
@@ -116,7 +137,7 @@ impl<R: Read> Rows<R> {
     }
 
     fn text(&self, name: &str) -> &str {
-        let number = REQUIRED.iter().chain(&OPTIONAL).position(|column| *column == name);
+        let number = columns().position(|column| *column == name);
         let column = number.and_then(|number| self.columns.get(number).copied().flatten());
         column.and_then(|column| self.record.get(column)).unwrap_or("")
     }
@@ -135,6 +156,24 @@ impl<R: Read> Rows<R> {
         }
         let fix_time = self.time("fix_time")?;
         let position = self.position()?;
+        let protected_of = self.text(PROTECTED_OF);
+        if !protected_of.is_empty() {
+            let person = PersonId::from_name(protected_of);
+            let position = position.ok_or_else(|| "a protected person's row without a position".to_owned())?;
+            let device = DeviceId::from_name(person_name);
+            return Ok(Row {
+                received_at,
+                person,
+                record: Record::Protected(Box::new(ProtectedFix {
+                    report_id: ReportId::derive(device, &self.natural_key()).to_wire(),
+                    person_id: person.to_wire(),
+                    protected_id: PersonId::from_name(person_name).to_wire(),
+                    fix_time_us: fix_time.as_microsecond(),
+                    received_at_us: received_at.as_microsecond(),
+                    position: Some(position),
+                })),
+            });
+        }
         let battery_percent = self.number("battery_percent", 0.0, 100.0)?;
         let device_name = match self.text("device_id") {
             "" => person_name,
@@ -145,21 +184,23 @@ impl<R: Read> Rows<R> {
         Ok(Row {
             received_at,
             person,
-            device,
-            device_name: device_name.to_owned(),
-            report: Report {
-                report_id: ReportId::derive(device, &self.natural_key()).to_wire(),
-                person_id: person.to_wire(),
-                device_id: device.to_wire(),
-                fix_time_us: fix_time.as_microsecond(),
-                received_at_us: received_at.as_microsecond(),
-                position,
-                battery_percent: battery_percent.map(whole),
-                strap: self.word("strap", parse_strap)?.into(),
-                case: self.word("case", parse_case)?.into(),
-                motion: self.word("motion", parse_motion)?.into(),
-                alarms: self.alarms()?,
-                ..Report::default()
+            record: Record::Report {
+                device,
+                device_name: device_name.to_owned(),
+                report: Box::new(Report {
+                    report_id: ReportId::derive(device, &self.natural_key()).to_wire(),
+                    person_id: person.to_wire(),
+                    device_id: device.to_wire(),
+                    fix_time_us: fix_time.as_microsecond(),
+                    received_at_us: received_at.as_microsecond(),
+                    position,
+                    battery_percent: battery_percent.map(whole),
+                    strap: self.word("strap", parse_strap)?.into(),
+                    case: self.word("case", parse_case)?.into(),
+                    motion: self.word("motion", parse_motion)?.into(),
+                    alarms: self.alarms()?,
+                    ..Report::default()
+                }),
             },
         })
     }
