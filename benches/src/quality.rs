@@ -10,8 +10,8 @@
 //! - *True violation*: a visit of an exclusion, or an absence from home while in force, of 2 minutes or more, from geometry (simulated
 //!   people) or from the first to the last of consecutive true positions on that side (oracle). It counts when at least one fix was taken in it.
 //! - *Found*: a claim about that zone overlaps it, or begins at most 60 s after its end, and was not withdrawn.
-//! - *Open sky*: at least half of the visit's fixes were made under the open sky (simulated people: known; oracle: stated accuracy up to
-//!   15 m, as in `docs/decision-model.md`).
+//! - *Open sky*: every fix of the visit was made under the open sky (simulated people, of whom it is known); the median stated accuracy of
+//!   its fixes is 15 m or better (oracle, as in `docs/decision-model.md`).
 //!   The target is held against the visits with a fix truly 10 m inside or deeper: of somebody 2 m inside an alley 5 m wide, no
 //!   receiver knows on which side they are. The share of all is printed beside it.
 //! - *Delay*: from the receipt of the first fix truly in violation until it was told, in seconds, and in reports of that

@@ -32,6 +32,8 @@ pub struct Case {
     pub days: f64,
     /// The device has a fault that no rule can see through; counted apart.
     pub faulty: bool,
+    /// A visit is one under the open sky when at least this share of its fixes is: where the sky is known, all of them.
+    pub open_share: f64,
 }
 
 /// A report and what is true of it.
@@ -153,6 +155,7 @@ impl Lives {
             zones,
             days: self.until_s / 86_400.0,
             faulty: person.life.as_ref().is_some_and(|life| life.faulty),
+            open_share: 1.0,
         })
     }
 }

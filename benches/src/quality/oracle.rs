@@ -15,6 +15,8 @@ use super::case::{Arrival, Case, Span, ZoneTruth, distances};
 const DELAY_US: i64 = 1_000_000;
 /// A stated accuracy up to this counts as the open sky.
 const OPEN_M: f64 = 15.0;
+/// So many of a visit's fixes must: their median does.
+const OPEN_SHARE: f64 = 0.5;
 /// Between two true places farther apart than this nothing is known of the way.
 const KNOWN_WAY_M: f64 = 3_000.0;
 /// Steps in which the straight way between two true places is looked at.
@@ -132,6 +134,7 @@ fn case(number: u128, rows: &[Row], imported: &[import::ImportedZone]) -> Result
         zones,
         days: (whole.1 - whole.0) as f64 / 86_400e6,
         faulty: false,
+        open_share: OPEN_SHARE,
     })
 }
 

@@ -92,7 +92,7 @@ pub struct Tally {
     pub exits_well_inside: u64,
     /// True visits of exclusions of two minutes or more, and of them the found.
     pub visits: Share,
-    /// Of those, the ones at least half of whose fixes were made under the open sky.
+    /// Of those, the ones under the open sky.
     pub open_visits: Share,
     /// Of those, at least 10 m deep.
     pub open_deep_visits: Share,
@@ -307,7 +307,7 @@ fn look_for(case: &Case, times: &Times, index: usize, violation: Span, claims: &
     for arrival in within.iter().filter(|arrival| arrival.report.position.is_some()) {
         open.count(arrival.open);
     }
-    if home || open.hits * 2 < open.all {
+    if home || (open.hits as f64) < case.open_share * open.all as f64 {
         return;
     }
     tally.open_visits.count(found.is_some());
