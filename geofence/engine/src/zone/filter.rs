@@ -101,7 +101,7 @@ impl Filter {
                     continue;
                 }
                 // On earth they always fit.
-                match (i16::try_from(y), i16::try_from(x)) {
+                match (i32::try_from(y), i32::try_from(x)) {
                     (Ok(y), Ok(x)) => marked.push([y, x]),
                     _ => off = true,
                 }
@@ -141,7 +141,7 @@ impl Filter {
 }
 
 impl Table {
-    fn new(shift: u32, mut cells: Vec<[i16; 2]>) -> Self {
+    fn new(shift: u32, mut cells: Vec<[i32; 2]>) -> Self {
         cells.sort_unstable();
         cells.dedup();
         if cells.is_empty() {
