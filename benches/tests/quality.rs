@@ -16,19 +16,14 @@ fn two_days_of_twenty_people_stays_within_loose_bounds() {
         measured.of(Judge::One),
         measured.of(Judge::Five),
     );
-    assert!(
-        own.exits_well_inside * 20 <= one.exits_well_inside,
-        "false home exits of people well inside: {}, the one-fix rule {}",
-        own.exits_well_inside,
-        one.exits_well_inside
-    );
+    assert_eq!(own.exits_well_inside, 0, "false home exits of people well inside");
     // What can be seen: absences, and visits under the open sky that are deeper than receivers err.
     let mut seen = own.open_deep_visits;
     seen += own.absences;
     assert!(seen.all >= 8, "too few violations to say anything: {seen:?}");
     assert!(seen.ratio().unwrap() > 0.9, "found {seen:?}");
     assert!(
-        own.false_events() * 5 <= one.false_events(),
+        own.false_events() * 20 <= one.false_events(),
         "{} false events, the one-fix rule {}",
         own.false_events(),
         one.false_events()
