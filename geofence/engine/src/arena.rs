@@ -74,7 +74,7 @@ impl<T: Copy> Arena<T> {
 /// As [`Arena`], in segments: growing never moves what is there, and a run never spans two of them.
 #[derive(Debug)]
 pub(crate) struct Segments<T> {
-    segments: Vec<Vec<T>>,
+    runs: Vec<Vec<T>>,
     free: BTreeMap<u32, Vec<u32>>,
     used: usize,
 }
@@ -85,7 +85,7 @@ const SEGMENT: usize = 65_536;
 impl<T> Default for Segments<T> {
     fn default() -> Self {
         Self {
-            segments: Vec::new(),
+            runs: Vec::new(),
             free: BTreeMap::new(),
             used: 0,
         }
@@ -102,21 +102,18 @@ impl<T: Copy> Segments<T> {
         self.used += items.len();
         if let Some(start) = self.free.get_mut(&len).and_then(Vec::pop) {
             let (segment, at) = (start as usize / SEGMENT, start as usize % SEGMENT);
-            let segment = self.segments.get_mut(segment);
+            let segment = self.runs.get_mut(segment);
             if let Some(room) = segment.and_then(|all| all.get_mut(at..at + items.len())) {
                 room.copy_from_slice(items);
             }
             return Run { start, len };
         }
-        let fits = self
-            .segments
-            .last()
-            .is_some_and(|last| last.len() + items.len() <= SEGMENT);
+        let fits = self.runs.last().is_some_and(|last| last.len() + items.len() <= SEGMENT);
         if !fits {
-            self.segments.push(Vec::with_capacity(SEGMENT));
+            self.runs.push(Vec::with_capacity(SEGMENT));
         }
-        let number = self.segments.len() - 1;
-        let Some(last) = self.segments.last_mut() else {
+        let number = self.runs.len() - 1;
+        let Some(last) = self.runs.last_mut() else {
             return Run::default();
         };
         let start = u32::try_from(number * SEGMENT + last.len()).unwrap_or(u32::MAX);
@@ -135,7 +132,7 @@ impl<T: Copy> Segments<T> {
     /// The run.
     pub(crate) fn get(&self, run: Run) -> &[T] {
         let (segment, at) = (run.start as usize / SEGMENT, run.start as usize % SEGMENT);
-        self.segments
+        self.runs
             .get(segment)
             .and_then(|all| all.get(at..at + run.len as usize))
             .unwrap_or(&[])

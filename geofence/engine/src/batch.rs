@@ -30,15 +30,24 @@ impl Engine {
             seen ^= self.states.slot(number).map_or(0, |slot| slot.frontier_us);
         }
         for number in numbers {
-            if let Some(slot) = self.states.slot(number) {
-                seen ^= self
-                    .book
-                    .bounds(slot)
-                    .first()
-                    .map_or(0, |bounds| i64::from(bounds.west));
-                seen ^= self.book.bounds(slot).last().map_or(0, |bounds| i64::from(bounds.west));
-                seen ^= self.journal.get(slot.tail).map_or(0, |chunk| i64::from(chunk.before));
-                seen ^= self.book.zones(slot).first().map_or(0, |zone| zone.in_force_us);
+            let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
+                continue;
+            };
+            let bounds = self.book.bounds(slot);
+            let trackers = self.states.trackers.get(slot.tracker_run());
+            seen ^= bounds.first().map_or(0, |bounds| i64::from(bounds.west));
+            seen ^= bounds.last().map_or(0, |bounds| i64::from(bounds.west));
+            seen ^= trackers.first().map_or(0, |tracker| tracker.belief.since_us);
+            seen ^= trackers.last().map_or(0, |tracker| tracker.belief.since_us);
+            seen ^= self.book.zones(slot).first().map_or(0, |zone| zone.in_force_us);
+            seen ^= self.journal.get(slot.tail).map_or(0, |chunk| i64::from(chunk.before));
+            seen ^= i64::from(cold.head.interval_s);
+        }
+        for number in numbers {
+            if let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) {
+                let newest = self.journal.get(slot.tail).and_then(|chunk| chunk.entries().last());
+                seen ^= newest.map_or(0, |entry| entry.time_us);
+                seen ^= self.book.corners(cold).first().map_or(0, |corner| i64::from(corner[0]));
             }
         }
         std::hint::black_box(seen);

@@ -108,6 +108,7 @@ impl Engine {
                 late_return_s: 0,
                 time_zone: 0,
                 points: 0,
+                layer_set: 0,
                 more: None,
             },
             corners: Run::default(),
@@ -155,6 +156,7 @@ impl Engine {
             late_return_s: rules.late_return_after_s,
             time_zone: self.book.time_zone_number(&rules.time_zone),
             points: self.book.points_number(rules.operating_points),
+            layer_set: 0,
             more: (!plain).then(|| {
                 Box::new(More {
                     layers: rules.layer_ids.iter().map(|id| (*id, in_force_us)).collect(),
@@ -172,13 +174,17 @@ impl Engine {
 
     /// Puts compiled rules in force.
     fn put_rules(&mut self, number: u32, new: New) {
-        let New { head, compiled } = new;
+        let New { mut head, compiled } = new;
         let Self { book, states, .. } = self;
+        if let Some(more) = &head.more {
+            head.layer_set = book.layer_set_number(&more.layers);
+        }
         if let Some(cold) = book.cold.get_mut(number as usize) {
             cold.head = head;
         }
         if let Some(slot) = states.slot_mut(number) {
             book.put_zones(slot, number, (&compiled.bounds, &compiled.zones, &compiled.corners));
+            slot.set_home(0, None);
         }
     }
 
@@ -244,7 +250,6 @@ impl Engine {
         head.since_us = ruled.head.since_us;
         let kept = head.more.as_ref().map_or(&[][..], |more| &more.kept);
         let new_zones = Zones {
-            bounds: &new.compiled.bounds,
             zones: &new.compiled.zones,
             corners: &new.compiled.corners,
             kept,

@@ -31,8 +31,8 @@ use crate::{
     zone::Shape,
 };
 
-const MAGIC: &[u8; 4] = b"HWEN";
-const PIECE_MAGIC: &[u8; 4] = b"HWEP";
+const MAGIC: [u8; 4] = *b"HWEN";
+const PIECE_MAGIC: [u8; 4] = *b"HWEP";
 
 /// How long after it was saved a piece of the journal is needed, on the log's clock, microseconds.
 pub const PIECES_KEPT_US: i64 = LATE_WINDOW_US + 3_600_000_000;
@@ -397,6 +397,7 @@ impl Engine {
             late_return_s,
             time_zone: self.book.time_zone_number(&time_zone(&rules.time_zone).ok()?),
             points: self.book.points_number(order),
+            layer_set: self.book.layer_set_number(&rules.layers),
             more: (!plain).then(|| {
                 Box::new(More {
                     layers: rules.layers,
@@ -479,18 +480,18 @@ impl Engine {
     }
 }
 
-fn sealed(magic: &[u8; 4], body: &[u8]) -> Vec<u8> {
+fn sealed(magic: [u8; 4], body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(body.len() + 14);
-    bytes.extend_from_slice(magic);
+    bytes.extend_from_slice(&magic);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&checksum(body));
     bytes.extend_from_slice(body);
     bytes
 }
 
-fn opened<'a>(magic: &[u8; 4], bytes: &'a [u8]) -> Result<&'a [u8], CheckpointError> {
+fn opened<'a>(magic: [u8; 4], bytes: &'a [u8]) -> Result<&'a [u8], CheckpointError> {
     let not_one = || CheckpointError::NotOne { length: bytes.len() };
-    let rest = bytes.strip_prefix(magic).ok_or_else(not_one)?;
+    let rest = bytes.strip_prefix(&magic).ok_or_else(not_one)?;
     let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(not_one)?;
     let version = u16::from_le_bytes(*version);
     if version != VERSION {

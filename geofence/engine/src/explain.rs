@@ -6,7 +6,7 @@ use proto::{
 };
 
 use crate::{
-    belief::{Answer, MODEL, probability_inside},
+    belief::{Answer, MODEL, RUN_MOST, probability_inside},
     flat::{FlatZone, Here, Zones},
     journal::Recent,
     schedule::time_zone_data,
@@ -242,6 +242,8 @@ pub(crate) fn agreement(grounds: Grounds) -> String {
     match grounds.fixes {
         0 => String::new(),
         1 => format!("; probability {shown:.3} after 1 fix"),
+        // They are not counted further.
+        RUN_MOST.. => format!("; probability {shown:.3} after {RUN_MOST} or more fixes"),
         count => format!("; probability {shown:.3} after {count} fixes"),
     }
 }

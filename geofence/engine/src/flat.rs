@@ -126,9 +126,9 @@ pub(crate) struct Compiled {
 }
 
 /// A person's zones, where they are put away.
+#[expect(clippy::struct_field_names, reason = "what they are")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Zones<'a> {
-    pub(crate) bounds: &'a [Bounds],
     pub(crate) zones: &'a [FlatZone],
     pub(crate) corners: &'a [[i32; 2]],
     pub(crate) kept: &'a [Kept],
@@ -224,16 +224,15 @@ impl Compiled {
             asks,
             form: Form::Shape,
         };
-        match flat {
-            Some(flat) => flat_into(&mut compiled, &flat),
-            None => {
-                let shape = Shape::compile(&zone.geometry)?;
-                compiled.start = u32::try_from(self.kept.len()).unwrap_or(u32::MAX);
-                self.kept.push(Kept {
-                    geometry: Arc::new(zone.geometry.clone()),
-                    shape: Arc::new(shape),
-                });
-            }
+        if let Some(flat) = flat {
+            flat_into(&mut compiled, &flat);
+        } else {
+            let shape = Shape::compile(&zone.geometry)?;
+            compiled.start = u32::try_from(self.kept.len()).unwrap_or(u32::MAX);
+            self.kept.push(Kept {
+                geometry: Arc::new(zone.geometry.clone()),
+                shape: Arc::new(shape),
+            });
         }
         self.bounds.push(compiled.bounds(&self.corners, reach_m));
         self.zones.push(compiled);
@@ -364,6 +363,37 @@ impl FlatZone {
         Bounds::around(west, south, east, north, reach_m)
     }
 
+    /// A box (middle, half a side) from which the edge is at least `margin_m` away, well inside; `None`: the zone is too small, or
+    /// not flat.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "within the range of positions, rounded to the safe side"
+    )]
+    pub(crate) fn home(&self, zones: &Zones<'_>, margin_m: f64) -> Option<([i32; 2], i32)> {
+        if self.form == Form::Shape || self.form == Form::Line {
+            return None;
+        }
+        let (mut low, mut high) = ([i32::MAX; 2], [i32::MIN; 2]);
+        for corner in self.corners(zones.corners) {
+            low = [low[0].min(corner[0]), low[1].min(corner[1])];
+            high = [high[0].max(corner[0]), high[1].max(corner[1])];
+        }
+        let middle = |axis: usize, origin: i32| {
+            let (low, high) = if axis == 0 {
+                (low[0], high[0])
+            } else {
+                (low[1], high[1])
+            };
+            origin + i32::midpoint(low, high) / 100
+        };
+        let at = [middle(0, self.origin[0]), middle(1, self.origin[1])];
+        let mut here = Here::new(at[1], at[0]);
+        let inside_m = -self.signed_distance_m(zones, &mut here) - margin_m;
+        // Half the diagonal of a square whose sides are as many units; a unit is never longer than 11.2 mm.
+        let half = (inside_m / std::f64::consts::SQRT_2 / 0.011_2).floor().min(200_000.0);
+        (half >= 100.0).then_some((at, half as i32))
+    }
+
     /// The geometry, wherever it is.
     pub(crate) fn whole_geometry(&self, zones: &Zones<'_>) -> Option<Geometry> {
         match self.form {
@@ -480,6 +510,7 @@ fn side(corners: &[[i32; 2]], [x, y]: [i64; 2]) -> Option<bool> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "degrees of positions")]
 mod tests {
     use proptest::prelude::*;
     use proto::rules::Datum;
@@ -505,13 +536,12 @@ mod tests {
         let added = compiled.add(&zone(geometry), 0, 0, 100.0);
         prop_assert!(added.is_ok());
         let zones = Zones {
-            bounds: &compiled.bounds,
             zones: &compiled.zones,
             corners: &compiled.corners,
             kept: &compiled.kept,
         };
         prop_assert!(zones.kept.is_empty(), "it must be flat");
-        for (flat, bounds) in zones.zones.iter().zip(zones.bounds) {
+        for (flat, bounds) in zones.zones.iter().zip(&compiled.bounds) {
             for &[longitude_e7, latitude_e7] in places {
                 let mut here = Here::new(latitude_e7, longitude_e7);
                 let exact = shape.signed_distance_m(here.lon_lat());

@@ -29,7 +29,8 @@ use crate::{
     layers::{Given, LayerReference},
     live::{Head, Live},
     outcome::{Counters, Outcome},
-    population::{Book, Extra, LAYERED, MONITORED, Memory, QUIET, Register, States, chain, load, memory},
+    population::{ALARM, Book, Extra, LAYERED, MONITORED, Memory, QUIET, Register, States, chain, load, memory},
+    quick::settled,
     reading::{Reading, Said},
     timetable::Timetables,
     told::Told,
@@ -305,9 +306,11 @@ impl Engine {
             None if after_us == 0 => NEVER,
             None => slot.heard_us.saturating_add(after_us),
         };
-        contact_us
-            .min(cold.head.valid_until_us)
-            .min(slot.next_us.saturating_add(ALLOWANCE_US))
+        contact_us.min(cold.head.valid_until_us).min(if slot.is(ALARM) {
+            slot.next_us.saturating_add(ALLOWANCE_US)
+        } else {
+            NEVER
+        })
     }
 
     /// Puts a person among the timers, unless an earlier time has them there.
@@ -342,7 +345,7 @@ impl Engine {
             self.room.aside.clear();
         }
         let until_us = at_us.saturating_sub(ALLOWANCE_US);
-        if slot.next_us <= until_us {
+        if slot.is(ALARM) && slot.next_us <= until_us {
             let mut live = std::mem::take(&mut self.room.live);
             let slot = *slot;
             load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
@@ -381,16 +384,8 @@ impl Engine {
             return;
         };
         let next_us = live.due_us(&ruled, &mut self.timetables);
-        let mut outside = 0;
-        let mut trackers = live.trackers.iter();
-        for (bit, zone) in ruled.zones.zones.iter().enumerate().take(8) {
-            let count = zone.trackers() as usize;
-            let far = trackers
-                .by_ref()
-                .take(count)
-                .all(|tracker| tracker.is_far() && !tracker.needs_fix(zone.asks));
-            outside |= u8::from(far) << bit;
-        }
+        let alarm = live.has_alarm(&ruled);
+        let settled = settled(&ruled.zones, &live.trackers, slot.home_zone());
         let more = ruled.head.more.as_ref();
         let quiet = extra.contact.is_quiet()
             && live.rare.is_idle(live.frontier_us)
@@ -405,9 +400,10 @@ impl Engine {
         extra.rare = std::mem::take(&mut live.rare);
         if let Some(slot) = self.states.slot_mut(number) {
             slot.next_us = next_us;
-            slot.outside = outside;
-            slot.flags &= !(QUIET | LAYERED);
-            slot.flags |= if quiet { QUIET } else { 0 } | if layered { LAYERED } else { 0 };
+            settled.put(slot);
+            slot.flags &= !(QUIET | LAYERED | ALARM);
+            slot.flags |=
+                if quiet { QUIET } else { 0 } | if layered { LAYERED } else { 0 } | if alarm { ALARM } else { 0 };
         }
         self.states.put_extra(number, extra);
         self.room.live = live;
@@ -701,7 +697,7 @@ impl Engine {
         for number in &people {
             self.layer_changes(*number, reference.layer_id, &unchanged, out);
         }
-        self.book.layers.replace(reference, new, self.now_us(), &unchanged);
+        self.book.layers.replace(reference, new, self.now_us(), unchanged);
         for number in people {
             self.look_again(number);
         }

@@ -78,6 +78,22 @@ impl Given {
         self.layer.zones().get(self.by_id.get(index)?.1)
     }
 
+    fn is_near(&self, latitude_e7: i32, longitude_e7: i32, reach_m: f64) -> bool {
+        // The table answers most; then the tree.
+        if !self.layer.maybe_near(latitude_e7, longitude_e7, reach_m) {
+            return false;
+        }
+        let at = proto::rules::LonLat {
+            longitude: f64::from(longitude_e7) / 1e7,
+            latitude: f64::from(latitude_e7) / 1e7,
+        };
+        let mut near = false;
+        if let Some(at) = Located::new(at) {
+            self.layer.covering(&at, reach_m, &mut |_| near = true);
+        }
+        near
+    }
+
     /// The greatest warning buffer of any zone, metres: so much farther out zones matter.
     pub(crate) fn buffer_m(&self) -> f64 {
         self.buffer_m
@@ -141,11 +157,10 @@ impl Layers {
     /// Says whether a zone of a layer may be at most this far from a position: a cheap no for the fast path.
     pub(crate) fn may_be_near(&self, layer_id: LayerId, (latitude_e7, longitude_e7): (i32, i32), reach_m: f64) -> bool {
         self.0.get(&layer_id).is_some_and(|in_force| {
-            in_force.given.as_ref().is_some_and(|given| {
-                given
-                    .layer
-                    .maybe_near(latitude_e7, longitude_e7, reach_m + given.buffer_m)
-            })
+            in_force
+                .given
+                .as_ref()
+                .is_some_and(|given| given.is_near(latitude_e7, longitude_e7, reach_m + given.buffer_m))
         })
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Head {
     pub(crate) time_zone: u16,
     /// Number of the operating points.
     pub(crate) points: u16,
+    /// Number of the set of layers.
+    pub(crate) layer_set: u16,
     /// What few people have.
     pub(crate) more: Option<Box<More>>,
 }
@@ -267,8 +269,18 @@ impl Live {
         due_us
     }
 
-    /// Lets everything happen that is due up to an instant, in the order of due times. `decided`: when it is known, from when it
-    /// was due.
+    /// Says whether the next timer may tell something by itself. One that only begins or ends the time of a rule which the person
+    /// keeps can wait for the next report.
+    pub(crate) fn has_alarm(&self, ruled: &Ruled<'_>) -> bool {
+        ruled
+            .tracked()
+            .zip(&self.trackers)
+            .any(|((zone, _), tracker)| tracker.has_alarm(zone.asks))
+            || !self.rare.shared.is_empty()
+            || !self.rare.moving.is_empty()
+    }
+
+    /// Lets everything happen that is due up to an instant, in the order of due times.
     pub(crate) fn fire(
         &mut self,
         until_us: i64,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use jiff::tz::TimeZone;
 use proto::{
-    PersonId,
+    LayerId, PersonId,
     rules::{Geometry, OperatingPoints as OrderPoints},
 };
 use serde::{Deserialize, Serialize};
@@ -39,9 +39,8 @@ pub(crate) struct Slot {
     pub(crate) heard_us: i64,
     /// The time under which the timers have this person; never later than what is due.
     pub(crate) indexed_us: i64,
-    /// The newest fix.
-    pub(crate) latitude_e7: i32,
-    pub(crate) longitude_e7: i32,
+    /// Middle of a box within a zone in which the person is settled: whoever is in it stays so.
+    home: [i32; 2],
     /// Start in the arenas of boxes and zones, which are filled alike.
     zones: u32,
     trackers: u32,
@@ -54,6 +53,8 @@ pub(crate) struct Slot {
     /// Bit n: the trackers of zone n are settled outside.
     pub(crate) outside: u8,
     pub(crate) flags: u8,
+    /// Half a side of that box, [`HOME_UNIT_E7`] * degrees * 1e-7; 0: there is none.
+    home_half: u16,
 }
 
 /// The person is monitored.
@@ -62,6 +63,14 @@ pub(crate) const MONITORED: u8 = 1;
 pub(crate) const QUIET: u8 = 2;
 /// The person has shared layers, and nothing else beside own zones.
 pub(crate) const LAYERED: u8 = 4;
+/// The timeline's next timer must not wait for a report.
+pub(crate) const ALARM: u8 = 8;
+/// Which zone the home box is in: three bits.
+const HOME_SHIFT: u8 = 4;
+const HOME_ZONE: u8 = 0b111 << HOME_SHIFT;
+
+/// Unit of the home box's half side, degrees * 1e-7: 4.5 cm.
+const HOME_UNIT_E7: i32 = 4;
 
 /// What is looked at when rules change and when events are written.
 #[derive(Debug)]
@@ -97,6 +106,8 @@ pub(crate) struct Book {
     points: Vec<PointSet>,
     time_zones: Vec<TimeZone>,
     pub(crate) layers: Layers,
+    /// Sets of layers that people have.
+    layer_sets: Vec<Vec<LayerId>>,
 }
 
 /// Everything that judging writes, but for the journal.
@@ -134,8 +145,7 @@ impl Slot {
         next_us: NEVER,
         heard_us: i64::MIN,
         indexed_us: NEVER,
-        latitude_e7: 0,
-        longitude_e7: 0,
+        home: [0, 0],
         zones: 0,
         trackers: 0,
         tail: NONE,
@@ -144,10 +154,37 @@ impl Slot {
         tracker_count: 0,
         outside: 0,
         flags: 0,
+        home_half: 0,
     };
 
     pub(crate) const fn is(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// The zone in whose home box a way lies.
+    #[inline]
+    pub(crate) const fn home_of(&self, latitude_e7: i32, longitude_e7: i32) -> Option<usize> {
+        let half = (self.home_half as i32 * HOME_UNIT_E7).unsigned_abs();
+        if half == 0 || self.home[0].abs_diff(longitude_e7) > half || self.home[1].abs_diff(latitude_e7) > half {
+            return None;
+        }
+        Some(((self.flags & HOME_ZONE) >> HOME_SHIFT) as usize)
+    }
+
+    /// The zone of the home box; `None`: there is no box.
+    pub(crate) const fn home_zone(&self) -> Option<usize> {
+        if self.home_half == 0 {
+            return None;
+        }
+        Some(((self.flags & HOME_ZONE) >> HOME_SHIFT) as usize)
+    }
+
+    /// Sets the home box; `None`: there is none. `zone` is below 8.
+    pub(crate) fn set_home(&mut self, zone: usize, home: Option<([i32; 2], i32)>) {
+        let (middle, half) = home.unwrap_or_default();
+        self.home = middle;
+        self.home_half = u16::try_from(half / HOME_UNIT_E7).unwrap_or(u16::MAX);
+        self.flags = self.flags & !HOME_ZONE | (u8::try_from(zone & 7).unwrap_or(0) << HOME_SHIFT);
     }
 
     const fn zone_run(&self) -> Run {
@@ -208,15 +245,9 @@ impl Book {
     #[inline]
     pub(crate) fn ruled(&self, slot: &Slot, number: u32) -> Option<Ruled<'_>> {
         let cold = self.cold.get(number as usize)?;
-        let run = slot.zone_run();
         Some(Ruled {
             head: &cold.head,
-            zones: Zones {
-                bounds: self.bounds.get(run),
-                zones: self.zones.get(run),
-                corners: self.corners.get(cold.corners),
-                kept: cold.head.more.as_ref().map_or(&[], |more| &more.kept),
-            },
+            zones: self.zones_of(slot, cold),
             points: self.points.get(usize::from(cold.head.points))?,
             layers: &self.layers,
             time_zone: self.time_zones.get(usize::from(cold.head.time_zone))?,
@@ -236,6 +267,16 @@ impl Book {
     #[inline]
     pub(crate) fn corners(&self, cold: &Cold) -> &[[i32; 2]] {
         self.corners.get(cold.corners)
+    }
+
+    /// The zones of a person.
+    pub(crate) fn zones_of<'a>(&'a self, slot: &Slot, cold: &'a Cold) -> Zones<'a> {
+        let run = slot.zone_run();
+        Zones {
+            zones: self.zones.get(run),
+            corners: self.corners.get(cold.corners),
+            kept: cold.head.more.as_ref().map_or(&[], |more| &more.kept),
+        }
     }
 
     pub(crate) fn points(&self, number: u16) -> Option<&PointSet> {
@@ -261,6 +302,24 @@ impl Book {
             self.time_zones.len() - 1
         });
         u16::try_from(number).unwrap_or(0)
+    }
+
+    /// The number of a set of layers.
+    pub(crate) fn layer_set_number(&mut self, layers: &[(LayerId, i64)]) -> u16 {
+        let same = |set: &Vec<LayerId>| set.iter().eq(layers.iter().map(|(layer_id, _)| layer_id));
+        let found = self.layer_sets.iter().position(same);
+        let number = found.unwrap_or_else(|| {
+            self.layer_sets
+                .push(layers.iter().map(|(layer_id, _)| *layer_id).collect());
+            self.layer_sets.len() - 1
+        });
+        u16::try_from(number).unwrap_or(u16::MAX)
+    }
+
+    /// A set of layers; `None`: there are too many sets to be numbered.
+    #[inline]
+    pub(crate) fn layer_set(&self, number: u16) -> Option<&[LayerId]> {
+        self.layer_sets.get(usize::from(number)).map(Vec::as_slice)
     }
 
     pub(crate) fn time_zone(&self, number: u16) -> Option<&TimeZone> {

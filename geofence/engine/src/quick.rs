@@ -8,12 +8,13 @@
 use proto::wire::FixSource;
 
 use crate::{
-    belief::OperatingPoints,
-    flat::{Asks, Bounds, Here},
+    belief::{Answer, OperatingPoints},
+    change::quick_reach_m,
+    flat::{Asks, Bounds, Here, Zones},
     fold::Engine,
     journal::{CHUNK, Entry, Snapshot},
-    live::seen,
-    population::{LAYERED, MONITORED, QUIET, chain},
+    live::{Ruled, seen},
+    population::{LAYERED, MONITORED, QUIET, Slot, chain},
     reading::Reading,
     tracker::Tracker,
 };
@@ -24,8 +25,6 @@ pub(crate) const QUICK_ACCURACY_M: f32 = 30.0;
 const QUICK_WAY_E7: u32 = 300_000;
 /// The same where shared layers are to be asked: 140 m of latitude.
 const LAYER_WAY_E7: u32 = 12_600;
-/// How near zones of shared layers matter then, metres: 100 m, 8 σ of the worst accuracy, and the way.
-const LAYER_REACH_M: f64 = 100.0 + 8.0 * 20.1 + 139.0;
 /// Slower than this no crossing is looked for, metres a second, with a margin.
 const CROSSING_MPS: f64 = 4.0;
 /// Ahead of the clock a fix may be, and since when times are believed (`proto::fix::check_time`).
@@ -78,54 +77,48 @@ impl Engine {
             east: before.longitude_e7.max(reading.longitude_e7),
             north: before.latitude_e7.max(reading.latitude_e7),
         };
+        let home = slot.home_of(reading.latitude_e7, reading.longitude_e7);
+        let bounds = book.bounds(&slot);
+        if bounds.len() > 32 {
+            return false;
+        }
+        let mut near = 0_u32;
+        for (bit, bounds) in bounds.iter().enumerate() {
+            let far = bit < 8 && slot.outside & (1 << bit) != 0 && !bounds.touches(&way);
+            near |= u32::from(!far && home != Some(bit)) << bit;
+        }
         let entry = Entry::new(reading, time_us, reading.said);
-        let mut changed = Changed::default();
-        let near = |(bit, bounds): (usize, &Bounds)| bit >= 8 || slot.outside & (1 << bit) == 0 || bounds.touches(&way);
-        if book.bounds(&slot).iter().enumerate().any(near) || slot.is(LAYERED) {
+        if slot.is(LAYERED) {
+            let Some(set) = book
+                .cold
+                .get(number as usize)
+                .and_then(|cold| book.layer_set(cold.head.layer_set))
+            else {
+                return false;
+            };
+            let at = (reading.latitude_e7, reading.longitude_e7);
+            // 11.2 mm a unit at most, and both axes.
+            let reach_m = quick_reach_m() + f64::from(way_e7) * 0.011_2 * std::f64::consts::SQRT_2;
+            if set
+                .iter()
+                .any(|layer_id| book.layers.may_be_near(*layer_id, at, reach_m))
+            {
+                return false;
+            }
+        }
+        let changed = if near == 0 {
+            None
+        } else {
             let Some(ruled) = book.ruled(&slot, number) else {
                 return false;
             };
-            if slot.is(LAYERED) {
-                let at = (reading.latitude_e7, reading.longitude_e7);
-                let reached =
-                    |(layer_id, _): &(proto::LayerId, i64)| ruled.layers.may_be_near(*layer_id, at, LAYER_REACH_M);
-                if ruled.layers_bound().iter().any(reached) {
-                    return false;
-                }
-            }
-            let seen = seen(&entry, Some(before));
-            let seconds = time_us.saturating_sub(before.time_us) as f64 / 1e6;
-            // 11 mm a unit of latitude and at most that of longitude.
-            let fast = f64::from(way_e7) * 0.011_13 * std::f64::consts::SQRT_2 >= CROSSING_MPS * seconds;
             let trackers = states.trackers.get(slot.tracker_run());
-            let mut here = Here::new(reading.latitude_e7, reading.longitude_e7);
-            let mut index = 0;
-            for (bit, (zone, bounds)) in ruled.zones.zones.iter().zip(ruled.zones.bounds).enumerate() {
-                let count = zone.trackers() as usize;
-                let first = index;
-                index += count;
-                if count == 0 || !near((bit, bounds)) {
-                    continue;
-                }
-                if fast && zone.asks == Asks::Exclusion {
-                    return false;
-                }
-                let signed_distance_m = zone.signed_distance_m(&ruled.zones, &mut here);
-                for at in first..index {
-                    let Some(tracker) = trackers.get(at) else { return false };
-                    let widened_m = if at + 1 < index { f64::from(zone.buffer_m) } else { 0.0 };
-                    let mut new = *tracker;
-                    let points = ruled.points.of(zone.asks);
-                    let change = new.belief.update(points, time_us, signed_distance_m - widened_m, &seen);
-                    if change.is_some() || new.needs_fix(zone.asks) {
-                        return false;
-                    }
-                    if new != *tracker && !changed.push(bit, at, new) {
-                        return false;
-                    }
-                }
+            match measure(&ruled, trackers, near, &entry, before, way_e7) {
+                Measured::Same => None,
+                Measured::Changed(changed) => Some(changed),
+                Measured::News => return false,
             }
-        }
+        };
         if full {
             // The state before the new chunk is the state before this report.
             let Some(cold) = book.cold.get(number as usize) else {
@@ -146,11 +139,11 @@ impl Engine {
             self.set_chain(number, chain);
             self.drop_old(number, clock_us);
         }
-        self.finish_quick(number, &entry, clock_us, &changed);
+        self.finish_quick(number, &entry, clock_us, changed.as_ref());
         true
     }
 
-    fn finish_quick(&mut self, number: u32, entry: &Entry, clock_us: i64, changed: &Changed) {
+    fn finish_quick(&mut self, number: u32, entry: &Entry, clock_us: i64, changed: Option<&Changed>) {
         let Self {
             book,
             states,
@@ -169,28 +162,115 @@ impl Engine {
         if let Some(tail) = journal.get_mut(slot.tail) {
             tail.push(*entry);
         }
-        if changed.len > 0 {
-            let run = slot.tracker_run();
-            let trackers = states.trackers.get_mut(run);
-            for (_, at, new) in changed.all() {
-                if let Some(tracker) = trackers.get_mut(at) {
-                    *tracker = new;
+        if let Some(changed) = changed {
+            let trackers = states.trackers.get_mut(slot.tracker_run());
+            for (at, new) in changed.items.iter().flatten() {
+                if let Some(tracker) = trackers.get_mut(*at) {
+                    *tracker = *new;
                 }
             }
-            // Which zones are now settled outside, or no longer.
-            let mut trackers = trackers.iter();
-            let mut outside = 0;
-            for (bit, zone) in book.zones(slot).iter().enumerate().take(8) {
-                let count = zone.trackers() as usize;
-                let mut far = true;
-                for tracker in trackers.by_ref().take(count) {
-                    far &= tracker.is_far() && !tracker.needs_fix(zone.asks);
-                }
-                outside |= u8::from(far) << bit;
+            let trackers = states.trackers.get(slot.tracker_run());
+            if let Some(zones) = book.cold.get(number as usize).map(|cold| book.zones_of(slot, cold)) {
+                settled(&zones, trackers, slot.home_zone()).put(slot);
             }
-            slot.outside = outside;
         }
     }
+}
+
+/// What a fix does to the zones that it may matter to.
+enum Measured {
+    /// Nothing.
+    Same,
+    /// Beliefs move, and no answer.
+    Changed(Changed),
+    /// More than that.
+    News,
+}
+
+/// Measures a fix against the zones whose bits are set.
+fn measure(ruled: &Ruled<'_>, trackers: &[Tracker], near: u32, entry: &Entry, before: &Entry, way_e7: u32) -> Measured {
+    let mut changed: Option<Changed> = None;
+    let seen = seen(entry, Some(before));
+    let seconds = entry.time_us.saturating_sub(before.time_us) as f64 / 1e6;
+    // 11 mm a unit of latitude and at most that of longitude.
+    let fast = f64::from(way_e7) * 0.011_2 * std::f64::consts::SQRT_2 >= CROSSING_MPS * seconds;
+    let mut here = Here::new(entry.latitude_e7, entry.longitude_e7);
+    let mut index = 0;
+    for (bit, zone) in ruled.zones.zones.iter().enumerate() {
+        let count = zone.trackers() as usize;
+        let first = index;
+        index += count;
+        if count == 0 || near & (1 << bit) == 0 {
+            continue;
+        }
+        if fast && zone.asks == Asks::Exclusion {
+            return Measured::News;
+        }
+        let signed_distance_m = zone.signed_distance_m(&ruled.zones, &mut here);
+        for at in first..index {
+            let Some(tracker) = trackers.get(at) else {
+                return Measured::News;
+            };
+            let widened_m = if at + 1 < index { f64::from(zone.buffer_m) } else { 0.0 };
+            let mut new = *tracker;
+            let points = ruled.points.of(zone.asks);
+            let change = new
+                .belief
+                .update(points, entry.time_us, signed_distance_m - widened_m, &seen);
+            if change.is_some() || new.needs_fix(zone.asks) {
+                return Measured::News;
+            }
+            if new != *tracker && !changed.get_or_insert_default().push(at, new) {
+                return Measured::News;
+            }
+        }
+    }
+    changed.map_or(Measured::Same, Measured::Changed)
+}
+
+/// Which zones the fast path need not look at.
+pub(crate) struct Settled {
+    outside: u8,
+    /// The home box is as it was; else it is this one.
+    home: Option<(usize, Option<([i32; 2], i32)>)>,
+}
+
+impl Settled {
+    pub(crate) fn put(&self, slot: &mut Slot) {
+        slot.outside = self.outside;
+        if let Some((zone, home)) = self.home {
+            slot.set_home(zone, home);
+        }
+    }
+}
+
+/// Works out which zones the fast path need not look at; `home_zone`: the one that has the home box now.
+pub(crate) fn settled(zones: &Zones<'_>, trackers: &[Tracker], home_zone: Option<usize>) -> Settled {
+    let mut rest = trackers.iter();
+    let (mut outside, mut inside) = (0, None);
+    for (bit, zone) in zones.zones.iter().enumerate().take(8) {
+        let count = zone.trackers() as usize;
+        let mut far = true;
+        for tracker in rest.by_ref().take(count) {
+            far &= tracker.is_far() && !tracker.needs_fix(zone.asks);
+            let stays = matches!(zone.asks, Asks::Inclusion | Asks::Attendance)
+                && !tracker.is_open()
+                && tracker.belief.is_settled(Answer::Inside)
+                && !tracker.needs_fix(zone.asks);
+            // One is enough; the one that has the box keeps it.
+            if stays && (inside.is_none() || home_zone == Some(bit)) {
+                inside = Some((bit, zone));
+            }
+        }
+        outside |= u8::from(far) << bit;
+    }
+    let home = match (inside, home_zone) {
+        (Some((bit, _)), Some(known)) if bit == known => None,
+        (Some((bit, zone)), _) => Some((bit, zone.home(zones, quick_reach_m()))),
+        (None, None) => None,
+        (None, Some(_)) => Some((0, None)),
+    };
+    Settled { outside, home }
 }
 
 /// A fix for whose errors the boxes are grown.
@@ -204,36 +284,21 @@ fn is_good(reading: &Reading) -> bool {
 }
 
 /// Trackers that a report moves, before they are put back all at once.
+#[derive(Default)]
 struct Changed {
-    items: [(usize, usize, Option<Tracker>); 12],
+    items: [Option<(usize, Tracker)>; 6],
     len: usize,
 }
 
-impl Default for Changed {
-    fn default() -> Self {
-        Self {
-            items: [(0, 0, None); 12],
-            len: 0,
-        }
-    }
-}
-
 impl Changed {
-    fn push(&mut self, bit: usize, at: usize, tracker: Tracker) -> bool {
+    fn push(&mut self, at: usize, tracker: Tracker) -> bool {
         match self.items.get_mut(self.len) {
             Some(room) => {
-                *room = (bit, at, Some(tracker));
+                *room = Some((at, tracker));
                 self.len += 1;
                 true
             }
             None => false,
         }
-    }
-
-    fn all(&self) -> impl Iterator<Item = (usize, usize, Tracker)> + '_ {
-        self.items
-            .iter()
-            .take(self.len)
-            .filter_map(|(bit, at, tracker)| tracker.map(|tracker| (*bit, *at, tracker)))
     }
 }

@@ -172,6 +172,15 @@ impl Tracker {
         window.to_us.min(pending_us).min(asked_us)
     }
 
+    /// A timer here may tell something though no report comes.
+    pub(crate) const fn has_alarm(&self, asks: Asks) -> bool {
+        self.is_open()
+            || match (asks, self.belief.answer) {
+                (Asks::Inclusion, Answer::Outside) | (Asks::Exclusion, Answer::Inside) | (Asks::Attendance, _) => true,
+                _ => false,
+            }
+    }
+
     /// Inside an exclusion zone whose rule is not yet in force, as far as the timeline is judged: when it will be.
     fn awaited_us(&self, target: &Target<'_>, timeline_us: i64) -> i64 {
         let waits = target.asks == Asks::Exclusion

@@ -9,15 +9,15 @@ use super::{BoundingBox, Located, Shape};
 use proto::rules::LonLat;
 
 /// Positions farther than this from every zone are told by the filter; questions with a larger margin go to the tree, metres.
-pub const FILTER_REACH_M: f64 = 400.0;
+pub const FILTER_REACH_M: f64 = 80.0;
 
 /// Beyond this latitude (80 degrees) cells are too narrow: the tree answers.
 const GREATEST_LATITUDE_E7: i32 = 800_000_000;
 
 const HALF_TURN_E7: i64 = 1_800_000_000;
 
-/// 65,536e-7 degree: 730 m from south to north, and from west to east at the equator.
-const FINE: u32 = 16;
+/// 16,384e-7 degree: 182 m from south to north, and from west to east at the equator.
+const FINE: u32 = 14;
 /// 47 km.
 const COARSE: u32 = 22;
 
