@@ -489,7 +489,7 @@ fn sealed(magic: [u8; 4], body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn opened<'a>(magic: [u8; 4], bytes: &'a [u8]) -> Result<&'a [u8], CheckpointError> {
+fn opened(magic: [u8; 4], bytes: &[u8]) -> Result<&[u8], CheckpointError> {
     let not_one = || CheckpointError::NotOne { length: bytes.len() };
     let rest = bytes.strip_prefix(&magic).ok_or_else(not_one)?;
     let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(not_one)?;

@@ -82,6 +82,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) decided_at_us: i64,
     /// How far the person's timeline is judged.
     pub(crate) timeline_us: i64,
+    /// By which of the entries of one time: in the order of the journal's keys; 0 for a timer, which fires before them.
+    pub(crate) by: u64,
     /// The device of the report; `None` for timers.
     pub(crate) device: Option<DeviceId>,
     pub(crate) late: bool,

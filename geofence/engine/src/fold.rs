@@ -131,6 +131,7 @@ impl Cause {
             rules_revision: head.revision,
             decided_at_us: self.clock_us,
             timeline_us,
+            by: 0,
             device: self.device,
             late: self.late,
             trace: self.trace,

@@ -56,6 +56,13 @@ impl Entry {
         (self.time_us, self.report)
     }
 
+    /// Where it comes among the entries of its time; never 0.
+    pub(crate) fn order(&self) -> u64 {
+        self.report
+            .first_chunk()
+            .map_or(1, |first| u64::from_be_bytes(*first).max(1))
+    }
+
     pub(crate) fn report_id(&self) -> ReportId {
         ReportId::new(uuid::Uuid::from_bytes(self.report))
     }

@@ -10,7 +10,7 @@ use proto::wire::{Edge, Event};
 use crate::{
     explain::renumber,
     fold::{ALLOWANCE_US, Cause, Engine},
-    journal::{Chain, Snapshot},
+    journal::{Chain, Entry, Snapshot},
     live::Ruled,
     population::{Extra, chain},
     told::Told,
@@ -39,6 +39,12 @@ impl Engine {
             return;
         };
         let start_us = first.snapshot.frontier_us;
+        // Of entries of one time some may lie before this chunk and some in it.
+        let start_by = first
+            .entries()
+            .first()
+            .filter(|entry| entry.time_us == start_us)
+            .map_or(u64::MAX, Entry::order);
         live.frontier_us = start_us;
         live.trackers.clear();
         live.trackers
@@ -46,7 +52,7 @@ impl Engine {
         live.rare = first.snapshot.rare.as_deref().cloned().unwrap_or_default();
         journal.recent(from_chunk, 0, &mut live.recent);
         let Some(ruled) = book.ruled(&slot, number) else { return };
-        let mut comparison = Comparison::new(std::mem::take(&mut extra.told), start_us, &ruled);
+        let mut comparison = Comparison::new(std::mem::take(&mut extra.told), (start_us, start_by), &ruled);
         let mut events = Vec::new();
         let mut at = from_chunk;
         while let Some(old) = journal.get(at).map(|chunk| chunk.snapshot.trackers) {
@@ -121,17 +127,17 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn new(told: Vec<Told>, start_us: i64, ruled: &Ruled<'_>) -> Self {
+    fn new(told: Vec<Told>, start: (i64, u64), ruled: &Ruled<'_>) -> Self {
         let (old, frozen): (Vec<_>, Vec<_>) = told.into_iter().partition(|told| binds(told, ruled));
-        let before = |told: &&Told| told.begun_us <= start_us && !told.withdrawn;
+        let before = |told: &&Told| (told.begun_us, told.begun_by) < start && !told.withdrawn;
         let new = old
             .iter()
             .filter(before)
             .map(|told| {
                 let mut told = *told;
-                if told.ended_us > start_us {
+                if (told.ended_us, told.ended_by) >= start {
                     told.end_us = None;
-                    told.ended_us = i64::MAX;
+                    (told.ended_us, told.ended_by) = (i64::MAX, u64::MAX);
                 }
                 told
             })

@@ -293,7 +293,7 @@ impl Live {
             if due_us > until_us || due_us == NEVER {
                 return;
             }
-            writer.timeline_us = due_us;
+            (writer.timeline_us, writer.by) = (due_us, 0);
             let at_us = self.frontier_us;
             let fixes = &self.recent;
             for ((zone, buffer), tracker) in ruled.tracked().zip(&mut self.trackers) {
@@ -332,7 +332,7 @@ impl Live {
     ) {
         self.fire(entry.time_us, ruled, timetables, writer);
         self.frontier_us = self.frontier_us.max(entry.time_us);
-        writer.timeline_us = self.frontier_us;
+        (writer.timeline_us, writer.by) = (self.frontier_us, entry.order());
         if let Some(index) = entry.said.protected_index() {
             self.on_protected(index, entry, ruled, timetables, writer);
             return;

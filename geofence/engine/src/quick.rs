@@ -178,6 +178,10 @@ impl Engine {
 }
 
 /// What a fix does to the zones that it may matter to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "on the stack for a moment; nothing may be allocated here"
+)]
 enum Measured {
     /// Nothing.
     Same,
@@ -228,11 +232,14 @@ fn measure(ruled: &Ruled<'_>, trackers: &[Tracker], near: u32, entry: &Entry, be
     changed.map_or(Measured::Same, Measured::Changed)
 }
 
+/// Middle and half a side, degrees * 1e7; `None`: there is none.
+type HomeBox = Option<([i32; 2], i32)>;
+
 /// Which zones the fast path need not look at.
 pub(crate) struct Settled {
     outside: u8,
     /// The home box is as it was; else it is this one.
-    home: Option<(usize, Option<([i32; 2], i32)>)>,
+    home: Option<(usize, HomeBox)>,
 }
 
 impl Settled {

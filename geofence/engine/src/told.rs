@@ -12,22 +12,32 @@ pub(crate) struct Told {
     pub(crate) end_us: Option<i64>,
     /// How far the timeline was judged when the onset was told …
     pub(crate) begun_us: i64,
+    /// … by which of the entries of one time …
+    pub(crate) begun_by: u64,
     /// … and when the end was.
     pub(crate) ended_us: i64,
+    pub(crate) ended_by: u64,
     pub(crate) corrections: u16,
     /// Taken back by late reports.
     pub(crate) withdrawn: bool,
 }
 
 impl Told {
-    pub(crate) fn new(kind: EventKind, zone: Option<(ZoneId, Revision)>, onset_us: i64, timeline_us: i64) -> Self {
+    pub(crate) fn new(
+        kind: EventKind,
+        zone: Option<(ZoneId, Revision)>,
+        onset_us: i64,
+        (timeline_us, by): (i64, u64),
+    ) -> Self {
         Self {
             kind: kind.into(),
             zone,
             onset_us,
             end_us: None,
             begun_us: timeline_us,
+            begun_by: by,
             ended_us: i64::MAX,
+            ended_by: u64::MAX,
             corrections: 0,
             withdrawn: false,
         }
@@ -53,9 +63,10 @@ impl Told {
     }
 
     /// Notes its end.
-    pub(crate) fn end(&mut self, end_us: i64, timeline_us: i64) {
+    pub(crate) fn end(&mut self, end_us: i64, (timeline_us, by): (i64, u64)) {
         self.end_us = Some(end_us);
         self.ended_us = timeline_us;
+        self.ended_by = by;
     }
 }
 
@@ -65,11 +76,11 @@ pub(crate) fn end(
     kind: EventKind,
     zone: Option<(ZoneId, Revision)>,
     onset_us: i64,
-    (end_us, timeline_us): (i64, i64),
+    (end_us, at): (i64, (i64, u64)),
 ) -> u16 {
-    let wanted = Told::new(kind, zone, onset_us, timeline_us);
+    let wanted = Told::new(kind, zone, onset_us, at);
     list.iter_mut().rev().find(|told| told.is(&wanted)).map_or(0, |told| {
-        told.end(end_us, timeline_us);
+        told.end(end_us, at);
         told.corrections
     })
 }

@@ -124,10 +124,11 @@ impl Tracker {
     /// A fix that changes no belief needs to look here all the same.
     pub(crate) const fn needs_fix(&self, asks: Asks) -> bool {
         match (asks, self.belief.answer) {
-            (Asks::Inclusion, Answer::Outside) => self.has(ACTIVE) && !self.is_open(),
+            (Asks::Inclusion, Answer::Outside) | (Asks::Exclusion, Answer::Inside) => {
+                self.has(ACTIVE) && !self.is_open()
+            }
             (Asks::Inclusion, Answer::Inside) => self.is_open() || !self.has(WAS_INSIDE),
             (Asks::Attendance, Answer::Inside) => self.has(ASKED) && !self.has(SEEN),
-            (Asks::Exclusion, Answer::Inside) => self.has(ACTIVE) && !self.is_open(),
             _ => false,
         }
     }
@@ -175,10 +176,10 @@ impl Tracker {
     /// A timer here may tell something though no report comes.
     pub(crate) const fn has_alarm(&self, asks: Asks) -> bool {
         self.is_open()
-            || match (asks, self.belief.answer) {
-                (Asks::Inclusion, Answer::Outside) | (Asks::Exclusion, Answer::Inside) | (Asks::Attendance, _) => true,
-                _ => false,
-            }
+            || matches!(
+                (asks, self.belief.answer),
+                (Asks::Inclusion, Answer::Outside) | (Asks::Exclusion, Answer::Inside) | (Asks::Attendance, _)
+            )
     }
 
     /// Inside an exclusion zone whose rule is not yet in force, as far as the timeline is judged: when it will be.

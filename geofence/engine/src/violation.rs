@@ -106,7 +106,7 @@ impl Place {
         self.open = Some(Open::new(onset.kind, onset_us, zone));
         writer
             .told
-            .push(Told::new(onset.kind, zone, onset_us, writer.timeline_us));
+            .push(Told::new(onset.kind, zone, onset_us, (writer.timeline_us, writer.by)));
         let entry = Entry {
             kind: onset.kind,
             edge: Edge::Onset,
@@ -136,14 +136,8 @@ impl Place {
             Ended::Fixes(grounds) => (grounds, about),
             _ => (Grounds::NONE, None),
         };
-        let timeline_us = writer.timeline_us;
-        let corrections = told::end(
-            writer.told,
-            open.kind(),
-            open.zone,
-            open.onset_us,
-            (end_us, timeline_us),
-        );
+        let at = (writer.timeline_us, writer.by);
+        let corrections = told::end(writer.told, open.kind(), open.zone, open.onset_us, (end_us, at));
         let entry = Entry {
             kind: open.kind(),
             edge: Edge::End,
@@ -183,7 +177,9 @@ impl Place {
 
 /// Writes an onset that never ends by itself, whatever was told before.
 pub(crate) fn moment(writer: &mut Writer<'_>, kind: EventKind, onset_us: i64, sentence: &str) {
-    writer.told.push(Told::new(kind, None, onset_us, writer.timeline_us));
+    writer
+        .told
+        .push(Told::new(kind, None, onset_us, (writer.timeline_us, writer.by)));
     let entry = Entry {
         kind,
         edge: Edge::Onset,
@@ -207,8 +203,8 @@ pub(crate) fn whole(
     let onset_us = onset.at_us;
     let end_us = end_us.max(onset_us);
     let zone = onset.about.map(|about| (about.zone_id, about.revision));
-    let mut told = Told::new(onset.kind, zone, onset_us, writer.timeline_us);
-    told.end(end_us, writer.timeline_us);
+    let mut told = Told::new(onset.kind, zone, onset_us, (writer.timeline_us, writer.by));
+    told.end(end_us, (writer.timeline_us, writer.by));
     writer.told.push(told);
     for (edge, end_us) in [(Edge::Onset, None), (Edge::End, Some(end_us))] {
         let entry = Entry {

@@ -861,7 +861,10 @@ proptest! {
         let (late, expected) = (violations(&events), violations(&in_order));
         let only = |a: &Violations, b: &Violations| a.iter().filter(|(key, end)| b.get(*key) != Some(end)).map(|(key, end)| format!("{key:?} {end:?}")).collect::<Vec<_>>();
         let differences = (only(&late, &expected), only(&expected, &late));
-        prop_assert!(late == expected, "only late, only in order: {:?}", differences);
+        if late != expected {
+            let told = |events: &[Event]| events.iter().map(|event| format!("{:?} {:?} {:?} {}..{:?} decided {} late {} withdrawn {}", event.kind(), event.edge(), event.zone_id.first(), event.onset_us / 1_000_000, event.end_us.map(|end| end / 1_000_000), event.decided_at_us / 1_000_000, event.late, event.withdrawn)).collect::<Vec<_>>();
+            prop_assert!(false, "only late, only in order: {:?}\n{:#?}\n{:#?}\n{:?}", differences, told(&events), told(&fold(&arrivals(choice, more, &reports, &[0]))), arrivals(choice, more, &reports, &delays_s).iter().map(|(at, record)| match record { Record::Report(report) => format!("{} {:?}", report.fix_time_us / 1_000_000, at.as_second()), _ => String::new() }).collect::<Vec<_>>());
+        }
     }
 
     #[test]
