@@ -720,7 +720,7 @@ fn in_any_order_of_arrival_the_same_is_told() {
         rows.sort_by_key(|(_, received, ..)| *received);
         let out_of_order = told(&rules, &track(&rows, true), "5T23:00:00");
         assert_eq!(out_of_order, in_order, "seed {seed}");
-        kinds.extend(in_order.into_iter().map(|[kind, ..]| kind));
+        kinds.extend(in_order.into_iter().map(|[kind, ..]| kind.replace('"', "")));
     }
     insta::with_settings!({omit_expression => true}, { insta::assert_json_snapshot!(kinds); });
 }
@@ -1016,6 +1016,10 @@ fn a_wrong_file_of_rules_names_the_place() {
         wrong(&|rules| rules["people"][0]["zones"][0]["schedule"]["weekly"][0]["start"] = json!("25:00")),
         wrong(&|rules| rules["people"][0]["zones"][0]["schedule"]["weekly"][0]["days"][1] = json!("tues")),
         wrong(&|rules| rules["people"][0]["zones"] = json!([home(), home()])),
+        wrong(&|rules| {
+            rules["people"][0]["proximities"] = json!([{"zone_id": "day", "protected_id": "V17", "distance_m": 500.0},
+                                                       {"zone_id": "night", "protected_id": "V17", "distance_m": 900.0}]);
+        }),
         wrong(&|rules| rules["people"][0]["zones"][0]["geometry"] = json!({"type": "Polygon", "coordinates": []})),
         replay::run("{\"people\": [", "".as_bytes(), Vec::new(), None)
             .unwrap_err()
@@ -1030,12 +1034,18 @@ fn a_wrong_file_of_rules_names_the_place() {
 #[test]
 fn the_example_in_the_documentation_is_read() {
     let text = include_str!("../../../docs/replay.md");
-    let example = text.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let block = |kind: &str, number: usize| {
+        let start = format!("```{kind}\n");
+        text.split(&start).nth(number).unwrap().split("```").next().unwrap()
+    };
     let header = "person_id,received_at,fix_time,latitude,longitude\n";
     assert_eq!(
-        replay::run(example, header.as_bytes(), Vec::new(), None).unwrap(),
+        replay::run(block("json", 1), header.as_bytes(), Vec::new(), None).unwrap(),
         Summary::default()
     );
+    // Rules to keep away from a protected person, and a fix of either.
+    let both = replay::run(block("json", 2), block("csv", 1).as_bytes(), Vec::new(), None).unwrap();
+    assert_eq!((both.rows, both.bad_rows, both.counters.judged), (2, 0, 2), "{both}");
 }
 
 /// Positions with and without error of 60 people in real streets; homes as zones that must not be left.

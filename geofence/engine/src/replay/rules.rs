@@ -129,6 +129,17 @@ fn read_person(person: &Person, place: &str, names: &mut Names) -> Result<wire::
                 "the person has a zone or a restriction of this id already",
             ));
         }
+        if person
+            .proximities
+            .iter()
+            .take(index)
+            .any(|other| other.protected_id == proximity.protected_id)
+        {
+            return Err(at(
+                format!("{place}/protected_id"),
+                "the person has to keep away from this protected person already",
+            ));
+        }
         proximities.push(read_proximity(proximity, &place, names)?);
     }
     let points = OperatingPoints {
