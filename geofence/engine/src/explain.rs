@@ -157,7 +157,6 @@ impl Writer<'_> {
             grounds: Grounds::NONE,
         };
         self.write(entry, &Recent::default(), |_| {
-            let lasted = |end_us: i64| span(end_us.saturating_sub(told.onset_us));
             match (withdrawn, end_us) {
                 // Tampering and calls for help cannot vanish: an earlier report has taken the place of the one that told of it.
                 (true, _) if proto::event::is_momentary(kind) => {
@@ -165,9 +164,7 @@ impl Writer<'_> {
                 }
                 (true, _) => "reports that came late show that this did not happen".to_owned(),
                 (false, None) => "reports that came late show that it goes on".to_owned(),
-                (false, Some(end_us)) => {
-                    format!("reports that came late show another end; it lasted {}", lasted(end_us))
-                }
+                (false, Some(_)) => "reports that came late show another end".to_owned(),
             }
         });
         if let Some(event) = self.out.last_mut() {

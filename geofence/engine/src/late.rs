@@ -5,7 +5,7 @@
 //! journal, everything after it is judged again, and what comes out is compared with what was told: a violation that is new is
 //! told now; one that was told and has another end, or did not happen, is corrected.
 
-use proto::wire::{Edge, Event};
+use proto::wire::{Edge, Event, Explanation};
 
 use crate::{
     explain::renumber,
@@ -158,6 +158,11 @@ impl Comparison {
                     if told.withdrawn || (told.end_us != now.end_us && !first_end) {
                         now.corrections = now.corrections.saturating_add(1);
                         writer.correct(now, now.end_us, false, now.corrections);
+                        let edge = if now.end_us.is_some() { Edge::End } else { Edge::Onset };
+                        let judged = events.iter().find(|event| event.edge() == edge && is_of(told, event));
+                        if let (Some(correction), Some(judged)) = (writer.out.last_mut(), judged) {
+                            explain_by(correction, judged);
+                        }
                     }
                 }
                 None if told.withdrawn => new.push(*told),
@@ -182,6 +187,17 @@ impl Comparison {
             }
         }
         new
+    }
+}
+
+/// Gives a correction the grounds of the edge that was judged anew.
+fn explain_by(correction: &mut Event, judged: &Event) {
+    if let (Some(why), Some(judged)) = (&mut correction.explanation, &judged.explanation) {
+        let sentence = format!("{}: {}", why.sentence, judged.sentence);
+        *why = Explanation {
+            sentence,
+            ..judged.clone()
+        };
     }
 }
 

@@ -688,7 +688,8 @@ fn in_any_order_of_arrival_the_same_is_told() {
         let (mut east_m, mut goal_m) = (0.0, 0.0);
         for minute in 0..300 {
             if random(12) == 0 {
-                goal_m = [0.0, 400.0, 1_000.0, 1_500.0, 2_000.0, 2_600.0][random(6) as usize];
+                let goals_m = [0.0, 400.0, 1_000.0, 1_500.0, 2_000.0, 2_600.0];
+                goal_m = goals_m[usize::try_from(random(6)).unwrap()];
             }
             east_m += f64::clamp(goal_m - east_m, -350.0, 350.0);
             let noise = |random: &mut dyn FnMut(u64) -> u64| random(30) as f64 - 15.0;
