@@ -18,7 +18,7 @@ use proto::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Version of the decision model; it is part of every event's explanation.
+/// Version of the decision model, to be raised together with the checkpoint's version when decisions change; it is part of every event's explanation.
 pub const MODEL: u32 = 2;
 
 /// σ of one direction = radius of 68.27 % in the plane / this: √(-2 ln(1 - 0.6827)).

@@ -13,10 +13,10 @@ use proto::{
 use crate::{
     arena::Run,
     belief::{SETTLED_SIGMAS, see},
-    flat::{Compiled, FlatZone, Zones},
+    flat::{Asks, Compiled, FlatZone, Zones},
     fold::{Cause, Engine},
     journal::{Chain, LATE_WINDOW_US, NONE, Snapshot},
-    live::{Head, More, MovingZone, Rare, Ruled, SharedTracker},
+    live::{Head, More, MovingZone, PointSet, Rare, Ruled, SharedTracker},
     outcome::Outcome,
     population::{Cold, Extra, MONITORED, chain, load},
     proximity::Moving,
@@ -259,8 +259,11 @@ impl Engine {
             .iter()
             .map(|zone| zone.whole_geometry(&new_zones))
             .collect();
+        // A rule that is judged by other numbers is another rule: what was judged before is not judged anew by them.
+        let same = Sameness::of(ruled.head, head, ruled.points, self.book.points(head.points));
         let mut from = Vec::with_capacity(new.compiled.zones.len());
         let mut taken = vec![false; old.len()];
+        let mut goes_on = vec![false; old.len()];
         for (zone, geometry) in new.compiled.zones.iter_mut().zip(&new_geometry) {
             let found = old
                 .iter()
@@ -270,8 +273,11 @@ impl Engine {
                 && let (Some(old), Some(taken)) = (old.get(index), taken.get_mut(index))
             {
                 *taken = true;
-                if old.zone.schedule == zone.schedule {
+                if old.zone.schedule == zone.schedule && same.for_zone(zone.asks) {
                     zone.in_force_us = old.zone.in_force_us;
+                    if let Some(goes_on) = goes_on.get_mut(index) {
+                        *goes_on = true;
+                    }
                 }
             }
             from.push(found);
@@ -279,7 +285,9 @@ impl Engine {
         let more = head.more.as_deref_mut();
         let mut moving_from = Vec::new();
         for zone in more.map_or(&mut [][..], |more| &mut more.moving) {
-            let found = old_moving.iter().position(|old| same_moving(old, zone));
+            let found = old_moving
+                .iter()
+                .position(|old| same.proximity && same_moving(old, zone));
             if let Some(old) = found.and_then(|index| old_moving.get(index)) {
                 zone.in_force_us = old.in_force_us;
             }
@@ -288,8 +296,10 @@ impl Engine {
         let mut layers = Vec::new();
         for (layer_id, since_us) in head.more.as_deref_mut().map_or(&mut [][..], |more| &mut more.layers) {
             let old = ruled.layers_bound().iter().find(|(old, _)| old == layer_id);
-            *since_us = old.map_or(in_force_us, |(_, since_us)| *since_us);
-            layers.push(*layer_id);
+            if let (true, Some((_, old_us))) = (same.exclusion, old) {
+                *since_us = *old_us;
+                layers.push(*layer_id);
+            }
         }
         // What goes ends now.
         {
@@ -298,17 +308,14 @@ impl Engine {
             writer.order = head.order;
             let at_us = cause.clock_us;
             let fixes = live.recent;
-            for ((zone, buffer), tracker) in ruled.tracked().zip(&mut live.trackers) {
-                let stays = old.iter().zip(&taken).any(|(old, taken)| {
-                    *taken && old.zone.zone_id == zone.zone_id && old.zone.revision == zone.revision
-                });
-                let rescheduled = new.compiled.zones.iter().zip(&from).any(|(new, from)| {
-                    from.and_then(|index| old.get(index))
-                        .is_some_and(|old| old.zone == *zone)
-                        && new.schedule != zone.schedule
-                });
-                if !stays || rescheduled {
-                    tracker.close(&ruled.target(zone, buffer), at_us, &fixes, Ended::Rules, &mut writer);
+            let mut trackers = live.trackers.iter_mut();
+            for (zone, goes_on) in ruled.zones.zones.iter().zip(&goes_on) {
+                let buffers = [true, false];
+                let skip = 2_usize.saturating_sub(zone.trackers() as usize);
+                for (&buffer, tracker) in buffers.iter().skip(skip).zip(trackers.by_ref()) {
+                    if !goes_on {
+                        tracker.close(&ruled.target(zone, buffer), at_us, &fixes, Ended::Rules, &mut writer);
+                    }
                 }
             }
             for shared in &mut live.rare.shared {
@@ -459,6 +466,39 @@ fn fresh(ruled: &Ruled<'_>, at_us: i64, timetables: &mut crate::timetable::Timet
         ..Rare::default()
     };
     (trackers, rare)
+}
+
+/// Whether the numbers by which zones are judged are the same.
+struct Sameness {
+    inclusion: bool,
+    attendance: bool,
+    exclusion: bool,
+    proximity: bool,
+}
+
+impl Sameness {
+    fn of(old: &Head, new: &Head, old_points: &PointSet, new_points: Option<&PointSet>) -> Self {
+        let times =
+            old.grace_s == new.grace_s && old.late_return_s == new.late_return_s && old.interval_s == new.interval_s;
+        let points = |of: fn(&PointSet) -> &crate::belief::Points| {
+            new_points.is_some_and(|new_points| of(old_points) == of(new_points))
+        };
+        Self {
+            inclusion: times && points(|set| &set.inclusion),
+            attendance: times && points(|set| &set.attendance),
+            exclusion: points(|set| &set.exclusion),
+            proximity: points(|set| &set.proximity),
+        }
+    }
+
+    fn for_zone(&self, asks: Asks) -> bool {
+        match asks {
+            Asks::Inclusion => self.inclusion,
+            Asks::Attendance => self.attendance,
+            Asks::Exclusion => self.exclusion,
+            Asks::Neutral => true,
+        }
+    }
 }
 
 fn same_but_schedule(a: &FlatZone, b: &FlatZone) -> bool {

@@ -170,6 +170,7 @@ impl Writer<'_> {
         if let Some(event) = self.out.last_mut() {
             renumber(event, number);
             event.withdrawn = withdrawn;
+            event.late = true;
         }
     }
 }

@@ -528,13 +528,16 @@ impl Engine {
         };
         let in_order = entry.time_us >= slot.frontier_us && self.journal.is_end(chain, place);
         let own = entry.said.protected_index().is_none();
+        // Reports of the person's own device are late among themselves; a protected person's may be ahead of them.
+        let newest_us = self.journal.newest_us(chain, own);
+        cause.late = newest_us.is_some_and(|newest_us| entry.time_us < newest_us);
         let mut extra = self.states.take_extra(number);
         if own {
             let heard = Heard {
                 said: entry.said,
                 clock_us,
                 before_us: slot.heard_us,
-                fix: entry.said.has_fix() && in_order,
+                fix: entry.said.has_fix() && !cause.late,
                 believed,
             };
             let mut writer = cause.writer(&cold.head, slot.frontier_us, &mut self.room.aside, out);
@@ -560,10 +563,9 @@ impl Engine {
             self.journal.insert(&mut chain, place, *entry);
             self.set_chain(number, chain);
             self.note_fresh(number, Some(entry));
-            cause.late = true;
             let (chunk, _) = place;
             self.judge_again(number, chunk, cause, extra, out);
-            return Outcome::Late;
+            return if cause.late { Outcome::Late } else { outcome };
         }
         let mut live = std::mem::take(&mut self.room.live);
         load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
@@ -699,8 +701,13 @@ impl Engine {
             self.layer_changes(*number, reference.layer_id, &unchanged, out);
         }
         self.book.layers.replace(reference, new, self.now_us(), unchanged);
+        // As after a change of rules: what is new knows at once who is in it.
         for number in people {
-            self.look_again(number);
+            if let Some(person) = self.register.id(number) {
+                let extra = self.states.take_extra(number);
+                let cause = Cause::clock(person, self.now_us());
+                self.judge_all_again(number, cause, extra, out);
+            }
         }
         Outcome::LayerApplied
     }

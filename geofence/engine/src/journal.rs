@@ -320,6 +320,19 @@ impl Journal {
         }
     }
 
+    /// The time of the newest entry of the person's own device, or of protected people.
+    pub(crate) fn newest_us(&self, chain: Chain, own: bool) -> Option<i64> {
+        let mut number = chain.tail;
+        while let Some(chunk) = self.get(number) {
+            let mut entries = chunk.entries().iter().rev();
+            if let Some(entry) = entries.find(|entry| entry.said.protected_index().is_none() == own) {
+                return Some(entry.time_us);
+            }
+            number = chunk.before;
+        }
+        None
+    }
+
     /// Says whether a chunk has its state.
     pub(crate) fn is_made(&self, number: u32) -> bool {
         self.get(number).is_none_or(|chunk| chunk.snapshot.made)

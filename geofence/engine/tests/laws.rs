@@ -439,6 +439,7 @@ proptest! {
     fn events_are_of_one_piece(log in log()) {
         let events = fold(&log);
         let mut onsets: HashMap<Vec<u8>, &Event> = HashMap::new();
+        let mut told = std::collections::HashSet::new();
         let mut ids = HashMap::new();
         let mut decided_us = i64::MIN;
         for event in &events {
@@ -459,9 +460,17 @@ proptest! {
             }
             if event.edge() == Edge::Onset {
                 prop_assert_eq!(event.end_us, None);
+                told.insert(event.violation_id.clone());
                 onsets.insert(event.violation_id.clone(), event);
             } else if event.edge() == Edge::Correction {
                 prop_assert!(event.late);
+                prop_assert!(told.contains(&event.violation_id), "a correction of what was never told: {:?}", event);
+                if event.withdrawn || event.end_us.is_some() {
+                    onsets.remove(&event.violation_id);
+                } else {
+                    // It goes on, so it may end again.
+                    onsets.insert(event.violation_id.clone(), event);
+                }
             } else {
                 prop_assert!(!is_momentary(event.kind()));
                 let onset = onsets.remove(&event.violation_id);
@@ -898,4 +907,150 @@ proptest! {
         prop_assert_eq!(fast.checkpoint(), slow.checkpoint());
         prop_assert_eq!(grouped.checkpoint(), slow.checkpoint());
     }
+}
+
+fn at_s(seconds: i64) -> Timestamp {
+    start() + SignedDuration::from_secs(seconds)
+}
+
+/// A good fix of person 1 so far east.
+fn good_fix(number: u32, fix_s: i64, received_s: i64, east_m: f64) -> Report {
+    let mut report_id = vec![0; 16];
+    report_id[..4].copy_from_slice(&(number + 1).to_le_bytes());
+    #[expect(clippy::cast_possible_truncation, reason = "a few kilometres from a place in China")]
+    let longitude_e7 = ((120.16 + east_m / 96_050.0) * 1e7) as i32;
+    Report {
+        report_id,
+        person_id: vec![1; 16],
+        device_id: vec![101; 16],
+        fix_time_us: at_s(fix_s).as_microsecond(),
+        received_at_us: at_s(received_s).as_microsecond(),
+        position: Some(Position {
+            latitude_e7: 302_500_000,
+            longitude_e7,
+            valid: true,
+            source: 1,
+            accuracy_m: Some(5.0),
+            ..Position::default()
+        }),
+        strap: 1,
+        battery_percent: Some(80),
+        ..Report::default()
+    }
+}
+
+#[test]
+fn a_change_of_settings_does_not_judge_the_past_anew() {
+    for (before, after) in [(0, 3_000), (3_000, 0)] {
+        let (mut engine, mut events) = (Engine::new(), Vec::new());
+        let plain = |revision, grace| Rules {
+            layer_ids: Vec::new(),
+            ..rules(1, revision, 0b100, (0, grace, 3))
+        };
+        engine.fold(at_s(0), Input::Rules(&plain(1, before)), &mut events);
+        for number in 0..60_i64 {
+            let east_m = if (20..35).contains(&number) { 2_000.0 } else { 100.0 };
+            let report = good_fix(
+                u32::try_from(number).unwrap(),
+                60 * number + 60,
+                60 * number + 61,
+                east_m,
+            );
+            engine.fold(at_s(60 * number + 62), Input::Report(&report), &mut events);
+        }
+        assert_eq!(events.len(), if before == 0 { 2 } else { 0 });
+        events.clear();
+        engine.fold(at_s(4_000), Input::Rules(&plain(2, after)), &mut events);
+        // Nor when a report from before the change comes late.
+        let late = good_fix(900, 1_000, 4_010, 100.0);
+        engine.fold(at_s(4_010), Input::Report(&late), &mut events);
+        assert_eq!(events, []);
+    }
+}
+
+#[test]
+fn a_new_zone_of_a_layer_is_judged_alike_with_and_without_a_late_report() {
+    let told = |late: bool| {
+        let (mut engine, mut events) = (Engine::new(), Vec::new());
+        let bound = Rules {
+            zones: Vec::new(),
+            layer_ids: vec![vec![LAYER; 16]],
+            ..rules(1, 1, 0, (0, 0, 3))
+        };
+        engine.fold(at_s(0), Input::Layer(layer(1)), &mut events);
+        engine.fold(at_s(0), Input::Rules(&bound), &mut events);
+        for number in 0..16_i64 {
+            if number == 10 {
+                let around = circle(LAYER + 50, 1, ZoneKind::Exclusion, 5_000.0, 100.0);
+                let layer = Layer {
+                    layer_id: vec![LAYER; 16],
+                    revision: 2,
+                    zones: vec![around],
+                };
+                let layer = Arc::new(CompiledLayer::compile(&layer).unwrap());
+                engine.fold(at_s(630), Input::Layer(layer), &mut events);
+            } else if number != 13 {
+                let report = good_fix(
+                    u32::try_from(number).unwrap(),
+                    60 * number + 60,
+                    60 * number + 61,
+                    5_000.0,
+                );
+                engine.fold(at_s(60 * number + 62), Input::Report(&report), &mut events);
+            }
+        }
+        if late {
+            engine.fold(
+                at_s(1_200),
+                Input::Report(&good_fix(13, 840, 1_199, 5_000.0)),
+                &mut events,
+            );
+        }
+        violations(&events)
+    };
+    assert_eq!(told(false).len(), 1);
+    assert_eq!(told(true), told(false));
+}
+
+#[test]
+fn a_protected_person_ahead_makes_nobody_late_or_without_position() {
+    let (mut engine, mut events) = (Engine::new(), Vec::new());
+    let kept_away = Rules {
+        layer_ids: Vec::new(),
+        proximities: vec![wire::Proximity {
+            zone_id: vec![77; 16],
+            revision: 1,
+            protected_id: vec![88; 16],
+            distance_m: 200.0,
+            ..wire::Proximity::default()
+        }],
+        ..rules(1, 1, 0b100, (600, 0, 3))
+    };
+    engine.fold(at_s(0), Input::Rules(&kept_away), &mut events);
+    for second in (10..3_000_i64).step_by(10) {
+        let number = u32::try_from(second).unwrap();
+        let other = good_fix(100_000 + number, second - 1, second, 3_000.0);
+        let other = wire::ProtectedFix {
+            report_id: other.report_id,
+            person_id: vec![1; 16],
+            protected_id: vec![88; 16],
+            fix_time_us: other.fix_time_us,
+            received_at_us: other.received_at_us,
+            position: other.position,
+        };
+        assert_eq!(
+            engine.fold(at_s(second), Input::Protected(&other), &mut events),
+            Outcome::Judged
+        );
+        if second % 60 == 0 {
+            let own = good_fix(number, second - 3, second, 100.0);
+            let outcome = engine.fold(
+                at_s(second) + SignedDuration::from_millis(300),
+                Input::Report(&own),
+                &mut events,
+            );
+            assert_eq!(outcome, Outcome::Judged);
+        }
+    }
+    assert_eq!(events, []);
 }

@@ -124,7 +124,11 @@ impl Fold {
             .as_deref()
             .map(|state| Engine::restore_with(state, &claim.pieces));
         let (mut engine, next) = match restored {
-            None => (Engine::new(), claim.next_offset),
+            None => {
+                // Nothing saved, or taken away by hand: pieces of a journal that is gone would fit nothing.
+                forget_pieces(&shared, partition).await?;
+                (Engine::new(), claim.next_offset)
+            }
             Some(Ok(engine)) => (engine, claim.next_offset),
             // An older version's layout, or damage: everything is in the log, if that still has its beginning.
             Some(Err(fault)) if start == 0 && !is_newer(&fault) => {

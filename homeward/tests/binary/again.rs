@@ -129,8 +129,6 @@ fn report(dice: &mut Dice, n: u64, sequence: u64, now: Timestamp) -> wire::Repor
         3 => (now_us + seconds(60), false),
         _ => (now_us - seconds(dice.roll(5)), false),
     };
-    // No two reports of a device at one microsecond.
-    let fix_time_us = fix_time_us + i64::try_from(sequence % 997).unwrap();
     let position = wire::Position {
         latitude_e7: 300_000_000 + noise(dice),
         longitude_e7: 1_200_000_000 + i32::try_from(east).unwrap() / 2 + noise(dice),
