@@ -70,6 +70,16 @@ impl Told {
     }
 }
 
+/// Notes an onset in a list; returns how often the violation was corrected. More than 0: it was told, withdrawn after late reports,
+/// and is found again now, so that it is not news but another correction.
+pub(crate) fn begin(list: &mut Vec<Told>, mut told: Told) -> u16 {
+    if let Some(index) = list.iter().position(|known| known.withdrawn && known.is(&told)) {
+        told.corrections = list.remove(index).corrections.saturating_add(1);
+    }
+    list.push(told);
+    told.corrections
+}
+
 /// Notes an end in a list; returns how often the violation was corrected.
 pub(crate) fn end(
     list: &mut [Told],

@@ -104,9 +104,8 @@ impl Place {
         let onset_us = self.fresh(onset.at_us);
         let zone = onset.about.map(|about| (about.zone_id, about.revision));
         self.open = Some(Open::new(onset.kind, onset_us, zone));
-        writer
-            .told
-            .push(Told::new(onset.kind, zone, onset_us, (writer.timeline_us, writer.by)));
+        let told = Told::new(onset.kind, zone, onset_us, (writer.timeline_us, writer.by));
+        let corrections = told::begin(writer.told, told);
         let entry = Entry {
             kind: onset.kind,
             edge: Edge::Onset,
@@ -116,9 +115,13 @@ impl Place {
             about: onset.about,
             grounds: onset.grounds,
         };
-        writer.write(entry, fixes, |evidence| {
-            sentence(&whereabouts(evidence), &agreement(onset.grounds))
-        });
+        if corrections > 0 {
+            after_all(writer, entry, corrections, fixes, sentence);
+        } else {
+            writer.write(entry, fixes, |evidence| {
+                sentence(&whereabouts(evidence), &agreement(onset.grounds))
+            });
+        }
     }
 
     /// Ends the open violation, never before its onset; returns it with the time of its end.
@@ -175,6 +178,28 @@ impl Place {
     }
 }
 
+/// Writes that what was withdrawn after late reports is so after all. An onset would have the id of the one that was withdrawn.
+fn after_all(
+    writer: &mut Writer<'_>,
+    entry: Entry<'_>,
+    corrections: u16,
+    fixes: &Recent,
+    sentence: impl FnOnce(&str, &str) -> String,
+) {
+    let entry = Entry {
+        edge: Edge::Correction,
+        ..entry
+    };
+    writer.write(entry, fixes, |evidence| {
+        let why = sentence(&whereabouts(evidence), &agreement(entry.grounds));
+        format!("what was withdrawn is so after all: {why}")
+    });
+    if let Some(event) = writer.out.last_mut() {
+        renumber(event, corrections);
+        event.late = true;
+    }
+}
+
 /// Writes an onset that never ends by itself, whatever was told before.
 pub(crate) fn moment(writer: &mut Writer<'_>, kind: EventKind, onset_us: i64, sentence: &str) {
     writer
@@ -205,7 +230,20 @@ pub(crate) fn whole(
     let zone = onset.about.map(|about| (about.zone_id, about.revision));
     let mut told = Told::new(onset.kind, zone, onset_us, (writer.timeline_us, writer.by));
     told.end(end_us, (writer.timeline_us, writer.by));
-    writer.told.push(told);
+    let corrections = told::begin(writer.told, told);
+    if corrections > 0 {
+        let entry = Entry {
+            kind: onset.kind,
+            edge: Edge::End,
+            onset_us,
+            end_us: Some(end_us),
+            zone,
+            about: onset.about,
+            grounds: onset.grounds,
+        };
+        after_all(writer, entry, corrections, fixes, sentence);
+        return;
+    }
     for (edge, end_us) in [(Edge::Onset, None), (Edge::End, Some(end_us))] {
         let entry = Entry {
             kind: onset.kind,

@@ -749,6 +749,30 @@ fn late_reports_withdraw_what_did_not_happen() {
 }
 
 #[test]
+fn what_was_withdrawn_may_be_so_after_all() {
+    // The rule is made while the person is inside. A late fix from elsewhere makes that doubtful, the next one does not.
+    let mut rules = rules(&json!([]));
+    let mut next = rules["people"][0].clone();
+    next["revision"] = json!(2);
+    next["effective_at"] = json!("2026-10-05T12:10:00+08:00");
+    next["zones"] = json!([circle("yard", "exclusion", 0.0, 100.0)]);
+    rules["people"] = json!([rules["people"][0], next]);
+    let track = Track::new()
+        .fixes(&["12:00:00", "12:09:00"], 0.0, 0.0)
+        .stored("12:12:00", "12:04:00", 5_000.0, 0.0)
+        .fix("12:13:00", 0.0, 0.0)
+        .fixes(&["12:20:00", "12:21:00"], 600.0, 0.0);
+    check!(rules, track, "");
+    let (lines, _) = replay_until(&rules, &track, "");
+    let ids: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["event_id"].clone())
+        .collect();
+    let different: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
+    assert_eq!(different.len(), ids.len(), "later stages know an event by its id");
+}
+
+#[test]
 fn a_late_tamper_is_told_all_the_same() {
     let at = Some((0.0, 0.0));
     // Reports of two days ago, so that the day before is no longer kept.
