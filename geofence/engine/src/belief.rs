@@ -390,11 +390,11 @@ const SETTLED: u8 = 2;
 const BEGUN: u8 = 4;
 
 impl Belief {
-    /// A settled answer without a fix: what a person who was never near a zone has.
-    #[expect(clippy::cast_possible_truncation, reason = "a small whole number")]
-    pub const fn outside() -> Self {
+    /// The settled answer "outside", whatever it came from: what a person who was never near a zone has.
+    #[expect(clippy::cast_possible_truncation, reason = "as the sum itself is kept")]
+    pub fn outside(points: &Points) -> Self {
         Self {
-            log_odds: -LIMIT as f32,
+            log_odds: -points.outside.limit as f32,
             answer: Answer::Outside,
             run: Answer::Unknown,
             run_fixes: 0,

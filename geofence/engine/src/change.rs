@@ -18,7 +18,7 @@ use crate::{
     journal::{Chain, LATE_WINDOW_US, NONE, Snapshot},
     live::{Head, More, MovingZone, PointSet, Rare, Ruled, SharedTracker},
     outcome::Outcome,
-    population::{Cold, Extra, MONITORED, chain, load},
+    population::{Cold, Extra, MONITORED, chain, load, unpack},
     proximity::Moving,
     quick::QUICK_ACCURACY_M,
     timetable::ALWAYS,
@@ -215,6 +215,7 @@ impl Engine {
             made: true,
             frontier_us: from_us,
             trackers: journal.put_trackers(&live.trackers),
+            outside: 0,
             rare: (!live.rare.is_idle(from_us)).then(|| Box::new(live.rare.clone())),
         };
         let mut chain = Chain::EMPTY;
@@ -230,11 +231,35 @@ impl Engine {
             return;
         };
         let mut live = std::mem::take(&mut self.room.live);
-        load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
         self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
         let Some(ruled) = self.book.ruled(&slot, number) else {
             return;
         };
+        let rare = std::mem::take(&mut extra.rare);
+        load(
+            &mut live,
+            &slot,
+            &self.states.trackers,
+            rare,
+            &ruled,
+            &mut self.timetables,
+        );
+        let mut oldest = Vec::new();
+        if let Some(chunk) = self
+            .book
+            .cold
+            .get(number as usize)
+            .and_then(|cold| self.journal.get(cold.oldest))
+        {
+            let Snapshot {
+                frontier_us,
+                trackers,
+                outside,
+                ..
+            } = chunk.snapshot;
+            let stored = self.journal.trackers(trackers);
+            unpack(&mut oldest, stored, outside, frontier_us, &ruled, &mut self.timetables);
+        }
         // What stays as it is stays in force since when it was.
         let old: Vec<OldZone> = ruled
             .zones
@@ -342,6 +367,7 @@ impl Engine {
         }
         self.room.live = live;
         let map = Map {
+            oldest,
             old_trackers: old.iter().map(|old| old.zone.trackers() as usize).collect(),
             from,
             moving_from,
@@ -377,7 +403,6 @@ impl Engine {
         };
         let at_us = first.snapshot.frontier_us;
         let (run, known) = (first.snapshot.trackers, first.snapshot.rare.take());
-        let before = journal.trackers(run).to_vec();
         let (mut trackers, mut rare) = fresh(&ruled, at_us, timetables);
         let mut to = 0;
         for (zone, from) in ruled.zones.zones.iter().zip(&map.from) {
@@ -385,7 +410,7 @@ impl Engine {
             if let Some(index) = from {
                 let start: usize = map.old_trackers.iter().take(*index).sum();
                 for offset in 0..count {
-                    if let (Some(new), Some(old)) = (trackers.get_mut(to + offset), before.get(start + offset)) {
+                    if let (Some(new), Some(old)) = (trackers.get_mut(to + offset), map.oldest.get(start + offset)) {
                         let active = timetables.window(zone.schedule, at_us).active;
                         *new = *old;
                         if zone.in_force_us > at_us {
@@ -410,6 +435,7 @@ impl Engine {
         let run = journal.put_trackers(&trackers);
         if let Some(first) = journal.get_mut(chain.head) {
             first.snapshot.trackers = run;
+            first.snapshot.outside = 0;
             first.snapshot.rare = (!rare.is_idle(at_us)).then(|| Box::new(rare));
         }
         // Protected people are known by their number in the rules.
@@ -439,6 +465,8 @@ pub(crate) fn quick_reach_m() -> f64 {
 
 /// Where zones and moving zones of new rules come from.
 struct Map {
+    /// The trackers before the journal's oldest report, under the old rules.
+    oldest: Vec<Tracker>,
     /// How many trackers each old zone had.
     old_trackers: Vec<usize>,
     from: Vec<Option<usize>>,

@@ -25,7 +25,7 @@ use crate::{
     journal::{Chain, Entry, LATE_WINDOW_US, NONE, Snapshot},
     layers::{InForce, LayerReference},
     live::{Head, More, MovingZone, Rare},
-    population::{Extra, Kept, MONITORED, StoredExtra, chain},
+    population::{Extra, Kept, MONITORED, StoredExtra, chain, is_left_out, unpack},
     timetable::ALWAYS,
     tracker::Tracker,
     zone::Shape,
@@ -99,9 +99,11 @@ struct Monitored {
     frontier_us: i64,
     heard_us: i64,
     trackers: Vec<Tracker>,
+    outside: u8,
     extra: Option<StoredExtra>,
     first_us: i64,
     first_trackers: Vec<Tracker>,
+    first_outside: u8,
     first_rare: Option<Rare>,
     first_fix: Option<Entry>,
     /// Entries of each chunk, and how far the timeline was judged before them.
@@ -231,9 +233,11 @@ impl Engine {
             frontier_us: slot.frontier_us,
             heard_us: slot.heard_us,
             trackers: self.states.trackers.get(slot.tracker_run()).to_vec(),
+            outside: slot.outside,
             extra,
             first_us: first.snapshot.frontier_us,
             first_trackers: self.journal.trackers(first.snapshot.trackers).to_vec(),
+            first_outside: first.snapshot.outside,
             first_rare: first.snapshot.rare.as_deref().cloned(),
             first_fix: first.last_fix,
             chunks,
@@ -406,8 +410,16 @@ impl Engine {
                 })
             }),
         };
-        let wanted: usize = zones.iter().map(|zone| zone.trackers() as usize).sum();
-        if stored.trackers.len() != wanted || stored.first_trackers.len() != wanted {
+        let wanted = |outside: u8| -> usize {
+            let stored = zones
+                .iter()
+                .enumerate()
+                .filter(|(bit, zone)| !is_left_out(zone, *bit, outside));
+            stored.map(|(_, zone)| zone.trackers() as usize).sum()
+        };
+        if stored.trackers.len() != wanted(stored.outside)
+            || stored.first_trackers.len() != wanted(stored.first_outside)
+        {
             return None;
         }
         let reach_m = quick_reach_m();
@@ -426,6 +438,7 @@ impl Engine {
             made: true,
             frontier_us: stored.first_us,
             trackers: self.journal.put_trackers(&stored.first_trackers),
+            outside: stored.first_outside,
             rare: stored.first_rare.map(Box::new),
         };
         let mut first_fix = stored.first_fix;
@@ -438,6 +451,7 @@ impl Engine {
                 made: true,
                 frontier_us: stored.frontier_us,
                 trackers: self.journal.put_trackers(&stored.trackers),
+                outside: stored.outside,
                 rare: stored.extra.as_ref().map(|extra| Box::new(extra.rare.clone())),
             };
             first_fix = entries.iter().rev().find(|entry| entry.is_fix()).copied().or(first_fix);
@@ -471,8 +485,20 @@ impl Engine {
         let mut live = std::mem::take(&mut self.room.live);
         live.frontier_us = stored.frontier_us;
         live.recent.clear();
-        live.trackers.clear();
-        live.trackers.extend_from_slice(&stored.trackers);
+        if let Some(slot) = self.states.slot(number)
+            && let Some(ruled) = self.book.ruled(slot, number)
+        {
+            let (stored, outside) = (&stored.trackers, stored.outside);
+            let timetables = &mut self.timetables;
+            unpack(
+                &mut live.trackers,
+                stored,
+                outside,
+                live.frontier_us,
+                &ruled,
+                timetables,
+            );
+        }
         let mut extra = extra;
         live.rare = std::mem::take(&mut extra.rare);
         self.put_back(number, live, extra);

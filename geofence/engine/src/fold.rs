@@ -29,11 +29,14 @@ use crate::{
     layers::{Given, LayerReference},
     live::{Head, Live},
     outcome::{Counters, Outcome},
-    population::{ALARM, Book, Extra, LAYERED, MONITORED, Memory, QUIET, Register, States, chain, load, memory},
+    population::{
+        ALARM, Book, Extra, LAYERED, MONITORED, Memory, QUIET, Register, Slot, States, chain, load, memory, pack,
+    },
     quick::settled,
     reading::{Reading, Said},
     timetable::Timetables,
     told::Told,
+    tracker::Tracker,
     violation::{Ended, NEVER, moment},
     zone::CompiledLayer,
 };
@@ -79,6 +82,7 @@ pub struct Engine {
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     pub(crate) live: Live,
+    pub(crate) packed: Vec<Tracker>,
     due: Vec<(PersonId, u32)>,
     /// What contact tells is no part of the timeline.
     pub(crate) aside: Vec<Told>,
@@ -349,9 +353,17 @@ impl Engine {
         if slot.is(ALARM) && slot.next_us <= until_us {
             let mut live = std::mem::take(&mut self.room.live);
             let slot = *slot;
-            load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
             self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
             if let Some(ruled) = self.book.ruled(&slot, number) {
+                let rare = std::mem::take(&mut extra.rare);
+                load(
+                    &mut live,
+                    &slot,
+                    &self.states.trackers,
+                    rare,
+                    &ruled,
+                    &mut self.timetables,
+                );
                 let mut writer = cause.writer(ruled.head, live.frontier_us, &mut extra.told, out);
                 live.fire(until_us, &ruled, &mut self.timetables, &mut writer);
             }
@@ -372,7 +384,6 @@ impl Engine {
         if let Some(slot) = self.states.slot_mut(number) {
             slot.frontier_us = live.frontier_us;
         }
-        self.states.put_trackers(number, &live.trackers);
         let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
             return;
         };
@@ -386,7 +397,13 @@ impl Engine {
         };
         let next_us = live.due_us(&ruled, &mut self.timetables);
         let alarm = live.has_alarm(&ruled);
-        let settled = settled(&ruled.zones, &live.trackers, slot.home_zone());
+        let settled = settled(&ruled.zones, &live.trackers, 0, slot.home_zone());
+        pack(
+            &mut self.room.packed,
+            &live.trackers,
+            settled.outside,
+            ruled.zones.zones,
+        );
         let more = ruled.head.more.as_ref();
         let quiet = extra.contact.is_quiet()
             && live.rare.is_idle(live.frontier_us)
@@ -399,6 +416,7 @@ impl Engine {
             && ruled.head.valid_from_us <= clock_us;
         let layered = more.is_some_and(|more| !more.layers.is_empty());
         extra.rare = std::mem::take(&mut live.rare);
+        self.states.put_trackers(number, &self.room.packed);
         if let Some(slot) = self.states.slot_mut(number) {
             slot.next_us = next_us;
             settled.put(slot);
@@ -568,11 +586,27 @@ impl Engine {
             return if cause.late { Outcome::Late } else { outcome };
         }
         let mut live = std::mem::take(&mut self.room.live);
-        load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
         self.journal.recent(chain.tail, usize::MAX, &mut live.recent);
-        self.append(number, &mut chain, entry, &live, clock_us);
+        self.append(
+            number,
+            &mut chain,
+            entry,
+            &slot,
+            &extra.rare,
+            live.recent.newest().copied(),
+            clock_us,
+        );
         self.note_fresh(number, Some(entry));
         if let Some(ruled) = self.book.ruled(&slot, number) {
+            let rare = std::mem::take(&mut extra.rare);
+            load(
+                &mut live,
+                &slot,
+                &self.states.trackers,
+                rare,
+                &ruled,
+                &mut self.timetables,
+            );
             let mut writer = cause.writer(ruled.head, live.frontier_us, &mut extra.told, out);
             live.take(entry, &ruled, &mut self.timetables, &mut writer);
         }
@@ -581,18 +615,28 @@ impl Engine {
     }
 
     /// Puts the newest entry into the journal; with a state before it where a new chunk begins.
-    fn append(&mut self, number: u32, chain: &mut crate::journal::Chain, entry: &Entry, live: &Live, clock_us: i64) {
+    #[expect(clippy::too_many_arguments, reason = "the state as it is stored; one caller")]
+    fn append(
+        &mut self,
+        number: u32,
+        chain: &mut crate::journal::Chain,
+        entry: &Entry,
+        slot: &Slot,
+        rare: &crate::live::Rare,
+        last_fix: Option<Entry>,
+        clock_us: i64,
+    ) {
         let tail = chain.tail;
         if self.journal.get_mut(tail).is_some_and(|chunk| chunk.push(*entry)) {
             return;
         }
         let snapshot = crate::journal::Snapshot {
             made: true,
-            frontier_us: live.frontier_us,
-            trackers: self.journal.put_trackers(&live.trackers),
-            rare: (!live.rare.is_idle(live.frontier_us)).then(|| Box::new(live.rare.clone())),
+            frontier_us: slot.frontier_us,
+            trackers: self.journal.put_trackers(self.states.trackers.get(slot.tracker_run())),
+            outside: slot.outside,
+            rare: (!rare.is_idle(slot.frontier_us)).then(|| Box::new(rare.clone())),
         };
-        let last_fix = live.recent.newest().copied();
         let chunk = self.journal.add(chain, tail, snapshot, last_fix);
         if let Some(chunk) = self.journal.get_mut(chunk) {
             chunk.push(*entry);
@@ -630,12 +674,20 @@ impl Engine {
             return;
         };
         let mut live = std::mem::take(&mut self.room.live);
-        load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
         self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
         if let Some(cold) = self.book.cold.get_mut(number as usize) {
             cold.head.revision = revision;
         }
         if let Some(ruled) = self.book.ruled(&slot, number) {
+            let rare = std::mem::take(&mut extra.rare);
+            load(
+                &mut live,
+                &slot,
+                &self.states.trackers,
+                rare,
+                &ruled,
+                &mut self.timetables,
+            );
             let mut writer = cause.writer(ruled.head, at_us, &mut extra.told, out);
             live.close(at_us, Ended::EndOfMonitoring, &ruled, &mut self.timetables, &mut writer);
             live.rare.conditions.close(at_us, &mut writer);
@@ -729,9 +781,17 @@ impl Engine {
             return;
         };
         let mut live = std::mem::take(&mut self.room.live);
-        load(&mut live, &slot, &self.states.trackers, std::mem::take(&mut extra.rare));
         self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
         if let Some(ruled) = self.book.ruled(&slot, number) {
+            let rare = std::mem::take(&mut extra.rare);
+            load(
+                &mut live,
+                &slot,
+                &self.states.trackers,
+                rare,
+                &ruled,
+                &mut self.timetables,
+            );
             let mut writer = cause.writer(ruled.head, at_us, &mut extra.told, out);
             let recent = live.recent;
             live.rare.shared.retain_mut(|shared| {

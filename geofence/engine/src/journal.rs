@@ -103,7 +103,9 @@ pub(crate) struct Snapshot {
     /// It is there; not so after a restore, but for the oldest of each person.
     pub(crate) made: bool,
     pub(crate) frontier_us: i64,
+    /// As they are stored, with what is left out.
     pub(crate) trackers: Run,
+    pub(crate) outside: u8,
     pub(crate) rare: Option<Box<Rare>>,
 }
 

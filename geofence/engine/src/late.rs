@@ -12,7 +12,8 @@ use crate::{
     fold::{ALLOWANCE_US, Cause, Engine},
     journal::{Chain, Entry, Snapshot},
     live::Ruled,
-    population::{Extra, chain},
+    population::{Extra, chain, pack, unpack},
+    quick::settled,
     told::Told,
 };
 
@@ -33,6 +34,7 @@ impl Engine {
             states,
             journal,
             timetables,
+            room,
             ..
         } = self;
         let (Some(slot), Some(first)) = (states.slot(number).copied(), journal.get(from_chunk)) else {
@@ -46,25 +48,34 @@ impl Engine {
             .filter(|entry| entry.time_us == start_us)
             .map_or(u64::MAX, Entry::order);
         live.frontier_us = start_us;
-        live.trackers.clear();
-        live.trackers
-            .extend_from_slice(journal.trackers(first.snapshot.trackers));
         live.rare = first.snapshot.rare.as_deref().cloned().unwrap_or_default();
         journal.recent(from_chunk, 0, &mut live.recent);
+        let (stored, outside) = (first.snapshot.trackers, first.snapshot.outside);
         let Some(ruled) = book.ruled(&slot, number) else { return };
+        unpack(
+            &mut live.trackers,
+            journal.trackers(stored),
+            outside,
+            start_us,
+            &ruled,
+            timetables,
+        );
         let mut comparison = Comparison::new(std::mem::take(&mut extra.told), (start_us, start_by), &ruled);
         let mut events = Vec::new();
         let mut at = from_chunk;
         while let Some(old) = journal.get(at).map(|chunk| chunk.snapshot.trackers) {
             if at != from_chunk {
                 journal.give_back(old);
-                let trackers = journal.put_trackers(&live.trackers);
+                let outside = settled(&ruled.zones, &live.trackers, 0, None).outside;
+                pack(&mut room.packed, &live.trackers, outside, ruled.zones.zones);
+                let trackers = journal.put_trackers(&room.packed);
                 let Some(chunk) = journal.get_mut(at) else { break };
                 chunk.last_fix = live.recent.newest().copied();
                 chunk.snapshot = Snapshot {
                     made: true,
                     frontier_us: live.frontier_us,
                     trackers,
+                    outside,
                     rare: (!live.rare.is_idle(live.frontier_us)).then(|| Box::new(live.rare.clone())),
                 };
             }

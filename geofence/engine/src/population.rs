@@ -17,10 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     arena::{Arena, Run},
     contact::Contact,
-    flat::{Bounds, FlatZone, Zones},
+    flat::{Asks, Bounds, FlatZone, Zones},
     journal::{Chain, NONE},
     layers::Layers,
     live::{Head, Live, PointSet, Rare, Ruled},
+    timetable::Timetables,
     told::Told,
     tracker::Tracker,
     violation::NEVER,
@@ -491,11 +492,69 @@ pub(crate) struct StoredExtra {
 }
 
 /// Reads a person's state into the room to work on it.
-pub(crate) fn load(live: &mut Live, slot: &Slot, trackers: &Arena<Tracker>, rare: Rare) {
+pub(crate) fn load(
+    live: &mut Live,
+    slot: &Slot,
+    trackers: &Arena<Tracker>,
+    rare: Rare,
+    ruled: &Ruled<'_>,
+    timetables: &mut Timetables,
+) {
     live.frontier_us = slot.frontier_us;
-    live.trackers.clear();
-    live.trackers.extend_from_slice(trackers.get(slot.tracker_run()));
+    let stored = trackers.get(slot.tracker_run());
+    unpack(
+        &mut live.trackers,
+        stored,
+        slot.outside,
+        slot.frontier_us,
+        ruled,
+        timetables,
+    );
     live.rare = rare;
+}
+
+/// Says whether the trackers of a zone are left out of what is stored: the person is settled outside a zone to stay out of, and
+/// nothing else is to be known.
+#[inline]
+pub(crate) const fn is_left_out(zone: &FlatZone, bit: usize, outside: u8) -> bool {
+    bit < 8 && outside & (1 << bit) != 0 && matches!(zone.asks, Asks::Exclusion)
+}
+
+/// All trackers of a person, those that are left out included.
+pub(crate) fn unpack(
+    all: &mut Vec<Tracker>,
+    stored: &[Tracker],
+    outside: u8,
+    timeline_us: i64,
+    ruled: &Ruled<'_>,
+    timetables: &mut Timetables,
+) {
+    all.clear();
+    let mut stored = stored.iter();
+    for (bit, zone) in ruled.zones.zones.iter().enumerate() {
+        let count = zone.trackers() as usize;
+        if is_left_out(zone, bit, outside) {
+            let far = Tracker::far(&ruled.target(zone, false), timeline_us, timetables);
+            all.extend(std::iter::repeat_n(far, count));
+        } else {
+            all.extend(stored.by_ref().take(count).copied());
+        }
+    }
+}
+
+/// What is stored of all trackers of a person.
+pub(crate) fn pack(packed: &mut Vec<Tracker>, all: &[Tracker], outside: u8, zones: &[FlatZone]) {
+    packed.clear();
+    let mut all = all.iter();
+    for (bit, zone) in zones.iter().enumerate() {
+        let count = zone.trackers() as usize;
+        let of_zone = all.by_ref().take(count);
+        if is_left_out(zone, bit, outside) {
+            of_zone.for_each(drop);
+        } else {
+            packed.extend(of_zone.copied());
+        }
+    }
 }
 
 #[cfg(test)]

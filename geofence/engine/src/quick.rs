@@ -8,13 +8,13 @@
 use proto::wire::FixSource;
 
 use crate::{
-    belief::{Answer, OperatingPoints},
+    belief::{Answer, OperatingPoints, SETTLED_SIGMAS},
     change::quick_reach_m,
     flat::{Asks, Bounds, Here, Zones},
     fold::Engine,
     journal::{CHUNK, Entry, Snapshot},
     live::{Ruled, seen},
-    population::{LAYERED, MONITORED, QUIET, Slot, chain},
+    population::{LAYERED, MONITORED, QUIET, Slot, chain, is_left_out},
     reading::Reading,
     tracker::Tracker,
 };
@@ -113,7 +113,7 @@ impl Engine {
                 return false;
             };
             let trackers = states.trackers.get(slot.tracker_run());
-            match measure(&ruled, trackers, near, &entry, before, way_e7) {
+            match measure(&ruled, trackers, slot.outside, near, &entry, before, way_e7) {
                 Measured::Same => None,
                 Measured::Changed(changed) => Some(changed),
                 Measured::News => return false,
@@ -133,6 +133,7 @@ impl Engine {
                 made: true,
                 frontier_us: slot.frontier_us,
                 trackers: journal.put_trackers(states.trackers.get(slot.tracker_run())),
+                outside: slot.outside,
                 rare: None,
             };
             journal.add(&mut chain, behind, snapshot, last_fix);
@@ -149,6 +150,7 @@ impl Engine {
             states,
             journal,
             fresh,
+            room,
             ..
         } = self;
         let Some(slot) = states.slots.get_mut(number as usize) else {
@@ -169,9 +171,28 @@ impl Engine {
                     *tracker = *new;
                 }
             }
-            let trackers = states.trackers.get(slot.tracker_run());
-            if let Some(zones) = book.cold.get(number as usize).map(|cold| book.zones_of(slot, cold)) {
-                settled(&zones, trackers, slot.home_zone()).put(slot);
+            let stored = states.trackers.get(slot.tracker_run());
+            let Some(zones) = book.cold.get(number as usize).map(|cold| book.zones_of(slot, cold)) else {
+                return;
+            };
+            let before = slot.outside;
+            let settled = settled(&zones, stored, before, slot.home_zone());
+            settled.put(slot);
+            if settled.outside != before {
+                // What is now left out.
+                room.packed.clear();
+                let mut stored = stored.iter();
+                for (bit, zone) in zones.zones.iter().enumerate() {
+                    if !is_left_out(zone, bit, before) {
+                        let of_zone = stored.by_ref().take(zone.trackers() as usize);
+                        if is_left_out(zone, bit, settled.outside) {
+                            of_zone.for_each(drop);
+                        } else {
+                            room.packed.extend(of_zone.copied());
+                        }
+                    }
+                }
+                states.put_trackers(number, &room.packed);
             }
         }
     }
@@ -192,7 +213,15 @@ enum Measured {
 }
 
 /// Measures a fix against the zones whose bits are set.
-fn measure(ruled: &Ruled<'_>, trackers: &[Tracker], near: u32, entry: &Entry, before: &Entry, way_e7: u32) -> Measured {
+fn measure(
+    ruled: &Ruled<'_>,
+    trackers: &[Tracker],
+    outside: u8,
+    near: u32,
+    entry: &Entry,
+    before: &Entry,
+    way_e7: u32,
+) -> Measured {
     let mut changed: Option<Changed> = None;
     let seen = seen(entry, Some(before));
     let seconds = entry.time_us.saturating_sub(before.time_us) as f64 / 1e6;
@@ -201,16 +230,24 @@ fn measure(ruled: &Ruled<'_>, trackers: &[Tracker], near: u32, entry: &Entry, be
     let mut here = Here::new(entry.latitude_e7, entry.longitude_e7);
     let mut index = 0;
     for (bit, zone) in ruled.zones.zones.iter().enumerate() {
-        let count = zone.trackers() as usize;
+        let left_out = is_left_out(zone, bit, outside);
+        let count = if left_out { 0 } else { zone.trackers() as usize };
         let first = index;
         index += count;
-        if count == 0 || near & (1 << bit) == 0 {
+        if zone.trackers() == 0 || near & (1 << bit) == 0 {
             continue;
         }
         if fast && zone.asks == Asks::Exclusion {
             return Measured::News;
         }
         let signed_distance_m = zone.signed_distance_m(&ruled.zones, &mut here);
+        if left_out {
+            // Settled outside: only a fix that is not surely outside too is news, of the buffer first.
+            if signed_distance_m - f64::from(zone.buffer_m) < SETTLED_SIGMAS * seen.sigma_m {
+                return Measured::News;
+            }
+            continue;
+        }
         for at in first..index {
             let Some(tracker) = trackers.get(at) else {
                 return Measured::News;
@@ -237,7 +274,7 @@ type HomeBox = Option<([i32; 2], i32)>;
 
 /// Which zones the fast path need not look at.
 pub(crate) struct Settled {
-    outside: u8,
+    pub(crate) outside: u8,
     /// The home box is as it was; else it is this one.
     home: Option<(usize, HomeBox)>,
 }
@@ -251,11 +288,16 @@ impl Settled {
     }
 }
 
-/// Works out which zones the fast path need not look at; `home_zone`: the one that has the home box now.
-pub(crate) fn settled(zones: &Zones<'_>, trackers: &[Tracker], home_zone: Option<usize>) -> Settled {
+/// Works out which zones the fast path need not look at, `left_out`: those outside which the person was settled, where their
+/// trackers are left out; `home_zone`: the one that has the home box now.
+pub(crate) fn settled(zones: &Zones<'_>, trackers: &[Tracker], left_out: u8, home_zone: Option<usize>) -> Settled {
     let mut rest = trackers.iter();
     let (mut outside, mut inside) = (0, None);
     for (bit, zone) in zones.zones.iter().enumerate().take(8) {
+        if is_left_out(zone, bit, left_out) {
+            outside |= 1 << bit;
+            continue;
+        }
         let count = zone.trackers() as usize;
         let mut far = true;
         for tracker in rest.by_ref().take(count) {

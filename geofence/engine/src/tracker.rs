@@ -88,10 +88,10 @@ impl Tracker {
         tracker
     }
 
-    /// The state of a shared layer's zone which the person was never near.
+    /// The state of a zone to stay out of which the person is surely not near, as far as anything depends on it.
     pub(crate) fn far(target: &Target<'_>, timeline_us: i64, timetables: &mut Timetables) -> Self {
         Self {
-            belief: Belief::outside(),
+            belief: Belief::outside(target.points),
             ..Self::new(target, timeline_us, timetables)
         }
     }

@@ -252,12 +252,12 @@ proptest! {
     /// The same for whoever was never near a zone.
     #[test]
     fn outside_from_the_start_is_settled(purpose in purpose(), order in order(), sigmas in SETTLED_SIGMAS..1e3_f64) {
-        let mut belief = Belief::outside();
-        let fix = see(FixSource::Gnss, Some(10.0), Some(MINUTE_US), 0.0);
         let points = points(purpose, &order);
+        let mut belief = Belief::outside(&points);
+        let fix = see(FixSource::Gnss, Some(10.0), Some(MINUTE_US), 0.0);
         prop_assert!(belief.is_settled(Answer::Outside));
         prop_assert_eq!(belief.update(&points, 0, sigmas * fix.sigma_m * 1.000_001, &fix), None);
-        prop_assert_eq!(belief, Belief::outside());
+        prop_assert_eq!(belief, Belief::outside(&points));
     }
 
     /// What a change says: the answer in force from then on, told at least at its threshold, as of one of the last fixes.
