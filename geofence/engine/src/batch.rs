@@ -11,25 +11,34 @@ impl Engine {
     /// Takes readings in, each with the log's time of its record in microseconds; the same as one [`Engine::fold`] each.
     pub fn fold_readings(&mut self, readings: &[(i64, Reading)], out: &mut Vec<Event>) {
         for group in readings.chunks(GROUP) {
-            self.touch(group);
-            for (appended_us, reading) in group {
+            let mut numbers = [None; GROUP];
+            let mut last = None;
+            for (number, (_, reading)) in numbers.iter_mut().zip(group) {
+                // Grouped by person they come in runs.
+                *number = match last {
+                    Some((person, known)) if person == reading.person => known,
+                    _ => self.register.find(reading.person),
+                };
+                last = Some((reading.person, *number));
+            }
+            if group.first().map(|(_, reading)| reading.person) != last.map(|(person, _)| person) {
+                self.touch(&numbers);
+            }
+            for ((appended_us, reading), number) in group.iter().zip(numbers) {
                 let target_us = self.advance(*appended_us, out);
-                self.reading(reading, target_us, out);
+                self.reading(reading, number, target_us, out);
             }
         }
     }
 
     /// Reads what judging will read, first the lines that name the next ones: plain loads, nothing is kept.
-    fn touch(&self, group: &[(i64, Reading)]) {
-        let mut numbers = [u32::MAX; GROUP];
-        for (number, (_, reading)) in numbers.iter_mut().zip(group) {
-            *number = self.register.find(reading.person).unwrap_or(u32::MAX);
-        }
+    fn touch(&self, numbers: &[Option<u32>; GROUP]) {
+        let numbers = || numbers.iter().copied().flatten();
         let mut seen = 0_i64;
-        for number in numbers {
+        for number in numbers() {
             seen ^= self.states.slot(number).map_or(0, |slot| slot.frontier_us);
         }
-        for number in numbers {
+        for number in numbers() {
             let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
                 continue;
             };
@@ -43,7 +52,7 @@ impl Engine {
             seen ^= self.journal.get(slot.tail).map_or(0, |chunk| i64::from(chunk.before));
             seen ^= i64::from(cold.head.interval_s);
         }
-        for number in numbers {
+        for number in numbers() {
             if let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) {
                 let newest = self.journal.get(slot.tail).and_then(|chunk| chunk.entries().last());
                 seen ^= newest.map_or(0, |entry| entry.time_us);

@@ -188,8 +188,17 @@ impl Engine {
     }
 
     /// Takes one reading in, the clock having been moved.
-    pub(crate) fn reading(&mut self, reading: &Reading, target_us: i64, out: &mut Vec<Event>) {
-        let outcome = self.report(reading, out);
+    pub(crate) fn reading(&mut self, reading: &Reading, number: Option<u32>, target_us: i64, out: &mut Vec<Event>) {
+        let outcome = match number {
+            None => Outcome::NotMonitored,
+            Some(number) if !self.slow && self.quick(number, reading, target_us) => {
+                // What is due has not come nearer: there is nothing to fire.
+                self.counters.quick += 1;
+                self.counters.judged += 1;
+                return;
+            }
+            Some(number) => self.slow_report(number, reading, out),
+        };
         self.fire(target_us, out);
         self.counters.count(&outcome);
     }
@@ -436,14 +445,18 @@ impl Engine {
     }
 
     fn report(&mut self, reading: &Reading, out: &mut Vec<Event>) -> Outcome {
-        let clock_us = self.now_us();
         let Some(number) = self.register.find(reading.person) else {
             return Outcome::NotMonitored;
         };
-        if !self.slow && self.quick(number, reading, clock_us) {
+        if !self.slow && self.quick(number, reading, self.now_us()) {
             self.counters.quick += 1;
             return Outcome::Judged;
         }
+        self.slow_report(number, reading, out)
+    }
+
+    fn slow_report(&mut self, number: u32, reading: &Reading, out: &mut Vec<Event>) -> Outcome {
+        let clock_us = self.now_us();
         let believed = check_time(reading.fix_time_us, reading.received_at_us)
             .and_then(|()| check_time(reading.fix_time_us, clock_us));
         let (time_us, said) = if believed.is_ok() {
