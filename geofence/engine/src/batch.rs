@@ -2,7 +2,11 @@
 
 use proto::wire::Event;
 
-use crate::{Engine, reading::Reading};
+use crate::{
+    Engine,
+    population::{LAYERED, Register},
+    reading::Reading,
+};
 
 /// How many readings are looked up ahead of being judged.
 const GROUP: usize = 32;
@@ -12,16 +16,9 @@ impl Engine {
     pub fn fold_readings(&mut self, readings: &[(i64, Reading)], out: &mut Vec<Event>) {
         for group in readings.chunks(GROUP) {
             let mut numbers = [None; GROUP];
-            let mut last = None;
-            for (number, (_, reading)) in numbers.iter_mut().zip(group) {
-                // Grouped by person they come in runs.
-                *number = match last {
-                    Some((person, known)) if person == reading.person => known,
-                    _ => self.register.find(reading.person),
-                };
-                last = Some((reading.person, *number));
-            }
-            if group.first().map(|(_, reading)| reading.person) != last.map(|(person, _)| person) {
+            self.find_all(group, &mut numbers);
+            let person = |at: Option<&(i64, Reading)>| at.map(|(_, reading)| reading.person);
+            if person(group.first()) != person(group.last()) {
                 self.touch(&numbers);
             }
             for ((appended_us, reading), number) in group.iter().zip(numbers) {
@@ -31,32 +28,63 @@ impl Engine {
         }
     }
 
-    /// Reads what judging will read, first the lines that name the next ones: plain loads, nothing is kept.
-    fn touch(&self, numbers: &[Option<u32>; GROUP]) {
-        let numbers = || numbers.iter().copied().flatten();
-        let mut seen = 0_i64;
-        for number in numbers() {
-            seen ^= self.states.slot(number).map_or(0, |slot| slot.frontier_us);
+    fn find_all(&self, group: &[(i64, Reading)], numbers: &mut [Option<u32>; GROUP]) {
+        let mut hashes = [0; GROUP];
+        let mut seen = 0;
+        for (hash, (_, reading)) in hashes.iter_mut().zip(group) {
+            *hash = Register::hash(reading.person);
+            seen ^= self.register.touch(*hash);
         }
-        for number in numbers() {
-            let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
-                continue;
+        std::hint::black_box(seen);
+        let mut last = None;
+        for ((number, hash), (_, reading)) in numbers.iter_mut().zip(hashes).zip(group) {
+            // Grouped by person they come in runs.
+            *number = match last {
+                Some((person, known)) if person == reading.person => known,
+                _ => self.register.find_hashed(reading.person, hash),
             };
+            last = Some((reading.person, *number));
+        }
+    }
+
+    /// Reads what judging will read, first the lines that name the next ones: plain loads, nothing is kept. Small loops, so that
+    /// many of their loads are under way at once.
+    fn touch(&self, numbers: &[Option<u32>; GROUP]) {
+        let slots = || {
+            let numbers = numbers.iter().copied().flatten();
+            numbers.filter_map(|number| Some((number, self.states.slot(number)?)))
+        };
+        let mut seen = 0_i64;
+        for (_, slot) in slots() {
+            seen ^= slot.frontier_us;
+        }
+        for (_, slot) in slots() {
             let bounds = self.book.bounds(slot);
-            let trackers = self.states.trackers.get(slot.tracker_run());
             seen ^= bounds.first().map_or(0, |bounds| i64::from(bounds.west));
             seen ^= bounds.last().map_or(0, |bounds| i64::from(bounds.west));
-            seen ^= trackers.first().map_or(0, |tracker| tracker.belief.since_us);
-            seen ^= trackers.last().map_or(0, |tracker| tracker.belief.since_us);
-            seen ^= self.book.zones(slot).first().map_or(0, |zone| zone.in_force_us);
-            seen ^= self.journal.get(slot.tail).map_or(0, |chunk| i64::from(chunk.before));
-            seen ^= i64::from(cold.head.interval_s);
         }
-        for number in numbers() {
-            if let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) {
-                let newest = self.journal.get(slot.tail).and_then(|chunk| chunk.entries().last());
-                seen ^= newest.map_or(0, |entry| entry.time_us);
+        for (_, slot) in slots() {
+            seen ^= self.journal.get(slot.tail).map_or(0, |chunk| i64::from(chunk.before));
+        }
+        for (number, slot) in slots() {
+            // The home box answers for most; the others are measured against a zone.
+            if slot.is(LAYERED) || slot.home_zone().is_none() {
+                let cold = self.book.cold.get(number as usize);
+                seen ^= cold.map_or(0, |cold| i64::from(cold.head.interval_s));
+            }
+        }
+        for (_, slot) in slots() {
+            let newest = self.journal.get(slot.tail).and_then(|chunk| chunk.entries().last());
+            seen ^= newest.map_or(0, |entry| entry.time_us);
+        }
+        for (number, slot) in slots() {
+            if slot.home_zone().is_none()
+                && let Some(cold) = self.book.cold.get(number as usize)
+            {
+                let trackers = self.states.trackers.get(slot.tracker_run());
+                seen ^= self.book.zones(slot).first().map_or(0, |zone| zone.in_force_us);
                 seen ^= self.book.corners(cold).first().map_or(0, |corner| i64::from(corner[0]));
+                seen ^= trackers.first().map_or(0, |tracker| tracker.belief.since_us);
             }
         }
         std::hint::black_box(seen);

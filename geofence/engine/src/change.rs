@@ -18,9 +18,9 @@ use crate::{
     journal::{Chain, LATE_WINDOW_US, NONE, Snapshot},
     live::{Head, More, MovingZone, PointSet, Rare, Ruled, SharedTracker},
     outcome::Outcome,
-    population::{Cold, Extra, MONITORED, chain, load, unpack},
+    population::{Cold, Extra, MONITORED, chain, load, pack, unpack},
     proximity::Moving,
-    quick::QUICK_ACCURACY_M,
+    quick::{QUICK_ACCURACY_M, settled},
     timetable::ALWAYS,
     tracker::Tracker,
     violation::{Ended, NEVER},
@@ -391,6 +391,7 @@ impl Engine {
             states,
             journal,
             timetables,
+            room,
             ..
         } = self;
         let (Some(slot), Some(cold)) = (states.slot(number).copied(), book.cold.get(number as usize)) else {
@@ -432,10 +433,12 @@ impl Engine {
             }
         }
         journal.give_back(run);
-        let run = journal.put_trackers(&trackers);
+        let outside = settled(&ruled.zones, &trackers, 0, None).outside;
+        pack(&mut room.packed, &trackers, outside, ruled.zones.zones);
+        let run = journal.put_trackers(&room.packed);
         if let Some(first) = journal.get_mut(chain.head) {
             first.snapshot.trackers = run;
-            first.snapshot.outside = 0;
+            first.snapshot.outside = outside;
             first.snapshot.rare = (!rare.is_idle(at_us)).then(|| Box::new(rare));
         }
         // Protected people are known by their number in the rules.
@@ -497,6 +500,7 @@ fn fresh(ruled: &Ruled<'_>, at_us: i64, timetables: &mut crate::timetable::Timet
 }
 
 /// Whether the numbers by which zones are judged are the same.
+#[expect(clippy::struct_excessive_bools, reason = "one for each sort of zone")]
 struct Sameness {
     inclusion: bool,
     attendance: bool,

@@ -374,7 +374,7 @@ impl Engine {
                     &mut self.timetables,
                 );
                 let mut writer = cause.writer(ruled.head, live.frontier_us, &mut extra.told, out);
-                live.fire(until_us, &ruled, &mut self.timetables, &mut writer);
+                live.fire_alarms(until_us, &ruled, &mut self.timetables, &mut writer);
             }
             self.put_back(number, live, extra);
         } else {

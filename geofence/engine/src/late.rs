@@ -87,9 +87,7 @@ impl Engine {
             at = chunk.after;
         }
         let mut writer = cause.writer(ruled.head, live.frontier_us, &mut comparison.new, &mut events);
-        if live.has_alarm(&ruled) {
-            live.fire(clock_us.saturating_sub(ALLOWANCE_US), &ruled, timetables, &mut writer);
-        }
+        live.fire_alarms(clock_us.saturating_sub(ALLOWANCE_US), &ruled, timetables, &mut writer);
         let mut told = std::mem::take(&mut comparison.frozen);
         {
             let mut aside = Vec::new();

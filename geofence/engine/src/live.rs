@@ -335,6 +335,7 @@ impl Live {
         (writer.timeline_us, writer.by) = (self.frontier_us, entry.order());
         if let Some(index) = entry.said.protected_index() {
             self.on_protected(index, entry, ruled, timetables, writer);
+            self.tidy(ruled, timetables);
             return;
         }
         let before = self.recent.newest().copied();
@@ -342,6 +343,42 @@ impl Live {
         if entry.is_fix() {
             self.recent.push(*entry);
             self.judge(entry, before.as_ref(), ruled, timetables, writer);
+        }
+        self.tidy(ruled, timetables);
+    }
+
+    /// Makes trackers that are left out of what is stored what they will be when they are read: so the state is the same, bit for
+    /// bit, whether it was put away between two entries or not.
+    fn tidy(&mut self, ruled: &Ruled<'_>, timetables: &mut Timetables) {
+        let mut rest = self.trackers.as_mut_slice();
+        for zone in ruled.zones.zones.iter().take(8) {
+            let Some((of_zone, others)) = rest.split_at_mut_checked(zone.trackers() as usize) else {
+                return;
+            };
+            let far = of_zone
+                .iter()
+                .all(|tracker| tracker.is_far() && !tracker.needs_fix(zone.asks));
+            if zone.asks == Asks::Exclusion && far {
+                of_zone.fill(Tracker::far(&ruled.target(zone, false), self.frontier_us, timetables));
+            }
+            rest = others;
+        }
+    }
+
+    /// Lets everything happen that must not wait for a report, up to an instant.
+    pub(crate) fn fire_alarms(
+        &mut self,
+        until_us: i64,
+        ruled: &Ruled<'_>,
+        timetables: &mut Timetables,
+        writer: &mut Writer<'_>,
+    ) {
+        while self.has_alarm(ruled) {
+            let due_us = self.due_us(ruled, timetables);
+            if due_us > until_us || due_us == NEVER {
+                return;
+            }
+            self.fire(due_us, ruled, timetables, writer);
         }
     }
 

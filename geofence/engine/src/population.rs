@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
 use jiff::tz::TimeZone;
 use proto::{
     LayerId, PersonId,
@@ -124,7 +123,8 @@ pub(crate) struct States {
 #[derive(Debug, Default)]
 pub(crate) struct Register {
     ids: Vec<PersonId>,
-    index: HashTable<u32>,
+    /// Open addressing: a part of the hash, and the number counted from 1 (0: free); at most half full.
+    table: Vec<[u32; 2]>,
 }
 
 /// Bytes of memory by what they are for; see [`crate::Engine::memory`].
@@ -211,22 +211,67 @@ fn hash(person: PersonId) -> u64 {
         .rotate_left(23)
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "a hash is cut to what is needed")]
 impl Register {
+    /// The hash of an id, to ask with.
+    #[inline]
+    pub(crate) fn hash(person: PersonId) -> u64 {
+        hash(person)
+    }
+
+    /// Reads the line of the table where a search begins.
+    #[inline]
+    pub(crate) fn touch(&self, hash: u64) -> u32 {
+        let start = hash as usize & self.table.len().wrapping_sub(1);
+        self.table.get(start).map_or(0, |[tag, _]| *tag)
+    }
+
     #[inline]
     pub(crate) fn find(&self, person: PersonId) -> Option<u32> {
-        self.index
-            .find(hash(person), |number| self.ids.get(*number as usize) == Some(&person))
-            .copied()
+        self.find_hashed(person, hash(person))
+    }
+
+    /// [`Self::find`], with the id's hash.
+    #[inline]
+    pub(crate) fn find_hashed(&self, person: PersonId, hash: u64) -> Option<u32> {
+        let mask = self.table.len().wrapping_sub(1);
+        let mut at = hash as usize & mask;
+        loop {
+            let [tag, number] = *self.table.get(at)?;
+            let number = number.checked_sub(1)?;
+            if tag == (hash >> 32) as u32 && self.ids.get(number as usize) == Some(&person) {
+                return Some(number);
+            }
+            at = (at + 1) & mask;
+        }
     }
 
     pub(crate) fn add(&mut self, person: PersonId) -> u32 {
-        let number = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        let number = u32::try_from(self.ids.len()).unwrap_or(u32::MAX - 1);
         self.ids.push(person);
-        let ids = &self.ids;
-        self.index.insert_unique(hash(person), number, |number| {
-            ids.get(*number as usize).map_or(0, |person| hash(*person))
-        });
+        if self.ids.len() * 2 > self.table.len() {
+            let size = (self.ids.len() * 2).next_power_of_two().max(16);
+            self.table = vec![[0, 0]; size];
+            let Self { ids, table } = self;
+            for (number, person) in (0..).zip(ids.iter()) {
+                Self::put(table, hash(*person), number);
+            }
+        } else {
+            Self::put(&mut self.table, hash(person), number);
+        }
         number
+    }
+
+    fn put(table: &mut [[u32; 2]], hash: u64, number: u32) {
+        let mask = table.len().wrapping_sub(1);
+        let mut at = hash as usize & mask;
+        while let Some(room) = table.get_mut(at) {
+            if let [_, 0] = room {
+                *room = [(hash >> 32) as u32, number + 1];
+                return;
+            }
+            at = (at + 1) & mask;
+        }
     }
 
     pub(crate) fn id(&self, number: u32) -> Option<PersonId> {
@@ -465,8 +510,7 @@ pub(crate) fn memory(
     (timers, journal): (usize, usize),
     schedules: usize,
 ) -> Memory {
-    // The index of ids: 4 bytes and one of control a bucket, in powers of two.
-    let index = register.index.capacity() * 8 / 7 * 5;
+    let index = register.table.len() * size_of::<[u32; 2]>();
     Memory {
         people: register.ids.len(),
         state: states.bytes() + index + timers,
