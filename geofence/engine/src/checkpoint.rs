@@ -172,7 +172,7 @@ impl Engine {
             .collect();
         Saved {
             state: self.encode(cutoff_us),
-            piece: (!items.is_empty()).then(|| sealed(PIECE_MAGIC, &postcard::to_stdvec(&items).unwrap_or_default())),
+            piece: (!items.is_empty()).then(|| sealed(PIECE_MAGIC, &items)),
         }
     }
 
@@ -205,8 +205,7 @@ impl Engine {
             schedules: numbers.list,
             people,
         };
-        // The state is plain data: postcard has no reason to refuse it.
-        sealed(MAGIC, &postcard::to_stdvec(&state).unwrap_or_default())
+        sealed(MAGIC, &state)
     }
 
     fn monitored(&self, number: u32, cutoff_us: i64, numbers: &mut Numbers) -> Option<Monitored> {
@@ -506,12 +505,20 @@ impl Engine {
     }
 }
 
-fn sealed(magic: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(body.len() + 14);
+/// Magic, version and the place of the checksum.
+const HEADER: usize = 14;
+
+fn sealed(magic: [u8; 4], state: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4_096);
     bytes.extend_from_slice(&magic);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&checksum(body));
-    bytes.extend_from_slice(body);
+    bytes.extend_from_slice(&[0; 8]);
+    // The state is plain data: postcard has no reason to refuse it.
+    let mut bytes = postcard::to_extend(state, bytes).unwrap_or_default();
+    let sum = checksum(bytes.get(HEADER..).unwrap_or(&[]));
+    if let Some(room) = bytes.get_mut(HEADER - sum.len()..HEADER) {
+        room.copy_from_slice(&sum);
+    }
     bytes
 }
 

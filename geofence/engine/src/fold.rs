@@ -249,7 +249,7 @@ impl Engine {
                 in_force.given = Some(Given::new(layer));
                 // Timers of its zones sleep while it is missing.
                 for number in self.people_of_layer(given.layer_id) {
-                    self.look_again(number);
+                    self.work_out_again(number);
                 }
                 Ok(())
             }
@@ -436,6 +436,28 @@ impl Engine {
         self.states.put_extra(number, extra);
         self.room.live = live;
         self.look_again(number);
+    }
+
+    /// Works out anew when something happens to a person, where that depends on more than their own state.
+    fn work_out_again(&mut self, number: u32) {
+        let mut extra = self.states.take_extra(number);
+        let Some(slot) = self.states.slot(number).copied() else {
+            return;
+        };
+        let mut live = std::mem::take(&mut self.room.live);
+        self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
+        if let Some(ruled) = self.book.ruled(&slot, number) {
+            let rare = std::mem::take(&mut extra.rare);
+            load(
+                &mut live,
+                &slot,
+                &self.states.trackers,
+                rare,
+                &ruled,
+                &mut self.timetables,
+            );
+        }
+        self.put_back(number, live, extra);
     }
 
     /// Brings the timers up to date after a change to a person.

@@ -4,7 +4,7 @@
 //! It is no part of the 250 bytes of state a person; it grows with the reports of [`LATE_WINDOW_US`].
 
 use proto::{ReportId, rules::LonLat, wire::FixSource};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     arena::{Run, Segments},
@@ -27,7 +27,7 @@ const SEGMENT: usize = 4_096;
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// A report, as far as judging needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Entry {
     report: [u8; 16],
     /// The device's time where it is believed, else the log's.
@@ -94,6 +94,68 @@ impl Entry {
             longitude: f64::from(self.longitude_e7) / 1e7,
             latitude: f64::from(self.latitude_e7) / 1e7,
         }
+    }
+}
+
+/// Bytes of an entry as it is stored: most of a checkpoint is entries, so they are copied as they are, little-endian.
+const STORED: usize = 40;
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = [0; STORED];
+        let parts: [&[u8]; 6] = [
+            &self.report,
+            &self.time_us.to_le_bytes(),
+            &self.latitude_e7.to_le_bytes(),
+            &self.longitude_e7.to_le_bytes(),
+            &self.accuracy_m.to_le_bytes(),
+            &self.said.bits().to_le_bytes(),
+        ];
+        let mut rest = bytes.as_mut_slice();
+        for part in parts {
+            if let Some((room, others)) = std::mem::take(&mut rest).split_at_mut_checked(part.len()) {
+                room.copy_from_slice(part);
+                rest = others;
+            }
+        }
+        serializer.serialize_bytes(&bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Stored;
+        impl de::Visitor<'_> for Stored {
+            type Value = Entry;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{STORED} bytes of a report")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Entry, E> {
+                Entry::of_bytes(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &self))
+            }
+        }
+        deserializer.deserialize_bytes(Stored)
+    }
+}
+
+impl Entry {
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let (report, rest) = bytes.split_first_chunk::<16>()?;
+        let (time_us, rest) = rest.split_first_chunk::<8>()?;
+        let (latitude_e7, rest) = rest.split_first_chunk::<4>()?;
+        let (longitude_e7, rest) = rest.split_first_chunk::<4>()?;
+        let (accuracy_m, rest) = rest.split_first_chunk::<4>()?;
+        let (said, rest) = rest.split_first_chunk::<4>()?;
+        rest.is_empty().then(|| Self {
+            report: *report,
+            time_us: i64::from_le_bytes(*time_us),
+            latitude_e7: i32::from_le_bytes(*latitude_e7),
+            longitude_e7: i32::from_le_bytes(*longitude_e7),
+            accuracy_m: f32::from_le_bytes(*accuracy_m),
+            said: Said::of_bits(u32::from_le_bytes(*said)),
+        })
     }
 }
 

@@ -70,6 +70,14 @@ impl Said {
         (self.0 >> shift) & ((1 << bits) - 1)
     }
 
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn of_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// Packs what a report of the wire says. `fix`: its position can be judged.
     pub fn of(report: &Report, fix: bool) -> Self {
         let small = |value: i32, most: u32| u32::try_from(value).ok().filter(|value| *value <= most).unwrap_or(0);
