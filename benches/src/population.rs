@@ -460,6 +460,11 @@ fn measure_all(
         "its violations begun and ended a million reports",
         whole(floor.edges as f64 * 1e6 / floor.reports as f64),
     );
+    let peak_mib = machine::resident_mib(std::process::id()).unwrap_or_default();
+    table.say(
+        "peak memory of the bench, with all of its worlds and references, GiB",
+        fine(peak_mib / 1_024.0),
+    );
     Ok(table)
 }
 
