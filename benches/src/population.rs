@@ -345,7 +345,7 @@ fn measure_all(
     );
     table.say("the same, people in random order", whole(shuffled.rate()));
     table.say(
-        "of grouped reports, those that came after a timer of their person had fired",
+        "of grouped reports, those counted as late",
         percent(grouped.late as f64 / grouped.reports.max(1) as f64),
     );
     table.say(

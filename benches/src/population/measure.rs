@@ -90,7 +90,7 @@ pub struct Measured {
     pub reports: u64,
     /// In the engine alone.
     pub time: Took,
-    /// How many of them came after a timer of the person's timeline had fired, and were judged as if before it.
+    /// How many of them the engine counted as late.
     pub late: u64,
     /// What followed from them.
     pub events: u64,
