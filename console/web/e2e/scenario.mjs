@@ -25,7 +25,7 @@ export async function play(server, browser, report, screenshot) {
 
   const proved = [];
   server.simulate((violation) => proved.push(violation));
-  const left = await until("the simulation proves that somebody left during curfew", 90_000, () =>
+  const left = await until("the simulation proves that somebody left during curfew", 150_000, () =>
     proved.find((violation) => violation.kind === "left_during_curfew"),
   );
   const on = (desk, violation) =>
