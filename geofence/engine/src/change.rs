@@ -18,7 +18,7 @@ use crate::{
     journal::{Chain, LATE_WINDOW_US, NONE, Snapshot},
     live::{Head, More, MovingZone, PointSet, Rare, Ruled, SharedTracker},
     outcome::Outcome,
-    population::{Cold, Extra, MONITORED, chain, load, pack, unpack},
+    population::{Cold, Extra, MONITORED, chain, pack, unpack},
     proximity::Moving,
     quick::{QUICK_ACCURACY_M, settled},
     timetable::ALWAYS,
@@ -227,23 +227,12 @@ impl Engine {
     fn change(&mut self, person: PersonId, number: u32, mut new: New, in_force_us: i64, out: &mut Vec<Event>) {
         let cause = Cause::clock(person, self.now_us());
         let mut extra = self.states.take_extra(number);
-        let Some(slot) = self.states.slot(number).copied() else {
+        let Some((slot, mut live)) = self.take_out(number, &mut extra) else {
             return;
         };
-        let mut live = std::mem::take(&mut self.room.live);
-        self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
         let Some(ruled) = self.book.ruled(&slot, number) else {
             return;
         };
-        let rare = std::mem::take(&mut extra.rare);
-        load(
-            &mut live,
-            &slot,
-            &self.states.trackers,
-            rare,
-            &ruled,
-            &mut self.timetables,
-        );
         let mut oldest = Vec::new();
         if let Some(chunk) = self
             .book

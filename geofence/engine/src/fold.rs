@@ -441,23 +441,27 @@ impl Engine {
     /// Works out anew when something happens to a person, where that depends on more than their own state.
     fn work_out_again(&mut self, number: u32) {
         let mut extra = self.states.take_extra(number);
-        let Some(slot) = self.states.slot(number).copied() else {
-            return;
-        };
+        if let Some((_, live)) = self.take_out(number, &mut extra) {
+            self.put_back(number, live, extra);
+        }
+    }
+
+    /// Takes a person's state out, to be worked on; what is rare of it comes from `extra`.
+    pub(crate) fn take_out(&mut self, number: u32, extra: &mut Extra) -> Option<(Slot, Live)> {
+        let slot = *self.states.slot(number)?;
+        let ruled = self.book.ruled(&slot, number)?;
         let mut live = std::mem::take(&mut self.room.live);
         self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
-        if let Some(ruled) = self.book.ruled(&slot, number) {
-            let rare = std::mem::take(&mut extra.rare);
-            load(
-                &mut live,
-                &slot,
-                &self.states.trackers,
-                rare,
-                &ruled,
-                &mut self.timetables,
-            );
-        }
-        self.put_back(number, live, extra);
+        let rare = std::mem::take(&mut extra.rare);
+        load(
+            &mut live,
+            &slot,
+            &self.states.trackers,
+            rare,
+            &ruled,
+            &mut self.timetables,
+        );
+        Some((slot, live))
     }
 
     /// Brings the timers up to date after a change to a person.
@@ -705,24 +709,13 @@ impl Engine {
     pub(crate) fn forget(&mut self, person: PersonId, number: u32, at_us: i64, revision: u64, out: &mut Vec<Event>) {
         let cause = Cause::clock(person, self.now_us());
         let mut extra = self.states.take_extra(number);
-        let Some(slot) = self.states.slot(number).copied() else {
+        let Some((slot, mut live)) = self.take_out(number, &mut extra) else {
             return;
         };
-        let mut live = std::mem::take(&mut self.room.live);
-        self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
         if let Some(cold) = self.book.cold.get_mut(number as usize) {
             cold.head.revision = revision;
         }
         if let Some(ruled) = self.book.ruled(&slot, number) {
-            let rare = std::mem::take(&mut extra.rare);
-            load(
-                &mut live,
-                &slot,
-                &self.states.trackers,
-                rare,
-                &ruled,
-                &mut self.timetables,
-            );
             let mut writer = cause.writer(ruled.head, at_us, &mut extra.told, out);
             live.close(at_us, Ended::EndOfMonitoring, &ruled, &mut self.timetables, &mut writer);
             live.rare.conditions.close(at_us, &mut writer);
@@ -812,21 +805,10 @@ impl Engine {
         // A timer may be found to have been due before the clock: it is known only now.
         let cause = Cause::clock(person, self.now_us());
         let mut extra = self.states.take_extra(number);
-        let Some(slot) = self.states.slot(number).copied() else {
+        let Some((slot, mut live)) = self.take_out(number, &mut extra) else {
             return;
         };
-        let mut live = std::mem::take(&mut self.room.live);
-        self.journal.recent(slot.tail, usize::MAX, &mut live.recent);
         if let Some(ruled) = self.book.ruled(&slot, number) {
-            let rare = std::mem::take(&mut extra.rare);
-            load(
-                &mut live,
-                &slot,
-                &self.states.trackers,
-                rare,
-                &ruled,
-                &mut self.timetables,
-            );
             let mut writer = cause.writer(ruled.head, at_us, &mut extra.told, out);
             let recent = live.recent;
             live.rare.shared.retain_mut(|shared| {
