@@ -10,9 +10,16 @@ use tokio_util::codec::Decoder;
 
 use crate::{
     Decoded, Fault, Message, Protocol, Rejected, Report, alarm_name,
+    eelink::Eelink,
+    gt06::Gt06,
     jt808::{self, Assembled, Assembler},
     native,
+    teltonika::Teltonika,
 };
+
+mod vendor;
+
+use vendor::Conversation;
 
 /// Decodes one line. Sub-packages of one message need [`Lines`], which remembers those before.
 pub fn decode_line(protocol: Protocol, line: u64, hex: &str, now: Timestamp) -> serde_json::Value {
@@ -54,6 +61,14 @@ pub struct Lines {
     protocol: Protocol,
     now: Timestamp,
     assembler: Assembler,
+    talks: Talks,
+}
+
+#[derive(Debug, Default)]
+struct Talks {
+    teltonika: Conversation<Teltonika>,
+    gt06: Conversation<Gt06>,
+    eelink: Conversation<Eelink>,
 }
 
 impl Lines {
@@ -63,6 +78,7 @@ impl Lines {
             protocol,
             now,
             assembler: Assembler::default(),
+            talks: Talks::default(),
         }
     }
 
@@ -75,6 +91,9 @@ impl Lines {
         let result = unhex(text).and_then(|bytes| match self.protocol {
             Protocol::Native => native(&bytes),
             Protocol::Jt808 => self.jt808(&bytes),
+            Protocol::Teltonika => self.talks.teltonika.line(&bytes, self.now),
+            Protocol::Gt06 => self.talks.gt06.line(&bytes, self.now),
+            Protocol::Eelink => self.talks.eelink.line(&bytes, self.now),
         });
         Some(Line::new(line, result))
     }
@@ -146,6 +165,7 @@ impl Lines {
                     messages: content.messages,
                     rejected: content.rejected,
                     reply,
+                    refusal: None,
                 })
             }
         }
@@ -283,6 +303,12 @@ struct Shown {
     terminal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     imei: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -352,6 +378,12 @@ impl Shown {
                 kind: Some(kind),
                 device_time: *device_time,
                 ..named("status")
+            },
+            Message::CommandAnswer { reference, text, done } => Self {
+                reference: *reference,
+                text: Some(text.clone()),
+                done: *done,
+                ..named("command_answer")
             },
             Message::Unknown { id } => Self {
                 id: Some(format!("0x{id:04x}")),

@@ -9,20 +9,29 @@
 //! [`decode`] is the library behind `homeward decode`; [`normalize`] makes a stream record of a report.
 
 pub mod checksum;
+mod command;
 pub mod cursor;
 pub mod decode;
+pub mod eelink;
 mod fault;
+pub mod gt06;
 pub mod jt808;
 mod message;
 pub mod native;
 pub mod normalize;
+mod profile;
+mod talk;
+pub mod teltonika;
 mod words;
 
 use std::fmt;
 
+pub use command::{BadCommand, Command, MAX_INTERVAL_S, MAX_TEXT_CHARS, MIN_INTERVAL_S};
 pub use decode::{decode_line, decode_lines};
 pub use fault::Fault;
 pub use message::{Authenticate, Decoded, Extra, Fix, Heartbeat, Message, Register, Rejected, Report};
+pub use profile::Profile;
+pub use talk::{Malformed, Piece, Talk, Unsupported};
 pub use words::{alarm_name, parse_alarm};
 
 /// A device protocol.
@@ -32,11 +41,17 @@ pub enum Protocol {
     Native,
     /// JT/T 808-2011, -2013 and -2019.
     Jt808,
+    /// Teltonika: Codec 8, 8 extended, 16; Codec 12 for commands.
+    Teltonika,
+    /// GT06 (Concox, Jimi).
+    Gt06,
+    /// Eelink.
+    Eelink,
 }
 
 impl Protocol {
     /// All that are implemented.
-    pub const ALL: [Self; 2] = [Self::Native, Self::Jt808];
+    pub const ALL: [Self; 5] = [Self::Native, Self::Jt808, Self::Teltonika, Self::Gt06, Self::Eelink];
 
     /// Finds a protocol by the name used on command lines and in the case database.
     pub fn by_name(name: &str) -> Option<Self> {
@@ -48,6 +63,9 @@ impl Protocol {
         match self {
             Self::Native => "native",
             Self::Jt808 => "jt808",
+            Self::Teltonika => "teltonika",
+            Self::Gt06 => "gt06",
+            Self::Eelink => "eelink",
         }
     }
 
@@ -56,6 +74,9 @@ impl Protocol {
         match self {
             Self::Native => proto::wire::Protocol::Native,
             Self::Jt808 => proto::wire::Protocol::Jt808,
+            Self::Teltonika => proto::wire::Protocol::Teltonika,
+            Self::Gt06 => proto::wire::Protocol::Gt06,
+            Self::Eelink => proto::wire::Protocol::Eelink,
         }
     }
 }

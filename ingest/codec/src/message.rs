@@ -15,6 +15,8 @@ pub struct Decoded {
     pub rejected: Vec<Rejected>,
     /// What a server answers when it accepts everything, as on the wire.
     pub reply: Option<Bytes>,
+    /// What a server answers when it lets nothing of it in, where the protocol has a word for that.
+    pub refusal: Option<Bytes>,
 }
 
 /// A part of a frame that could not be used.
@@ -54,6 +56,15 @@ pub enum Message {
     Hello {
         /// Protocol version.
         version: u32,
+    },
+    /// A device's answer to a command.
+    CommandAnswer {
+        /// The command's reference, where the protocol carries it.
+        reference: Option<u32>,
+        /// What it said.
+        text: String,
+        /// Whether it did it, where it says.
+        done: Option<bool>,
     },
     /// Anything else that is understood as far as the session goes, but holds nothing to judge.
     Status {
@@ -169,7 +180,7 @@ pub struct Extra {
     /// Strength of the radio network, 0 to 31 or 99 as the modem says.
     pub signal: Option<u8>,
     /// Additional items that are not known, by id, as they came.
-    pub items: Vec<(u8, Bytes)>,
+    pub items: Vec<(u32, Bytes)>,
 }
 
 /// A terminal's request for registration (JT/T 808 0x0100).

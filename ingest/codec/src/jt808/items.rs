@@ -34,7 +34,7 @@ pub(super) fn read(rest: &[u8], report: &mut Report) {
         // A known item with an unknown length is kept like an unknown item.
         let known = known(id, value, report).unwrap_or(false);
         if !known && report.extra.items.len() < MAX_KEPT {
-            report.extra.items.push((id, Bytes::copy_from_slice(value)));
+            report.extra.items.push((u32::from(id), Bytes::copy_from_slice(value)));
         }
     });
 }

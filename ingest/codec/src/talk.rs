@@ -1,0 +1,76 @@
+//! What the vendors' protocols have in common: frames found in a stream, one conversation a device, answers and commands.
+//!
+//! A conversation is pure: bytes and the time go in, messages and the bytes of the answer come out. The gateway holds one for each
+//! session and sends [`Decoded::reply`] once everything in it is durable; `homeward decode` holds one for its input.
+
+use std::{fmt::Debug, io};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio_util::codec::Decoder;
+
+use crate::{Command, Decoded, Fault, Profile, Protocol};
+
+/// Bytes that are no frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// Why.
+    pub fault: Fault,
+    /// As on the wire, at most what the framer holds.
+    pub raw: Bytes,
+}
+
+/// What a framer finds in a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// A frame as on the wire, from its first byte to its last; its checksum has not been looked at.
+    Frame(Bytes),
+    /// Something else.
+    Malformed(Malformed),
+}
+
+/// A command that a protocol, or the device's profile, has no words for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{protocol} with profile {profile:?} has no words for {command}")]
+pub struct Unsupported {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The profile's name.
+    pub profile: String,
+    /// The command's name.
+    pub command: &'static str,
+}
+
+/// One device's conversation in a vendor's protocol.
+pub trait Talk: Debug + Default + Send + 'static {
+    /// The protocol.
+    const PROTOCOL: Protocol;
+
+    /// Finds frames in a stream. Any split of the stream gives the same pieces; it holds a fixed number of bytes at most, never stalls
+    /// on garbage, and finds the next good frame after it.
+    type Framer: Decoder<Item = Piece, Error = io::Error> + Debug + Default + Send;
+
+    /// Whom a frame names by itself, as a log-in does: the canonical identity. `None`: it names nobody.
+    fn identity(frame: &[u8]) -> Option<String>;
+
+    /// Reads a frame of a stream.
+    ///
+    /// [`Decoded::device`] is the device that the conversation belongs to as far as it is known. A frame that is broken as a whole is a
+    /// fault; a record that is broken while others of the frame are good is listed in [`Decoded::rejected`].
+    fn take(&mut self, frame: &Bytes, profile: &Profile, now: Timestamp) -> Result<Decoded, Fault>;
+
+    /// Whom a datagram names. `None`: nobody, or the protocol is not spoken over UDP.
+    fn datagram_identity(bytes: &[u8]) -> Option<String>;
+
+    /// Reads a datagram (UDP).
+    fn datagram(&mut self, bytes: &Bytes, profile: &Profile, now: Timestamp) -> Result<Decoded, Fault>;
+
+    /// The bytes that tell a device to do something. `reference` comes back in the device's answer where the protocol has room for it.
+    fn command(
+        &mut self,
+        command: &Command,
+        reference: u32,
+        profile: &Profile,
+        now: Timestamp,
+    ) -> Result<Vec<Bytes>, Unsupported>;
+}
