@@ -285,6 +285,8 @@ struct Shown {
     mileage_m: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signal: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    battery_v: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alarms: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -435,6 +437,7 @@ impl Shown {
             stored: report.stored.then_some(true),
             mileage_m: report.extra.mileage_m,
             signal: report.extra.signal,
+            battery_v: report.extra.battery_mv.map(|millivolts| f64::from(millivolts) / 1_000.0),
             alarms: report
                 .alarms
                 .iter()

@@ -179,6 +179,8 @@ pub struct Extra {
     pub mileage_m: Option<u64>,
     /// Strength of the radio network, 0 to 31 or 99 as the modem says.
     pub signal: Option<u8>,
+    /// Battery voltage in thousandths of a volt.
+    pub battery_mv: Option<u32>,
     /// Additional items that are not known, by id, as they came.
     pub items: Vec<(u32, Bytes)>,
 }
