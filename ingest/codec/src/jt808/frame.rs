@@ -119,7 +119,10 @@ impl Frame {
         if got == expected {
             Ok(Self { delimiter, content })
         } else {
-            Err(Fault::Checksum { expected, got })
+            Err(Fault::Checksum {
+                expected: expected.into(),
+                got: got.into(),
+            })
         }
     }
 
