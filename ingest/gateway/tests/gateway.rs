@@ -782,6 +782,7 @@ mod database {
             identity: identity.to_owned(),
             secret: Some(SECRET.to_vec()),
             model: "test".to_owned(),
+            ..Default::default()
         }
     }
 
