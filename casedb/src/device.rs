@@ -5,7 +5,7 @@ mod list;
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, PersonId};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -148,11 +148,25 @@ const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 const BY_IDENTITY: &str = "SELECT device_id, protocol, identity, secret, model, profile, allowed_networks::text[],
         CASE WHEN next_secret_until > now() THEN next_secret END
     FROM device WHERE protocol = $1 AND identity = $2";
-const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway)
-    SELECT s.device_id, s.seen_at, $3 FROM unnest($1::uuid[], $2::timestamptz[]) AS s (device_id, seen_at)
+const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway, clock_delay, clock_at)
+    SELECT s.device_id, s.seen_at, $4, make_interval(secs => s.delay_us / 1e6), CASE WHEN s.delay_us IS NOT NULL THEN s.seen_at END
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) AS s (device_id, seen_at, delay_us)
     JOIN device USING (device_id)
-    ON CONFLICT (device_id) DO UPDATE SET last_seen_at = excluded.last_seen_at, gateway = excluded.gateway
+    ON CONFLICT (device_id) DO UPDATE SET last_seen_at = excluded.last_seen_at, gateway = excluded.gateway,
+        clock_delay = COALESCE(excluded.clock_delay, device_status.clock_delay),
+        clock_at = COALESCE(excluded.clock_at, device_status.clock_at)
     WHERE device_status.last_seen_at < excluded.last_seen_at";
+
+/// A sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sign {
+    /// Whose.
+    pub device_id: DeviceId,
+    /// The latest.
+    pub seen_at: Timestamp,
+    /// Receipt minus the device's clock, the smallest of its live reports; negative: its clock is ahead.
+    pub delay: Option<SignedDuration>,
+}
 
 /// The identity under which a device is kept: JT/T 808 pads numbers with zeros, to 12 or 20 digits as its edition has it; GT06 and
 /// Eelink carry the 15 digits of an IMEI as 16.
@@ -319,10 +333,13 @@ pub async fn unassign(
     Ok(person_id)
 }
 
-/// Writes when devices were last seen; never moves one back.
-pub async fn seen(client: &impl GenericClient, seen: &[(DeviceId, Timestamp)], gateway: &str) -> Result<(), Error> {
-    let (devices, times): (Vec<Uuid>, Vec<Timestamp>) = seen.iter().map(|(device, at)| (device.uuid(), *at)).unzip();
-    execute(client, SEEN, &[&devices, &times, &gateway]).await?;
+/// Writes when devices were last seen and what their clocks said; never moves one back.
+pub async fn seen(client: &impl GenericClient, seen: &[Sign], gateway: &str) -> Result<(), Error> {
+    let devices: Vec<Uuid> = seen.iter().map(|sign| sign.device_id.uuid()).collect();
+    let times: Vec<Timestamp> = seen.iter().map(|sign| sign.seen_at).collect();
+    let microseconds = |delay: SignedDuration| i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+    let delays: Vec<Option<i64>> = seen.iter().map(|sign| sign.delay.map(microseconds)).collect();
+    execute(client, SEEN, &[&devices, &times, &delays, &gateway]).await?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! What a gateway is set to.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use codec::Protocol;
 
 /// Addresses and limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,16 +11,32 @@ pub struct Config {
     pub native_listen: Option<SocketAddr>,
     /// Where devices of JT/T 808 come; `None`: not at all.
     pub jt808_listen: Option<SocketAddr>,
-    /// Sessions at a time, of both protocols.
+    /// The same for Teltonika over TCP.
+    pub teltonika_listen: Option<SocketAddr>,
+    /// The same for Teltonika over UDP.
+    pub teltonika_udp_listen: Option<SocketAddr>,
+    /// The same for GT06.
+    pub gt06_listen: Option<SocketAddr>,
+    /// The same for Eelink over TCP.
+    pub eelink_listen: Option<SocketAddr>,
+    /// The same for Eelink over UDP.
+    pub eelink_udp_listen: Option<SocketAddr>,
+    /// Sessions at a time, of all protocols.
     pub max_sessions: usize,
-    /// From connecting to the first good frame (JT/T 808) or the welcome (native).
+    /// From connecting to the first good frame (native: the welcome).
     pub hello_within: Duration,
     /// From one good frame to the next.
     pub idle_after: Duration,
     /// For one answer to be taken by the device's side.
     pub write_within: Duration,
-    /// Appends of one session under way.
+    /// Appends of live reports of one session under way.
     pub window: usize,
+    /// Bytes of reports that are not durable yet, of all sessions, before those with something under way stop reading.
+    pub room_bytes: usize,
+    /// The fastest pace of stored reports, in reports a second; it slows down by itself when live ones wait.
+    pub backlog_per_second: u32,
+    /// Where the directory of devices is kept for a start without the database; `None`: nowhere. It holds the devices' keys.
+    pub directory_file: Option<PathBuf>,
     /// This gateway's name, in the case database's status of devices.
     pub name: String,
 }
@@ -28,12 +46,55 @@ impl Default for Config {
         Self {
             native_listen: None,
             jt808_listen: None,
+            teltonika_listen: None,
+            teltonika_udp_listen: None,
+            gt06_listen: None,
+            eelink_listen: None,
+            eelink_udp_listen: None,
             max_sessions: 20_000,
             hello_within: Duration::from_secs(10),
             idle_after: Duration::from_mins(10),
             write_within: Duration::from_secs(10),
             window: 16,
+            room_bytes: 256 * 1024 * 1024,
+            backlog_per_second: 10_000,
+            directory_file: None,
             name: "gateway".to_owned(),
         }
+    }
+}
+
+/// What carries a protocol's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// A session.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+impl Config {
+    /// The listeners that are switched on.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = (Protocol, Transport, SocketAddr)> {
+        [
+            (Protocol::Native, Transport::Tcp, self.native_listen),
+            (Protocol::Jt808, Transport::Tcp, self.jt808_listen),
+            (Protocol::Teltonika, Transport::Tcp, self.teltonika_listen),
+            (Protocol::Teltonika, Transport::Udp, self.teltonika_udp_listen),
+            (Protocol::Gt06, Transport::Tcp, self.gt06_listen),
+            (Protocol::Eelink, Transport::Tcp, self.eelink_listen),
+            (Protocol::Eelink, Transport::Udp, self.eelink_udp_listen),
+        ]
+        .into_iter()
+        .filter_map(|(protocol, transport, address)| Some((protocol, transport, address?)))
     }
 }

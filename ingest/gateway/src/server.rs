@@ -1,6 +1,7 @@
 //! Listening, and the end of it.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
@@ -8,12 +9,15 @@ use std::{
 };
 
 use casedb::Database;
-use codec::Protocol;
+use codec::{Protocol, eelink::Eelink, gt06::Gt06, teltonika::Teltonika};
+use futures::FutureExt;
+use socket2::{Domain, Socket, Type};
 use stream::Log;
 use tokio::{
     io::AsyncWriteExt,
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
     sync::Semaphore,
+    task::JoinHandle,
 };
 use tokio_util::{
     sync::CancellationToken,
@@ -23,16 +27,21 @@ use tracing::{info, warn};
 
 use crate::{
     Config, Directory,
+    config::Transport,
+    lanes::Lanes,
     limits::Registry,
     presence::Presence,
     quarantine::Quarantine,
-    session::{self, Shared, jt808::Jt808, native::Native},
+    session::{self, Shared, Writer, jt808::Jt808, native::Native, vendor::Vendor},
+    udp,
 };
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4_096;
 /// After a failure to accept, such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of datagrams that may wait to be read; the kernel grants as much of it as it may.
+const UDP_BUFFER: usize = 4 * 1024 * 1024;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -66,48 +75,78 @@ pub struct Handle {
     pub native: Option<SocketAddr>,
     /// Where JT/T 808 is spoken.
     pub jt808: Option<SocketAddr>,
+    addresses: BTreeMap<(Protocol, Transport), SocketAddr>,
     shared: Arc<Shared>,
     database: Option<Database>,
     sessions: TaskTracker,
-    listeners: Vec<AbortOnDropHandle<()>>,
+    listeners: Vec<JoinHandle<()>>,
     _writers: Vec<AbortOnDropHandle<()>>,
     abort: CancellationToken,
 }
 
+/// A socket that is bound, and what is spoken on it.
+enum Bound {
+    Tcp(Protocol, TcpListener),
+    Udp(Protocol, UdpSocket),
+}
+
 impl Gateway {
     /// Listens. `database`: where refusals, bad frames and signs of life are written; `None`: they are only counted.
+    #[expect(clippy::unused_async, reason = "it spawns tasks: async says that it needs a runtime")]
     pub async fn start(
         config: Config,
         log: Arc<dyn Log>,
         directory: Directory,
         database: Option<Database>,
     ) -> Result<Handle, Error> {
+        // All addresses before anything runs: a gateway that cannot listen everywhere does not start.
+        let mut addresses = BTreeMap::new();
+        let mut sockets = Vec::new();
+        for (protocol, transport, address) in config.listeners() {
+            let bound = bind(protocol, transport, address).map_err(|source| Error::Listen {
+                protocol,
+                address,
+                source,
+            });
+            let (socket, bound) = bound?;
+            info!(%protocol, %transport, address = %bound, "gateway listens");
+            addresses.insert((protocol, transport), bound);
+            sockets.push(socket);
+        }
         let (quarantine, waiting) = Quarantine::new();
         let presence = Arc::new(Presence::default());
+        let draining = CancellationToken::new();
+        let lanes = Lanes::new(
+            Arc::clone(&log),
+            config.room_bytes,
+            config.backlog_per_second,
+            draining.clone(),
+        );
+        let spawn = |future| AbortOnDropHandle::new(tokio::spawn(future));
         let writers = vec![
             AbortOnDropHandle::new(tokio::spawn(waiting.write(database.clone()))),
             AbortOnDropHandle::new(tokio::spawn(
                 Arc::clone(&presence).write(database.clone(), config.name.clone()),
             )),
+            spawn(Arc::clone(&lanes).govern(database.clone())),
         ];
         let room = Arc::new(Semaphore::new(config.max_sessions.min(Semaphore::MAX_PERMITS)));
-        let addresses = [
-            (Protocol::Native, config.native_listen),
-            (Protocol::Jt808, config.jt808_listen),
-        ];
         let shared = Arc::new(Shared {
             config,
             log,
+            lanes,
             directory,
             quarantine,
             presence,
             registry: Registry::default(),
-            draining: CancellationToken::new(),
+            draining,
             next_session: AtomicU64::new(1),
         });
+        let address = |protocol| addresses.get(&(protocol, Transport::Tcp)).copied();
         let mut handle = Handle {
-            native: None,
-            jt808: None,
+            native: address(Protocol::Native),
+            jt808: address(Protocol::Jt808),
+            addresses,
             shared: Arc::clone(&shared),
             database,
             sessions: TaskTracker::new(),
@@ -115,50 +154,55 @@ impl Gateway {
             _writers: writers,
             abort: CancellationToken::new(),
         };
-        for (protocol, address) in addresses {
-            let Some(address) = address else { continue };
-            let listen = || async move {
-                let listener = listen(address)?;
-                let bound = listener.local_addr()?;
-                Ok((listener, bound))
+        for socket in sockets {
+            let (shared, tasks, abort) = (Arc::clone(&shared), handle.sessions.clone(), handle.abort.clone());
+            let task = match socket {
+                Bound::Tcp(protocol, listener) => {
+                    let accept = Accept {
+                        protocol,
+                        listener,
+                        shared,
+                        room: Arc::clone(&room),
+                        sessions: tasks,
+                        abort,
+                    };
+                    tokio::spawn(accept.run())
+                }
+                Bound::Udp(Protocol::Eelink, socket) => tokio::spawn(udp::run::<Eelink>(socket, shared, tasks, abort)),
+                Bound::Udp(_, socket) => tokio::spawn(udp::run::<Teltonika>(socket, shared, tasks, abort)),
             };
-            let (listener, bound) = listen().await.map_err(|source| Error::Listen {
-                protocol,
-                address,
-                source,
-            })?;
-            info!(%protocol, address = %bound, "gateway listens");
-            match protocol {
-                Protocol::Native => handle.native = Some(bound),
-                Protocol::Jt808 => handle.jt808 = Some(bound),
-            }
-            let accept = Accept {
-                protocol,
-                listener,
-                shared: Arc::clone(&shared),
-                room: Arc::clone(&room),
-                sessions: handle.sessions.clone(),
-                abort: handle.abort.clone(),
-            };
-            handle
-                .listeners
-                .push(AbortOnDropHandle::new(tokio::spawn(accept.run())));
+            handle.listeners.push(task);
         }
         Ok(handle)
     }
 }
 
 impl Handle {
+    /// Where a protocol is spoken.
+    pub fn address(&self, protocol: Protocol, transport: Transport) -> Option<SocketAddr> {
+        self.addresses.get(&(protocol, transport)).copied()
+    }
+
     /// Sessions open now.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
 
+    /// True while the stream takes appends.
+    pub fn stream_is_up(&self) -> bool {
+        self.shared.lanes.is_up()
+    }
+
     /// Stops listening and reading, waits for the appends under way and their answers, and closes. What is not done
     /// `within` is dropped without an answer.
+    ///
+    /// Another gateway may listen on the same addresses from before this call (SO_REUSEPORT): it takes every later connection.
     pub async fn drain(mut self, within: Duration) {
-        self.listeners.clear();
         self.shared.draining.cancel();
+        // Listeners take what the kernel had accepted for them, then close.
+        for listener in self.listeners.drain(..) {
+            let _ = listener.await;
+        }
         self.sessions.close();
         if tokio::time::timeout(within, self.sessions.wait()).await.is_err() {
             warn!(
@@ -178,10 +222,35 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        for listener in &self.listeners {
+            listener.abort();
+        }
         self.abort.cancel();
     }
 }
 
+fn bind(protocol: Protocol, transport: Transport, address: SocketAddr) -> io::Result<(Bound, SocketAddr)> {
+    match transport {
+        Transport::Tcp => {
+            let listener = listen(address)?;
+            let bound = listener.local_addr()?;
+            Ok((Bound::Tcp(protocol, listener), bound))
+        }
+        Transport::Udp => {
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+            socket.set_reuse_port(true)?;
+            socket.set_nonblocking(true)?;
+            let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+            socket.bind(&address.into())?;
+            let socket = UdpSocket::from_std(socket.into())?;
+            let bound = socket.local_addr()?;
+            Ok((Bound::Udp(protocol, socket), bound))
+        }
+    }
+}
+
+/// Several gateways may listen on one address, so that one takes over from another without a gap; the kernel shares connections out
+/// among them, of the same user only.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
@@ -189,6 +258,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -204,37 +274,42 @@ struct Accept {
 
 impl Accept {
     async fn run(self) {
+        let draining = self.shared.draining.clone();
         loop {
-            let (stream, remote) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
+            let accepted = tokio::select! {
+                biased;
+                () = draining.cancelled() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, remote)) => self.admit(stream, remote),
                 Err(error) => {
                     warn!(%error, protocol = %self.protocol, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
                 }
-            };
-            metrics::counter!("homeward_gateway_connections_total", "protocol" => self.protocol.name()).increment(1);
-            let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
-                self.turn_away(stream);
-                continue;
-            };
-            let shared = Arc::clone(&self.shared);
-            let abort = self.abort.clone();
-            let protocol = self.protocol;
-            self.sessions.spawn(async move {
-                let session = async {
-                    match protocol {
-                        Protocol::Native => session::run(Native::default(), stream, remote, shared).await,
-                        Protocol::Jt808 => session::run(Jt808::default(), stream, remote, shared).await,
-                    }
-                };
-                tokio::select! {
-                    () = session => {}
-                    () = abort.cancelled() => {}
-                }
-                drop(place);
-            });
+            }
         }
+        // Connections that the kernel has made already would be reset: they get an orderly end instead.
+        while let Some(Ok((stream, remote))) = self.listener.accept().now_or_never() {
+            self.admit(stream, remote);
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, remote: SocketAddr) {
+        metrics::counter!("homeward_gateway_connections_total", "protocol" => self.protocol.name()).increment(1);
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            return self.turn_away(stream);
+        };
+        let shared = Arc::clone(&self.shared);
+        let abort = self.abort.clone();
+        let protocol = self.protocol;
+        self.sessions.spawn(async move {
+            tokio::select! {
+                () = converse(protocol, stream, remote, shared) => {}
+                () = abort.cancelled() => {}
+            }
+            drop(place);
+        });
     }
 
     /// Says that there is no room, where the protocol has a word for it.
@@ -248,6 +323,40 @@ impl Accept {
                 };
                 let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
             });
+        }
+    }
+}
+
+async fn converse(protocol: Protocol, stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>) {
+    let _ = stream.set_nodelay(true);
+    let (reader, writer) = stream.into_split();
+    let writer: Writer = Box::new(writer);
+    // Boxed: the state of the largest dialect must not be the size of every session.
+    match protocol {
+        Protocol::Native => {
+            session::run(Native::default(), reader, writer, remote, shared)
+                .boxed()
+                .await
+        }
+        Protocol::Jt808 => {
+            session::run(Jt808::default(), reader, writer, remote, shared)
+                .boxed()
+                .await
+        }
+        Protocol::Teltonika => {
+            session::run(Vendor::<Teltonika>::default(), reader, writer, remote, shared)
+                .boxed()
+                .await;
+        }
+        Protocol::Gt06 => {
+            session::run(Vendor::<Gt06>::default(), reader, writer, remote, shared)
+                .boxed()
+                .await
+        }
+        Protocol::Eelink => {
+            session::run(Vendor::<Eelink>::default(), reader, writer, remote, shared)
+                .boxed()
+                .await
         }
     }
 }

@@ -16,7 +16,8 @@ use subtle::ConstantTimeEq;
 use super::{Dialect, Peer, Stop};
 use crate::{
     directory::{Found, Known},
-    records::{Fate, fate},
+    lanes::Batch,
+    records,
 };
 
 /// Refusals after which the connection is closed.
@@ -184,14 +185,10 @@ impl Jt808 {
             }
         };
         for rejected in &content.rejected {
-            let fault = Fault::Range {
-                what: "report of a batch",
-                value: format!("number {}: {}", rejected.index, rejected.reason),
-            };
-            peer.malformed(&identity, &fault, &frame.to_wire());
-            count("rejected");
+            peer.malformed(&identity, &records::rejected(rejected), &frame.to_wire());
+            records::count(Protocol::Jt808, "rejected");
         }
-        let mut records = Vec::new();
+        let mut batch = Batch::default();
         let mut reports = false;
         for message in &content.messages {
             let Message::Report(report) = message else { continue };
@@ -199,25 +196,14 @@ impl Jt808 {
             if !known.is_assigned() {
                 return self.refuse(header, &identity, "not assigned", peer).await;
             }
-            match fate(
-                Protocol::Jt808,
-                known,
-                report,
-                received_at,
-                peer.shared.log.partitions(),
-            ) {
-                Ok(Fate::Append(record)) => records.push(record),
-                Ok(Fate::Protected(fixes)) => records.extend(fixes),
-                Ok(Fate::Discard(reason)) => count(reason),
-                Err(fault) => {
-                    peer.malformed(&identity, &fault, &frame.to_wire());
-                    count("rejected");
-                }
+            if let Err(fault) = peer.take(known, report, received_at, &mut batch) {
+                peer.malformed(&identity, &fault, &frame.to_wire());
+                records::count(Protocol::Jt808, "rejected");
             }
         }
         let answer = self.answer(header, serials, Outcome::Success, received_at);
         if reports {
-            peer.append(records, received_at, answer);
+            peer.append(batch, received_at, answer);
             return Ok(());
         }
         if header.id == id::LOGOUT {
@@ -242,8 +228,4 @@ impl Jt808 {
         }
         wire.freeze()
     }
-}
-
-fn count(outcome: &'static str) {
-    metrics::counter!("homeward_gateway_reports_total", "protocol" => "jt808", "outcome" => outcome).increment(1);
 }

@@ -11,7 +11,7 @@ use proto::wire::{DeviceFrame, device_frame::Body};
 use super::{Dialect, Peer, Stop};
 use crate::{
     directory::{Found, Known},
-    records::{Fate, fate},
+    lanes, records,
 };
 
 /// Bad frames that a session may send.
@@ -193,41 +193,26 @@ fn reports(device: &str, frame: &DeviceFrame, peer: &mut Peer, received_at: Time
 
 #[derive(Default)]
 struct Batch {
-    records: Vec<stream::NewRecord>,
+    records: lanes::Batch,
     rejected: Vec<Rejected>,
     last: u64,
 }
 
 impl Batch {
     fn take(&mut self, report: &codec::Report, known: &Known, peer: &Peer, received_at: Timestamp) {
-        match fate(
-            Protocol::Native,
-            known,
-            report,
-            received_at,
-            peer.shared.log.partitions(),
-        ) {
-            Ok(Fate::Append(record)) => self.records.push(record),
-            Ok(Fate::Protected(records)) => self.records.extend(records),
-            Ok(Fate::Discard(reason)) => {
-                metrics::counter!("homeward_gateway_reports_total", "protocol" => "native", "outcome" => reason)
-                    .increment(1);
-            }
-            Err(fault) => {
-                return self.reject(Rejected {
-                    index: 0,
-                    sequence: report.sequence,
-                    reason: fault.to_string(),
-                });
-            }
+        if let Err(fault) = peer.take(known, report, received_at, &mut self.records) {
+            return self.reject(Rejected {
+                index: 0,
+                sequence: report.sequence,
+                reason: fault.to_string(),
+            });
         }
         self.last = self.last.max(report.sequence);
     }
 
     /// Refuses a report for good: its sequence number is acknowledged, and listed.
     fn reject(&mut self, rejected: Rejected) {
-        metrics::counter!("homeward_gateway_reports_total", "protocol" => "native", "outcome" => "rejected")
-            .increment(1);
+        records::count(Protocol::Native, "rejected");
         if i64::try_from(rejected.sequence).is_ok() {
             self.last = self.last.max(rejected.sequence);
         }
