@@ -332,31 +332,12 @@ async fn converse(protocol: Protocol, stream: TcpStream, remote: SocketAddr, sha
     let (reader, writer) = stream.into_split();
     let writer: Writer = Box::new(writer);
     // Boxed: the state of the largest dialect must not be the size of every session.
-    match protocol {
-        Protocol::Native => {
-            session::run(Native::default(), reader, writer, remote, shared)
-                .boxed()
-                .await
-        }
-        Protocol::Jt808 => {
-            session::run(Jt808::default(), reader, writer, remote, shared)
-                .boxed()
-                .await
-        }
-        Protocol::Teltonika => {
-            session::run(Vendor::<Teltonika>::default(), reader, writer, remote, shared)
-                .boxed()
-                .await;
-        }
-        Protocol::Gt06 => {
-            session::run(Vendor::<Gt06>::default(), reader, writer, remote, shared)
-                .boxed()
-                .await
-        }
-        Protocol::Eelink => {
-            session::run(Vendor::<Eelink>::default(), reader, writer, remote, shared)
-                .boxed()
-                .await
-        }
-    }
+    let session = match protocol {
+        Protocol::Native => session::run(Native::default(), reader, writer, remote, shared).boxed(),
+        Protocol::Jt808 => session::run(Jt808::default(), reader, writer, remote, shared).boxed(),
+        Protocol::Teltonika => session::run(Vendor::<Teltonika>::default(), reader, writer, remote, shared).boxed(),
+        Protocol::Gt06 => session::run(Vendor::<Gt06>::default(), reader, writer, remote, shared).boxed(),
+        Protocol::Eelink => session::run(Vendor::<Eelink>::default(), reader, writer, remote, shared).boxed(),
+    };
+    session.await;
 }
