@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, PersonId};
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -81,7 +82,7 @@ pub struct Entry {
 }
 
 /// A protected person as a gateway sees them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carrier {
     /// Who.
     pub protected_id: PersonId,
@@ -90,7 +91,7 @@ pub struct Carrier {
 }
 
 /// A supervised person who must keep away from a protected one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
     /// Who.
     pub person_id: PersonId,

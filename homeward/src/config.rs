@@ -53,8 +53,16 @@ pub struct Stream {
 pub struct Gateway {
     pub native_listen: String,
     pub jt808_listen: String,
+    pub teltonika_listen: String,
+    pub teltonika_udp_listen: String,
+    pub gt06_listen: String,
+    pub eelink_listen: String,
+    pub eelink_udp_listen: String,
     pub max_sessions: usize,
     pub idle_seconds: u64,
+    pub room_mib: usize,
+    pub backlog_per_second: u32,
+    pub directory_file: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -207,6 +215,11 @@ impl Config {
         let addresses = [
             ("gateway.native_listen", &self.gateway.native_listen, true),
             ("gateway.jt808_listen", &self.gateway.jt808_listen, true),
+            ("gateway.teltonika_listen", &self.gateway.teltonika_listen, true),
+            ("gateway.teltonika_udp_listen", &self.gateway.teltonika_udp_listen, true),
+            ("gateway.gt06_listen", &self.gateway.gt06_listen, true),
+            ("gateway.eelink_listen", &self.gateway.eelink_listen, true),
+            ("gateway.eelink_udp_listen", &self.gateway.eelink_udp_listen, true),
             ("console.listen", &self.console.listen, false),
             ("metrics.listen", &self.metrics.listen, true),
         ];
@@ -223,6 +236,8 @@ impl Config {
             ("geofence.tick_seconds", self.geofence.tick_seconds),
             ("geofence.checkpoint_seconds", self.geofence.checkpoint_seconds),
             ("gateway.idle_seconds", self.gateway.idle_seconds),
+            ("gateway.room_mib", self.gateway.room_mib as u64),
+            ("gateway.backlog_per_second", self.gateway.backlog_per_second.into()),
         ] {
             if value == 0 {
                 bail!("{key}: must be at least 1");

@@ -1,6 +1,6 @@
 //! Starts each role from the settings.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use casedb::{Database, history::HistoryWriter, outbox, person, ticker};
@@ -57,14 +57,21 @@ impl Stage {
         let config = gateway::Config {
             native_listen: address(&settings.native_listen)?,
             jt808_listen: address(&settings.jt808_listen)?,
+            teltonika_listen: address(&settings.teltonika_listen)?,
+            teltonika_udp_listen: address(&settings.teltonika_udp_listen)?,
+            gt06_listen: address(&settings.gt06_listen)?,
+            eelink_listen: address(&settings.eelink_listen)?,
+            eelink_udp_listen: address(&settings.eelink_udp_listen)?,
             max_sessions: settings.max_sessions,
             idle_after: Duration::from_secs(settings.idle_seconds),
+            room_bytes: settings.room_mib.saturating_mul(1024 * 1024),
+            backlog_per_second: settings.backlog_per_second,
             name: format!("gateway {}", std::process::id()),
             ..Default::default()
         };
-        let directory = Directory::follow(self.database.clone()).await;
+        let file = (!settings.directory_file.is_empty()).then(|| PathBuf::from(&settings.directory_file));
+        let directory = Directory::follow_keeping(self.database.clone(), file).await;
         let handle = Gateway::start(config, Arc::clone(&self.log), directory, Some(self.database.clone())).await?;
-        info!(native = ?handle.native, jt808 = ?handle.jt808, "gateway listens");
         let stop = self.sources.clone();
         self.tasks.spawn(async move {
             stop.cancelled().await;

@@ -1,6 +1,6 @@
 //! What a gateway is set to.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use codec::Protocol;
 
@@ -35,8 +35,6 @@ pub struct Config {
     pub room_bytes: usize,
     /// The fastest pace of stored reports, in reports a second; it slows down by itself when live ones wait.
     pub backlog_per_second: u32,
-    /// Where the directory of devices is kept for a start without the database; `None`: nowhere. It holds the devices' keys.
-    pub directory_file: Option<PathBuf>,
     /// This gateway's name, in the case database's status of devices.
     pub name: String,
 }
@@ -58,7 +56,6 @@ impl Default for Config {
             window: 16,
             room_bytes: 256 * 1024 * 1024,
             backlog_per_second: 10_000,
-            directory_file: None,
             name: "gateway".to_owned(),
         }
     }
