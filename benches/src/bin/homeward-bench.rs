@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use homeward_benches::{pipeline, population, quality};
+use homeward_benches::{connections, pipeline, population, quality};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 /// Counts, so that a bench can say what was allocated; some nanoseconds an allocation.
@@ -22,6 +22,11 @@ struct Cli {
 enum Command {
     /// Reports a second through the whole way: device frame, stream, engine, history, incident.
     Pipeline(pipeline::Arguments),
+    /// Very many devices on one gateway: sessions, memory, acknowledgements.
+    Connections(connections::Arguments),
+    /// A process of devices, started by `connections`.
+    #[command(hide = true)]
+    ConnectionsPart(connections::PartArguments),
     /// The engine alone on a country's people: speed, memory, checkpoints.
     Population(population::Arguments),
     /// What officers are told against what is true: the engine beside simpler rules.
@@ -32,6 +37,8 @@ enum Command {
 async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Pipeline(arguments) => pipeline::run(arguments).await,
+        Command::Connections(arguments) => connections::run(arguments).await,
+        Command::ConnectionsPart(arguments) => connections::run_part(arguments).await,
         Command::Population(arguments) => population::run(&arguments, &heap),
         Command::Quality(arguments) => quality::run(&arguments),
     };

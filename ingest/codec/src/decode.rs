@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_util::codec::Decoder;
 
 use crate::{
-    Decoded, Fault, Message, Protocol, Rejected, Report, alarm_name,
+    AccessPoint, Cell, Decoded, Fault, Message, Protocol, Rejected, Report, alarm_name,
     eelink::Eelink,
     gt06::Gt06,
     jt808::{self, Assembled, Assembler},
@@ -291,6 +291,10 @@ struct Shown {
     alarms: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     items: Vec<ShownItem>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cells: Vec<ShownCell>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    wifi: Vec<ShownAccessPoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -311,6 +315,45 @@ struct Shown {
     text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownCell {
+    mcc: u16,
+    mnc: u16,
+    lac: u32,
+    cid: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rssi: Option<i16>,
+}
+
+impl From<&Cell> for ShownCell {
+    fn from(cell: &Cell) -> Self {
+        Self {
+            mcc: cell.mcc,
+            mnc: cell.mnc,
+            lac: cell.lac,
+            cid: cell.cid,
+            rssi: cell.rssi,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ShownAccessPoint {
+    mac: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rssi: Option<i16>,
+}
+
+impl From<&AccessPoint> for ShownAccessPoint {
+    fn from(point: &AccessPoint) -> Self {
+        let [a, b, c, d, e, f] = point.mac;
+        Self {
+            mac: format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
+            rssi: point.rssi,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -454,6 +497,8 @@ impl Shown {
                     value: hex::encode(value),
                 })
                 .collect(),
+            cells: report.extra.cells.iter().map(ShownCell::from).collect(),
+            wifi: report.extra.wifi.iter().map(ShownAccessPoint::from).collect(),
             ..Self::default()
         }
     }

@@ -16,7 +16,7 @@ pub mod terminal;
 pub mod time;
 
 pub use assemble::{Assembled, Assembler};
-pub use body::{Content, decode_body};
+pub use body::{Content, decode_body, decode_body_with};
 pub use frame::{Delimiter, Frame, Framer, Item, Malformed};
 pub use header::{Header, Phone, Variant};
 

@@ -95,7 +95,8 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
     };
     let kept = known.protected.is_none();
     let profile = shared.profile(T::PROTOCOL, &known);
-    let decoded = match T::default().datagram(datagram, profile, received_at) {
+    let mut talk = T::default();
+    let decoded = match talk.datagram(datagram, profile, received_at) {
         Ok(decoded) => decoded,
         Err(fault) => {
             malformed(&identity, &fault, kept);
@@ -124,5 +125,5 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
     shared.lanes.append(&mut batch, T::PROTOCOL.name()).await?;
     records::appended(T::PROTOCOL.name(), !kept, records, received_at);
     drop(held);
-    Ok(decoded.reply.unwrap_or_default())
+    Ok(decoded.reply.map_or_else(Bytes::new, |reply| talk.enclose(reply)))
 }
