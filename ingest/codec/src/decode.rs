@@ -348,9 +348,8 @@ struct ShownAccessPoint {
 
 impl From<&AccessPoint> for ShownAccessPoint {
     fn from(point: &AccessPoint) -> Self {
-        let [a, b, c, d, e, f] = point.mac;
         Self {
-            mac: format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
+            mac: point.mac.map(|byte| format!("{byte:02x}")).join(":"),
             rssi: point.rssi,
         }
     }

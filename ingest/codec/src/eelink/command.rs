@@ -93,7 +93,7 @@ fn after<'a>(text: &'a str, label: &str) -> Option<&'a str> {
 }
 
 /// A number with its hemisphere before it.
-fn coordinate<'a>(text: &'a str, [positive, negative]: [u8; 2]) -> Option<(f64, &'a str)> {
+fn coordinate(text: &str, [positive, negative]: [u8; 2]) -> Option<(f64, &str)> {
     let (first, rest) = text.split_at_checked(1)?;
     let (value, rest) = number(rest)?;
     match first.as_bytes() {
