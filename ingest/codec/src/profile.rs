@@ -186,6 +186,17 @@ impl Profile {
         }
     }
 
+    /// True when it has a text of its own for this kind of command.
+    pub const fn has_words_for(&self, command: &Command) -> bool {
+        let words = match command {
+            Command::Locate => &self.commands.locate,
+            Command::Interval { .. } => &self.commands.interval,
+            Command::Vibrate => &self.commands.vibrate,
+            Command::Text { .. } => &self.commands.text,
+        };
+        words.is_some()
+    }
+
     /// The text of a command, for protocols whose commands are texts. `None`: the model has no words for it, or the text has
     /// characters that it would misread.
     pub fn command_text(&self, command: &Command) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Header, id, location, time};
+use super::{Header, command, id, location, time};
 use crate::{
     Authenticate, Fault, Fix, Heartbeat, Message, Profile, Protocol, Register, Rejected, Report, cursor::Cursor,
     normalize::in_range,
@@ -50,9 +50,16 @@ fn decode(header: &Header, body: &[u8], suspect: bool, profile: &Profile) -> Res
     match header.id {
         id::LOCATION => location::decode(body, false, suspect, profile).map(report),
         id::LOCATION_ANSWER => {
-            cursor.u16("serial of the query")?;
-            location::decode(cursor.rest(), false, suspect, profile).map(report)
+            let serial = cursor.u16("serial of the query")?;
+            let mut content = location::decode(cursor.rest(), false, suspect, profile).map(report)?;
+            content.messages.push(Message::CommandAnswer {
+                reference: Some(u32::from(serial)),
+                text: "located".to_owned(),
+                done: Some(true),
+            });
+            Ok(content)
         }
+        id::TERMINAL_ANSWER if let Some(answer) = command::general_answer(body) => Ok(answer.into()),
         id::BATCH => {
             cursor.u16("count")?;
             let stored = cursor.u8("type")? == 1;

@@ -3,12 +3,16 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use proto::wire::{
-    Acknowledgement, Alarm, Challenge, DeviceFrame, DeviceReport, GatewayFrame, HeartbeatReply, Refusal,
-    Rejected as WireRejected, Welcome, device_frame, gateway_frame::Body,
+    Acknowledgement, Alarm, Challenge, DeviceCommand, DeviceFrame, DeviceReport, GatewayFrame, HeartbeatReply,
+    Interval, Locate, Refusal, Rejected as WireRejected, Vibrate, Welcome, device_command::What, device_frame,
+    gateway_frame::Body,
 };
 
 use super::{MAX_BATCH, to_wire};
-use crate::{Authenticate, Decoded, Fault, Fix, Heartbeat, Message, Rejected, Report, normalize::in_range};
+use crate::{Authenticate, Command, Decoded, Fault, Fix, Heartbeat, Message, Rejected, Report, normalize::in_range};
+
+/// Most characters of what a device says of a command.
+const MAX_RESULT_CHARS: usize = 1_000;
 
 /// Reads a frame of a device.
 pub fn decode(frame: &DeviceFrame) -> Result<Decoded, Fault> {
@@ -30,6 +34,18 @@ pub fn decode(frame: &DeviceFrame) -> Result<Decoded, Fault> {
                 device_time: Timestamp::from_microsecond(heartbeat.device_time_us).ok(),
                 battery_percent: heartbeat.battery_percent.filter(|percent| *percent <= 100),
             }));
+        }
+        Some(device_frame::Body::CommandResult(result)) => {
+            decoded.messages.push(Message::CommandAnswer {
+                reference: Some(result.reference).filter(|reference| *reference != 0),
+                text: result
+                    .text
+                    .chars()
+                    .filter(|letter| !letter.is_control())
+                    .take(MAX_RESULT_CHARS)
+                    .collect(),
+                done: Some(result.done),
+            });
         }
         Some(device_frame::Body::Reports(batch)) => {
             let mut last = 0;
@@ -149,5 +165,24 @@ pub fn acknowledgement(sequence: u64, rejected: &[Rejected]) -> Bytes {
 pub fn heartbeat_reply(now: Timestamp) -> Bytes {
     frame(Body::HeartbeatReply(HeartbeatReply {
         server_time_us: now.as_microsecond(),
+    }))
+}
+
+/// Tells the device to do something. `id`: the device does what has the same id only once; `reference` comes back in its result.
+pub fn command(id: &[u8], reference: u32, command: &Command, expires_at: Option<Timestamp>) -> Bytes {
+    let what = match command {
+        Command::Locate => What::Locate(Locate {}),
+        Command::Interval { seconds, for_seconds } => What::Interval(Interval {
+            seconds: *seconds,
+            for_seconds: *for_seconds,
+        }),
+        Command::Vibrate => What::Vibrate(Vibrate {}),
+        Command::Text { text } => What::Text(text.clone()),
+    };
+    frame(Body::Command(DeviceCommand {
+        command_id: id.to_vec(),
+        what: Some(what),
+        expires_at_us: expires_at.map_or(0, Timestamp::as_microsecond),
+        reference,
     }))
 }
