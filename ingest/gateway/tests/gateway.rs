@@ -7,6 +7,9 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "gateway/flow.rs"]
+mod flow;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
