@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -173,8 +174,8 @@ impl Site {
 pub struct Running {
     /// It.
     pub process: Process,
-    /// For devices.
-    pub gateway: std::net::SocketAddr,
+    /// For devices; empty: it has no gateway.
+    gateway: String,
     metrics: String,
 }
 
@@ -206,9 +207,14 @@ impl Running {
         all.extend(own.iter().cloned());
         Ok(Self {
             process: site.start(name, &[command], &all)?,
-            gateway: gateway.parse()?,
+            gateway: gateway.to_owned(),
             metrics,
         })
+    }
+
+    /// Where devices come.
+    pub fn address(&self) -> Result<SocketAddr> {
+        self.gateway.parse().context("the process has no gateway")
     }
 
     /// Waits until it says that it is ready.

@@ -84,7 +84,7 @@ pub(super) fn start(arguments: &Arguments, gateways: &[Running]) -> Result<Vec<C
         let (mut first, end) = (number * share, arguments.sessions.min((number + 1) * share));
         while first < end {
             let devices = PART.min(end - first);
-            slices.push((gateway.gateway, first, devices));
+            slices.push((gateway.address()?, first, devices));
             first += devices;
         }
     }

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use codec::Protocol;
 
+use crate::{limits, tls};
+
 /// Addresses and limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -21,9 +23,15 @@ pub struct Config {
     pub eelink_listen: Option<SocketAddr>,
     /// The same for Eelink over UDP.
     pub eelink_udp_listen: Option<SocketAddr>,
+    /// The certificate of the native protocol; `None`: it is spoken without TLS.
+    pub native_tls: Option<tls::Files>,
+    /// The native protocol may be spoken without TLS on addresses that others can reach: a VPN, or a TLS proxy, is before it.
+    pub native_plaintext: bool,
     /// Sessions at a time, of all protocols.
     pub max_sessions: usize,
-    /// From connecting to the first good frame (native: the welcome).
+    /// What one address and one device may have.
+    pub limits: limits::Settings,
+    /// From connecting to the first good frame (native: the welcome); as long again for the handshake of TLS.
     pub hello_within: Duration,
     /// From one good frame to the next.
     pub idle_after: Duration,
@@ -49,7 +57,10 @@ impl Default for Config {
             gt06_listen: None,
             eelink_listen: None,
             eelink_udp_listen: None,
+            native_tls: None,
+            native_plaintext: false,
             max_sessions: 20_000,
+            limits: limits::Settings::default(),
             hello_within: Duration::from_secs(10),
             idle_after: Duration::from_mins(10),
             write_within: Duration::from_secs(10),

@@ -16,8 +16,10 @@ mod quarantine;
 mod records;
 mod server;
 mod session;
+pub mod tls;
 mod udp;
 
 pub use config::{Config, Transport};
 pub use directory::{Directory, Found, Known};
+pub use limits::Settings as Limits;
 pub use server::{Error, Gateway, Handle};

@@ -16,7 +16,6 @@ use stream::Log;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
-    sync::Semaphore,
     task::JoinHandle,
 };
 use tokio_util::{
@@ -29,11 +28,11 @@ use crate::{
     Config, Directory,
     config::Transport,
     lanes::Lanes,
-    limits::Registry,
+    limits::{Limits, Place, Registry},
     presence::Presence,
     quarantine::Quarantine,
-    session::{self, Shared, Writer, jt808::Jt808, native::Native, vendor::Vendor},
-    udp,
+    session::{self, Line, Shared, Writer, jt808::Jt808, native::Native, vendor::Vendor},
+    tls, udp,
 };
 
 /// Connections that may wait to be accepted.
@@ -56,6 +55,16 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The native protocol would be spoken in clear where others can listen.
+    #[error(
+        "gateway.native_listen: {0} can be reached from other machines, and there is no certificate: set \
+         gateway.native_tls_certificate and gateway.native_tls_key; or gateway.native_plaintext = true where a VPN or a TLS proxy \
+         stands before it"
+    )]
+    Plaintext(SocketAddr),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
 }
 
 impl Error {
@@ -99,6 +108,7 @@ impl Gateway {
         directory: Directory,
         database: Option<Database>,
     ) -> Result<Handle, Error> {
+        let acceptor = acceptor(&config)?.map(Arc::new);
         // All addresses before anything runs: a gateway that cannot listen everywhere does not start.
         let mut addresses = BTreeMap::new();
         let mut sockets = Vec::new();
@@ -123,14 +133,16 @@ impl Gateway {
             draining.clone(),
         );
         let spawn = |future| AbortOnDropHandle::new(tokio::spawn(future));
+        let limits = Arc::new(Limits::new(config.limits.clone(), config.max_sessions));
+        let sweep = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&limits).sweep()));
         let writers = vec![
             AbortOnDropHandle::new(tokio::spawn(waiting.write(database.clone()))),
             AbortOnDropHandle::new(tokio::spawn(
                 Arc::clone(&presence).write(database.clone(), config.name.clone()),
             )),
             spawn(Arc::clone(&lanes).govern(database.clone())),
+            sweep,
         ];
-        let room = Arc::new(Semaphore::new(config.max_sessions.min(Semaphore::MAX_PERMITS)));
         let shared = Arc::new(Shared {
             config,
             log,
@@ -139,6 +151,7 @@ impl Gateway {
             quarantine,
             presence,
             registry: Registry::default(),
+            limits,
             draining,
             next_session: AtomicU64::new(1),
         });
@@ -161,8 +174,8 @@ impl Gateway {
                     let accept = Accept {
                         protocol,
                         listener,
+                        acceptor: acceptor.clone().filter(|_| protocol == Protocol::Native),
                         shared,
-                        room: Arc::clone(&room),
                         sessions: tasks,
                         abort,
                     };
@@ -229,6 +242,18 @@ impl Drop for Handle {
     }
 }
 
+/// What speaks TLS for the native protocol, if it is to.
+fn acceptor(config: &Config) -> Result<Option<tls::Acceptor>, Error> {
+    let Some(address) = config.native_listen else {
+        return Ok(None);
+    };
+    match &config.native_tls {
+        Some(files) => Ok(Some(tls::Acceptor::new(files.clone(), config.hello_within)?)),
+        None if address.ip().is_loopback() || config.native_plaintext => Ok(None),
+        None => Err(Error::Plaintext(address)),
+    }
+}
+
 fn bind(protocol: Protocol, transport: Transport, address: SocketAddr) -> io::Result<(Bound, SocketAddr)> {
     match transport {
         Transport::Tcp => {
@@ -266,8 +291,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 struct Accept {
     protocol: Protocol,
     listener: TcpListener,
+    acceptor: Option<Arc<tls::Acceptor>>,
     shared: Arc<Shared>,
-    room: Arc<Semaphore>,
     sessions: TaskTracker,
     abort: CancellationToken,
 }
@@ -297,25 +322,27 @@ impl Accept {
 
     fn admit(&self, stream: TcpStream, remote: SocketAddr) {
         metrics::counter!("homeward_gateway_connections_total", "protocol" => self.protocol.name()).increment(1);
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
-            return self.turn_away(stream);
+        let place = match self.shared.limits.admit(remote.ip()) {
+            Ok(place) => Arc::new(place),
+            Err(reason) => return self.turn_away(stream, reason.0),
         };
         let shared = Arc::clone(&self.shared);
         let abort = self.abort.clone();
-        let protocol = self.protocol;
+        let (protocol, acceptor) = (self.protocol, self.acceptor.clone());
         self.sessions.spawn(async move {
             tokio::select! {
-                () = converse(protocol, stream, remote, shared) => {}
+                () = converse(protocol, acceptor, stream, remote, place, shared) => {}
                 () = abort.cancelled() => {}
             }
-            drop(place);
         });
     }
 
     /// Says that there is no room, where the protocol has a word for it.
-    fn turn_away(&self, mut stream: TcpStream) {
-        metrics::counter!("homeward_gateway_turned_away_total", "protocol" => self.protocol.name()).increment(1);
-        if self.protocol == Protocol::Native {
+    fn turn_away(&self, mut stream: TcpStream, reason: &'static str) {
+        metrics::counter!("homeward_gateway_turned_away_total", "protocol" => self.protocol.name(), "reason" => reason)
+            .increment(1);
+        // Not to those who come too fast: each farewell is a task.
+        if self.protocol == Protocol::Native && self.acceptor.is_none() && reason != "address_rate" {
             self.sessions.spawn(async move {
                 let farewell = async {
                     stream.write_all(&session::native::busy()).await?;
@@ -327,17 +354,65 @@ impl Accept {
     }
 }
 
-async fn converse(protocol: Protocol, stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>) {
+async fn converse(
+    protocol: Protocol,
+    acceptor: Option<Arc<tls::Acceptor>>,
+    stream: TcpStream,
+    remote: SocketAddr,
+    place: Arc<Place>,
+    shared: Arc<Shared>,
+) {
     let _ = stream.set_nodelay(true);
+    if let Some(acceptor) = acceptor {
+        return native_over_tls(&acceptor, stream, remote, place, shared).await;
+    }
+    let line = Line {
+        remote,
+        place,
+        binding: None,
+    };
     let (reader, writer) = stream.into_split();
     let writer: Writer = Box::new(writer);
     // Boxed: the state of the largest dialect must not be the size of every session.
     let session = match protocol {
-        Protocol::Native => session::run(Native::default(), reader, writer, remote, shared).boxed(),
-        Protocol::Jt808 => session::run(Jt808::default(), reader, writer, remote, shared).boxed(),
-        Protocol::Teltonika => session::run(Vendor::<Teltonika>::default(), reader, writer, remote, shared).boxed(),
-        Protocol::Gt06 => session::run(Vendor::<Gt06>::default(), reader, writer, remote, shared).boxed(),
-        Protocol::Eelink => session::run(Vendor::<Eelink>::default(), reader, writer, remote, shared).boxed(),
+        Protocol::Native => session::run(Native::default(), reader, writer, line, shared).boxed(),
+        Protocol::Jt808 => session::run(Jt808::default(), reader, writer, line, shared).boxed(),
+        Protocol::Teltonika => session::run(Vendor::<Teltonika>::default(), reader, writer, line, shared).boxed(),
+        Protocol::Gt06 => session::run(Vendor::<Gt06>::default(), reader, writer, line, shared).boxed(),
+        Protocol::Eelink => session::run(Vendor::<Eelink>::default(), reader, writer, line, shared).boxed(),
     };
     session.await;
+}
+
+async fn native_over_tls(
+    acceptor: &tls::Acceptor,
+    stream: TcpStream,
+    remote: SocketAddr,
+    place: Arc<Place>,
+    shared: Arc<Shared>,
+) {
+    // Boxed: most of what a handshake needs is needed no more afterwards.
+    let accepted = tokio::select! {
+        accepted = acceptor.accept(stream).boxed() => accepted,
+        () = place.evicted().cancelled() => return,
+        () = shared.draining.cancelled() => return,
+    };
+    match accepted {
+        Ok((stream, binding)) => {
+            let (reader, writer) = tokio::io::split(stream);
+            let line = Line {
+                remote,
+                place,
+                binding: Some(binding),
+            };
+            session::run(Native::default(), reader, Box::new(writer), line, shared)
+                .boxed()
+                .await;
+        }
+        Err(error) => {
+            metrics::counter!("homeward_gateway_sessions_ended_total", "protocol" => "native", "reason" => error.reason())
+                .increment(1);
+            tracing::debug!(%error, "no TLS session");
+        }
+    }
 }

@@ -27,7 +27,14 @@ use tokio_util::{
 };
 use tracing::debug;
 
-use crate::{Config, Directory, Known, lanes::Lanes, limits::Registry, presence::Presence, quarantine::Quarantine};
+use crate::{
+    Config, Directory, Known,
+    lanes::Lanes,
+    limits::{self, Guard, Limits, Place, Registry},
+    presence::Presence,
+    quarantine::Quarantine,
+    tls,
+};
 
 use peer::UnderWay;
 pub(crate) use peer::{Peer, Writer};
@@ -48,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) quarantine: Quarantine,
     pub(crate) presence: Arc<Presence>,
     pub(crate) registry: Registry,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) draining: CancellationToken,
     pub(crate) next_session: AtomicU64,
 }
@@ -58,6 +66,14 @@ impl Shared {
     pub(crate) fn profile(&self, protocol: Protocol, _known: &Known) -> &Profile {
         Profile::default_for(protocol)
     }
+}
+
+/// The connection of a session.
+pub(crate) struct Line {
+    pub(crate) remote: SocketAddr,
+    pub(crate) place: Arc<Place>,
+    /// What only the two ends of this connection know; `None`: it is not TLS.
+    pub(crate) binding: Option<tls::Binding>,
 }
 
 /// A protocol's part of a session.
@@ -78,15 +94,20 @@ pub(crate) async fn run<D: Dialect>(
     mut dialect: D,
     reader: impl AsyncRead + Send + Unpin,
     writer: Writer,
-    remote: SocketAddr,
+    line: Line,
     shared: Arc<Shared>,
 ) {
     let protocol = D::PROTOCOL.name();
     metrics::gauge!("homeward_gateway_sessions", "protocol" => protocol).increment(1.0);
-    let mut frames = FramedRead::with_capacity(reader, D::Framer::default(), READ_BYTES);
+    let guard = Guard::new(D::Framer::default(), Arc::clone(&line.place));
+    let mut frames = FramedRead::with_capacity(reader, guard, READ_BYTES);
     let mut peer = Peer {
         session: shared.next_session.fetch_add(1, Ordering::Relaxed),
-        remote,
+        remote: line.remote,
+        place: line.place,
+        binding: line.binding,
+        reports: 0,
+        paused: None,
         protocol: D::PROTOCOL,
         writer,
         under_way: UnderWay::default(),
@@ -98,6 +119,7 @@ pub(crate) async fn run<D: Dialect>(
         shared,
     };
     let Err(stop) = converse(&mut dialect, &mut frames, &mut peer).await;
+    peer.place.part(stop.0, &peer.shared.draining).await;
     // What is still under way is dropped: it may come to lie in the stream, but nobody is told.
     let _ = tokio::time::timeout(peer.shared.config.write_within, peer.writer.shutdown()).await;
     metrics::counter!("homeward_gateway_sessions_ended_total", "protocol" => protocol, "reason" => stop.0).increment(1);
@@ -106,11 +128,12 @@ pub(crate) async fn run<D: Dialect>(
 
 async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
     dialect: &mut D,
-    frames: &mut FramedRead<R, D::Framer>,
+    frames: &mut FramedRead<R, Guard<D::Framer>>,
     peer: &mut Peer,
 ) -> Result<std::convert::Infallible, Stop> {
     let draining = peer.shared.draining.clone();
     let replaced = peer.replaced.clone();
+    let place = Arc::clone(&peer.place);
     loop {
         let reading = peer.may_read();
         tokio::select! {
@@ -120,8 +143,12 @@ async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
                 return Err(Stop("drained"));
             }
             () = replaced.cancelled() => return Err(Stop("replaced")),
+            () = place.evicted().cancelled() => return Err(Stop("evicted")),
             // Before the frames: somebody who never stops sending cannot keep a session open by that.
-            () = tokio::time::sleep_until(peer.deadline) => {
+            () = tokio::time::sleep_until(peer.wake()) => {
+                if peer.resumes() {
+                    continue;
+                }
                 if peer.under_way.is_empty() {
                     return Err(Stop(if peer.fresh { "hello_timeout" } else { "idle" }));
                 }
@@ -133,8 +160,11 @@ async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
                 peer.send(&answer).await?;
             }
             item = frames.next(), if reading => match item {
-                Some(Ok(item)) => dialect.handle(item, peer).await?,
-                Some(Err(_)) => return Err(Stop("closed")),
+                Some(Ok(item)) => {
+                    dialect.handle(item, peer).await?;
+                    peer.heard()?;
+                }
+                Some(Err(error)) => return Err(Stop(limits::reason(&error))),
                 None => {
                     // The device has said all it will; it may still be listening for answers.
                     peer.finish().await?;

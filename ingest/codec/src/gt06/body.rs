@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
             }
         }
         if let Some(form) = plan.state {
-            state::read(cursor, form, self.profile, draft)?;
+            state::read(cursor, self.frame.content.len(), form, self.profile, draft)?;
         }
         if plan.language || (plan.rest == Rest::Altitude && self.by_document) {
             cursor.u8("language")?;

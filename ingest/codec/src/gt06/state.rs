@@ -36,17 +36,21 @@ pub(super) fn information(byte: u8, speed: bool, profile: &Profile, draft: &mut 
     }
 }
 
-/// Reads the state in a message.
-pub(super) fn read(cursor: &mut Cursor<'_>, form: State, profile: &Profile, draft: &mut Draft) -> Result<(), Fault> {
+/// Reads the state in a message. What is read from behind `content` bytes says nothing of alarms.
+pub(super) fn read(
+    cursor: &mut Cursor<'_>,
+    content: usize,
+    form: State,
+    profile: &Profile,
+    draft: &mut Draft,
+) -> Result<(), Fault> {
     if form == State::Powered {
         cursor.u8("network indicator")?;
     }
-    information(
-        cursor.u8("terminal information")?,
-        form == State::NoAlarm,
-        profile,
-        draft,
-    );
+    let byte = cursor.u8("terminal information")?;
+    if cursor.at() <= content {
+        information(byte, form == State::NoAlarm, profile, draft);
+    }
     match form {
         State::Logger => {
             let signal = cursor.u16("signal")?;
@@ -82,6 +86,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>, form: State, profile: &Profile, draf
     draft.report.extra.signal = Some(cursor.u8("signal")?);
     let code = cursor.u8("alarm")?;
     match form {
+        _ if cursor.at() > content => (),
         State::NoAlarm => (),
         State::WideAlarm => {
             let language = cursor.clone().u8("language").unwrap_or_default();

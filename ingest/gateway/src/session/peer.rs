@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, Stop};
-use crate::{Known, lanes::Batch, records};
+use crate::{Known, lanes::Batch, limits::Place, quarantine::Quarantine, records, tls};
 
 /// Where a session's bytes go: a socket, or TLS over one.
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
@@ -68,6 +68,13 @@ pub(crate) struct Peer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) remote: SocketAddr,
     pub(crate) protocol: Protocol,
+    pub(crate) place: Arc<Place>,
+    /// What only the two ends of this connection know; `None`: it is not TLS.
+    pub(crate) binding: Option<tls::Binding>,
+    /// Of the last frame.
+    pub(super) reports: usize,
+    /// Not reading until then: the device sends faster than any does.
+    pub(super) paused: Option<Instant>,
     pub(super) session: u64,
     pub(super) writer: Writer,
     pub(super) under_way: UnderWay,
@@ -85,8 +92,34 @@ pub(crate) struct Peer {
 impl Peer {
     /// True while another frame may be read: what is under way has a bound for each session and one for the gateway.
     pub(super) fn may_read(&self) -> bool {
-        self.under_way.has_room(self.shared.config.window)
+        self.paused.is_none()
+            && self.under_way.has_room(self.shared.config.window)
             && (self.under_way.is_empty() || self.shared.lanes.has_room())
+    }
+
+    /// When the session is next to look at the clock.
+    pub(super) fn wake(&self) -> Instant {
+        self.paused.map_or(self.deadline, |until| until.min(self.deadline))
+    }
+
+    /// True when a pause is over, and not the session.
+    pub(super) fn resumes(&mut self) -> bool {
+        let now = Instant::now();
+        self.paused.take_if(|until| *until <= now).is_some() && now < self.deadline
+    }
+
+    /// After each frame: a stranger who sends garbage goes; a device that sends very much waits.
+    pub(super) fn heard(&mut self) -> Result<(), Stop> {
+        if self.place.is_offensive() {
+            return Err(Stop("malformed"));
+        }
+        let reports = std::mem::take(&mut self.reports);
+        if let Some(device) = self.device
+            && let Some(pause) = self.place.pause(device, 1, reports)
+        {
+            self.paused = Some(Instant::now() + pause);
+        }
+        Ok(())
     }
 
     /// Notes a good frame: silence counts from now.
@@ -112,6 +145,8 @@ impl Peer {
         if self.device == Some(device) {
             return;
         }
+        // A place lost a moment ago ends the session by itself.
+        self.place.prove();
         if let Some(before) = self.device.replace(device) {
             self.shared.registry.leave(before, self.session);
         }
@@ -153,6 +188,7 @@ impl Peer {
         let lanes = Arc::clone(&self.shared.lanes);
         let protocol = self.protocol.name();
         let protected = self.protected;
+        self.reports += batch.len();
         let held = lanes.hold(&batch);
         let backlog_bytes = if batch.has_backlog() { held.bytes() } else { 0 };
         let append = async move {
@@ -168,6 +204,10 @@ impl Peer {
     /// Puts a frame into quarantine; counts it in any case. Of a frame of a protected person's device, which may say where they
     /// are, only the sort of fault is kept.
     pub(crate) fn malformed(&self, identity: &str, fault: &Fault, raw: &Bytes) {
+        self.place.malformed();
+        if !self.place.keeps() {
+            return Quarantine::count(self.protocol, fault);
+        }
         let raw = (!self.protected).then_some(raw);
         self.shared
             .quarantine
