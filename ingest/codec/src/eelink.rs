@@ -100,6 +100,8 @@ pub mod item {
     pub const TAG: u32 = 0x10;
     /// What stands behind all known fields.
     pub const REST: u32 = 0x11;
+    /// What follows the address of a tag of [`super::terminal::TAG_ADDRESS`].
+    pub const OWN_TAG: u32 = 0x12;
 }
 
 /// A conversation.

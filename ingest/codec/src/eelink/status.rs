@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proto::wire::Motion;
 
-use super::item;
+use super::{item, terminal::TAG_ADDRESS};
 use crate::{Fault, Profile, Report, cursor::Cursor};
 
 /// Address, strength, reserved, model, version, battery, temperature, data.
@@ -107,7 +107,10 @@ impl<'a> Fields<'a> {
             match rest {
                 [count, _, tags @ ..] if tags.len() >= usize::from(*count) * TAG_BYTES => {
                     for tag in tags.chunks_exact(TAG_BYTES).take((*count).into()) {
-                        self.item(item::TAG, tag);
+                        match tag.strip_prefix(&TAG_ADDRESS) {
+                            Some(own) => self.item(item::OWN_TAG, own),
+                            None => self.item(item::TAG, tag),
+                        }
                     }
                 }
                 // Another firmware's: no reason to lose the position.

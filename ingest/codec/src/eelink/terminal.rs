@@ -2,10 +2,14 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
-use proto::wire::{Alarm, Motion};
+use proto::wire::{Alarm, Case, Motion, Strap};
 
 use super::{Imei, Package, command, frame, id};
 use crate::{Fault, Report, cursor::Cursor};
+
+/// Address of the tag in which a terminal of our own says what the protocol has no words for: strap, case, all alarms.
+/// See `docs/protocols/eelink.md`.
+pub const TAG_ADDRESS: [u8; 6] = *b"HMWARD";
 
 /// What a terminal reports, in the new format.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +36,12 @@ pub struct Location {
     pub motion: Motion,
     /// Metres counted; only a package without warning has it.
     pub mileage_m: u32,
+    /// In the tag of [`TAG_ADDRESS`], as the next two.
+    pub strap: Strap,
+    /// The case.
+    pub case: Case,
+    /// Alarms beside those that are sent as warnings.
+    pub alarms: Vec<Alarm>,
 }
 
 impl Location {
@@ -49,6 +59,9 @@ impl Location {
             charging: None,
             motion: Motion::Unspecified,
             mileage_m: 0,
+            strap: Strap::Unspecified,
+            case: Case::Unspecified,
+            alarms: Vec::new(),
         }
     }
 
@@ -71,6 +84,9 @@ impl Location {
             charging: report.charging,
             motion: report.motion,
             mileage_m: u32::try_from(report.extra.mileage_m.unwrap_or(0)).unwrap_or(0),
+            strap: report.strap,
+            case: report.case,
+            alarms: report.alarms.clone(),
         }
     }
 
@@ -105,7 +121,29 @@ impl Location {
         body.put_u16(self.battery_mv);
         body.put_u32(0);
         body.put_u32(self.mileage_m);
+        self.write_tag(&mut body);
         body.freeze()
+    }
+
+    fn write_tag(&self, body: &mut BytesMut) {
+        let state = |known: bool, open: bool, bit: u8| (u8::from(known) | u8::from(open) << 1) << bit;
+        let states = state(self.strap != Strap::Unspecified, self.strap == Strap::Open, 0)
+            | state(self.case != Case::Unspecified, self.case == Case::Open, 2);
+        let bit = |alarm: &Alarm| {
+            u32::try_from(i32::from(*alarm))
+                .ok()
+                .and_then(|bit| 1_u16.checked_shl(bit))
+        };
+        let alarms = self.alarms.iter().filter_map(bit).fold(0, |all, one| all | one);
+        if states == 0 && alarms == 0 {
+            return;
+        }
+        // Counters, steps, air, second temperature: what stands before the tags.
+        body.put_slice(&[0; 22]);
+        body.put_slice(&[1, 0]);
+        body.put_slice(&TAG_ADDRESS);
+        body.put_slice(&[0, states, 0, 0, 0, 0, 0, 0]);
+        body.put_u16(alarms);
     }
 
     /// Content of a 0x14.
@@ -134,6 +172,32 @@ impl Location {
         body.put_slice(&[0; 6]);
         body.freeze()
     }
+}
+
+/// The battery's voltage at which the default profile says this percentage.
+pub fn millivolts(percent: u8) -> u16 {
+    const CURVE: [(u16, u16); 8] = [
+        (0, 3_400),
+        (10, 3_600),
+        (30, 3_700),
+        (55, 3_800),
+        (70, 3_900),
+        (82, 4_000),
+        (94, 4_100),
+        (100, 4_180),
+    ];
+    let percent = u16::from(percent.min(100));
+    let mut below = (0, 3_400);
+    for (upper, volts) in CURVE {
+        if percent <= upper {
+            let (lower, from) = below;
+            let span = (upper - lower).max(1);
+            // The profile rounds down, so this rounds up.
+            return from + ((volts - from) * (percent - lower)).div_ceil(span);
+        }
+        below = (upper, volts);
+    }
+    4_180
 }
 
 /// The code of a warning in the default profile; `None`: the protocol has no word for it.

@@ -1,18 +1,18 @@
 //! Eelink.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use bytes::{Bytes, BytesMut};
 use homeward_codec::{
     Command, Message, Piece, Profile, Protocol, Report, Talk, decode_line,
     eelink::{
         Eelink, Framer, MAX_PACKAGE_BYTES, Package, id,
-        terminal::{Heard, Location, Terminal, warning_code},
+        terminal::{Heard, Location, Terminal, millivolts, warning_code},
     },
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
-use proto::wire::{Alarm, Motion};
+use proto::wire::{Alarm, Case, Motion, Strap};
 use serde_json::Value;
 use tokio_util::codec::Decoder;
 
@@ -428,6 +428,19 @@ fn a_package_too_long_to_be_one_is_not_waited_for() {
     assert_eq!((bad.fault.reason(), frame), ("oversize", &good));
 }
 
+#[test]
+fn a_percentage_survives_being_a_voltage() {
+    for percent in 0..=100 {
+        let location = Location {
+            battery_mv: millivolts(percent),
+            ..good_location()
+        };
+        let wire = terminal().report(&location, &[])[0].to_wire();
+        let decoded = Eelink::default().take(&wire, profile(), now()).unwrap();
+        assert_eq!(report(&decoded.messages).battery_percent, Some(percent.into()));
+    }
+}
+
 fn alarms() -> impl Strategy<Value = Alarm> {
     let known = (1..=12).filter_map(|number| Alarm::try_from(number).ok());
     prop::sample::select(known.filter(|alarm| warning_code(*alarm).is_some()).collect::<Vec<_>>())
@@ -446,7 +459,20 @@ prop_compose! {
         charging: Option<bool>,
         motion in 0_i32..3,
         mileage_m: u32,
+        strap in 0_i32..3,
+        case in 0_i32..3,
+        alarms in prop::collection::btree_set(1_i32..=12, 0..4),
     ) -> Location {
+        // An open strap is an alarm, and the other way round; so is the case.
+        let mut alarms = alarms;
+        let tamper = |open, alarm, alarms: &mut BTreeSet<i32>| {
+            if open {
+                alarms.insert(i32::from(alarm));
+            }
+            alarms.contains(&i32::from(alarm))
+        };
+        let strap = if tamper(strap == 2, Alarm::StrapTamper, &mut alarms) { 2 } else { strap };
+        let case = if tamper(case == 2, Alarm::CaseTamper, &mut alarms) { 2 } else { case };
         let degrees = |parts: i32| f64::from(parts) / 1_800_000.0;
         Location {
             time: Timestamp::from_second(second).unwrap(),
@@ -454,6 +480,9 @@ prop_compose! {
             place: place.map(|(latitude, longitude)| (degrees(latitude), degrees(longitude))),
             altitude_m, speed_kmh, course_deg, satellites, battery_mv, charging, mileage_m,
             motion: Motion::try_from(motion).unwrap(),
+            strap: Strap::try_from(strap).unwrap(),
+            case: Case::try_from(case).unwrap(),
+            alarms: alarms.into_iter().map(|number| Alarm::try_from(number).unwrap()).collect(),
         }
     }
 }
@@ -560,12 +589,15 @@ proptest! {
     #[test]
     fn what_a_terminal_says_is_what_is_understood(location in location(), alarm in alarms()) {
         let packages = terminal().report(&location, &[alarm]);
-        for (package, raised) in packages.iter().zip([vec![], vec![alarm]]) {
+        for (package, raised) in packages.iter().zip([location.alarms.clone(), vec![alarm]]) {
             let decoded = Eelink::default().take(&package.to_wire(), profile(), now()).unwrap();
             let report = report(&decoded.messages);
             prop_assert_eq!(report.fix_time, location.time);
             prop_assert_eq!(&report.alarms, &raised);
             prop_assert_eq!((report.charging, report.motion), (location.charging, location.motion));
+            if package.id == id::NORMAL {
+                prop_assert_eq!((report.strap, report.case), (location.strap, location.case));
+            }
             prop_assert_eq!(report.fix.as_ref().map(|fix| (fix.latitude, fix.longitude)), location.place);
             if let Some(fix) = &report.fix {
                 prop_assert_eq!(fix.valid, location.valid);
