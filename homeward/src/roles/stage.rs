@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use worker::{Credentials, SmtpConfig, WorkerConfig};
 
-use super::{DRAIN, Readiness, Role};
+use super::{DRAIN, Readiness, Role, descriptors};
 use crate::{command::world, config::Config};
 
 /// How often old records are dropped from the stream.
@@ -54,6 +54,7 @@ impl Stage {
 
     async fn gateway(&mut self) -> Result<()> {
         let settings = &self.config.gateway;
+        descriptors::raise(settings.max_sessions);
         let config = gateway::Config {
             native_listen: address(&settings.native_listen)?,
             jt808_listen: address(&settings.jt808_listen)?,
