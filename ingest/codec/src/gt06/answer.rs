@@ -64,7 +64,10 @@ fn utf16(bytes: &[u8]) -> String {
 fn verdict(text: &str) -> Option<bool> {
     let text = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if has(&[
+    // "Already in the state ..., the command is not running": what was asked for is so.
+    if has(&["already"]) {
+        Some(true)
+    } else if has(&[
         "error",
         "fail",
         "invalid",
@@ -74,7 +77,7 @@ fn verdict(text: &str) -> Option<bool> {
         "unknown",
     ]) {
         Some(false)
-    } else if has(&["success", "ok", "already"]) {
+    } else if has(&["success", "ok"]) {
         Some(true)
     } else {
         None
@@ -136,7 +139,10 @@ mod tests {
         assert_eq!(verdict("Restore fuel supply: Success!"), Some(true));
         assert_eq!(verdict("TIMER OK"), Some(true));
         assert_eq!(verdict("Command error!"), Some(false));
-        assert_eq!(verdict("the command is not running!"), Some(false));
+        assert_eq!(
+            verdict("Already in the state of resume, the command is not running!"),
+            Some(true)
+        );
         assert_eq!(verdict("Battery:5.56V,NORMAL;"), None);
     }
 }
