@@ -134,6 +134,8 @@ pub struct Framer {
     sum: u16,
     /// End of the first tail that was passed over, because the stated length goes beyond it.
     passed: Option<usize>,
+    /// Bytes that were looked at before the buffer's beginning was cut off: no frame inside ends in them.
+    before: usize,
 }
 
 impl Framer {
@@ -155,7 +157,9 @@ impl Framer {
             if seen >= MIN_FRAME_BYTES && bytes.get(seen - 4..seen - 2) == Some(&(!self.sum).to_be_bytes()[..]) {
                 return Some(Cut::Frame(seen));
             }
-            if let Some(at) = frame_inside(bytes) {
+            if seen > self.before
+                && let Some(at) = frame_inside(bytes)
+            {
                 return Some(Cut::Malformed(at, Fault::Incomplete("another frame begins")));
             }
             if stated.is_none_or(|end| seen >= end) {
@@ -189,6 +193,8 @@ impl Framer {
     }
 
     fn cut(&mut self, source: &mut BytesMut, cut: Cut) -> Piece {
+        let (Cut::Frame(end) | Cut::Malformed(end, _)) = &cut;
+        self.before = self.seen.max(self.before).saturating_sub(*end);
         self.seen = 0;
         self.passed = None;
         match cut {
