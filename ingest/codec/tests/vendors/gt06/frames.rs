@@ -253,6 +253,42 @@ fn a_model_may_be_read_by_its_document() {
 }
 
 #[test]
+fn the_documents_examples_say_what_it_says_of_them() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocols/gt06.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, examples) = text.split_once("## Examples").unwrap();
+    let example = |name: &str| {
+        let line = examples.lines().find(|line| line.starts_with(name)).unwrap();
+        let hex = line
+            .split_whitespace()
+            .find(|word| word.starts_with("7878") || word.starts_with("7979"));
+        Bytes::from(hex::decode(hex.unwrap()).unwrap())
+    };
+    let log_in = take(&example("log-in"));
+    assert_eq!((log_in.device.as_str(), log_in.reply), (IMEI, Some(example("answer"))));
+    let state = report(&example("state"));
+    assert_eq!((state.battery_percent, state.charging), (Some(83), Some(true)));
+    let alarm = report(&example("alarm"));
+    assert_eq!(
+        (alarm.battery_percent, alarm.alarms),
+        (Some(83), vec![Alarm::StrapTamper])
+    );
+    for report in [report(&example("position")), report(&example("alarm"))] {
+        let fix = report.fix.unwrap();
+        assert_eq!(
+            (fix.latitude, fix.longitude, fix.course_deg),
+            (30.25, 120.16, Some(270.0))
+        );
+        assert_eq!(report.fix_time, "2026-08-17T14:18:12Z".parse().unwrap());
+    }
+    let command = Answer::Command {
+        reference: 77,
+        text: "TIMER,30#".to_owned(),
+    };
+    assert_eq!(answer(&example("command")), Ok(command));
+}
+
+#[test]
 fn unknown_kinds_are_named() {
     let said = take(&short(0x7b, "00"));
     assert_eq!(said.messages, [Message::Unknown { id: 0x7b }]);
