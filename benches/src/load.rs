@@ -7,6 +7,7 @@ mod device;
 mod figures;
 mod ledger;
 mod session;
+mod tongue;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -24,12 +25,19 @@ use tokio::{task::JoinSet, time::Instant};
 pub use device::Told;
 pub use figures::{Milliseconds, percentile};
 pub use ledger::{Verdict, settled};
+pub(crate) use tongue::{identity, secret};
 
 /// What the devices speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Speech {
     /// JT/T 808-2013.
     Jt808,
+    /// Teltonika's Codec 8 extended.
+    Teltonika,
+    /// GT06.
+    Gt06,
+    /// Eelink.
+    Eelink,
 }
 
 impl Speech {
@@ -37,6 +45,9 @@ impl Speech {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Jt808 => "jt808",
+            Self::Teltonika => "teltonika",
+            Self::Gt06 => "gt06",
+            Self::Eelink => "eelink",
         }
     }
 }

@@ -18,13 +18,15 @@ use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 use crate::{
-    load::Speech,
+    load::{self, Speech},
     process::{Process, free_port},
     server::{Kafka, Postgres},
 };
 
-/// Agency, people with an order in force, and a device each, as `load::Device` signs in: one statement for any number of them.
-const REGISTER: &str = include_str!("site/register.sql");
+/// Agency, people, orders in force.
+const PEOPLE: &str = include_str!("site/people.sql");
+/// A device for each.
+const DEVICES: &str = include_str!("site/devices.sql");
 
 /// Where a bench runs.
 #[derive(Debug, Clone, Args)]
@@ -152,14 +154,17 @@ impl Site {
 
     /// Registers devices 0 to `devices` with a person each.
     pub async fn register(&self, speech: Speech, devices: usize) -> Result<()> {
-        let sql = REGISTER
-            .replace("{protocol}", speech.name())
-            .replace("{last}", &(devices.max(1) - 1).to_string());
-        self.client()
-            .await?
-            .batch_execute(&sql)
+        let people = PEOPLE.replace("{last}", &(devices.max(1) - 1).to_string());
+        let identities: Vec<String> = (0..devices).map(|index| load::identity(speech, index)).collect();
+        let secret = |index| (speech == Speech::Jt808).then(|| load::secret(index).into_bytes());
+        let secrets: Vec<Option<Vec<u8>>> = (0..devices).map(secret).collect();
+        let client = self.client().await?;
+        client.batch_execute(&people).await.context("register the people")?;
+        client
+            .execute(DEVICES, &[&speech.name(), &identities, &secrets])
             .await
-            .context("register the devices")
+            .context("register the devices")?;
+        Ok(client.batch_execute("ANALYZE").await?)
     }
 
     /// Drops the database and stops the servers.

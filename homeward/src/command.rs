@@ -11,6 +11,7 @@ mod holiday;
 mod leave;
 mod notify;
 mod orders;
+mod profiles;
 mod protect;
 mod quarantine;
 mod reading;
@@ -37,7 +38,12 @@ use crate::{
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let settings = &cli.settings;
     match cli.command {
-        Command::Decode { protocol } => return decode::run(&protocol),
+        Command::Decode { protocol, profile } => {
+            // Without a name, no settings are needed: frames can be read on any machine.
+            let profile = profile.map(|name| profiles::find(&load(settings, None)?, &name)).transpose()?;
+            return decode::run(&protocol, profile);
+        }
+        Command::Profiles { command } => return profiles::run(&load(settings, None)?, command),
         Command::Evaluate {
             zones,
             tracks,

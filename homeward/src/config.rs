@@ -60,6 +60,7 @@ pub struct Gateway {
     pub eelink_udp_listen: String,
     pub max_sessions: usize,
     pub idle_seconds: u64,
+    pub profiles: String,
     pub room_mib: usize,
     pub backlog_per_second: u32,
     pub directory_file: String,
@@ -242,6 +243,9 @@ impl Config {
             if value == 0 {
                 bail!("{key}: must be at least 1");
             }
+        }
+        if !self.gateway.profiles.is_empty() && !Path::new(&self.gateway.profiles).is_dir() {
+            bail!("gateway.profiles: there is no directory {:?}", self.gateway.profiles);
         }
         if !self.console.basemap.is_empty() && !Path::new(&self.console.basemap).is_file() {
             bail!("console.basemap: there is no file {:?}", self.console.basemap);

@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     Gauges, Plan, Start, address,
-    session::{Report, Said, Session, Tag},
+    session::Session,
+    tongue::{Report, Said, Tag},
 };
 
 /// Messages on the way at a time.
@@ -229,15 +230,15 @@ impl Device {
     }
 
     async fn post(&mut self, session: &mut Session, reports: Vec<Report>, due: Option<Instant>) -> Result<()> {
+        let (tag, wire) = session.compose(&reports, due.is_none());
         // Kept from before the first byte is on the line: a report is never forgotten between the two.
         self.sent.push_back(Sent {
-            tag: session.next_tag(),
+            tag,
             at: Instant::now(),
             due,
             reports,
         });
-        let Some(sent) = self.sent.back() else { return Ok(()) };
-        timeout(ANSWER, session.send(&sent.reports, due.is_none())).await?
+        timeout(ANSWER, session.post(&wire)).await?
     }
 
     fn done(&mut self, tag: Tag) {

@@ -69,13 +69,11 @@ impl Talk for Gt06 {
         match frame.kind {
             kind::LOGIN => self.log_in(&frame)?,
             kind::STATE | kind::HEARTBEAT | kind::STATE_MODULES | kind::WEARABLE => {
-                for message in &mut messages {
-                    if let Message::Report(report) = message
-                        && report.fix.is_none()
-                    {
-                        *message = state::settle(report.clone(), &mut self.state);
-                    }
-                }
+                let settle = |message| match message {
+                    Message::Report(report) if report.fix.is_none() => state::settle(report, &mut self.state),
+                    other => other,
+                };
+                messages = messages.into_iter().map(settle).collect();
             }
             _ => (),
         }

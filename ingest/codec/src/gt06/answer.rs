@@ -64,7 +64,10 @@ fn utf16(bytes: &[u8]) -> String {
 fn verdict(text: &str) -> Option<bool> {
     let text = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if has(&[
+    // "Already in the state ..., the command is not running": what was asked for is so.
+    if has(&["already"]) {
+        Some(true)
+    } else if has(&[
         "error",
         "fail",
         "invalid",
@@ -74,7 +77,7 @@ fn verdict(text: &str) -> Option<bool> {
         "unknown",
     ]) {
         Some(false)
-    } else if has(&["success", "ok", "already"]) {
+    } else if has(&["success", "ok"]) {
         Some(true)
     } else {
         None
@@ -99,7 +102,11 @@ fn position(text: &str) -> Option<(Timestamp, Fix)> {
         in_range(degrees * sign, limit, "coordinate").ok()
     };
     let mut fix = Fix::new(true, degrees("Lat", 'N', 'S', 90.0)?, degrees("Lon", 'E', 'W', 180.0)?);
-    let number = |name| field(name)?.parse().ok().filter(|value: &f64| value.is_finite());
+    // Some write the unit behind it.
+    let number = |name| {
+        let value = field(name)?.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+        value.parse().ok().filter(|value: &f64| value.is_finite())
+    };
     fix.course_deg = number("Course");
     fix.speed_kmh = number("Speed");
     let mut words = field("DateTime")?.split_whitespace();
@@ -115,8 +122,7 @@ mod tests {
 
     #[test]
     fn positions_in_words_are_read() {
-        let text =
-            "Current position!Lat:N30.250000,Lon:W120.160000,Course:126.53,Speed:4.5000,DateTime:2026-08-17  14:18:12";
+        let text = "Current position!Lat:N30.250000,Lon:W120.160000,Course:126.53,Speed:4.5000Km/h,DateTime:2026-08-17  14:18:12";
         let (time, fix) = position(text).unwrap();
         assert_eq!(time, "2026-08-17T14:18:12Z".parse().unwrap());
         assert_eq!((fix.latitude, fix.longitude), (30.25, -120.16));
@@ -136,7 +142,10 @@ mod tests {
         assert_eq!(verdict("Restore fuel supply: Success!"), Some(true));
         assert_eq!(verdict("TIMER OK"), Some(true));
         assert_eq!(verdict("Command error!"), Some(false));
-        assert_eq!(verdict("the command is not running!"), Some(false));
+        assert_eq!(
+            verdict("Already in the state of resume, the command is not running!"),
+            Some(true)
+        );
         assert_eq!(verdict("Battery:5.56V,NORMAL;"), None);
     }
 }

@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
 
     fn planned(&mut self, plan: Plan) -> Result<Message, Fault> {
         // The reference reads the cells of SL4X too long, and the fields after it from what follows the content.
-        let beyond = plan.sl4x && plan.counted && !self.by_document;
+        let beyond = plan.is_sl4x() && plan.counted && !self.by_document;
         let mut cursor = Cursor::new(if beyond { self.through } else { self.frame.content });
         let mut draft = if plan.position {
             self.position(&mut cursor, location::Form::Usual)?
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
         if let Some(form) = plan.cell
             && cursor.left() > trailer
         {
-            let form = if plan.sl4x && self.by_document {
+            let form = if plan.is_sl4x() && self.by_document {
                 lbs::Form::SL4X_LIST
             } else {
                 form

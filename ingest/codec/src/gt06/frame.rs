@@ -134,6 +134,8 @@ pub struct Framer {
     sum: u16,
     /// End of the first tail that was passed over, because the stated length goes beyond it.
     passed: Option<usize>,
+    /// Bytes that were looked at before the buffer's beginning was cut off: no frame inside ends in them.
+    before: usize,
 }
 
 impl Framer {
@@ -155,17 +157,19 @@ impl Framer {
             if seen >= MIN_FRAME_BYTES && bytes.get(seen - 4..seen - 2) == Some(&(!self.sum).to_be_bytes()[..]) {
                 return Some(Cut::Frame(seen));
             }
-            if let Some(at) = frame_inside(bytes) {
+            if seen > self.before
+                && let Some(at) = frame_inside(bytes)
+            {
                 return Some(Cut::Malformed(at, Fault::Incomplete("another frame begins")));
             }
             if stated.is_none_or(|end| seen >= end) {
-                return Some(Cut::Frame(seen));
+                return Some(cut_at(bytes, seen));
             }
             self.passed = self.passed.or(Some(seen));
         } else if stated == Some(seen)
             && let Some(end) = self.passed
         {
-            return Some(Cut::Frame(end));
+            return Some(cut_at(bytes, end));
         }
         (seen >= MAX_FRAME_BYTES).then(|| {
             let fault = Fault::Oversize {
@@ -189,6 +193,8 @@ impl Framer {
     }
 
     fn cut(&mut self, source: &mut BytesMut, cut: Cut) -> Piece {
+        let (Cut::Frame(end) | Cut::Malformed(end, _)) = &cut;
+        self.before = self.seen.max(self.before).saturating_sub(*end);
         self.seen = 0;
         self.passed = None;
         match cut {
@@ -210,11 +216,21 @@ fn frame_inside(bytes: &[u8]) -> Option<usize> {
     })
 }
 
+/// Ends a frame whose checksum is wrong, unless what may be another one begins before that end: its own `0x0d0a` is not the end yet.
+fn cut_at(bytes: &[u8], end: usize) -> Cut {
+    let next = next_start(bytes);
+    if next < end {
+        Cut::Malformed(next, Fault::Incomplete("another frame begins"))
+    } else {
+        Cut::Frame(end)
+    }
+}
+
 /// Where a frame may begin that has not ended yet.
 fn next_start(bytes: &[u8]) -> usize {
     let open = |at: &usize| {
         let inner = bytes.get(*at..).unwrap_or_default();
-        let unknown = inner.len() < 4 && (starts(inner) || matches!(inner, [0x78] | [0x79]));
+        let unknown = inner.len() < 4 && (starts(inner) || matches!(inner, [0x78 | 0x79]));
         unknown || stated_end(inner).is_some_and(|end| end > inner.len())
     };
     (1..bytes.len()).find(open).unwrap_or(bytes.len())

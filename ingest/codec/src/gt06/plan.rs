@@ -61,8 +61,13 @@ pub(super) struct Plan {
     /// A byte of language follows the alarm.
     pub(super) language: bool,
     pub(super) rest: Rest,
+}
+
+impl Plan {
     /// By the SL4X, whose cells the reference reads too long.
-    pub(super) sl4x: bool,
+    pub(super) fn is_sl4x(self) -> bool {
+        self.cell == Some(lbs::Form::SL4X)
+    }
 }
 
 const POSITION: Plan = Plan {
@@ -72,7 +77,6 @@ const POSITION: Plan = Plan {
     state: None,
     language: false,
     rest: Rest::Usual,
-    sl4x: false,
 };
 
 const BARE: Plan = Plan { cell: None, ..POSITION };
@@ -91,6 +95,7 @@ const STATE: Plan = Plan {
 };
 
 /// The plan of a message; `length` is what a right length byte says.
+#[expect(clippy::match_same_arms, reason = "an arm a message, in the order of their numbers")]
 pub(super) fn plan(message: u8, long: bool, length: usize) -> Option<Plan> {
     Some(match (message, length) {
         (kind::STATE_MODULES | kind::SL4X_ALARM, _) if long => return None,
@@ -111,7 +116,6 @@ pub(super) fn plan(message: u8, long: bool, length: usize) -> Option<Plan> {
         (kind::POSITION_31, 0x2a) => Plan {
             cell: Some(lbs::Form::SL4X),
             rest: Rest::FlagsAndAltitude,
-            sl4x: true,
             ..POSITION
         },
         (kind::POSITION_31, _) => with_rest(Rest::Flags),
@@ -141,7 +145,6 @@ pub(super) fn plan(message: u8, long: bool, length: usize) -> Option<Plan> {
         (kind::SL4X_ALARM, 0x27 | 0x29) => Plan {
             cell: Some(lbs::Form::SL4X),
             rest: Rest::Altitude,
-            sl4x: true,
             ..ALARM
         },
         (kind::SL4X_ALARM, _) => ALARM,

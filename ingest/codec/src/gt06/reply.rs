@@ -12,13 +12,20 @@ pub(super) fn to(frame: &Frame<'_>, now: Timestamp) -> Option<Bytes> {
         kind::TIME => Some(wire(false, kind::TIME, &time::write(now), 0)),
         kind::ADDRESS => Some(no_address()),
         kind::X1_PHOTO => first_part(frame.content),
-        kind::MULTIMEDIA => Some(wire(true, frame.kind, &[], frame.serial)),
-        kind::SL4X_ALARM | kind::WIFI_33 if frame.long => Some(wire(true, frame.kind, &[], frame.serial)),
+        kind::MULTIMEDIA => Some(wire(true, kind::MULTIMEDIA, &[], frame.serial)),
         _ if is_silent(frame, length) => None,
-        _ => Some(wire(false, frame.kind, &[], frame.serial)),
+        kind => {
+            // The AZ735 is answered as it speaks.
+            let long = frame.long && matches!(kind, kind::SL4X_ALARM | kind::WIFI_33);
+            Some(wire(long, kind, &[], frame.serial))
+        }
     }
 }
 
+#[expect(
+    clippy::match_same_arms,
+    reason = "first what the length tells apart, then the kinds"
+)]
 fn is_silent(frame: &Frame<'_>, length: usize) -> bool {
     match (frame.kind, length) {
         (kind::POSITION_RFID, 0x28) | (kind::X1_POSITION, 0x37) => false,
@@ -48,7 +55,9 @@ fn is_silent(frame: &Frame<'_>, length: usize) -> bool {
             | kind::MODULES
             | kind::DEVICE_STATE
             | kind::PERIPHERAL
-            | kind::BEACON,
+            | kind::BEACON
+            | kind::SL4X_ALARM
+            | kind::WIFI_33,
             _,
         ) => false,
         // Long messages that nobody describes want no answer, short ones do.

@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_same_state_again_is_a_sign_of_life_for_ten_minutes() {
-        let at = |second| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
         let report = |second, percent| {
             let mut report = Report::new(at(second), Bytes::new());
             report.battery_percent = Some(percent);

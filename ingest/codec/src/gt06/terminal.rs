@@ -53,7 +53,7 @@ impl Location {
     }
 
     fn content(&self, alarm: u8) -> Bytes {
-        let flags = round(self.course_deg, f64::from(location::COURSE)) as u16 & location::COURSE
+        let flags = u16::try_from(round(self.course_deg, 360.0)).unwrap_or(0)
             | if self.latitude < 0.0 { 0 } else { location::NORTH }
             | if self.longitude < 0.0 { location::WEST } else { 0 }
             | if self.valid { location::VALID } else { 0 };
@@ -63,7 +63,7 @@ impl Location {
         for degrees in [self.latitude, self.longitude] {
             content.put_u32(round(degrees.abs() * location::PER_DEGREE, f64::from(u32::MAX)));
         }
-        content.put_u8(round(self.speed_kmh, 255.0) as u8);
+        content.put_u8(u8::try_from(round(self.speed_kmh, 255.0)).unwrap_or(u8::MAX));
         content.put_u16(flags);
         content.put_slice(&CELL);
         content.put_slice(&state(self.battery_percent, self.charging));
@@ -108,7 +108,7 @@ const fn code(alarm: Alarm) -> Option<u8> {
         Alarm::LowBattery => 0x19,
         Alarm::Fall => 0x23,
         Alarm::Jamming => 0x30,
-        Alarm::Unspecified | Alarm::GnssFault | Alarm::Shielding => return None,
+        Alarm::Unspecified | Alarm::GnssFault | Alarm::Shielding | Alarm::Cloned => return None,
     })
 }
 

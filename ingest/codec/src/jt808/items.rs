@@ -27,10 +27,8 @@ pub(super) fn each(mut rest: &[u8], mut item: impl FnMut(u8, &[u8])) -> usize {
 pub(super) fn read(rest: &[u8], profile: &Profile, report: &mut Report) {
     // Some trackers send 18 bytes of fixed layout in place of items.
     if rest.len() == 18 && each(rest, |_, _| ()) != 0 {
-        if let Ok((kilometres, signal)) = read_fixed(rest) {
-            report.extra.mileage_m = Some(u64::from(kilometres) * 1_000);
-            report.extra.signal = Some(signal);
-        }
+        // Its fields were put in as far as they are there.
+        let _ = read_fixed(rest, report);
         return;
     }
     each(rest, |id, value| {
@@ -43,12 +41,14 @@ pub(super) fn read(rest: &[u8], profile: &Profile, report: &mut Report) {
     });
 }
 
-fn read_fixed(rest: &[u8]) -> Result<(u32, u8), Fault> {
+fn read_fixed(rest: &[u8], report: &mut Report) -> Result<(), Fault> {
     let mut cursor = Cursor::new(rest);
     cursor.take(4, "remaining battery and distance")?;
-    let kilometres = cursor.u32("mileage")?;
-    cursor.take(6, "voltage and area")?;
-    Ok((kilometres, cursor.u8("signal")?))
+    report.extra.mileage_m = Some(u64::from(cursor.u32("mileage")?) * 1_000);
+    report.extra.battery_mv = Some(u32::from(cursor.u16("voltage")?) * 100);
+    cursor.u32("area")?;
+    report.extra.signal = Some(cursor.u8("signal")?);
+    Ok(())
 }
 
 /// A list of its own: length of type and value, type, value.

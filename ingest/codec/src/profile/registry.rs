@@ -25,7 +25,20 @@ macro_rules! embedded {
 }
 
 /// The files that come with Homeward.
-pub(super) const EMBEDDED: &[(&str, &str)] = embedded!["native", "jt808", "teltonika", "gt06", "eelink"];
+pub(super) const EMBEDDED: &[(&str, &str)] = embedded![
+    "native",
+    "jt808",
+    "jt808-ankle",
+    "jt808-padlock",
+    "teltonika",
+    "teltonika-fmb",
+    "teltonika-personal",
+    "gt06",
+    "gt06-lw",
+    "gt06-personal",
+    "gt06-vl",
+    "eelink",
+];
 
 static BUILTIN: LazyLock<Profiles> = LazyLock::new(|| {
     let drafts = EMBEDDED.iter().map(|(file, text)| draft(file, text));

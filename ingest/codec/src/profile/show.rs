@@ -42,6 +42,23 @@ impl Display for Profile {
 }
 
 impl Profile {
+    /// How much it says, in a line.
+    pub fn summary(&self) -> String {
+        let dense = self.alarms.dense.iter().flatten().count();
+        let protocol = self.protocol.map_or("nothing", crate::Protocol::name);
+        let extends = self
+            .extends
+            .as_ref()
+            .map(|parent| format!(", extends {parent}"))
+            .unwrap_or_default();
+        format!(
+            "{}: a profile of {protocol}{extends}; {} alarm codes, {} items",
+            self.name,
+            dense + self.alarms.rare.len(),
+            self.items.all.len()
+        )
+    }
+
     fn show_alarms(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let dense = self.alarms.dense.iter().enumerate();
         let dense = dense.filter_map(|(code, words)| Some((u32::try_from(code).ok()?, (*words)?)));

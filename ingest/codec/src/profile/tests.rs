@@ -111,6 +111,67 @@ fn an_alarm_code_means_what_its_model_says() {
 }
 
 #[test]
+fn the_list_is_this() {
+    let list: Vec<String> = Profiles::builtin()
+        .all()
+        .map(|profile| profile.summary().split(';').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        list,
+        [
+            "eelink: a profile of eelink",
+            "gt06: a profile of gt06",
+            "gt06-lw: a profile of gt06, extends gt06",
+            "gt06-personal: a profile of gt06, extends gt06",
+            "gt06-vl: a profile of gt06, extends gt06",
+            "jt808: a profile of jt808",
+            "jt808-ankle: a profile of jt808, extends jt808",
+            "jt808-padlock: a profile of jt808, extends jt808",
+            "native: a profile of native",
+            "teltonika: a profile of teltonika",
+            "teltonika-fmb: a profile of teltonika, extends teltonika",
+            "teltonika-personal: a profile of teltonika, extends teltonika",
+        ]
+    );
+    let shown = Profiles::builtin().get("jt808-ankle").unwrap().to_string();
+    for line in [
+        "  0x10       normal",
+        "  0x11       normal",
+        "  0x00       sos",
+        "  0xda       times the strap was cut; strap, motion and case, 3 bytes or more",
+        "               bit 0 of byte 2 is 1 → strap_closed; otherwise strap_open",
+        "               bytes 0 to 1 is at least 1 → strap_tamper",
+        "               where bytes 0 to 1 & 0x7 is 5 or 6: hdop = bytes 6 to 7 ÷ 10",
+        "  vibrate    <VIB*10>",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line:?} is not in\n{shown}");
+    }
+}
+
+/// One frame of a GT06 alarm message: type 0x26, alarm byte 0x18.
+#[test]
+fn one_frame_means_what_its_models_profile_says() {
+    let frame = "787825260f0c1d023313cc026c18e10c8c78e814154d0800000000000000004404041802";
+    let said = |name: &str| {
+        let mut wire = hex::decode(frame).unwrap();
+        wire.extend_from_slice(&[0, 1]);
+        let crc = crate::checksum::x25(&wire[2..]);
+        wire.extend_from_slice(&crc.to_be_bytes());
+        wire.extend_from_slice(&[0x0d, 0x0a]);
+        let profile = Profiles::builtin().get(name).unwrap().clone();
+        let mut lines = crate::decode::Lines::with_profile(Protocol::Gt06, profile, Timestamp::UNIX_EPOCH);
+        let line = lines.decode(1, hex::encode(wire).as_bytes()).unwrap();
+        serde_json::to_value(line).unwrap()
+    };
+    assert_eq!(
+        said("gt06")["messages"][0]["alarms"],
+        serde_json::json!(["strap_tamper"])
+    );
+    assert_eq!(said("gt06-lw")["messages"][0]["alarms"], serde_json::json!(["other"]));
+    assert_eq!(said("gt06")["messages"][0]["strap"], "open");
+}
+
+#[test]
 fn items_are_told_apart_by_length_and_event() {
     let text = "item = [\
         { id = 9, length = 1, rules = [{ is = 1, set = \"jamming\" }, { event = true, is = 2, set = \"sos\" }] },\

@@ -9,7 +9,7 @@ use super::{
     codec::{self, Layout},
     reader::Reader,
 };
-use crate::{Fault, Fix, Message, Profile, Rejected, Report, normalize::in_range};
+use crate::{Cell, Fault, Fix, Message, Profile, Rejected, Report, normalize::in_range};
 
 /// Id under which a profile sees a record's priority, when it is not 0: one byte, 1 high, 2 panic.
 pub const PRIORITY: u32 = 0x1_0001;
@@ -240,15 +240,25 @@ fn gh3000_position(reader: &mut Reader<'_>, report: &mut Report) -> Option<Resul
     if has(4) {
         fix.satellites = Some(reader.u8()?.into());
     }
+    let mut cell = None;
     if has(5) {
-        reader.u32()?; // area and cell
+        cell = Some(Cell {
+            lac: reader.u16()?.into(),
+            cid: reader.u16()?.into(),
+            ..Cell::default()
+        });
     }
     if has(6) {
         report.extra.signal = Some(reader.u8()?);
     }
     if has(7) {
-        reader.u32()?; // operator
+        let operator = reader.u32()?;
+        if let Some(cell) = &mut cell {
+            cell.mcc = u16::try_from(operator / 100).unwrap_or_default();
+            cell.mnc = u16::try_from(operator % 100).unwrap_or_default();
+        }
     }
+    report.extra.cells.extend(cell);
     let fault = in_range(latitude, 90.0, "latitude").and_then(|_| in_range(longitude, 180.0, "longitude"));
     if fault.is_ok() {
         report.fix = Some(fix);

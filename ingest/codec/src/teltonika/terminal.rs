@@ -9,6 +9,7 @@ use super::{
     codec::{self, Layout},
     crc16, datagram, reply, serial,
 };
+use crate::Report;
 
 /// Elements that Homeward's own profile gives a meaning, beyond Teltonika's lists: see `docs/protocols/teltonika.md`.
 pub mod own {
@@ -91,6 +92,31 @@ impl Location {
             motion: Motion::Unspecified,
             alarms: Vec::new(),
         }
+    }
+
+    /// What a tracker that made this report would have said; `None`: a record needs a place.
+    pub fn from_report(report: &Report) -> Option<Self> {
+        let fix = report.fix.as_ref()?;
+        let byte = |value: u32| u8::try_from(value).ok();
+        Some(Self {
+            time: report.fix_time,
+            valid: fix.valid,
+            latitude: fix.latitude,
+            longitude: fix.longitude,
+            altitude_m: fix.altitude_m.unwrap_or_default(),
+            speed_kmh: fix.speed_kmh.unwrap_or_default(),
+            course_deg: fix.course_deg.unwrap_or_default(),
+            satellites: fix.satellites.and_then(byte),
+            battery_percent: report.battery_percent.and_then(byte),
+            charging: report.charging,
+            hdop: fix.hdop,
+            mileage_m: report.extra.mileage_m,
+            signal: report.extra.signal,
+            strap: report.strap,
+            case: report.case,
+            motion: report.motion,
+            alarms: report.alarms.clone(),
+        })
     }
 
     /// The record.

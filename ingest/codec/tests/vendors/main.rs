@@ -7,4 +7,5 @@
 )]
 
 mod eelink;
+mod gt06;
 mod teltonika;
