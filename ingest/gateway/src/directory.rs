@@ -51,6 +51,9 @@ pub struct Known {
     pub protected: Option<Carrier>,
     /// Since when.
     pub assigned_at: Option<Timestamp>,
+    /// What it means by its codes; empty: what its protocol means.
+    #[serde(default)]
+    pub profile: String,
     /// Terms of the wearer's orders, as `starts..ends`.
     pub terms: Vec<(Timestamp, Timestamp)>,
 }
@@ -64,6 +67,7 @@ impl Known {
             person_id: None,
             protected: None,
             assigned_at: None,
+            profile: String::new(),
             terms: Vec::new(),
         }
     }
@@ -353,6 +357,7 @@ fn entry(entry: Entry) -> Option<(Key, Arc<Known>)> {
         person_id: entry.person_id,
         protected: entry.protected,
         assigned_at: entry.assigned_at,
+        profile: entry.device.profile,
         terms: entry.terms,
     };
     Some((key(protocol, &entry.device.identity), Arc::new(known)))

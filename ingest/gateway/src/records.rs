@@ -28,6 +28,9 @@ pub(crate) fn take(
         Fate::Protected(records) => batch.extend(lane, records),
         Fate::Discard(reason) => count(protocol, reason),
     }
+    if report.fix.as_ref().is_some_and(|fix| fix.valid) {
+        shared.commands.located(known.device_id, report.fix_time, received_at);
+    }
     if lane == Lane::Live {
         shared.presence.clock(known.device_id, report.fix_time, received_at);
     }

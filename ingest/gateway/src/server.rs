@@ -26,6 +26,7 @@ use tracing::{info, warn};
 
 use crate::{
     Config, Directory,
+    commands::{self, Commands},
     config::Transport,
     lanes::Lanes,
     limits::{Limits, Place, Registry},
@@ -90,6 +91,7 @@ pub struct Handle {
     sessions: TaskTracker,
     listeners: Vec<JoinHandle<()>>,
     _writers: Vec<AbortOnDropHandle<()>>,
+    commands: commands::Tasks,
     abort: CancellationToken,
 }
 
@@ -143,8 +145,10 @@ impl Gateway {
             spawn(Arc::clone(&lanes).govern(database.clone())),
             sweep,
         ];
+        let (commands, command_tasks) = Commands::start(database.clone(), &config.name);
         let shared = Arc::new(Shared {
             config,
+            commands,
             log,
             lanes,
             directory,
@@ -165,6 +169,7 @@ impl Gateway {
             sessions: TaskTracker::new(),
             listeners: Vec::new(),
             _writers: writers,
+            commands: command_tasks,
             abort: CancellationToken::new(),
         };
         for socket in sockets {
@@ -230,6 +235,7 @@ impl Handle {
             .presence
             .flush(self.database.as_ref(), &self.shared.config.name);
         let _ = tokio::time::timeout(within, flush).await;
+        self.commands.flush(within).await;
     }
 }
 

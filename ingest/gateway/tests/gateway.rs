@@ -51,6 +51,7 @@ fn known(name: &str, secret: Option<&[u8]>) -> Known {
         person_id: Some(PersonId::from_name(&format!("person of {name}"))),
         protected: None,
         assigned_at: None,
+        profile: String::new(),
         terms: vec![(Timestamp::MIN, Timestamp::MAX)],
     }
 }

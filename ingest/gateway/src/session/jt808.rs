@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use codec::{
     Fault, Message, Protocol,
     jt808::{
-        Assembled, Assembler, Frame, Framer, Header, Item, decode_body, id,
+        self, Assembled, Assembler, Frame, Framer, Header, Item, decode_body, id,
         reply::{self, Kind, Outcome, Registration},
     },
 };
@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 
 use super::{Dialect, Peer, Stop};
 use crate::{
+    commands::Order,
     directory::{Found, Known},
     lanes::Batch,
     records,
@@ -30,6 +31,8 @@ const MAX_MALFORMED: u32 = 100;
 pub(crate) struct Jt808 {
     /// Number of the platform's next message.
     serial: u16,
+    /// Header of the terminal's last good message: ours to it have the same shape.
+    heard: Option<Box<Header>>,
     /// The terminal that has authenticated.
     authenticated: Option<String>,
     assembler: Assembler,
@@ -50,6 +53,25 @@ impl Dialect for Jt808 {
             Item::Malformed(bad) => {
                 let identity = self.authenticated.clone().unwrap_or_default();
                 self.bad(&identity, &bad.fault, &bad.raw, peer)
+            }
+        }
+    }
+
+    async fn order(&mut self, order: Order, peer: &mut Peer) -> Result<(), Stop> {
+        let Some(header) = self.heard.clone() else {
+            return Ok(());
+        };
+        let Some(known) = peer.shared.directory.get(Protocol::Jt808, &header.phone.identity()) else {
+            return Ok(());
+        };
+        let serial = self.next_serial();
+        let shared = Arc::clone(&peer.shared);
+        let profile = shared.profile(Protocol::Jt808, &known);
+        match jt808::command(&header, serial, order.command(), profile) {
+            Ok(frames) => peer.instruct(order, u32::from(serial), &frames).await,
+            Err(unsupported) => {
+                order.refuse(&unsupported);
+                Ok(())
             }
         }
     }
@@ -96,6 +118,7 @@ impl Jt808 {
         peer.belongs_to(&known);
         peer.alive();
         self.malformed = 0;
+        self.heard = Some(Box::new(header.clone()));
         match self.assembler.take(&header, body, received_at) {
             // Answered with the last one, when all of them are durable.
             Ok(Assembled::Part { .. }) => Ok(()),
@@ -191,6 +214,7 @@ impl Jt808 {
         let mut batch = Batch::default();
         let mut reports = false;
         for message in &content.messages {
+            peer.answered(message);
             let Message::Report(report) = message else { continue };
             reports = true;
             if !known.is_assigned() {

@@ -10,6 +10,7 @@ use proto::wire::{DeviceFrame, device_frame::Body};
 
 use super::{Dialect, Peer, Stop};
 use crate::{
+    commands::Order,
     directory::{Found, Known},
     lanes, records,
 };
@@ -62,6 +63,13 @@ impl Dialect for Native {
                 let device = device.clone();
                 reports(&device, &frame, peer, received_at)
             }
+            (Phase::Open { .. }, Some(Body::CommandResult(_))) => {
+                peer.alive();
+                for message in gateway::decode(&frame).unwrap_or_default().messages {
+                    peer.answered(&message);
+                }
+                Ok(())
+            }
             (Phase::Open { .. }, Some(Body::Heartbeat(_))) => {
                 peer.alive();
                 peer.send(&gateway::heartbeat_reply(received_at)).await
@@ -72,6 +80,13 @@ impl Dialect for Native {
                 Err(Stop("malformed"))
             }
         }
+    }
+
+    async fn order(&mut self, order: Order, peer: &mut Peer) -> Result<(), Stop> {
+        let reference = order.reference();
+        // The number is never used again, so it also tells the device whether it did this already.
+        let frame = gateway::command(&reference.to_be_bytes(), reference, order.command(), None);
+        peer.instruct(order, reference, &[frame]).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use codec::{Fault, Protocol, Report};
+use codec::{Fault, Message, Protocol, Report};
 use futures::{FutureExt, future::BoxFuture, stream::FuturesOrdered};
 use jiff::Timestamp;
 use proto::DeviceId;
@@ -14,7 +14,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, Stop};
-use crate::{Known, lanes::Batch, limits::Place, quarantine::Quarantine, records, tls};
+use crate::{
+    Known,
+    commands::{Order, Orders},
+    lanes::Batch,
+    limits::Place,
+    quarantine::Quarantine,
+    records, tls,
+};
 
 /// Where a session's bytes go: a socket, or TLS over one.
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
@@ -85,6 +92,8 @@ pub(crate) struct Peer {
     /// Cancelled when a newer session of the same device opens.
     pub(super) replaced: CancellationToken,
     pub(super) device: Option<DeviceId>,
+    /// Commands to the device.
+    pub(super) orders: Option<Orders>,
     /// The device is a protected person's: no frame of it may be kept.
     pub(super) protected: bool,
 }
@@ -150,6 +159,7 @@ impl Peer {
         if let Some(before) = self.device.replace(device) {
             self.shared.registry.leave(before, self.session);
         }
+        self.orders = Some(self.shared.commands.enter(device, self.session));
         if self.shared.registry.enter(device, self.session, &self.replaced) {
             metrics::counter!("homeward_gateway_sessions_replaced_total", "protocol" => self.protocol.name())
                 .increment(1);
@@ -181,6 +191,23 @@ impl Peer {
         batch: &mut Batch,
     ) -> Result<(), Fault> {
         records::take(&self.shared, self.protocol, known, report, received_at, batch)
+    }
+
+    /// Sends a command's bytes. `reference`: what the device's answer carries.
+    pub(crate) async fn instruct(&mut self, order: Order, reference: u32, frames: &[Bytes]) -> Result<(), Stop> {
+        let sending = order.sending(reference);
+        for frame in frames {
+            self.send(frame).await?;
+        }
+        sending.delivered();
+        Ok(())
+    }
+
+    /// Notes a device's answer to a command.
+    pub(crate) fn answered(&self, message: &Message) {
+        if let (Some(device), Message::CommandAnswer { reference, text, done }) = (self.device, message) {
+            self.shared.commands.answered(device, *reference, *done, text);
+        }
     }
 
     /// Sends `answer` once all records are durable, and after the answers of all appends before.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{Dialect, Peer, Stop};
 use crate::{
+    commands::Order,
     directory::{Found, Known},
     lanes::Batch,
     records,
@@ -40,6 +41,24 @@ impl<T: Talk> Dialect for Vendor<T> {
         match piece {
             Piece::Malformed(bad) => self.bad(&bad.fault, &bad.raw, peer),
             Piece::Frame(frame) => self.frame(&frame, peer, received_at).await,
+        }
+    }
+
+    async fn order(&mut self, order: Order, peer: &mut Peer) -> Result<(), Stop> {
+        let known = self
+            .identity
+            .as_ref()
+            .and_then(|identity| peer.shared.directory.get(T::PROTOCOL, identity));
+        let Some(known) = known else { return Ok(()) };
+        let shared = Arc::clone(&peer.shared);
+        let profile = shared.profile(T::PROTOCOL, &known);
+        let reference = order.reference();
+        match self.talk.command(order.command(), reference, profile, Timestamp::now()) {
+            Ok(frames) => peer.instruct(order, reference, &frames).await,
+            Err(unsupported) => {
+                order.refuse(&unsupported);
+                Ok(())
+            }
         }
     }
 }
@@ -76,7 +95,8 @@ impl<T: Talk> Vendor<T> {
         if named.is_some() && self.identity.as_ref().is_some_and(|before| *before != identity) {
             self.talk = T::default();
         }
-        let profile = peer.shared.profile(T::PROTOCOL, &known);
+        let shared = Arc::clone(&peer.shared);
+        let profile = shared.profile(T::PROTOCOL, &known);
         let decoded = match self.talk.take(frame, profile, received_at) {
             Ok(decoded) => decoded,
             Err(fault) => {
@@ -110,6 +130,7 @@ impl<T: Talk> Vendor<T> {
         }
         let mut batch = Batch::default();
         for message in &decoded.messages {
+            peer.answered(message);
             if let Message::Report(report) = message
                 && let Err(fault) = peer.take(known, report, received_at, &mut batch)
             {
