@@ -40,7 +40,7 @@ pub struct Arguments {
     /// Rounds, each on new servers with the next seed.
     #[arg(long, default_value_t = 1)]
     rounds: u64,
-    /// Seconds of faults in a round.
+    /// Seconds of faults in a round; longer if not every fault has happened by then.
     #[arg(long, default_value_t = 120.0)]
     seconds: f64,
     /// Devices.
@@ -172,7 +172,7 @@ async fn strike(arguments: &Arguments, seed: u64, stage: &mut Stage) -> Result<(
     stage.wait(Duration::from_secs_f64(CALM)).await?;
     // Each of them once, in an order of the seed, then any; now and then two at a time.
     let mut first = possible.clone();
-    while start.elapsed().as_secs_f64() < until && !possible.is_empty() {
+    while (start.elapsed().as_secs_f64() < until || !first.is_empty()) && !possible.is_empty() {
         let fault = if first.is_empty() {
             possible.get(random.random_range(0..possible.len())).copied()
         } else {
@@ -181,8 +181,8 @@ async fn strike(arguments: &Arguments, seed: u64, stage: &mut Stage) -> Result<(
         let Some(fault) = fault else { break };
         let second = possible.get(random.random_range(0..possible.len())).copied();
         let second = second.filter(|second| random.random_bool(0.3) && second.victim() != fault.victim());
-        let lasts = Duration::from_secs_f64(random.random_range(0.3..4.0));
-        let pause = Duration::from_secs_f64(random.random_range(0.5..4.0));
+        let lasts = Duration::from_secs_f64(random.random_range(0.3..3.5));
+        let pause = Duration::from_secs_f64(random.random_range(0.5..3.0));
         let at = start.elapsed().as_secs_f64();
         say(&format!(
             "{at:6.1} s: {fault} for {:.1} s{}",

@@ -72,7 +72,7 @@ macro_rules! selected {
             "SELECT c.command_id, c.person_id, c.device_id, c.parameters, c.state, c.outcome, c.result, c.fix_time,
                 c.requested_by, u.display_name, c.purpose, c.case_number, c.reverts, c.created_at, c.not_before, c.expires_at,
                 c.sent_at, c.delivered_at, c.acknowledged_at, c.ended_at,
-                c.ended_at IS NULL AND (c.expires_at <= $3 OR c.sent_at <= $3::timestamptz - $4::bigint * interval '1 second'),
+                c.ended_at IS NULL AND LEAST(c.expires_at, c.sent_at + $4::bigint * interval '1 second') <= $3,
                 LEAST(c.expires_at, c.sent_at + $4::bigint * interval '1 second')
             FROM visible_person p JOIN device_command c USING (person_id) JOIN app_user u ON u.user_id = c.requested_by
             ",
@@ -114,12 +114,12 @@ fn from_row(row: &Row) -> Result<CommandRow, Error> {
     let (mut state, mut outcome): (String, String) = (row.try_get(4)?, row.try_get(5)?);
     let mut ended_at = row.try_get(19)?;
     if row.try_get(20)? {
-        outcome = match state.as_str() {
+        let why = match state.as_str() {
             "queued" => "not_connected",
             "sent" => "not_confirmed",
             _ => "no_answer",
-        }
-        .to_owned();
+        };
+        why.clone_into(&mut outcome);
         "expired".clone_into(&mut state);
         ended_at = row.try_get(21)?;
     }

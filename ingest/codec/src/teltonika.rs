@@ -84,8 +84,8 @@ impl Teltonika {
         match text {
             Serial::Answer { text, refused } => Message::CommandAnswer {
                 reference: self.answered(now),
+                done: (refused || is_complaint(&text)).then_some(false),
                 text,
-                done: refused.then_some(false),
             },
             Serial::Port { time } => Message::Status {
                 kind: "serial",
@@ -111,6 +111,14 @@ impl Teltonika {
         }
         None
     }
+}
+
+/// True for answers that say that a command was not carried out. There is no word that all models use for the opposite.
+fn is_complaint(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["unknown command", "invalid", "error"]
+        .iter()
+        .any(|word| text.contains(word))
 }
 
 impl Talk for Teltonika {

@@ -212,7 +212,7 @@ pub const fn warning_code(alarm: Alarm) -> Option<u8> {
         Alarm::Overspeed => 0x82,
         Alarm::Other => 0x85,
         Alarm::Fall => 0x86,
-        Alarm::Unspecified | Alarm::CaseTamper | Alarm::Jamming | Alarm::Shielding => return None,
+        Alarm::Unspecified | Alarm::CaseTamper | Alarm::Jamming | Alarm::Shielding | Alarm::Cloned => return None,
     })
 }
 

@@ -24,7 +24,8 @@ pub(super) fn each(mut rest: &[u8], mut item: impl FnMut(u8, &[u8])) -> usize {
 }
 
 /// Reads what follows the fixed part of a position report.
-pub(super) fn read(rest: &[u8], profile: &Profile, report: &mut Report) {
+/// `whole`: the message that it lies in.
+pub(super) fn read(whole: &Bytes, rest: &[u8], profile: &Profile, report: &mut Report) {
     // Some trackers send 18 bytes of fixed layout in place of items.
     if rest.len() == 18 && each(rest, |_, _| ()) != 0 {
         // Its fields were put in as far as they are there.
@@ -36,7 +37,7 @@ pub(super) fn read(rest: &[u8], profile: &Profile, report: &mut Report) {
         let known = profile.item(u32::from(id), value, report)
             || id == NESTED && nested(value, profile, report).unwrap_or(false);
         if !known && report.extra.items.len() < MAX_KEPT {
-            report.extra.items.push((u32::from(id), Bytes::copy_from_slice(value)));
+            report.extra.items.push((u32::from(id), whole.slice_ref(value)));
         }
     });
 }

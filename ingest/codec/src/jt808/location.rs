@@ -14,7 +14,15 @@ const STATUS_ITEM: u32 = 0x100;
 const COMPACT_ALARMS_ITEM: u32 = 0x55_0100;
 
 /// Reads a position report. `suspect`: the header says that it is encrypted, so it must look like one in every field.
-pub(super) fn decode(body: &[u8], stored: bool, suspect: bool, profile: &Profile) -> Result<Report, Fault> {
+///
+/// `whole`: the message that `body` lies in, so that nothing is copied.
+pub(super) fn decode(
+    whole: &Bytes,
+    body: &[u8],
+    stored: bool,
+    suspect: bool,
+    profile: &Profile,
+) -> Result<Report, Fault> {
     let mut cursor = Cursor::new(body);
     let alarm_bits = cursor.u32("alarms")?;
     let status = cursor.u32("status")?;
@@ -32,7 +40,7 @@ pub(super) fn decode(body: &[u8], stored: bool, suspect: bool, profile: &Profile
         }
     }
     let fix_time = time::read(&mut cursor)?;
-    let mut report = Report::new(fix_time, Bytes::copy_from_slice(body));
+    let mut report = Report::new(fix_time, whole.slice_ref(body));
     report.stored = stored;
     report.fix = Some(Fix {
         altitude_m: Some(f64::from(altitude_m)),
@@ -46,7 +54,7 @@ pub(super) fn decode(body: &[u8], stored: bool, suspect: bool, profile: &Profile
         bits &= bits - 1;
     }
     profile.item(STATUS_ITEM, &status.to_be_bytes(), &mut report);
-    items::read(cursor.rest(), profile, &mut report);
+    items::read(whole, cursor.rest(), profile, &mut report);
     Ok(report)
 }
 

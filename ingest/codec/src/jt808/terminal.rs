@@ -82,7 +82,7 @@ impl Location {
             Alarm::StrapTamper => 1 << 16,
             Alarm::CaseTamper => 1 << 17,
             Alarm::Other => 1 << 3,
-            Alarm::Unspecified | Alarm::Jamming | Alarm::Shielding | Alarm::Fall => 0_u32,
+            Alarm::Unspecified | Alarm::Jamming | Alarm::Shielding | Alarm::Fall | Alarm::Cloned => 0_u32,
         };
         let status = u32::from(self.valid) << 1
             | u32::from(self.latitude < 0.0) << 2

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use proto::wire::{
-    CommandResult, DeviceCommand, DeviceFrame, DeviceReport, GatewayFrame, Heartbeat, Hello, Proof, ReportBatch,
-    device_command::What, device_frame::Body,
+    CommandResult, DeviceCommand, DeviceFrame, DeviceReport, GatewayFrame, Heartbeat, Hello, Proof, Rekey, Rekeyed,
+    ReportBatch, device_command::What, device_frame::Body,
 };
 
-use super::{Framer, VERSION, handshake, to_wire};
+use super::{BOUND_VERSION, Framer, VERSION, handshake, to_wire};
 use crate::Command;
 
 /// Reads what a gateway sends.
@@ -24,6 +24,28 @@ pub fn hello(device: &str, device_nonce: [u8; handshake::NONCE_BYTES], firmware:
         device_nonce: device_nonce.to_vec(),
         firmware: firmware.to_owned(),
     }))
+}
+
+/// The first frame of a session over TLS whose proof is bound to the connection ([`bound_proof`]).
+pub fn bound_hello(device: &str, device_nonce: [u8; handshake::NONCE_BYTES], firmware: &str) -> Bytes {
+    frame(Body::Hello(Hello {
+        version: BOUND_VERSION,
+        device: device.to_owned(),
+        device_nonce: device_nonce.to_vec(),
+        firmware: firmware.to_owned(),
+    }))
+}
+
+/// The answer to a challenge, bound to the TLS connection.
+pub fn bound_proof(secret: &[u8], claim: &handshake::Claim<'_>) -> Bytes {
+    let hmac = claim.prove(secret).to_vec();
+    frame(Body::Proof(Proof { hmac }))
+}
+
+/// Confirms the next key, once it is stored.
+pub fn rekeyed(rekey: &Rekey, device: &str) -> Bytes {
+    let hmac = handshake::confirm(&rekey.secret, &rekey.nonce, device).to_vec();
+    frame(Body::Rekeyed(Rekeyed { hmac }))
 }
 
 /// The answer to a challenge.

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use proto::wire::{
     Acknowledgement, Alarm, Challenge, DeviceCommand, DeviceFrame, DeviceReport, GatewayFrame, HeartbeatReply,
-    Interval, Locate, Refusal, Rejected as WireRejected, Vibrate, Welcome, device_command::What, device_frame,
+    Interval, Locate, Refusal, Rejected as WireRejected, Rekey, Vibrate, Welcome, device_command::What, device_frame,
     gateway_frame::Body,
 };
 
-use super::{MAX_BATCH, to_wire};
+use super::{MAX_BATCH, handshake::NONCE_BYTES, to_wire};
 use crate::{Authenticate, Command, Decoded, Fault, Fix, Heartbeat, Message, Rejected, Report, normalize::in_range};
 
 /// Most characters of what a device says of a command.
@@ -47,6 +47,8 @@ pub fn decode(frame: &DeviceFrame) -> Result<Decoded, Fault> {
                 done: Some(result.done),
             });
         }
+        // Between the two ends of a session, and nothing for anybody else.
+        Some(device_frame::Body::Rekeyed(_)) => (),
         Some(device_frame::Body::Reports(batch)) => {
             let mut last = 0;
             for (index, wire) in batch.reports.iter().enumerate() {
@@ -104,7 +106,9 @@ fn report(wire: &DeviceReport, last: u64) -> Result<Report, Fault> {
             })
         }
     };
-    let mut alarms: Vec<Alarm> = wire.alarms().filter(|alarm| *alarm != Alarm::Unspecified).collect();
+    // That it was cloned is not a device's to say.
+    let own = |alarm: &Alarm| !matches!(alarm, Alarm::Unspecified | Alarm::Cloned);
+    let mut alarms: Vec<Alarm> = wire.alarms().filter(own).collect();
     alarms.sort_by_key(|alarm| i32::from(*alarm));
     alarms.dedup();
     Ok(Report {
@@ -165,6 +169,14 @@ pub fn acknowledgement(sequence: u64, rejected: &[Rejected]) -> Bytes {
 pub fn heartbeat_reply(now: Timestamp) -> Bytes {
     frame(Body::HeartbeatReply(HeartbeatReply {
         server_time_us: now.as_microsecond(),
+    }))
+}
+
+/// Gives the device its next key; only over TLS.
+pub fn rekey(secret: &[u8], nonce: &[u8; NONCE_BYTES]) -> Bytes {
+    frame(Body::Rekey(Rekey {
+        secret: secret.to_vec(),
+        nonce: nonce.to_vec(),
     }))
 }
 

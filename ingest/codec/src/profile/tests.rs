@@ -38,7 +38,7 @@ fn refused(text: &str) -> ProfileError {
 #[test]
 fn every_embedded_profile_is_right() {
     for (file, text) in registry::EMBEDDED {
-        let draft = read::draft(file, text).map_or_else(|error| panic!("{error}"), |draft| draft);
+        let draft = read::draft(file, text).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
             format!("{}.toml", draft.name),
             *file,

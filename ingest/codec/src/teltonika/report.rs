@@ -102,15 +102,14 @@ fn records<'a>(
             Some(Err(fault)) => records.rejected.push(reject(index, &fault)),
             None => {
                 // Where it ends is unknown, and so is where the others begin.
-                let fault = Fault::Truncated {
-                    what: "record",
-                    needed: before.rest().len() + 1,
-                    at: 0,
-                    left: before.rest().len(),
-                };
-                records
-                    .rejected
-                    .extend((index..count).map(|index| reject(index, &fault)));
+                let (left, lost) = (before.rest().len(), count - index);
+                records.rejected.push(Rejected {
+                    index: index.into(),
+                    sequence: 0,
+                    reason: format!(
+                        "truncated: record needs more than the {left} bytes left; {lost} of {count} records lost"
+                    ),
+                });
                 return records;
             }
         }

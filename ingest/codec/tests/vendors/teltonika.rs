@@ -69,6 +69,42 @@ fn the_examples_of_the_description_are_understood() {
     );
 }
 
+#[test]
+fn the_documented_frames_are_these() {
+    let documented = include_str!("../../../../docs/protocols/teltonika.md");
+    let mut terminal = Terminal::new(IMEI);
+    let speaking = |codec| Terminal::new(IMEI).speaking(codec).unwrap();
+    let quiet = Location {
+        altitude_m: 12.0,
+        speed_kmh: 4.0,
+        course_deg: 271.0,
+        satellites: Some(8),
+        battery_percent: Some(80),
+        hdop: Some(0.9),
+        motion: Motion::Moving,
+        ..Location::new("2026-08-20T14:18:12Z".parse().unwrap(), 30.25, 120.16)
+    };
+    let opened = Location {
+        strap: Strap::Open,
+        alarms: vec![Alarm::StrapTamper],
+        ..quiet.clone()
+    };
+    let frames = [
+        terminal.login(),
+        speaking(codec::EIGHT).records(std::slice::from_ref(&quiet)),
+        terminal.records(std::slice::from_ref(&quiet)),
+        speaking(codec::SIXTEEN).records(std::slice::from_ref(&quiet)),
+        terminal.records(&[opened]),
+        speaking(codec::EIGHT).datagram(&[quiet]).1,
+        reply::datagram(1, 1),
+        reply::command("getrecord"),
+        terminal.answer("Record is saved"),
+    ];
+    for frame in frames {
+        assert!(documented.contains(&hex::encode(&frame)), "{}", hex::encode(&frame));
+    }
+}
+
 fn location() -> Location {
     Location {
         altitude_m: -12.0,
@@ -144,6 +180,15 @@ fn a_session_from_log_in_to_command() {
     };
     assert_eq!(decoded.messages, [expected]);
     assert_eq!((decoded.reply, decoded.refusal), (None, None));
+    let decoded = take(&mut talk, &terminal.answer("Unknown command or invalid format"));
+    assert!(matches!(
+        decoded.messages[..],
+        [Message::CommandAnswer {
+            reference: None,
+            done: Some(false),
+            ..
+        }]
+    ));
 }
 
 #[test]
@@ -254,6 +299,8 @@ fn bad_records_do_not_cost_the_good_ones() {
     let decoded = take(&mut talk, &plain(layout, &[good.clone(), good.clone()], 3));
     assert_eq!((decoded.messages.len(), decoded.rejected.len()), (2, 1));
     assert_eq!(decoded.reply.as_deref(), Some(&[0, 0, 0, 3][..]));
+    let reason = "truncated: record needs more than the 1 bytes left; 1 of 3 records lost";
+    assert_eq!(decoded.rejected[0].reason, reason);
 
     // Fewer declared than found.
     let decoded = take(&mut talk, &plain(layout, &[good.clone(), good], 1));
