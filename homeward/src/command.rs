@@ -11,7 +11,7 @@ mod holiday;
 mod leave;
 mod notify;
 mod orders;
-mod profiles;
+pub(crate) mod profiles;
 mod protect;
 mod quarantine;
 mod reading;

@@ -67,6 +67,7 @@ impl Stage {
             idle_after: Duration::from_secs(settings.idle_seconds),
             room_bytes: settings.room_mib.saturating_mul(1024 * 1024),
             backlog_per_second: settings.backlog_per_second,
+            profiles: Arc::new(crate::command::profiles::load(&self.config)?),
             name: format!("gateway {}", std::process::id()),
             ..Default::default()
         };

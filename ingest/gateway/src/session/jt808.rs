@@ -67,7 +67,7 @@ impl Dialect for Jt808 {
         let serial = self.next_serial();
         let shared = Arc::clone(&peer.shared);
         let profile = shared.profile(Protocol::Jt808, &known);
-        match jt808::command(&header, serial, order.command(), profile) {
+        match jt808::command::command(&header, serial, order.command(), profile) {
             Ok(frames) => peer.instruct(order, u32::from(serial), &frames).await,
             Err(unsupported) => {
                 order.refuse(&unsupported);
