@@ -43,6 +43,7 @@ pub async fn run(config: Config, command: DeviceCommand) -> Result<()> {
             identity,
             secret: secret.clone(),
             model,
+            ..Device::default()
         };
         device::register(&transaction, &device).await?;
         println!("registered as device {device_id}");
