@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod commands;
 pub mod orders;
 pub mod zones;
 
@@ -71,6 +72,12 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: DeviceCommand,
+    },
+    /// Commands to devices: locate now, pursuit mode, vibrate, text; and where they stand.
+    Command {
+        /// What to do.
+        #[command(subcommand)]
+        command: commands::CommandCommand,
     },
     /// What is in force for a person, and changing it.
     Rules {

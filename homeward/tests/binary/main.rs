@@ -14,6 +14,7 @@ mod installation;
 mod kill;
 mod moving;
 mod offline;
+mod orders;
 mod pipeline;
 mod proof;
 mod settings;
