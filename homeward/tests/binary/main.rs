@@ -16,6 +16,7 @@ mod moving;
 mod offline;
 mod orders;
 mod pipeline;
+mod profiles;
 mod proof;
 mod settings;
 mod zones;
