@@ -9,13 +9,16 @@
 
 #[allow(dead_code, unused_imports, reason = "until the sessions call it")]
 mod commands;
+mod clone;
 mod config;
 mod directory;
 mod lanes;
 mod limits;
+mod network;
 mod presence;
 mod quarantine;
 mod records;
+mod rotation;
 mod server;
 mod session;
 pub mod tls;
@@ -24,4 +27,5 @@ mod udp;
 pub use config::{Config, Transport};
 pub use directory::{Directory, Found, Known};
 pub use limits::Settings as Limits;
+pub use network::{Network, NoNetwork};
 pub use server::{Error, Gateway, Handle};

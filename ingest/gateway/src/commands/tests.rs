@@ -304,6 +304,27 @@ async fn without_the_database_nothing_is_sent_and_nothing_lost() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_session_that_gives_orders_back_gets_them_seldom() -> Result<()> {
+    let Some(scene) = Scene::set().await? else {
+        return Ok(());
+    };
+    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one");
+    let orders = commands.enter(scene.device, 1);
+    let text = scene.place(Instruction::Text { text: "x".to_owned() }).await?;
+    let began = tokio::time::Instant::now();
+    for _ in 0..3 {
+        drop(next(&orders).await?);
+    }
+    // After 1 s and 2 s; the fourth time, 4 s later, it is sent.
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(nothing(&orders).await);
+    next(&orders).await?.sending(1).delivered();
+    scene.becomes(text, State::Delivered).await?;
+    assert!(commands.0.mailboxes.wants(scene.device));
+    scene.close().await
+}
+
+#[tokio::test]
 async fn many_sessions_come_and_go_and_every_command_goes_out_once() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());

@@ -107,6 +107,9 @@ impl Jt808 {
             // Without an answer the terminal tries again; an answer would be a lie.
             Found::Unavailable => return Err(Stop("directory")),
         };
+        if !peer.allows(&known) {
+            return self.refuse(&header, &identity, "network", peer).await;
+        }
         match header.id {
             id::REGISTER => return self.register(&header, &known, peer).await,
             id::AUTHENTICATE => return self.authenticate(&header, &body, &identity, &known, peer).await,
