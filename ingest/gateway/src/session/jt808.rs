@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use codec::{
     Fault, Message, Protocol,
     jt808::{
-        self, Assembled, Assembler, Frame, Framer, Header, Item, decode_body, id,
+        self, Assembled, Assembler, Frame, Framer, Header, Item, decode_body, decode_body_with, id,
         reply::{self, Kind, Outcome, Registration},
     },
 };
@@ -194,7 +194,7 @@ impl Jt808 {
     async fn message(
         &mut self,
         header: &Header,
-        body: &[u8],
+        body: &Bytes,
         serials: &[u16],
         known: &Arc<Known>,
         frame: &Frame,
@@ -202,7 +202,8 @@ impl Jt808 {
         received_at: Timestamp,
     ) -> Result<(), Stop> {
         let identity = header.phone.identity();
-        let content = match decode_body(header, body) {
+        let decoded = decode_body_with(header, body, peer.shared.profile(Protocol::Jt808, known));
+        let content = match decoded {
             Ok(content) => content,
             Err(fault) => {
                 self.bad(&identity, &fault, &frame.to_wire(), peer)?;
