@@ -7,9 +7,8 @@
 //!
 //! Who may speak is in the [`Directory`], a copy of the case database's devices that outlives its absence.
 
-#[allow(dead_code, unused_imports, reason = "until the sessions call it")]
-mod commands;
 mod clone;
+mod commands;
 mod config;
 mod directory;
 mod lanes;

@@ -7,6 +7,8 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "gateway/commands.rs"]
+mod commands;
 #[path = "gateway/flow.rs"]
 mod flow;
 #[path = "gateway/safety.rs"]

@@ -186,9 +186,14 @@ impl Order {
         self.0.body.expires_at <= Timestamp::now()
     }
 
-    #[cfg(test)]
-    pub(super) fn body_id(&self) -> uuid::Uuid {
+    /// Its id: a device that is given the same one twice has been told so before.
+    pub(crate) fn id(&self) -> uuid::Uuid {
         self.0.body.command_id
+    }
+
+    /// When it is over, by our clock.
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        self.0.body.expires_at
     }
 
     /// What the device is to do.

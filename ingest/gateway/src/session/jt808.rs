@@ -165,6 +165,8 @@ impl Jt808 {
             return self.refuse(header, identity, "wrong authentication code", peer).await;
         }
         self.authenticated = Some(identity.to_owned());
+        // Commands may go out at once: a terminal that has authenticated may say nothing more for a while.
+        self.heard = Some(Box::new(header.clone()));
         self.refused = 0;
         peer.belongs_to(known);
         peer.alive();

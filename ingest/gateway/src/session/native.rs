@@ -102,8 +102,8 @@ impl Dialect for Native {
 
     async fn order(&mut self, order: Order, peer: &mut Peer) -> Result<(), Stop> {
         let reference = order.reference();
-        // The number is never used again, so it also tells the device whether it did this already.
-        let frame = gateway::command(&reference.to_be_bytes(), reference, order.command(), None);
+        let (id, expires_at) = (order.id(), order.expires_at());
+        let frame = gateway::command(id.as_bytes(), reference, order.command(), Some(expires_at));
         peer.instruct(order, reference, &[frame]).await
     }
 }
