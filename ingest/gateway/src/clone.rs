@@ -5,9 +5,14 @@
 //! new one, or to be in two places at once. So a new session of such a device does not end the old one; the old one is dead, as a rule,
 //! and closed when it has been silent for a while. What is looked for ([`Watch`]):
 //!
-//! - **turns**: a connection speaks, a newer one speaks, the older speaks again, from different addresses; twice within
-//!   [`WINDOW`]. Once is a packet that was late.
-//! - **jumps**: the fixes of two connections are farther apart than anybody travels in the time between; twice, or once with a turn.
+//! - **turns**: a connection goes on after a newer one has spoken, again and again ([`TURNS`] within [`WINDOW`]). From where does not
+//!   matter: two devices may be behind one address. What lay unread in the old connection when the new one came, as after an
+//!   absence of the stream, is no turn: it was made before. So a turn is a report that was made no earlier than what the newer one
+//!   has reported at once, or else than its beginning; or, where the device does not say when, a word long after the newer one's beginning
+//!   ([`SETTLED`]), and long after the last such ([`APART`]). Datagrams have no turns: the translation of a mobile network gives one
+//!   device many addresses.
+//! - **jumps**: fixes of two voices are farther apart than anybody travels in the time between; twice of the same two, each time with
+//!   a fix that is new on both sides: one wrong fix is one jump. Or once with a turn.
 //! - **returns** (native, where the newest session wins because it has proved itself): an address is displaced by another and
 //!   back at once, again and again. Two devices have the same key.
 //!
@@ -16,7 +21,8 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    hash::{DefaultHasher, Hash, Hasher},
+    net::{IpAddr, SocketAddr},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -30,7 +36,11 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 /// How long after the last sign a device is suspected.
 const HELD: SignedDuration = SignedDuration::from_mins(30);
 /// Turns that raise suspicion.
-const TURNS: usize = 2;
+const TURNS: usize = 3;
+/// Before a newer session is so old, the older one's words count as a turn only by what they say.
+const SETTLED: SignedDuration = SignedDuration::from_secs(60);
+/// Turns by words that do not say when they were made are so far apart: what lay unread comes at once.
+const APART: SignedDuration = SignedDuration::from_secs(30);
 /// Jumps that raise suspicion by themselves.
 const JUMPS: usize = 2;
 /// Returns that raise suspicion, and within which time of being displaced each must come.
@@ -39,8 +49,12 @@ const AT_ONCE: SignedDuration = SignedDuration::from_mins(2);
 /// Nobody on a leash travels faster, and no fix of satellites is so far off.
 const FASTEST_KMH: f64 = 400.0;
 const LEAST_JUMP_M: f64 = 1_000.0;
-/// Connections of one device that are told apart, and open at a time.
-const SPEAKERS: usize = 4;
+/// Connections of one device that are open at a time.
+const OPEN: usize = 4;
+/// Voices of one device that are told apart; more than may be open, as there are datagrams, too.
+const SPEAKERS: usize = 8;
+/// Set in the numbers of voices that speak in datagrams; sessions are numbered from 1, and never so high.
+const DATAGRAMS: u64 = 1 << 63;
 /// A session that is not the newest is closed when it has been silent for so long.
 const DEAD_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
@@ -93,15 +107,74 @@ fn distance_m(a: Spot, b: Spot) -> f64 {
     2.0 * 6_371_000.0 * h.clamp(0.0, 1.0).sqrt().asin()
 }
 
+/// What a voice says.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Said {
+    /// When it was made, by the device's clock; `None`: it does not say, or its clock cannot be right.
+    pub(crate) made: Option<Timestamp>,
+    /// Where the device was, by satellites.
+    pub(crate) spot: Option<Spot>,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Speaker {
     session: u64,
     address: IpAddr,
+    entered: Timestamp,
     /// When it last spoke; `None`: not yet.
     spoke: Option<Timestamp>,
+    /// How often it has spoken.
+    words: u32,
+    /// Its place in the order of all words under this name.
+    word: u64,
+    /// The same, and when, of its last turn.
+    turned: Option<(u64, Timestamp)>,
+    /// The latest that it has reported, of what it reported at once.
+    made: Option<Timestamp>,
     spot: Option<Spot>,
+    /// Its spot was part of a jump.
+    jumped: bool,
     /// When another session took its place.
     displaced: Option<Timestamp>,
+}
+
+impl Speaker {
+    const fn new(session: u64, address: IpAddr, now: Timestamp) -> Self {
+        Self {
+            session,
+            address,
+            entered: now,
+            spoke: None,
+            words: 0,
+            word: 0,
+            turned: None,
+            made: None,
+            spot: None,
+            jumped: false,
+            displaced: None,
+        }
+    }
+
+    const fn is_session(&self) -> bool {
+        self.session & DATAGRAMS == 0
+    }
+
+    fn is_silent(&self, now: Timestamp) -> bool {
+        self.spoke.is_none_or(|at| now.duration_since(at) > DEAD_AFTER)
+    }
+
+    /// True when going on after that newer one has spoken is a turn.
+    fn turns(&self, newer: &Self, said: Said, now: Timestamp) -> bool {
+        let before = self.turned.map_or(0, |(word, _)| word);
+        if !newer.is_session() || newer.word <= before {
+            return false;
+        }
+        let made_later = said
+            .made
+            .is_some_and(|made| made >= newer.made.unwrap_or(newer.entered));
+        let apart = self.turned.is_none_or(|(_, at)| now.duration_since(at) >= APART);
+        made_later || (apart && now.duration_since(newer.entered) >= SETTLED)
+    }
 }
 
 /// What is known of who speaks under one device's name. Pure: the time is an argument.
@@ -109,10 +182,10 @@ struct Speaker {
 pub(crate) struct Watch {
     /// The one that entered last is last.
     speakers: Vec<Speaker>,
-    /// Who spoke last.
-    last: Option<u64>,
-    /// Only of the last [`WINDOW`].
-    signs: Vec<(Timestamp, Sign)>,
+    /// How many words there have been.
+    words: u64,
+    /// Only of the last [`WINDOW`]; of a jump, whose.
+    signs: Vec<(Timestamp, Sign, [u64; 2])>,
     until: Option<Timestamp>,
 }
 
@@ -130,70 +203,94 @@ impl Watch {
                 speaker.address == address && speaker.displaced.is_some_and(|at| now.duration_since(at) <= AT_ONCE)
             };
             if elsewhere && self.speakers.iter().any(back_at_once) {
-                sign = self.note(Sign::Return, now);
+                sign = self.note(Sign::Return, [0, 0], now);
             }
         }
         if self.speakers.len() >= SPEAKERS {
-            self.speakers.remove(0);
+            // Whoever comes often must not make it forget those that speak.
+            let weight = |speaker: &Speaker| (!speaker.is_silent(now), speaker.words);
+            let least = self
+                .speakers
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, speaker)| weight(speaker));
+            if let Some(least) = least.map(|(least, _)| least) {
+                self.speakers.remove(least);
+            }
         }
         if self.speakers.is_empty() {
             self.speakers.reserve_exact(1);
         }
-        self.speakers.push(Speaker {
-            session,
-            address,
-            spoke: None,
-            spot: None,
-            displaced: None,
-        });
+        self.speakers.push(Speaker::new(session, address, now));
         sign
     }
 
-    /// A session has spoken, and perhaps said where the device was. `Some`: the device is suspected from now on, and was not.
-    pub(crate) fn heard(&mut self, session: u64, address: IpAddr, spot: Option<Spot>, now: Timestamp) -> Option<Sign> {
-        self.enter(session, address, false, now);
-        let mut sign = None;
-        let place = |wanted: u64| self.speakers.iter().position(|speaker| speaker.session == wanted);
-        let newer = self.last.and_then(place).filter(|last| place(session) < Some(*last));
-        let elsewhere = newer
-            .and_then(|newer| self.speakers.get(newer))
-            .is_some_and(|newer| newer.address != address);
-        if elsewhere {
-            sign = self.note(Sign::Turn, now);
+    /// A voice has spoken. `Some`: the device is suspected from now on, and was not.
+    pub(crate) fn heard(&mut self, session: u64, address: IpAddr, said: Said, now: Timestamp) -> Option<Sign> {
+        let mut sign = self.enter(session, address, false, now);
+        self.words += 1;
+        let at = self.speakers.iter().position(|speaker| speaker.session == session)?;
+        let mut speaker = *self.speakers.get(at)?;
+        speaker.spoke = Some(now);
+        speaker.words = speaker.words.saturating_add(1);
+        speaker.word = self.words;
+        let at_once = |made: &Timestamp| now.duration_since(*made).abs() <= SETTLED;
+        speaker.made = speaker.made.max(said.made.filter(at_once));
+        let mut newer = self.speakers.iter().skip(at + 1);
+        if speaker.is_session() && newer.any(|newer| speaker.turns(newer, said, now)) {
+            speaker.turned = Some((self.words, now));
+            sign = sign.or(self.note(Sign::Turn, [0, 0], now));
         }
-        self.last = Some(session);
-        let contradicted = spot.is_some_and(|spot| {
-            self.speakers.iter().any(|other| {
+        if let Some(spot) = said.spot {
+            speaker.spot = Some(spot);
+            speaker.jumped = false;
+            let contradicted = self.speakers.iter_mut().find(|other| {
                 other.session != session
+                    && !other.jumped
                     && other.spoke.is_some_and(|at| now.duration_since(at) <= WINDOW)
                     && other.spot.is_some_and(|there| spot.contradicts(there))
-            })
-        });
-        if contradicted {
-            sign = sign.or(self.note(Sign::Jump, now));
+            });
+            if let Some(other) = contradicted {
+                other.jumped = true;
+                speaker.jumped = true;
+                let pair = [session.min(other.session), session.max(other.session)];
+                sign = sign.or(self.note(Sign::Jump, pair, now));
+            }
         }
-        if let Some(speaker) = self.speakers.iter_mut().find(|speaker| speaker.session == session) {
-            speaker.spoke = Some(now);
-            speaker.spot = spot.or(speaker.spot);
+        if let Some(kept) = self.speakers.get_mut(at) {
+            *kept = speaker;
         }
         sign
     }
 
-    fn note(&mut self, sign: Sign, now: Timestamp) -> Option<Sign> {
-        self.signs.retain(|(at, _)| now.duration_since(*at) <= WINDOW);
+    fn note(&mut self, sign: Sign, pair: [u64; 2], now: Timestamp) -> Option<Sign> {
+        self.signs.retain(|(at, ..)| now.duration_since(*at) <= WINDOW);
         // More says no more.
         if self.signs.len() >= 16 {
             self.signs.remove(0);
         }
-        self.signs.push((now, sign));
-        let count = |wanted| self.signs.iter().filter(|(_, sign)| *sign == wanted).count();
+        self.signs.push((now, sign, pair));
+        let count = |wanted| self.signs.iter().filter(|(_, sign, _)| *sign == wanted).count();
         let (turns, jumps, returns) = (count(Sign::Turn), count(Sign::Jump), count(Sign::Return));
-        let enough = turns >= TURNS || jumps >= JUMPS || (turns > 0 && jumps > 0) || returns >= RETURNS;
+        let of_pair = self
+            .signs
+            .iter()
+            .filter(|noted| (noted.1, noted.2) == (Sign::Jump, pair))
+            .count();
+        let enough = turns >= TURNS || of_pair >= JUMPS || (turns > 0 && jumps > 0) || returns >= RETURNS;
         let was = self.is_suspected(now);
         if was || enough {
             self.until = now.checked_add(HELD).ok();
         }
         (enough && !was).then_some(sign)
+    }
+
+    /// Which of the open sessions matters least: one that is silent, and of those that are not, the one that has said least.
+    fn least(&self, open: impl Iterator<Item = u64>, now: Timestamp) -> Option<u64> {
+        open.min_by_key(|session| {
+            let speaker = self.speakers.iter().find(|speaker| speaker.session == *session);
+            speaker.map_or((false, 0), |speaker| (!speaker.is_silent(now), speaker.words))
+        })
     }
 
     /// True while reports under this name are to be marked.
@@ -203,11 +300,11 @@ impl Watch {
 
     /// Sessions that others have followed and that have been silent for long.
     fn dead(&self, now: Timestamp) -> impl Iterator<Item = u64> {
-        let newest = self.speakers.last().map(|speaker| speaker.session);
-        self.speakers
-            .iter()
+        let sessions = || self.speakers.iter().filter(|speaker| speaker.is_session());
+        let newest = sessions().last().map(|speaker| speaker.session);
+        sessions()
             .filter(move |speaker| Some(speaker.session) != newest)
-            .filter(move |speaker| speaker.spoke.is_none_or(|at| now.duration_since(at) > DEAD_AFTER))
+            .filter(move |speaker| speaker.is_silent(now))
             .map(|speaker| speaker.session)
     }
 
@@ -252,6 +349,13 @@ pub(crate) struct Voice {
     pub(crate) address: IpAddr,
 }
 
+/// What stands for a session where there is none: where datagrams come from.
+pub(crate) fn number(remote: SocketAddr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    remote.hash(&mut hasher);
+    hasher.finish() | DATAGRAMS
+}
+
 impl Registry {
     fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, Device>> {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner)
@@ -263,10 +367,13 @@ impl Registry {
             let mut devices = self.lock();
             let device = devices.entry(voice.device).or_default();
             let mut ended = false;
-            let most = if rule == Rule::NewestWins { 0 } else { SPEAKERS - 1 };
+            let most = if rule == Rule::NewestWins { 0 } else { OPEN - 1 };
             device.open.retain(|(session, _)| *session != voice.session);
             while device.open.len() > most {
-                let (_, token) = device.open.remove(0);
+                // Anybody can say the name: who only says it, however often, must not end the session that reports.
+                let least = device.watch.least(device.open.iter().map(|(session, _)| *session), now);
+                let at = device.open.iter().position(|(session, _)| Some(*session) == least);
+                let (_, token) = device.open.remove(at.unwrap_or(0));
                 token.cancel();
                 ended = true;
             }
@@ -283,11 +390,11 @@ impl Registry {
     }
 
     /// Notes that the device's name was spoken; true when what was said is to be marked.
-    pub(crate) fn heard(&self, voice: Voice, spot: Option<Spot>, now: Timestamp) -> bool {
+    pub(crate) fn heard(&self, voice: Voice, said: Said, now: Timestamp) -> bool {
         let (sign, suspected) = {
             let mut devices = self.lock();
             let watch = &mut devices.entry(voice.device).or_default().watch;
-            let sign = watch.heard(voice.session, voice.address, spot, now);
+            let sign = watch.heard(voice.session, voice.address, said, now);
             (sign, watch.is_suspected(now))
         };
         tell(voice.device, sign);

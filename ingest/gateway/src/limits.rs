@@ -3,9 +3,12 @@
 //! Limits are of two kinds. Those of an **address** (IPv6: of its /64) bind connections that have not shown whose device they are: how
 //! many come in a second and stand open, how much they may say, how much of it may be garbage. Devices behind one address, as
 //! behind the translation of a mobile network, do not pay for strangers beside them: once a connection has logged in, it is bound by the
-//! limits of its **device** alone, and those delay, they do not refuse: nothing is lost, the device waits for its acknowledgement.
+//! limits of its **device** alone. Devices that are about to log in are not cut off for them either: while the address has had all
+//! that strangers may have, its strangers are not read, and what is short is read first. The limits of a device delay, they do not
+//! refuse: nothing is lost, the device waits for its acknowledgement. Datagrams, whose addresses can be invented, have buckets of
+//! their own.
 //!
-//! How a session uses it: [`Limits::admit`] at accept; [`Guard`] around the framer; [`Place::prove`] at log-in;
+//! How a session uses it: [`Limits::admit`] at accept; [`Paced`] around the reader and [`Guard`] around the framer; [`Place::prove`] at log-in;
 //! [`Place::malformed`] for bytes that cannot be read; [`Place::pause`] after each frame of a device; [`Place::evicted`] among the
 //! reasons to end; [`Place::part`] before closing.
 
@@ -25,12 +28,16 @@ use std::{
 use proto::DeviceId;
 use tokio_util::sync::CancellationToken;
 
-use buckets::Buckets;
-pub(crate) use guard::{Guard, reason};
+pub(crate) use buckets::Buckets;
+pub(crate) use guard::{Guard, Paced, reason};
 use places::{Full, Places, Room};
 
 /// Devices that have a bucket of their own.
 const DEVICES: usize = 1_000_000;
+/// A stranger whose address has no more looks again after this at the soonest.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
+/// Owed when the bytes are paid for, and that they came is not.
+const READ: usize = usize::MAX;
 /// Unreadable frames of strangers that are kept, in a second, of all addresses together.
 const KEPT_OF_STRANGERS: u32 = 20;
 
@@ -97,6 +104,9 @@ pub(crate) struct Limits {
     connections: Buckets<IpAddr>,
     frames: Buckets<IpAddr>,
     bytes: Buckets<IpAddr>,
+    /// Of datagrams of unknown devices.
+    datagrams: Buckets<IpAddr>,
+    datagram_bytes: Buckets<IpAddr>,
     /// Connections that ended for garbage.
     garbage: Buckets<IpAddr>,
     /// Frames of strangers that are kept.
@@ -114,6 +124,8 @@ pub(crate) struct Place {
     number: u64,
     proven: AtomicBool,
     bytes: AtomicUsize,
+    /// What has come and is not yet charged to the address.
+    owed: AtomicUsize,
     malformed: AtomicU32,
     evicted: CancellationToken,
 }
@@ -151,6 +163,8 @@ impl Limits {
             connections: of_address(settings.connections_per_second, 5),
             frames: of_address(settings.unproven_frames_per_second, 2),
             bytes: of_address(settings.unproven_bytes_per_second, 2),
+            datagrams: of_address(settings.unproven_frames_per_second, 2),
+            datagram_bytes: of_address(settings.unproven_bytes_per_second, 2),
             garbage: of_address(1, 10),
             kept: of_address(2, 5),
             kept_in_all: Buckets::new(KEPT_OF_STRANGERS, KEPT_OF_STRANGERS * 5, 1),
@@ -179,6 +193,7 @@ impl Limits {
                 number,
                 proven: AtomicBool::new(false),
                 bytes: AtomicUsize::new(0),
+                owed: AtomicUsize::new(0),
                 malformed: AtomicU32::new(0),
                 evicted,
             }),
@@ -190,7 +205,7 @@ impl Limits {
     /// True when a datagram that names no known device may be looked at, and refused with a word.
     pub(crate) fn stranger(&self, remote: IpAddr, bytes: usize) -> bool {
         let address = source(remote);
-        self.frames.take(&address, 1).is_none() && self.bytes.take(&address, bytes).is_none()
+        self.datagrams.take(&address, 1).is_none() && self.datagram_bytes.take(&address, bytes).is_none()
     }
 
     /// True when an unreadable frame of a stranger may be kept: they must not push out those of devices.
@@ -207,7 +222,16 @@ impl Limits {
 
     /// Forgets what is no longer needed.
     pub(crate) fn sweep(&self) {
-        for buckets in [&self.connections, &self.frames, &self.bytes, &self.garbage, &self.kept] {
+        let addresses = [
+            &self.connections,
+            &self.frames,
+            &self.bytes,
+            &self.datagrams,
+            &self.datagram_bytes,
+            &self.garbage,
+            &self.kept,
+        ];
+        for buckets in addresses {
             buckets.sweep();
         }
         self.device_frames.sweep();
@@ -251,15 +275,38 @@ impl Place {
         &self.evicted
     }
 
-    /// Charges bytes that have come; false when a stranger has said too much.
+    /// Notes bytes that have come; false when a stranger has said too much.
     fn take_bytes(&self, count: usize) -> bool {
         if self.is_proven() {
             return true;
         }
+        self.owed.fetch_add(count, Ordering::Relaxed);
         let before = self.bytes.fetch_add(count, Ordering::Relaxed);
         before.saturating_add(count) <= self.limits.settings.unproven_bytes
-            && self.limits.bytes.take(&self.address, count).is_none()
-            && self.limits.frames.take(&self.address, 1).is_none()
+    }
+
+    /// Charges what has come of a stranger to its address; `Some`: it has no more for now, and how long not to read.
+    fn owes(&self) -> Option<Duration> {
+        let owed = self.owed.load(Ordering::Relaxed);
+        if owed == 0 || self.is_proven() {
+            return None;
+        }
+        // Each is charged once, also when the other has to be waited for.
+        let wait = if owed == READ {
+            self.limits.frames.take(&self.address, 1)
+        } else {
+            self.limits.bytes.take(&self.address, owed).or_else(|| {
+                self.owed.store(READ, Ordering::Relaxed);
+                self.limits.frames.take(&self.address, 1)
+            })
+        };
+        if wait.is_none() {
+            self.owed.store(0, Ordering::Relaxed);
+        } else {
+            metrics::counter!("homeward_gateway_stranger_pauses_total").increment(1);
+        }
+        // At least so long: many may wait for the same.
+        wait.map(|wait| wait.max(LEAST_WAIT))
     }
 
     /// Notes bytes that cannot be read.
@@ -389,6 +436,52 @@ mod tests {
             "{wait:?}"
         );
         assert_eq!(limits.pause(DeviceId::from_name("HW-2"), 1, 256), None);
+    }
+
+    #[tokio::test]
+    async fn strangers_wait_for_their_address_and_what_is_short_comes_through() {
+        use tokio::io::AsyncReadExt;
+        let settings = Settings {
+            unproven_bytes_per_second: 10_000,
+            ..Settings::default()
+        };
+        let limits = limits(settings, 1_000);
+        // A flood uses up what the address has.
+        while limits.bytes.take(&from("10.0.0.1"), 1_000).is_none() {}
+        let place = Arc::new(limits.admit(from("10.0.0.1")).unwrap());
+        let mut line = Paced::new(&[1_u8; 40][..], Arc::clone(&place));
+        // What is there is read at once, before anything is charged; the connection stays.
+        let mut buffer = [0; 20];
+        line.read_exact(&mut buffer).await.unwrap();
+        assert!(place.take_bytes(20));
+        let began = Instant::now();
+        line.read_exact(&mut buffer).await.unwrap();
+        assert!(
+            (Duration::from_millis(2)..Duration::from_secs(5)).contains(&began.elapsed()),
+            "{:?}",
+            began.elapsed()
+        );
+        // Who has logged in waits for nobody.
+        while limits.bytes.take(&from("10.0.0.1"), 1_000).is_none() {}
+        assert!(place.take_bytes(5_000) && place.owes().is_some());
+        assert!(place.prove() && place.owes().is_none());
+        // One connection still has an end.
+        let other = limits.admit(from("10.0.0.1")).unwrap();
+        assert!(!other.take_bytes(16 * 1024 + 1));
+    }
+
+    #[test]
+    fn datagrams_use_up_nothing_of_connections() {
+        let limits = limits(
+            Settings {
+                unproven_frames_per_second: 1,
+                ..Settings::default()
+            },
+            10,
+        );
+        assert!((0..100).filter(|_| limits.stranger(from("10.0.0.1"), 10)).count() < 5);
+        let place = limits.admit(from("10.0.0.1")).unwrap();
+        assert!(place.take_bytes(10) && place.owes().is_none());
     }
 
     #[tokio::test]

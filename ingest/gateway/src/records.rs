@@ -13,7 +13,7 @@ use stream::NewRecord;
 
 use crate::{
     Known,
-    clone::{Spot, Voice},
+    clone::{Said, Spot, Voice},
     lanes::{Batch, Lane},
     session::Shared,
 };
@@ -52,18 +52,23 @@ pub(crate) fn heard(
     received_at: Timestamp,
     batch: &mut Batch,
 ) -> Result<(), Fault> {
+    let made = Some(report.fix_time)
+        .filter(|_| normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible)
+        // What comes without a time has got that of its receipt.
+        .filter(|made| *made != received_at);
     // Fixes of satellites alone: a cell's may be kilometres off.
     let spot = report
         .fix
         .as_ref()
         .filter(|fix| fix.valid && matches!(fix.source, FixSource::Gnss | FixSource::Unspecified))
-        .filter(|_| normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible)
-        .map(|fix| Spot {
-            at: report.fix_time,
+        .zip(made)
+        .map(|(fix, at)| Spot {
+            at,
             latitude: fix.latitude,
             longitude: fix.longitude,
         });
-    if !shared.registry.heard(voice, spot, received_at) {
+    let said = Said { made, spot };
+    if !shared.registry.heard(voice, said, received_at) {
         return take(shared, protocol, known, report, received_at, batch);
     }
     let mut marked = report.clone();

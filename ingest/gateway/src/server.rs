@@ -39,6 +39,8 @@ use crate::{
     tls, udp,
 };
 
+/// At the end, for what cannot be read to be kept.
+const QUARANTINE_WITHIN: Duration = Duration::from_secs(3);
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4_096;
 /// How often what is remembered is looked through.
@@ -244,6 +246,7 @@ impl Handle {
             .presence
             .flush(self.database.as_ref(), &self.shared.config.name);
         let _ = tokio::time::timeout(within, flush).await;
+        let _ = tokio::time::timeout(within.min(QUARANTINE_WITHIN), self.shared.quarantine.written()).await;
         self.commands.flush(within).await;
     }
 }

@@ -32,7 +32,7 @@ use crate::{
     clone::Registry,
     commands::{Commands, Order, Orders},
     lanes::Lanes,
-    limits::{self, Guard, Limits, Place},
+    limits::{self, Guard, Limits, Paced, Place},
     presence::Presence,
     quarantine::Quarantine,
     rotation::Rotation,
@@ -115,6 +115,7 @@ pub(crate) async fn run<D: Dialect>(
     let protocol = D::PROTOCOL.name();
     metrics::gauge!("homeward_gateway_sessions", "protocol" => protocol).increment(1.0);
     let guard = Guard::new(D::Framer::default(), Arc::clone(&line.place));
+    let reader = Paced::new(reader, Arc::clone(&line.place));
     let mut frames = FramedRead::with_capacity(reader, guard, READ_BYTES);
     let mut peer = Peer {
         session: shared.next_session.fetch_add(1, Ordering::Relaxed),

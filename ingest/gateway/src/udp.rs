@@ -1,10 +1,6 @@
 //! Datagrams: each names its device, is read by itself, and is answered once it is durable.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use codec::{Fault, Message, Talk};
@@ -14,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use crate::{
-    clone::Voice,
+    clone::{self, Voice},
     directory::Found,
     lanes::Batch,
     limits,
@@ -24,8 +20,10 @@ use crate::{
     session::{Shared, Stop},
 };
 
-/// Datagrams under way; the device sends again what is dropped beyond.
+/// Datagrams of known devices under way; the device sends again what is dropped beyond.
 const UNDER_WAY: usize = 4_096;
+/// Those of others: each may wait for the database, and there is no end of names that can be invented.
+const STRANGERS_UNDER_WAY: usize = 64;
 /// The longest datagram there is.
 const MAX_DATAGRAM: usize = 65_535;
 
@@ -33,6 +31,7 @@ const MAX_DATAGRAM: usize = 65_535;
 pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: TaskTracker, abort: CancellationToken) {
     let socket = Arc::new(socket);
     let room = Arc::new(Semaphore::new(UNDER_WAY));
+    let strangers = Arc::new(Semaphore::new(STRANGERS_UNDER_WAY));
     let protocol = T::PROTOCOL.name();
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
@@ -49,13 +48,21 @@ pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: 
             }
         };
         metrics::counter!("homeward_gateway_datagrams_total", "protocol" => protocol).increment(1);
-        let place = Arc::clone(&room).try_acquire_owned();
-        let (Ok(place), true) = (place, shared.lanes.has_room()) else {
-            metrics::counter!("homeward_gateway_datagrams_dropped_total", "protocol" => protocol, "reason" => "full")
+        let received = buffer.get(..length).unwrap_or_default();
+        // Strangers must not take the room of devices.
+        let known = T::datagram_identity(received)
+            .is_some_and(|identity| shared.directory.get(T::PROTOCOL, &identity).is_some());
+        let (room, reason) = if known {
+            (&room, "full")
+        } else {
+            (&strangers, "strangers_full")
+        };
+        let (Ok(place), true) = (Arc::clone(room).try_acquire_owned(), shared.lanes.has_room()) else {
+            metrics::counter!("homeward_gateway_datagrams_dropped_total", "protocol" => protocol, "reason" => reason)
                 .increment(1);
             continue;
         };
-        let datagram = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+        let datagram = Bytes::copy_from_slice(received);
         let (shared, socket, abort) = (Arc::clone(&shared), Arc::clone(&socket), abort.clone());
         tasks.spawn(async move {
             let handled = async {
@@ -72,13 +79,6 @@ pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: 
             drop(place);
         });
     }
-}
-
-/// What stands for a session where there is none: the address. Sessions are numbered from 1, and never so high.
-fn number(address: IpAddr) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    address.hash(&mut hasher);
-    hasher.finish() | 1 << 63
 }
 
 /// Reads a datagram and returns its answer once everything in it is durable.
@@ -150,7 +150,7 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
     let mut batch = Batch::default();
     let voice = Voice {
         device: known.device_id,
-        session: number(address),
+        session: clone::number(remote),
         address,
     };
     for message in &decoded.messages {

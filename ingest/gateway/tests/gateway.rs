@@ -11,6 +11,8 @@
 mod commands;
 #[path = "gateway/flow.rs"]
 mod flow;
+#[path = "gateway/kept.rs"]
+mod kept;
 #[path = "gateway/safety.rs"]
 mod safety;
 

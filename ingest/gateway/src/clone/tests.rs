@@ -18,22 +18,52 @@ fn spot(seconds: i64, north_km: f64) -> Spot {
     }
 }
 
+/// A report of now, from there.
+fn there(seconds: i64, north_km: f64) -> Said {
+    Said {
+        made: Some(at(seconds)),
+        spot: Some(spot(seconds, north_km)),
+    }
+}
+
+/// A report of now without a position.
+fn made(seconds: i64) -> Said {
+    Said {
+        made: Some(at(seconds)),
+        spot: None,
+    }
+}
+
+/// A heartbeat.
+const ALIVE: Said = Said { made: None, spot: None };
+
+/// What is raised when so much is heard, from one address: session, when, what.
+fn raised(watch: &mut Watch, heard: impl IntoIterator<Item = (u64, i64, Said)>) -> Vec<(u64, i64, Sign)> {
+    let mut raised = Vec::new();
+    for (session, second, said) in heard {
+        let sign = watch.heard(session, from(1), said, at(second));
+        raised.extend(sign.map(|sign| (session, second, sign)));
+    }
+    raised
+}
+
 #[test]
 fn a_device_that_comes_back_over_a_new_connection_is_not_suspected() {
     let mut watch = Watch::default();
-    // Every minute for four hours, a new connection from another address every ten minutes; the packet before the change is late.
+    // Every minute for four hours, a new connection from another address every ten minutes.
     for minute in 0..240_i64 {
         let session = u64::try_from(minute / 10).unwrap();
         let address = from(u8::try_from(session % 3).unwrap());
         assert_eq!(
-            watch.heard(session, address, Some(spot(minute * 60, 0.5)), at(minute * 60)),
+            watch.heard(session, address, there(minute * 60, 0.5), at(minute * 60)),
             None
         );
     }
+    // The packet before the change is late.
     let mut watch = Watch::default();
     for (session, second) in [(1, 0), (1, 60), (2, 120), (1, 121), (2, 180), (2, 240)] {
         assert_eq!(
-            watch.heard(session, from(u8::try_from(session).unwrap()), None, at(second)),
+            watch.heard(session, from(u8::try_from(session).unwrap()), ALIVE, at(second)),
             None
         );
     }
@@ -41,51 +71,112 @@ fn a_device_that_comes_back_over_a_new_connection_is_not_suspected() {
 }
 
 #[test]
-fn two_that_speak_in_turn_are_suspected() {
-    let mut watch = Watch::default();
-    let mut raised = Vec::new();
-    for turn in 0..10_i64 {
-        for session in [1_u64, 2] {
-            let address = from(u8::try_from(session).unwrap());
-            let now = at(turn * 60 + i64::try_from(session).unwrap());
-            raised.extend(
-                watch
-                    .heard(session, address, None, now)
-                    .map(|sign| (turn, session, sign)),
-            );
+fn two_that_speak_in_turn_are_suspected_wherever_they_are() {
+    for apart in [0, 1] {
+        let mut watch = Watch::default();
+        let mut raised = Vec::new();
+        for turn in 0..10_i64 {
+            for session in [1_u64, 2] {
+                let address = from(u8::try_from(session).unwrap() * apart);
+                let now = turn * 60 + i64::try_from(session).unwrap();
+                let sign = watch.heard(session, address, made(now), at(now));
+                raised.extend(sign.map(|sign| (turn, session, sign)));
+            }
         }
+        assert_eq!(
+            raised,
+            [(3, 1, Sign::Turn)],
+            "told once, when the first goes on for the third time"
+        );
+        assert!(watch.is_suspected(at(600)) && watch.is_suspected(at(541 + 1_799)));
+        assert!(!watch.is_suspected(at(541 + 1_801)));
     }
-    assert_eq!(
-        raised,
-        [(2, 1, Sign::Turn)],
-        "told once, when the first speaks again for the second time"
-    );
-    assert!(watch.is_suspected(at(600)) && watch.is_suspected(at(541 + 1_799)));
-    assert!(!watch.is_suspected(at(541 + 1_801)));
 }
 
 #[test]
-fn behind_one_address_only_places_tell() {
+fn two_that_speak_fast_are_suspected_by_what_they_say() {
     let mut watch = Watch::default();
-    for turn in 0..10_i64 {
-        for session in [1, 2] {
-            assert_eq!(
-                watch.heard(session, from(1), Some(spot(turn * 60, 0.0)), at(turn * 60)),
-                None
-            );
-        }
+    let fast = (0..8_u64).map(|n| (1 + n % 2, 0, made(0)));
+    assert_eq!(raised(&mut watch, fast), [(1, 0, Sign::Turn)]);
+}
+
+#[test]
+fn what_lay_unread_in_the_old_connection_is_no_turn() {
+    // The stream was away for ten minutes; the device came back from elsewhere after two. Both connections are then read at once,
+    // what the first still held and what the second has, reports and signs of life.
+    let mut watch = Watch::default();
+    watch.heard(1, from(1), there(0, 0.0), at(0));
+    watch.heard(2, from(2), made(120), at(120));
+    for n in 0..60 {
+        let (old, new) = (10 + n, 121 + n * 8);
+        assert_eq!(watch.heard(1, from(1), ALIVE, at(600)), None, "{n}");
+        assert_eq!(watch.heard(1, from(1), there(old, 0.0), at(600)), None, "{n}");
+        assert_eq!(watch.heard(2, from(2), there(new, 0.5), at(600)), None, "{n}");
     }
-    let one = watch.heard(2, from(1), Some(spot(600, 10.0)), at(600));
-    assert_eq!(one, None, "one fix may be wrong");
-    assert_eq!(watch.heard(1, from(1), Some(spot(601, 0.0)), at(601)), Some(Sign::Jump));
+    assert!(!watch.is_suspected(at(600)));
+}
+
+#[test]
+fn signs_of_life_in_turn_tell_when_they_go_on_for_long() {
+    let mut watch = Watch::default();
+    let heard = (0..40_i64).map(|n| (1 + u64::try_from(n % 2).unwrap(), n * 10, ALIVE));
+    let raised = raised(&mut watch, heard);
+    assert!(
+        matches!(raised[..], [(1, 120..=160, Sign::Turn)]),
+        "a minute after the second came, three times, half a minute apart: {raised:?}"
+    );
+}
+
+#[test]
+fn datagrams_from_many_addresses_are_one_device_until_their_places_differ() {
+    let [a, b] = ["10.0.0.1:4000", "10.0.0.1:4001"].map(|remote| number(remote.parse().unwrap()));
+    assert_ne!(a, b);
+    let voice = |n: i64| if n % 2 == 0 { a } else { b };
+    let mut watch = Watch::default();
+    let heard = (0..100).map(|n| (voice(n), n * 10, there(n * 10, 0.0)));
+    assert_eq!(raised(&mut watch, heard), []);
+    // One wrong fix.
+    let heard = (100..140).map(|n| (voice(n), n * 10, there(n * 10, if n == 120 { 50.0 } else { 0.0 })));
+    assert_eq!(raised(&mut watch, heard), []);
+    // Another device, a thousand kilometres off, behind the same address.
+    let heard = (140..150).map(|n| (voice(n), n * 10, there(n * 10, if n % 2 == 0 { 1_000.0 } else { 0.0 })));
+    assert_eq!(raised(&mut watch, heard).len(), 1);
+}
+
+#[test]
+fn a_wrong_fix_before_a_new_connection_is_one_jump() {
+    let mut watch = Watch::default();
+    let mut heard = vec![(1, 0, there(0, 0.0)), (1, 60, there(60, 30.0))];
+    // Each new connection disagrees with it, and so does every fix.
+    heard.extend((2..14_i64).map(|minute| {
+        let session = u64::try_from(2 + minute / 3).unwrap();
+        (session, minute * 60, there(minute * 60, 0.0))
+    }));
+    assert_eq!(raised(&mut watch, heard), []);
+}
+
+#[test]
+fn places_tell_at_once() {
+    let mut watch = Watch::default();
+    // The clocks of both stand still: only where they are tells.
+    let at_once = |session: u64, north_km| {
+        let spot = Some(spot(0, north_km));
+        (session, 100, Said { made: None, spot })
+    };
+    let heard = [at_once(1, 0.0), at_once(2, 10.0), at_once(1, 0.0)];
+    assert_eq!(raised(&mut watch, heard), [], "one fix may be wrong");
+    assert_eq!(raised(&mut watch, [at_once(2, 10.0)]), [(2, 100, Sign::Jump)]);
 }
 
 #[test]
 fn a_jump_with_a_turn_is_enough() {
     let mut watch = Watch::default();
-    assert_eq!(watch.heard(1, from(1), Some(spot(0, 0.0)), at(0)), None);
-    assert_eq!(watch.heard(2, from(2), Some(spot(60, 100.0)), at(60)), None);
-    assert!(watch.heard(1, from(1), Some(spot(120, 0.0)), at(120)).is_some());
+    let heard = [
+        (1, 0, there(0, 0.0)),
+        (2, 60, there(60, 100.0)),
+        (1, 120, there(120, 0.0)),
+    ];
+    assert_eq!(raised(&mut watch, heard), [(1, 120, Sign::Turn)]);
 }
 
 #[test]
@@ -96,10 +187,10 @@ fn what_can_be_travelled_is_no_jump() {
     assert!(spot(3_600, 410.0).contradicts(spot(0, 0.0)));
     // Stored reports of the morning, sent over a new connection at noon.
     let mut watch = Watch::default();
-    watch.heard(1, from(1), Some(spot(40_000, 60.0)), at(40_000));
+    watch.heard(1, from(1), there(40_000, 60.0), at(40_000));
     for n in 0..100 {
         assert_eq!(
-            watch.heard(2, from(2), Some(spot(n * 300, 0.0)), at(40_100 + n)),
+            watch.heard(2, from(2), there(n * 300, 0.0), at(40_100 + n)),
             None,
             "{n}"
         );
@@ -114,7 +205,7 @@ fn two_that_displace_each_other_at_once_are_suspected() {
         let now = at(i64::try_from(n).unwrap() * 30);
         let sign = watch.enter(n, from(u8::try_from(n % 2).unwrap()), true, now);
         raised = raised.or(sign.map(|sign| (n, sign)));
-        assert_eq!(watch.heard(n, from(u8::try_from(n % 2).unwrap()), None, now), None);
+        assert_eq!(watch.heard(n, from(u8::try_from(n % 2).unwrap()), ALIVE, now), None);
     }
     assert_eq!(raised, Some((5, Sign::Return)));
     // A device between two networks takes its time.
@@ -136,9 +227,9 @@ fn the_registry_ends_what_is_dead_and_nothing_else() {
     };
     let ends: Vec<_> = (0..3).map(|_| CancellationToken::new()).collect();
     assert!(!registry.enter(voice(0), Rule::BothStay, &ends[0], at(0)));
-    registry.heard(voice(0), None, at(0));
+    registry.heard(voice(0), ALIVE, at(0));
     assert!(!registry.enter(voice(1), Rule::BothStay, &ends[1], at(100)));
-    registry.heard(voice(1), None, at(100));
+    registry.heard(voice(1), ALIVE, at(100));
     registry.sweep(at(250));
     assert!(!ends[0].is_cancelled());
     registry.sweep(at(301));
@@ -165,7 +256,40 @@ fn open_sessions_of_one_name_are_bounded() {
         };
         registry.enter(voice, Rule::BothStay, end, at(0));
     }
-    assert_eq!(ends.iter().filter(|end| !end.is_cancelled()).count(), SPEAKERS);
+    assert_eq!(ends.iter().filter(|end| !end.is_cancelled()).count(), OPEN);
+}
+
+#[test]
+fn who_only_says_the_name_does_not_end_the_session_that_reports() {
+    let registry = Registry::default();
+    let ends: Vec<_> = (0..200).map(|_| CancellationToken::new()).collect();
+    let voice = |session: u64| Voice {
+        device: DeviceId::from_name("gt06"),
+        session,
+        address: from(1),
+    };
+    registry.enter(voice(0), Rule::BothStay, &ends[0], at(0));
+    for n in 0..10 {
+        registry.heard(voice(0), there(n * 20, 0.0), at(n * 20));
+    }
+    // Every second somebody logs in.
+    for session in 1..200_u64 {
+        let now = at(180 + i64::try_from(session).unwrap());
+        registry.enter(
+            voice(session),
+            Rule::BothStay,
+            &ends[usize::try_from(session).unwrap()],
+            now,
+        );
+        registry.heard(voice(session), ALIVE, now);
+    }
+    assert!(!ends[0].is_cancelled());
+    assert_eq!(ends.iter().filter(|end| !end.is_cancelled()).count(), OPEN);
+    // It is not forgotten either: when it goes on, it is the older one.
+    for n in 400..406 {
+        registry.heard(voice(0), there(n, 0.0), at(n));
+        assert_eq!(registry.heard(voice(199), made(n), at(n)), n >= 402, "{n}");
+    }
 }
 
 proptest! {
@@ -184,13 +308,13 @@ proptest! {
                 address = new_address;
             }
             north_km += part * seconds as f64 / 3_600.0 * 390.0;
-            prop_assert_eq!(watch.heard(session, from(address), Some(spot(now, north_km)), at(now)), None);
+            prop_assert_eq!(watch.heard(session, from(address), there(now, north_km), at(now)), None);
         }
     }
 
     /// Two devices that both speak at least every five minutes are found, in whatever order they speak.
     #[test]
-    fn two_devices_are_always_found(order in prop::collection::vec((any::<bool>(), 1_i64..60), 60)) {
+    fn two_devices_are_always_found(reports in any::<bool>(), order in prop::collection::vec((any::<bool>(), 1_i64..60), 60)) {
         let mut watch = Watch::default();
         let mut now = 0;
         let mut changes = 0;
@@ -200,7 +324,8 @@ proptest! {
             changes += i32::from(before.is_some_and(|before| before != first));
             before = Some(first);
             let session = u64::from(first);
-            watch.heard(session, from(u8::from(first)), None, at(now));
+            let said = if reports { made(now) } else { ALIVE };
+            watch.heard(session, from(1), said, at(now));
         }
         prop_assume!(changes > 30);
         prop_assert!(watch.is_suspected(at(now)));

@@ -2,11 +2,17 @@
 
 use std::{
     io,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    time::Sleep,
+};
 use tokio_util::codec::Decoder;
 
 use super::Place;
@@ -31,8 +37,8 @@ pub(crate) fn reason(error: &io::Error) -> &'static str {
 
 /// A framer under watch.
 ///
-/// - Until the connection has shown whose it is, the bytes are charged to its address, and a connection has only so many of them:
-///   a log-in is short.
+/// - Until the connection has shown whose it is, it has only so many bytes: a log-in is short. What it sends is charged to its
+///   address, too; where that has no more, [`Paced`] waits.
 /// - A frame that has begun must come on: so long for any frame, and so many bytes a second beyond that. Somebody who sends a byte
 ///   now and then holds a place, and is let go.
 #[derive(Debug)]
@@ -84,6 +90,44 @@ impl<D> Guard<D> {
             Err(broken("slow"))
         } else {
             Ok(())
+        }
+    }
+}
+
+/// Reads for a connection; not while a stranger's address has had all that strangers may have. It waits for it, and is not closed:
+/// devices may be behind the same address, and what they say before they are known is little.
+#[derive(Debug)]
+pub(crate) struct Paced<R> {
+    reader: R,
+    place: Arc<Place>,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<R> Paced<R> {
+    pub(crate) const fn new(reader: R, place: Arc<Place>) -> Self {
+        Self {
+            reader,
+            place,
+            waiting: None,
+        }
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Paced<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(waiting) = &mut self.waiting {
+                ready!(waiting.as_mut().poll(context));
+                self.waiting = None;
+            }
+            match self.place.owes() {
+                Some(wait) => self.waiting = Some(Box::pin(tokio::time::sleep(wait))),
+                None => return Pin::new(&mut self.reader).poll_read(context, buffer),
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use codec::{
     Fault, Message, Protocol,
     jt808::{
-        self, Assembled, Assembler, Frame, Framer, Header, Item, decode_body, decode_body_with, id,
+        self, Assembled, Assembler, Delimiter, Frame, Framer, Header, Item, decode_body, decode_body_with, id,
         reply::{self, Kind, Outcome, Registration},
     },
 };
@@ -25,6 +25,9 @@ use crate::{
 const MAX_REFUSED: u32 = 10;
 /// Bad frames in a row after which the connection is closed: it speaks another protocol.
 const MAX_MALFORMED: u32 = 100;
+
+/// So many bytes may hold a header; fewer where an escape stands at their end.
+const HEADER_BYTES: [usize; 4] = [34, 33, 22, 17];
 
 /// A session: registration, authentication, then reports. A device that has no secret needs neither.
 #[derive(Debug, Default)]
@@ -52,6 +55,12 @@ impl Dialect for Jt808 {
             Item::Text(text) => peer.send(&reply::text(&text, received_at).unwrap_or_default()).await,
             Item::Malformed(bad) => {
                 let identity = self.authenticated.clone().unwrap_or_default();
+                // Whose it is may be readable, although the whole is not.
+                if let Some(header) = header_of(&bad.raw)
+                    && let Some(known) = peer.shared.directory.get(Protocol::Jt808, &header.phone.identity())
+                {
+                    peer.concerns(&known);
+                }
                 self.bad(&identity, &bad.fault, &bad.raw, peer)
             }
         }
@@ -107,6 +116,8 @@ impl Jt808 {
             // Without an answer the terminal tries again; an answer would be a lie.
             Found::Unavailable => return Err(Stop("directory")),
         };
+        // Before anything of it can fail: no frame of a protected person's device may be kept.
+        peer.concerns(&known);
         if !peer.allows(&known) {
             return self.refuse(&header, &identity, "network", peer).await;
         }
@@ -258,4 +269,19 @@ impl Jt808 {
         }
         wire.freeze()
     }
+}
+
+/// The header of bytes that are no frame, if it can be read in them.
+fn header_of(raw: &Bytes) -> Option<Header> {
+    let delimiter = match raw.first() {
+        Some(first) if *first == Delimiter::Alternative.byte() => Delimiter::Alternative,
+        _ => Delimiter::Standard,
+    };
+    let start = raw.iter().position(|byte| *byte != delimiter.byte())?;
+    let wire = raw.get(start..)?;
+    // Behind it may stand what cannot be unescaped.
+    HEADER_BYTES.iter().find_map(|length| {
+        let content = delimiter.unescape(wire.get(..*length).unwrap_or(wire)).ok()?;
+        Some(Header::parse(delimiter, &content).ok()?.0)
+    })
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Shared, Stop};
 use crate::{
     Known,
-    clone::{Rule, Voice},
+    clone::{Rule, Said, Voice},
     commands::{Order, Orders},
     lanes::Batch,
     limits::Place,
@@ -139,7 +139,7 @@ impl Peer {
         if let Some(device) = self.device {
             let now = Timestamp::now();
             self.shared.presence.saw(device, now);
-            self.shared.registry.heard(self.voice(device), None, now);
+            self.shared.registry.heard(self.voice(device), Said::default(), now);
         }
     }
 
@@ -166,6 +166,11 @@ impl Peer {
                 .increment(1);
         }
         allowed
+    }
+
+    /// Notes whose frame is being read, before that device has shown anything: from now on none of a protected person's is kept.
+    pub(crate) fn concerns(&mut self, known: &Known) {
+        self.protected |= known.protected.is_some();
     }
 
     /// Notes which device has shown who it is. An older session of it ends where the newer has proved itself (native); elsewhere

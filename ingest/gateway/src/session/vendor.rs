@@ -91,6 +91,8 @@ impl<T: Talk> Vendor<T> {
             // Without an answer the device tries again; an answer would be a lie.
             Found::Unavailable => return Err(Stop("directory")),
         };
+        // Before anything of it can fail: no frame of a protected person's device may be kept.
+        peer.concerns(&known);
         if !peer.allows(&known) {
             return self.refuse(frame, &identity, "network", peer, received_at).await;
         }

@@ -285,9 +285,31 @@ async fn two_that_speak_under_one_name_are_both_kept_and_marked() {
     say(&mut second, &mut terminal).await;
     say(&mut first, &mut terminal).await;
     say(&mut second, &mut terminal).await;
+    assert!(!reports(&log).await.iter().any(marked), "three times are a sign");
+    say(&mut first, &mut terminal).await;
+    say(&mut second, &mut terminal).await;
     let all = reports(&log).await;
-    assert_eq!(all.len(), 7, "nothing is lost, and neither is believed over the other");
+    assert_eq!(all.len(), 9, "nothing is lost, and neither is believed over the other");
     assert_eq!(all.iter().filter(|report| marked(report)).count(), 2);
+}
+
+#[tokio::test]
+async fn two_behind_one_address_are_seen_too() {
+    let log = MemoryLog::new(4);
+    let handle = start(&log).await;
+    let mut terminals = [0, 1].map(|_| Terminal::new("13900000002", Variant::V2013).unwrap());
+    let mut lines = [Jt808Line::open(handle.jt808).await, Jt808Line::open(handle.jt808).await];
+    for n in 0..5_u32 {
+        for (line, terminal) in lines.iter_mut().zip(&mut terminals) {
+            let spoken = Location {
+                latitude: 30.25 + f64::from(n) * 1e-4,
+                ..location()
+            };
+            line.send(&terminal.location(&spoken)).await;
+            assert!(matches!(line.answer().await, Some(Answer::General { result: 0, .. })));
+        }
+    }
+    assert_eq!(reports(&log).await.iter().filter(|report| marked(report)).count(), 4);
 }
 
 #[tokio::test]
