@@ -180,7 +180,10 @@ impl Protocols {
     }
 
     fn best<R: Ord>(&self, rank: impl Fn(&Assignment) -> Option<R>) -> Option<&Ladder> {
-        let ranked = self.assignments.iter().filter_map(|assignment| Some((rank(assignment)?, assignment)));
+        let ranked = self
+            .assignments
+            .iter()
+            .filter_map(|assignment| Some((rank(assignment)?, assignment)));
         let (_, assignment) = ranked.min_by(|one, other| one.0.cmp(&other.0))?;
         self.ladders.get(&assignment.ladder)
     }
@@ -188,7 +191,7 @@ impl Protocols {
 
 /// How narrowly an assignment is for a severity and an audience, the narrowest first; `None` where it is not.
 fn rank_within(assignment: &Assignment, severity: Severity, audience: Audience) -> Option<(bool, bool)> {
-    let fits = assignment.severity.is_none_or(|own| own == severity)
-        && assignment.audience.is_none_or(|own| own == audience);
+    let fits =
+        assignment.severity.is_none_or(|own| own == severity) && assignment.audience.is_none_or(|own| own == audience);
     fits.then_some((assignment.severity.is_none(), assignment.audience.is_none()))
 }

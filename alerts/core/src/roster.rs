@@ -126,7 +126,10 @@ impl Roster {
             Callee::User(user) => BTreeSet::from([user]),
             Callee::Rota(rota) => self.rotas.get(&rota).map(Rota::people).unwrap_or_default(),
         };
-        people.into_iter().filter(|user| !self.users.contains_key(user)).collect()
+        people
+            .into_iter()
+            .filter(|user| !self.users.contains_key(user))
+            .collect()
     }
 
     /// Who is called at an instant: those on duty who are there and may see the incident, each over the first of the channels over
@@ -137,7 +140,10 @@ impl Roster {
             Callee::Rota(rota) => self.rotas.get(&rota).map(|rota| rota.on_duty(at)).unwrap_or_default(),
         };
         let reached = |user: Uuid| {
-            let known = self.users.get(&user).filter(|known| known.sees(audience) && known.is_there(at))?;
+            let known = self
+                .users
+                .get(&user)
+                .filter(|known| known.sees(audience) && known.is_there(at))?;
             let via = via.iter().copied().find(|via| known.via.contains(via))?;
             Some(Called { user, via })
         };
@@ -153,8 +159,14 @@ impl Roster {
                 None => return BTreeSet::new(),
             },
         };
-        let away = people.iter().filter_map(|user| self.users.get(user)).flat_map(|user| &user.away);
-        changes.extend(away.flat_map(|(start, end)| [*start, *end]).filter(|at| from < *at && *at < to));
+        let away = people
+            .iter()
+            .filter_map(|user| self.users.get(user))
+            .flat_map(|user| &user.away);
+        changes.extend(
+            away.flat_map(|(start, end)| [*start, *end])
+                .filter(|at| from < *at && *at < to),
+        );
         changes
     }
 }

@@ -267,8 +267,14 @@ impl Rota {
 
     /// The instants after `from` and before `to` at which duty may change, in order.
     pub fn changes(&self, from: Timestamp, to: Timestamp) -> BTreeSet<Timestamp> {
-        let shifts = self.shifts_of(from, to).filter_map(|(shift, date)| self.span(shift, date));
-        let exceptions = self.table.exceptions.iter().filter_map(|exception| self.limits(exception));
+        let shifts = self
+            .shifts_of(from, to)
+            .filter_map(|(shift, date)| self.span(shift, date));
+        let exceptions = self
+            .table
+            .exceptions
+            .iter()
+            .filter_map(|exception| self.limits(exception));
         shifts
             .chain(exceptions)
             .flat_map(|(start, end)| [start, end])
@@ -303,9 +309,21 @@ impl Rota {
 
     /// When a shift that begins on a date is on duty, hand-over included.
     fn span(&self, shift: &Shift, date: Date) -> Option<(Timestamp, Timestamp)> {
-        let last = if shift.to <= shift.from { date.tomorrow().ok()? } else { date };
-        let start = self.zone.to_ambiguous_timestamp(date.to_datetime(shift.from)).earlier().ok()?;
-        let end = self.zone.to_ambiguous_timestamp(last.to_datetime(shift.to)).later().ok()?;
+        let last = if shift.to <= shift.from {
+            date.tomorrow().ok()?
+        } else {
+            date
+        };
+        let start = self
+            .zone
+            .to_ambiguous_timestamp(date.to_datetime(shift.from))
+            .earlier()
+            .ok()?;
+        let end = self
+            .zone
+            .to_ambiguous_timestamp(last.to_datetime(shift.to))
+            .later()
+            .ok()?;
         Some((start, end.checked_add(self.table.overlap).ok()?))
     }
 

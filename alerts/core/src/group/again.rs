@@ -64,7 +64,11 @@ mod tests {
         assert_eq!(decide(warned, 999, 1050, within), Again::Raise, "it began before");
         assert_eq!(decide(ClosingCode::Transferred, 1050, 1060, within), Again::Raise);
         assert_eq!(decide(ClosingCode::Test, 1050, 1060, within), Again::Raise);
-        assert_eq!(decide(warned, 1000, 1000, SignedDuration::ZERO), Again::Raise, "as today");
+        assert_eq!(
+            decide(warned, 1000, 1000, SignedDuration::ZERO),
+            Again::Raise,
+            "as today"
+        );
         assert_eq!(again(None, at(0), at(0), within), Again::Raise);
     }
 }

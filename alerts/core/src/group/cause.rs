@@ -190,7 +190,13 @@ pub fn find(sightings: &[Sighting], population: &Population, thresholds: &Thresh
 fn best(open: &[&Sighting], hit: u64, population: &Population, thresholds: &Thresholds) -> Option<Shared> {
     let candidates: BTreeSet<&Shared> = open.iter().flat_map(|sighting| &sighting.shared).collect();
     let explained = |shared: &Shared| -> Option<u64> {
-        let own = people(&open.iter().copied().filter(|sighting| has(sighting, shared)).collect::<Vec<_>>());
+        let own = people(
+            &open
+                .iter()
+                .copied()
+                .filter(|sighting| has(sighting, shared))
+                .collect::<Vec<_>>(),
+        );
         // Somebody may be hit who was not counted yet.
         let of = population.of.get(shared).copied().unwrap_or(0).max(own);
         let part = own as f64 / of as f64;
@@ -222,7 +228,11 @@ fn people(sightings: &[&Sighting]) -> u64 {
 }
 
 fn cause(family: Family, shared: Shared, those: Vec<&Sighting>) -> Cause {
-    let mut severity = those.iter().map(|sighting| sighting.severity).min().unwrap_or(Severity::P1);
+    let mut severity = those
+        .iter()
+        .map(|sighting| sighting.severity)
+        .min()
+        .unwrap_or(Severity::P1);
     if shared == Shared::Platform {
         severity = Severity::P1;
     }

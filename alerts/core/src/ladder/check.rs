@@ -124,7 +124,11 @@ impl fmt::Display for Faults {
 
 impl Protocols {
     pub(super) fn faults(&self, from: Timestamp, to: Timestamp) -> Vec<Fault> {
-        let mut faults: Vec<Fault> = self.ladders.values().flat_map(|ladder| self.of_ladder(ladder)).collect();
+        let mut faults: Vec<Fault> = self
+            .ladders
+            .values()
+            .flat_map(|ladder| self.of_ladder(ladder))
+            .collect();
         faults.extend(self.of_assignments());
         for severity in Severity::ALL {
             for audience in AUDIENCES {
@@ -138,7 +142,10 @@ impl Protocols {
             }
         }
         for ladder in self.ladders.values() {
-            let own = self.assignments.iter().filter(|assignment| assignment.ladder == ladder.ladder);
+            let own = self
+                .assignments
+                .iter()
+                .filter(|assignment| assignment.ladder == ladder.ladder);
             let wanted: Vec<Option<Audience>> = own.map(|assignment| assignment.audience).collect();
             for audience in AUDIENCES {
                 if wanted.contains(&None) || wanted.contains(&Some(audience)) {
@@ -212,7 +219,10 @@ impl Protocols {
     /// The first instant at which no step of a ladder would call anybody. Between two changes of duty nothing changes, so those are
     /// all that must be looked at.
     fn first_gap(&self, ladder: &Ladder, audience: Audience, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
-        let changes = ladder.steps.iter().flat_map(|step| self.roster.changes(step.call, from, to));
+        let changes = ladder
+            .steps
+            .iter()
+            .flat_map(|step| self.roster.changes(step.call, from, to));
         let instants: BTreeSet<Timestamp> = std::iter::once(from).chain(changes).collect();
         instants.into_iter().find(|at| {
             let nobody = |step: &super::Step| self.roster.reach(step.call, &step.via, audience, *at).is_empty();

@@ -203,7 +203,7 @@ impl Course {
         self.round_at
     }
 
-    /// How far up its ladder this round has come; `None` before the second step.
+    /// How far up its ladder this round has come; `None` before the second step, and while nobody is called.
     pub const fn escalated(&self) -> Option<Escalation> {
         self.escalated
     }

@@ -54,7 +54,11 @@ fn nobody_is_missing_when_clocks_change_at_the_hand_over() {
     assert_eq!(rota.on_duty(at("2026-10-25T00:29:59Z")), [ANNA]);
     assert_eq!(rota.on_duty(at("2026-10-25T00:30:00Z")), [BO, ANNA], "the first 02:30");
     assert_eq!(rota.on_duty(at("2026-10-25T01:30:00Z")), [BO], "the second");
-    assert_eq!(rota.on_duty(at("2026-03-29T00:45:00Z")), [BO, ANNA], "02:30 does not come");
+    assert_eq!(
+        rota.on_duty(at("2026-03-29T00:45:00Z")),
+        [BO, ANNA],
+        "02:30 does not come"
+    );
 }
 
 #[test]
@@ -64,12 +68,24 @@ fn teams_take_turns_at_the_beginning_of_the_shift() {
         days: 7,
         teams: vec![vec![ANNA], vec![BO], vec![CEM]],
     };
-    let rota = Rota::new(table("Asia/Shanghai", vec![shift(time(8, 0, 0, 0), time(8, 0, 0, 0), crew)])).unwrap();
+    let rota = Rota::new(table(
+        "Asia/Shanghai",
+        vec![shift(time(8, 0, 0, 0), time(8, 0, 0, 0), crew)],
+    ))
+    .unwrap();
     assert_eq!(rota.on_duty(at("2026-06-01T00:00:00Z")), [ANNA], "08:00 in Shanghai");
-    assert_eq!(rota.on_duty(at("2026-06-07T23:59:59Z")), [ANNA], "the last night is still theirs");
+    assert_eq!(
+        rota.on_duty(at("2026-06-07T23:59:59Z")),
+        [ANNA],
+        "the last night is still theirs"
+    );
     assert_eq!(rota.on_duty(at("2026-06-08T00:00:00Z")), [BO]);
     assert_eq!(rota.on_duty(at("2026-06-22T00:00:00Z")), [ANNA]);
-    assert_eq!(rota.on_duty(at("2026-05-31T12:00:00Z")), [CEM], "also before the first turn");
+    assert_eq!(
+        rota.on_duty(at("2026-05-31T12:00:00Z")),
+        [CEM],
+        "also before the first turn"
+    );
 }
 
 #[test]
@@ -93,12 +109,19 @@ fn holidays_and_exceptions() {
         instead: vec![BO, CEM],
     }];
     let rota = Rota::new(written).unwrap();
-    assert_eq!(rota.on_duty(at("2026-10-01T01:00:00Z")), [BO], "the night before the holiday goes on");
+    assert_eq!(
+        rota.on_duty(at("2026-10-01T01:00:00Z")),
+        [BO],
+        "the night before the holiday goes on"
+    );
     assert_eq!(rota.on_duty(at("2026-10-01T07:00:00Z")), [CEM]);
     assert_eq!(rota.on_duty(at("2026-10-02T07:00:00Z")), [ANNA]);
     assert_eq!(rota.on_duty(at("2026-10-03T07:00:00Z")), [BO, CEM]);
     assert_eq!(rota.people(), BTreeSet::from([ANNA, BO, CEM]));
-    assert!(rota.changes(at("2026-10-02T00:00:00Z"), at("2026-10-04T00:00:00Z")).contains(&at("2026-10-02T16:00:00Z")));
+    assert!(
+        rota.changes(at("2026-10-02T00:00:00Z"), at("2026-10-04T00:00:00Z"))
+            .contains(&at("2026-10-02T16:00:00Z"))
+    );
 }
 
 #[test]
@@ -108,11 +131,23 @@ fn what_is_no_rota_is_refused() {
         change(&mut written);
         Rota::new(written).unwrap_err()
     };
-    assert!(matches!(refused(|t| t.time_zone = "Nowhere/Here".into()), Fault::TimeZone { .. }));
+    assert!(matches!(
+        refused(|t| t.time_zone = "Nowhere/Here".into()),
+        Fault::TimeZone { .. }
+    ));
     assert!(matches!(refused(|t| t.shifts.clear()), Fault::NoShifts { .. }));
-    assert!(matches!(refused(|t| t.shifts[1].days.clear()), Fault::Shift { shift: 2, .. }));
-    assert!(matches!(refused(|t| t.shifts[0].crew = Crew::Fixed(vec![])), Fault::Shift { shift: 1, .. }));
-    assert!(matches!(refused(|t| t.overlap = SignedDuration::from_hours(13)), Fault::Overlap { .. }));
+    assert!(matches!(
+        refused(|t| t.shifts[1].days.clear()),
+        Fault::Shift { shift: 2, .. }
+    ));
+    assert!(matches!(
+        refused(|t| t.shifts[0].crew = Crew::Fixed(vec![])),
+        Fault::Shift { shift: 1, .. }
+    ));
+    assert!(matches!(
+        refused(|t| t.overlap = SignedDuration::from_hours(13)),
+        Fault::Overlap { .. }
+    ));
     let turns = |t: &mut Table| {
         t.shifts[0].crew = Crew::Turns {
             from: date(2026, 1, 1),

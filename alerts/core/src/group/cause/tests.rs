@@ -44,29 +44,50 @@ fn found(sightings: &[Sighting], people: u128) -> Vec<Cause> {
 
 #[test]
 fn a_carrier_that_fails_is_one_cause_ranked_by_risk() {
-    let hit: Vec<_> = (0..100).filter(|n| n % 2 == 0).map(|n| sighting(n, Family::Silence)).collect();
+    let hit: Vec<_> = (0..100)
+        .filter(|n| n % 2 == 0)
+        .map(|n| sighting(n, Family::Silence))
+        .collect();
     let causes = found(&hit, 200);
-    let [cause] = causes.as_slice() else { panic!("{causes:?}") };
+    let [cause] = causes.as_slice() else {
+        panic!("{causes:?}")
+    };
     assert_eq!(cause.key(), "cause:silence:carrier:east");
     assert_eq!(cause.concerned.len(), 50);
-    assert!(cause.concerned.is_sorted_by_key(|one| (one.severity, one.risk_level, one.onset_at)));
+    assert!(
+        cause
+            .concerned
+            .is_sorted_by_key(|one| (one.severity, one.risk_level, one.onset_at))
+    );
     assert!(cause.concerned.iter().all(|one| !one.raised));
 }
 
 #[test]
 fn a_model_that_fails_is_not_its_carrier() {
-    let hit: Vec<_> = (0..200).filter(|n| n % 4 == 1).map(|n| sighting(n, Family::NoFix)).collect();
+    let hit: Vec<_> = (0..200)
+        .filter(|n| n % 4 == 1)
+        .map(|n| sighting(n, Family::NoFix))
+        .collect();
     let causes = found(&hit, 200);
     let shared: Vec<_> = causes.iter().map(|cause| &cause.shared).collect();
-    assert_eq!(shared, [&model("m1")], "it explains as many as the carrier, and is narrower");
+    assert_eq!(
+        shared,
+        [&model("m1")],
+        "it explains as many as the carrier, and is narrower"
+    );
 }
 
 #[test]
 fn when_everybody_is_hit_it_is_the_platform() {
     let hit: Vec<_> = (0..80).map(|n| sighting(n, Family::Silence)).collect();
     let causes = found(&hit, 100);
-    let [cause] = causes.as_slice() else { panic!("{causes:?}") };
-    assert_eq!((cause.key().as_str(), cause.severity), ("cause:silence:platform", Severity::P1));
+    let [cause] = causes.as_slice() else {
+        panic!("{causes:?}")
+    };
+    assert_eq!(
+        (cause.key().as_str(), cause.severity),
+        ("cause:silence:platform", Severity::P1)
+    );
 }
 
 #[test]
@@ -74,7 +95,12 @@ fn each_p1_and_each_tamper_is_raised_by_itself() {
     let mut hit: Vec<_> = (0..40).map(|n| sighting(2 * n, Family::Silence)).collect();
     hit[7].severity = Severity::P1;
     let causes = found(&hit, 200);
-    let raised: Vec<_> = causes[0].concerned.iter().filter(|one| one.raised).map(|one| one.incident).collect();
+    let raised: Vec<_> = causes[0]
+        .concerned
+        .iter()
+        .filter(|one| one.raised)
+        .map(|one| one.incident)
+        .collect();
     assert_eq!(raised, [hit[7].incident]);
     assert_eq!(causes[0].concerned[0].incident, hit[7].incident, "and comes first");
     assert_eq!(causes[0].severity, Severity::P1);
@@ -89,7 +115,11 @@ fn chance_and_conduct_are_no_cause() {
     let spread: Vec<_> = (0..20).map(|n| sighting(n, Family::Silence)).collect();
     assert_eq!(found(&spread, 1000), [], "2 % of everybody");
     let curfew: Vec<_> = (0..100).map(|n| sighting(2 * n, Family::Curfew)).collect();
-    assert_eq!(found(&curfew, 200), [], "people who go out together have no technical fault");
+    assert_eq!(
+        found(&curfew, 200),
+        [],
+        "people who go out together have no technical fault"
+    );
     let mut old: Vec<_> = (0..100).map(|n| sighting(2 * n, Family::Silence)).collect();
     for (sighting, hours) in old.iter_mut().zip(0_i32..) {
         sighting.onset_at = Timestamp::from_second(i64::from(hours) * 3600).unwrap();

@@ -61,7 +61,7 @@ impl Course {
                 after.round_at = at;
                 after.escalated = None;
             }
-        } else if after.suspended.is_none() {
+        } else {
             after.escalated = None;
         }
         after.version = self.version.saturating_add(1);
@@ -273,9 +273,7 @@ impl Course {
         self.open()?;
         match &self.stage {
             Stage::InAction(hold) if hold.by == user => Ok(false),
-            Stage::Acknowledged(hold) | Stage::InAction(hold) if hold.by != user => {
-                Err(Refusal::Taken { by: hold.by })
-            }
+            Stage::Acknowledged(hold) | Stage::InAction(hold) if hold.by != user => Err(Refusal::Taken { by: hold.by }),
             _ => {
                 self.stage = Stage::InAction(held(user, expires, at)?);
                 Ok(true)

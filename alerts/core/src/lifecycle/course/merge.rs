@@ -20,9 +20,9 @@ pub struct Group {
 /// are never two steps between an incident and its root cause, and never a circle.
 pub fn join(one: &Course, root: &Course, by: Who, why: &str, at: Timestamp) -> Result<Group, Refusal> {
     let Some(into) = root.root() else {
-        return Err(root.merged().map_or(Refusal::Closed, |other| Refusal::Merged {
-            into: other.incident(),
-        }));
+        return Err(root
+            .merged()
+            .map_or(Refusal::Closed, |other| Refusal::Merged { into: other.incident() }));
     };
     let merged = one.apply(
         Change::Merge {
