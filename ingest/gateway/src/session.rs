@@ -29,11 +29,13 @@ use tracing::debug;
 
 use crate::{
     Config, Directory, Known,
+    clone::Registry,
     commands::{Commands, Order, Orders},
     lanes::Lanes,
-    limits::{self, Guard, Limits, Place, Registry},
+    limits::{self, Guard, Limits, Place},
     presence::Presence,
     quarantine::Quarantine,
+    rotation::Rotation,
     tls,
 };
 
@@ -55,7 +57,8 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     pub(crate) quarantine: Quarantine,
     pub(crate) presence: Arc<Presence>,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) rotation: Rotation,
     pub(crate) limits: Arc<Limits>,
     pub(crate) commands: Commands,
     pub(crate) draining: CancellationToken,

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use anyhow::{Context, Result, bail};
 use codec::{
+    Command,
     jt808::{
         self,
         frame::{Framer, Item},
@@ -59,10 +60,21 @@ impl Session {
     }
 }
 
+/// What a simulated device says to a command: it has no body to shake and no screen, but it takes what needs neither to be obeyed.
+/// Where it is, its next report says. How often it reports is the scenario's.
+fn obey(command: &Command) -> (bool, &'static str) {
+    match command {
+        Command::Interval { .. } => (false, "a simulated device reports as its scenario says"),
+        Command::Locate | Command::Vibrate | Command::Text { .. } => (true, "simulated"),
+    }
+}
+
 pub struct NativeSession {
     write: tokio::net::tcp::OwnedWriteHalf,
     answers: FramedRead<tokio::net::tcp::OwnedReadHalf, client::Answers>,
     sent: VecDeque<u64>,
+    /// Answers to commands, sent with the next reports.
+    due: Vec<u8>,
 }
 
 impl NativeSession {
@@ -83,6 +95,7 @@ impl NativeSession {
                 write,
                 answers,
                 sent: VecDeque::new(),
+                due: Vec::new(),
             }),
             Body::Refusal(refusal) => bail!("refused: {}", refusal.reason),
             _ => bail!("no welcome"),
@@ -92,7 +105,9 @@ impl NativeSession {
     async fn send(&mut self, samples: &[Sample], late: bool) -> Result<()> {
         let reports = samples.iter().map(|sample| native_report(sample, late)).collect();
         self.sent.extend(samples.iter().map(|sample| sample.sequence));
-        Ok(self.write.write_all(&client::reports(reports)).await?)
+        let mut wire = std::mem::take(&mut self.due);
+        wire.extend_from_slice(&client::reports(reports));
+        Ok(self.write.write_all(&wire).await?)
     }
 
     async fn acknowledged(&mut self) -> Result<usize> {
@@ -109,6 +124,12 @@ impl NativeSession {
                     .count();
                 self.sent.drain(..count);
                 Ok(count)
+            }
+            Body::Command(command) => {
+                let (done, text) = client::command(&command).map_or((false, "unknown command"), |said| obey(&said));
+                self.due
+                    .extend_from_slice(&client::command_result(&command, done, text));
+                Ok(0)
             }
             Body::Refusal(refusal) => bail!("refused: {}", refusal.reason),
             _ => Ok(0),
@@ -135,6 +156,8 @@ pub struct Jt808Session {
     terminal: Terminal,
     /// Serial of each message on the way, with the number of reports in it.
     sent: VecDeque<(u16, usize)>,
+    /// Commands to be answered with the next reports: serial, message and result.
+    due: Vec<(u16, u16, u8)>,
 }
 
 impl Jt808Session {
@@ -147,6 +170,7 @@ impl Jt808Session {
             frames,
             terminal,
             sent: VecDeque::new(),
+            due: Vec::new(),
         };
         let register = session.terminal.register("HOMEW", "SIM-1", "0000001");
         session.write.write_all(&register).await?;
@@ -174,6 +198,9 @@ impl Jt808Session {
     async fn send(&mut self, samples: &[Sample], late: bool) -> Result<()> {
         let locations: Vec<_> = samples.iter().map(location).collect();
         let mut wire = Vec::new();
+        for (serial, message, result) in std::mem::take(&mut self.due) {
+            wire.extend_from_slice(&self.terminal.answer(serial, message, result));
+        }
         if let ([location], false) = (locations.as_slice(), late) {
             self.sent.push_back((self.terminal.next_serial(), 1));
             wire.extend_from_slice(&self.terminal.location(location));
@@ -190,8 +217,13 @@ impl Jt808Session {
     }
 
     async fn acknowledged(&mut self) -> Result<usize> {
-        let Answer::General { serial, result, id } = self.answer().await? else {
-            return Ok(0);
+        let (serial, result, id) = match self.answer().await? {
+            Answer::General { serial, result, id } => (serial, result, id),
+            Answer::Command { serial, id, command } => {
+                self.due.push((serial, id, u8::from(!obey(&command).0)));
+                return Ok(0);
+            }
+            _ => return Ok(0),
         };
         if result != 0 {
             bail!("message 0x{id:04x} was refused with result {result}");

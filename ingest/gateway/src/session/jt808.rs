@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use codec::{
     Fault, Message, Protocol,
     jt808::{
-        self, Assembled, Assembler, Frame, Framer, Header, Item, decode_body, id,
+        self, Assembled, Assembler, Frame, Framer, Header, Item, decode_body, decode_body_with, id,
         reply::{self, Kind, Outcome, Registration},
     },
 };
@@ -107,6 +107,9 @@ impl Jt808 {
             // Without an answer the terminal tries again; an answer would be a lie.
             Found::Unavailable => return Err(Stop("directory")),
         };
+        if !peer.allows(&known) {
+            return self.refuse(&header, &identity, "network", peer).await;
+        }
         match header.id {
             id::REGISTER => return self.register(&header, &known, peer).await,
             id::AUTHENTICATE => return self.authenticate(&header, &body, &identity, &known, peer).await,
@@ -162,6 +165,8 @@ impl Jt808 {
             return self.refuse(header, identity, "wrong authentication code", peer).await;
         }
         self.authenticated = Some(identity.to_owned());
+        // Commands may go out at once: a terminal that has authenticated may say nothing more for a while.
+        self.heard = Some(Box::new(header.clone()));
         self.refused = 0;
         peer.belongs_to(known);
         peer.alive();
@@ -191,7 +196,7 @@ impl Jt808 {
     async fn message(
         &mut self,
         header: &Header,
-        body: &[u8],
+        body: &Bytes,
         serials: &[u16],
         known: &Arc<Known>,
         frame: &Frame,
@@ -199,7 +204,8 @@ impl Jt808 {
         received_at: Timestamp,
     ) -> Result<(), Stop> {
         let identity = header.phone.identity();
-        let content = match decode_body(header, body) {
+        let decoded = decode_body_with(header, body, peer.shared.profile(Protocol::Jt808, known));
+        let content = match decoded {
             Ok(content) => content,
             Err(fault) => {
                 self.bad(&identity, &fault, &frame.to_wire(), peer)?;

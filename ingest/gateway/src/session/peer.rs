@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Shared, Stop};
 use crate::{
     Known,
+    clone::{Rule, Voice},
     commands::{Order, Orders},
     lanes::Batch,
     limits::Place,
@@ -136,7 +137,9 @@ impl Peer {
         self.fresh = false;
         self.deadline = Instant::now() + self.shared.config.idle_after;
         if let Some(device) = self.device {
-            self.shared.presence.saw(device, Timestamp::now());
+            let now = Timestamp::now();
+            self.shared.presence.saw(device, now);
+            self.shared.registry.heard(self.voice(device), None, now);
         }
     }
 
@@ -147,7 +150,26 @@ impl Peer {
         }
     }
 
-    /// Notes which device has shown who it is; an older session of it ends.
+    fn voice(&self, device: DeviceId) -> Voice {
+        Voice {
+            device,
+            session: self.session,
+            address: self.place.address(),
+        }
+    }
+
+    /// True when the device may speak from here.
+    pub(crate) fn allows(&self, known: &Known) -> bool {
+        let allowed = known.allows(self.remote.ip());
+        if !allowed {
+            metrics::counter!("homeward_gateway_network_refusals_total", "protocol" => self.protocol.name())
+                .increment(1);
+        }
+        allowed
+    }
+
+    /// Notes which device has shown who it is. An older session of it ends where the newer has proved itself (native); elsewhere
+    /// it stays until it is silent.
     pub(crate) fn belongs_to(&mut self, known: &Known) {
         let device = known.device_id;
         self.protected = known.protected.is_some();
@@ -160,7 +182,17 @@ impl Peer {
             self.shared.registry.leave(before, self.session);
         }
         self.orders = Some(self.shared.commands.enter(device, self.session));
-        if self.shared.registry.enter(device, self.session, &self.replaced) {
+        let rule = if self.protocol == Protocol::Native {
+            Rule::NewestWins
+        } else {
+            Rule::BothStay
+        };
+        let voice = self.voice(device);
+        if self
+            .shared
+            .registry
+            .enter(voice, rule, &self.replaced, Timestamp::now())
+        {
             metrics::counter!("homeward_gateway_sessions_replaced_total", "protocol" => self.protocol.name())
                 .increment(1);
         }
@@ -190,7 +222,8 @@ impl Peer {
         received_at: Timestamp,
         batch: &mut Batch,
     ) -> Result<(), Fault> {
-        records::take(&self.shared, self.protocol, known, report, received_at, batch)
+        let voice = self.voice(known.device_id);
+        records::heard(&self.shared, self.protocol, known, voice, report, received_at, batch)
     }
 
     /// Sends a command's bytes. `reference`: what the device's answer carries.

@@ -91,6 +91,9 @@ impl<T: Talk> Vendor<T> {
             // Without an answer the device tries again; an answer would be a lie.
             Found::Unavailable => return Err(Stop("directory")),
         };
+        if !peer.allows(&known) {
+            return self.refuse(frame, &identity, "network", peer, received_at).await;
+        }
         // Two devices over one connection would be believed under one name.
         if named.is_some() && self.identity.as_ref().is_some_and(|before| *before != identity) {
             self.talk = T::default();
