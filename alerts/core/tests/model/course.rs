@@ -188,6 +188,8 @@ fn check(before: &Course, change: &Change, after: &Course, record: &Record) {
     }
     // Nothing lies unread: an open incident calls, or a time is set at which it will, or the one it is merged into does.
     assert!(to == Phase::Closed || after.calls() || after.deadline().is_some() || after.merged().is_some());
+    // Nobody is expected to give a sign of what is suspended.
+    assert!(!matches!(change, Change::Expire) || before.suspended().is_none());
     if let Some(hold) = after.hold() {
         assert!(hold.since < hold.until && hold.until.duration_since(hold.since) <= HOLD_MAX);
     }
@@ -614,4 +616,32 @@ fn the_documentation_states_how_long_a_sign_counts() {
         "a setting of nothing refuses no acknowledgement"
     );
     assert_eq!(never.in_action(Severity::P1, at(0)).duration_since(at(0)), HOLD_MAX);
+}
+
+#[test]
+fn times_do_not_run_back() {
+    let (course, first) = raised(Severity::P2, false);
+    let told = done(&course, Change::Told, 10);
+    // Another worker's clock is five seconds behind.
+    let Applied::Changed { course: noted, record } = told
+        .apply(
+            Change::Note {
+                user: ANNA,
+                text: "called".into(),
+            },
+            at(5),
+        )
+        .unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!((record.at, noted.changed_at()), (at(10), at(10)));
+    let Applied::Changed { record: second, .. } = course.apply(Change::Told, at(10)).unwrap() else {
+        panic!()
+    };
+    let back = Record { at: at(5), ..*record };
+    assert_eq!(
+        Course::replay(ONE, &[first, *second, back]),
+        Err(Replay::Differs { version: 3 })
+    );
 }

@@ -438,3 +438,53 @@ fn a_failed_escalation_is_climbed_until_somebody_comes() {
         "at once, not after its laps"
     );
 }
+
+#[test]
+fn a_late_worker_calls_who_is_on_duty_now() {
+    let roster = Roster::new(
+        [Rota::new(Table {
+            rota: DESK,
+            time_zone: "UTC".into(),
+            overlap: SignedDuration::ZERO,
+            shifts: vec![(0, 12, MORNING), (12, 18, CHIEF)]
+                .into_iter()
+                .map(|(from, to, who)| Shift {
+                    days: Day::ALL.to_vec(),
+                    from: time(from, 0, 0, 0),
+                    to: time(to, 0, 0, 0),
+                    crew: Crew::Fixed(vec![who]),
+                })
+                .collect(),
+            holidays: BTreeSet::new(),
+            holiday_shifts: Vec::new(),
+            exceptions: Vec::new(),
+        })
+        .unwrap()],
+        [MORNING, CHIEF].map(|user| {
+            let via = BTreeSet::from([Via::Sms]);
+            (
+                user,
+                User {
+                    branch: Audience::Both,
+                    via,
+                    away: Vec::new(),
+                },
+            )
+        }),
+    );
+    let ladder = ladder(&[(true, 60)], 1);
+    let run = World::new(ladder.clone(), NOON, 0).run;
+    let called = |now| {
+        let out = due(&run, &ladder, &roster, Progress::begin(at(NOON - 10)), at(now));
+        let Deed::Call(call) = &out.deeds[0] else { panic!() };
+        assert_eq!(call.due, at(NOON - 10));
+        call.to[0].user
+    };
+    assert_eq!(called(NOON - 10), MORNING);
+    assert_eq!(called(NOON + 30), CHIEF, "the morning has gone home");
+    assert_eq!(
+        called(NOON + 7 * 3600),
+        MORNING,
+        "nobody is there now: who should have been called"
+    );
+}
