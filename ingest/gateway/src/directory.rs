@@ -197,6 +197,14 @@ impl Directory {
         self.inner.get(&(protocol, identity.to_owned()))
     }
 
+    /// Under which identity a device is kept. Looks through all: for what is rare.
+    pub(crate) fn identity(&self, protocol: Protocol, device: DeviceId) -> Option<String> {
+        let copy = self.inner.read();
+        let mut all = copy.map.iter().chain(&copy.found);
+        all.find(|(key, known)| key.0 == protocol && known.device_id == device)
+            .map(|(key, _)| key.1.clone())
+    }
+
     /// Looks a device up; one that is missing is asked for before it is called unknown.
     pub async fn find(&self, protocol: Protocol, identity: &str) -> Found {
         if let Some(known) = self.get(protocol, identity) {

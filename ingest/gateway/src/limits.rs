@@ -28,7 +28,7 @@ use std::{
 use proto::DeviceId;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use buckets::Buckets;
+use buckets::Buckets;
 pub(crate) use guard::{Guard, Paced, reason};
 use places::{Full, Places, Room};
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -23,8 +23,6 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::limits::{self, Buckets};
-
 /// Frames of devices that wait: 32 MiB at the most.
 const FRAMES: usize = 8_192;
 /// What waits of strangers.
@@ -33,9 +31,6 @@ const BATCH: usize = 256;
 const EVERY: Duration = Duration::from_millis(500);
 /// How often a batch is tried that the database has and does not take.
 const TRIES: u32 = 20;
-/// Refusals of one address that are written, in a second, and at once; fleets come from one address, too.
-const REFUSALS: (u32, u32) = (50, 1_000);
-const ADDRESSES: usize = 10_000;
 
 #[derive(Debug)]
 enum Entry {
@@ -48,7 +43,6 @@ enum Entry {
 pub(crate) struct Quarantine {
     frames: mpsc::Sender<Entry>,
     strangers: mpsc::Sender<Entry>,
-    refusals: Arc<Buckets<IpAddr>>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -57,7 +51,6 @@ pub(crate) struct Quarantine {
 pub(crate) struct Waiting {
     frames: mpsc::Receiver<Entry>,
     strangers: mpsc::Receiver<Entry>,
-    refusals: Arc<Buckets<IpAddr>>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -65,18 +58,15 @@ impl Quarantine {
     pub(crate) fn new() -> (Self, Waiting) {
         let (frames, from_devices) = mpsc::channel(FRAMES);
         let (strangers, from_strangers) = mpsc::channel(STRANGERS);
-        let refusals = Arc::new(Buckets::new(REFUSALS.0, REFUSALS.1, ADDRESSES));
         let waiting = Arc::new(AtomicUsize::new(0));
         let written = Waiting {
             frames: from_devices,
             strangers: from_strangers,
-            refusals: Arc::clone(&refusals),
             waiting: Arc::clone(&waiting),
         };
         let quarantine = Self {
             frames,
             strangers,
-            refusals,
             waiting,
         };
         (quarantine, written)
@@ -85,10 +75,6 @@ impl Quarantine {
     /// A device that is refused.
     pub(crate) fn device(&self, protocol: Protocol, identity: &str, reason: &str, remote: SocketAddr, now: Timestamp) {
         metrics::counter!("homeward_gateway_refused_devices_total", "protocol" => protocol.name()).increment(1);
-        if self.refusals.take(&limits::source(remote.ip()), 1).is_some() {
-            metrics::counter!("homeward_gateway_quarantine_dropped_total").increment(1);
-            return;
-        }
         let entry = Entry::Device(SeenDevice {
             protocol: protocol.name(),
             identity: identity.chars().take(64).collect(),
@@ -174,7 +160,6 @@ impl Waiting {
             let count = batch.len();
             if let Some(database) = &database {
                 keep(database, Batch::of(batch.drain(..))).await;
-                self.refusals.sweep();
             }
             batch.clear();
             self.waiting.fetch_sub(count, Ordering::Relaxed);
@@ -270,25 +255,5 @@ mod tests {
         }
         assert_eq!(of_strangers, STRANGERS);
         assert_eq!(quarantine.waiting.load(Ordering::Relaxed), STRANGERS + 1);
-    }
-
-    #[tokio::test]
-    async fn one_address_is_refused_in_the_list_so_often_and_others_beside_it() {
-        let (quarantine, mut waiting) = Quarantine::new();
-        let refuse = |last: u8| {
-            let remote = SocketAddr::from(([10, 0, 0, last], 4_000));
-            quarantine.device(Protocol::Gt06, "1", "unknown device", remote, Timestamp::UNIX_EPOCH);
-        };
-        let mut count = || {
-            let mut count = 0;
-            while waiting.strangers.try_recv().is_ok() {
-                count += 1;
-            }
-            count
-        };
-        (0..1_020).for_each(|_| refuse(1));
-        assert!((1_000..1_020).contains(&count()));
-        refuse(2);
-        assert_eq!(count(), 1);
     }
 }

@@ -1,5 +1,7 @@
 //! From reports to records of the stream.
 
+use std::net::SocketAddr;
+
 use casedb::device::Carrier;
 use codec::{Fault, Protocol, Rejected, Report, normalize};
 use jiff::Timestamp;
@@ -70,6 +72,14 @@ pub(crate) fn heard(
     let said = Said { made, spot };
     if !shared.registry.heard(voice, said, received_at) {
         return take(shared, protocol, known, report, received_at, batch);
+    }
+    if known.protected.is_some() {
+        // What goes on of a protected person's device carries no alarms. That another moves their circle must not stay unseen.
+        let identity = shared.directory.identity(protocol, known.device_id).unwrap_or_default();
+        let remote = SocketAddr::new(voice.address, 0);
+        shared
+            .quarantine
+            .device(protocol, &identity, "cloned", remote, received_at);
     }
     let mut marked = report.clone();
     marked.raise(Alarm::Cloned);

@@ -18,6 +18,11 @@ use crate::{
 /// Bad frames that a session may send.
 const MAX_MALFORMED: u32 = 100;
 
+/// What a device is told that has not proved itself, known or not, and when to come again.
+const WRONG_PROOF: &str = "wrong proof";
+const WRONG_PROOF_S: u32 = 60;
+const UNKNOWN_DEVICE: &str = "unknown device";
+
 #[derive(Debug, Default)]
 enum Phase {
     #[default]
@@ -135,19 +140,10 @@ impl Native {
             peer.malformed("", &fault, &raw);
             return Err(Stop("malformed"));
         }
-        match peer.shared.directory.find(Protocol::Native, &hello.device).await {
-            Found::Unknown => return refuse(peer, &hello.device, "unknown device", 600).await,
-            Found::Unavailable => {
-                peer.send(&gateway::refusal("try again later", 10)).await?;
-                return Err(Stop("directory"));
-            }
-            Found::Known(known) if !known.is_assigned() => {
-                return refuse(peer, &hello.device, "not assigned", 300).await;
-            }
-            Found::Known(known) if !peer.allows(&known) => {
-                return refuse(peer, &hello.device, "network", 600).await;
-            }
-            Found::Known(_) => (),
+        // Everybody is asked for the proof: a stranger learns nothing of which devices there are.
+        if let Found::Unavailable = peer.shared.directory.find(Protocol::Native, &hello.device).await {
+            peer.send(&gateway::refusal("try again later", 10)).await?;
+            return Err(Stop("directory"));
         }
         let gateway_nonce: [u8; handshake::NONCE_BYTES] = rand::random();
         peer.send(&gateway::challenge(&gateway_nonce)).await?;
@@ -172,7 +168,9 @@ impl Native {
         };
         let known = peer.shared.directory.get(Protocol::Native, &device);
         let Some(known) = known else {
-            return refuse(peer, &device, "unknown device", 600).await;
+            peer.refused(&device, UNKNOWN_DEVICE);
+            peer.send(&gateway::refusal(WRONG_PROOF, WRONG_PROOF_S)).await?;
+            return Err(Stop("refused"));
         };
         let binding = peer.binding.filter(|_| bound);
         let claim = handshake::Claim {
@@ -186,7 +184,13 @@ impl Native {
         let by_next = known.next_secret.as_ref().filter(right);
         let by_present = known.secret.as_ref().is_some_and(|secret| right(&secret));
         if by_next.is_none() && !by_present {
-            return refuse(peer, &device, "wrong proof", 60).await;
+            return refuse(peer, &device, WRONG_PROOF, WRONG_PROOF_S).await;
+        }
+        if !known.is_assigned() {
+            return refuse(peer, &device, "not assigned", 300).await;
+        }
+        if !peer.allows(&known) {
+            return refuse(peer, &device, "network", 600).await;
         }
         if let Some(next) = by_next {
             // Its confirmation was lost, or the key was put in by hand.

@@ -63,6 +63,35 @@ async fn what_a_protected_persons_device_sends_first_is_not_kept_when_it_cannot_
 }
 
 #[tokio::test]
+async fn a_second_device_of_a_protected_person_is_listed() {
+    let Some((_test, database)) = prepared().await else {
+        return;
+    };
+    let handle = start_with(directory(), &database).await;
+    let mut terminals = [0, 1].map(|_| Terminal::new("13900000003", Variant::V2013).unwrap());
+    let mut lines = [Jt808Line::open(handle.jt808).await, Jt808Line::open(handle.jt808).await];
+    for n in 0..4 {
+        for (at, (line, terminal)) in lines.iter_mut().zip(&mut terminals).enumerate() {
+            let spoken = Location {
+                latitude: 30.25 + if at == 0 { 0.0 } else { 8.0 } + f64::from(n) * 1e-4,
+                ..location()
+            };
+            line.send(&terminal.location(&spoken)).await;
+            assert!(matches!(line.answer().await, Some(Answer::General { result: 0, .. })));
+        }
+    }
+    handle.drain(PATIENCE).await;
+    let client = database.client().await.unwrap();
+    let listed = casedb::quarantine::devices(&client, 10).await.unwrap();
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|one| (one.identity.as_str(), one.reason.as_str()))
+        .collect();
+    assert_eq!(listed, [("13900000003", "cloned")]);
+    assert_eq!(casedb::quarantine::frames(&client, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_waits_for_the_database() {
     let Some((_test, database)) = prepared().await else {
         return;
