@@ -1,11 +1,17 @@
 //! Datagrams: each names its device, is read by itself, and is answered once it is durable.
 
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use codec::{Fault, Message, Talk};
 use jiff::Timestamp;
-use tokio::{net::UdpSocket, sync::Semaphore};
+use tokio::{net::UdpSocket, sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
@@ -24,6 +30,9 @@ use crate::{
 const UNDER_WAY: usize = 4_096;
 /// Those of others: each may wait for the database, and there is no end of names that can be invented.
 const STRANGERS_UNDER_WAY: usize = 64;
+/// How long datagrams are still read in a drain while others are under way, and how often that is looked at.
+const LAST: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(20);
 /// The longest datagram there is.
 const MAX_DATAGRAM: usize = 65_535;
 
@@ -34,9 +43,21 @@ pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: 
     let strangers = Arc::new(Semaphore::new(STRANGERS_UNDER_WAY));
     let protocol = T::PROTOCOL.name();
     let mut buffer = vec![0; MAX_DATAGRAM];
+    let mut until = None;
     loop {
         let received = tokio::select! {
-            () = shared.draining.cancelled() => return,
+            () = shared.draining.cancelled(), if until.is_none() => {
+                until = Some(Instant::now() + LAST);
+                continue;
+            }
+            () = tokio::time::sleep(LOOK), if until.is_some() => {
+                // While an answer is under way the socket is open, and the kernel goes on giving it datagrams: they are not left lying.
+                let free = room.available_permits() + strangers.available_permits();
+                if free == UNDER_WAY + STRANGERS_UNDER_WAY || until.is_some_and(|until| Instant::now() >= until) {
+                    return;
+                }
+                continue;
+            }
             received = socket.recv_from(&mut buffer) => received,
         };
         let (length, remote) = match received {

@@ -231,6 +231,15 @@ impl Peer {
         records::heard(&self.shared, self.protocol, known, voice, report, received_at, batch)
     }
 
+    /// Answers what needs no append. `positional`: answers have no number, so it waits for those before it.
+    pub(crate) async fn reply(&mut self, positional: bool, answer: Bytes) -> Result<(), Stop> {
+        if positional && !self.under_way.is_empty() {
+            self.append(Batch::default(), Timestamp::now(), answer);
+            return Ok(());
+        }
+        self.send(&answer).await
+    }
+
     /// Sends a command's bytes. `reference`: what the device's answer carries.
     pub(crate) async fn instruct(&mut self, order: Order, reference: u32, frames: &[Bytes]) -> Result<(), Stop> {
         let sending = order.sending(reference);
@@ -288,9 +297,14 @@ impl Peer {
 
     /// Waits for the appends under way, and answers them.
     pub(super) async fn finish(&mut self) -> Result<(), Stop> {
+        // Where answers name what they answer, one that does not come does not hold up those behind it.
+        let numbered = matches!(self.protocol, Protocol::Jt808 | Protocol::Gt06 | Protocol::Eelink);
         while let Some(done) = self.under_way.next().await {
-            let answer = done?;
-            self.send(&answer).await?;
+            match done {
+                Ok(answer) => self.send(&answer).await?,
+                Err(Stop("drained")) if numbered => {}
+                Err(stop) => return Err(stop),
+            }
         }
         Ok(())
     }
