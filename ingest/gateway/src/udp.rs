@@ -138,7 +138,11 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
     let known = match shared.directory.find(T::PROTOCOL, &identity).await {
         Found::Known(known) => known,
         Found::Unknown => {
-            refused("unknown device");
+            if shared.limits.lists(address) {
+                refused("unknown device");
+            } else {
+                Quarantine::count_device(T::PROTOCOL);
+            }
             return Ok(Bytes::new());
         }
         // Without an answer the device sends again.

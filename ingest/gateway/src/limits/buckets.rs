@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(others.len(), 99 + 3, "those beyond share one: {others:?}");
         assert_eq!((0..5).filter(|_| buckets.take(&7, 1).is_none()).count(), 2);
         // Also those that share it get it back, and who is forgotten makes room.
-        std::thread::sleep(Duration::from_millis(1_100));
+        std::thread::sleep(Duration::from_millis(2_100));
         assert_eq!(buckets.take(&20_000, 1), None);
         buckets.sweep();
         assert!(buckets.len() < 100);

@@ -31,7 +31,6 @@ const MOST_UNREADABLE: usize = 10_000;
 /// What a device is told that has not proved itself, known or not, and when to come again.
 const WRONG_PROOF: &str = "wrong proof";
 const WRONG_PROOF_S: u32 = 60;
-const UNKNOWN_DEVICE: &str = "unknown device";
 
 #[derive(Debug, Default)]
 enum Phase {
@@ -207,7 +206,7 @@ impl Native {
         };
         let known = peer.shared.directory.get(Protocol::Native, &device);
         let Some(known) = known else {
-            peer.refused(&device, UNKNOWN_DEVICE);
+            peer.refused(&device, "unknown device");
             peer.send(&gateway::refusal(WRONG_PROOF, WRONG_PROOF_S)).await?;
             return Err(Stop("refused"));
         };

@@ -24,6 +24,9 @@ use crate::{
     records, tls,
 };
 
+/// Why names that anybody can invent are refused; for other reasons there are only as many as devices.
+const OF_STRANGERS: [&str; 2] = ["unknown device", "unsupported version"];
+
 /// Where a session's bytes go: a socket, or TLS over one.
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
@@ -290,6 +293,9 @@ impl Peer {
 
     /// Puts a device into quarantine.
     pub(crate) fn refused(&self, identity: &str, reason: &str) {
+        if OF_STRANGERS.contains(&reason) && !self.place.lists() {
+            return Quarantine::count_device(self.protocol);
+        }
         self.shared
             .quarantine
             .device(self.protocol, identity, reason, self.remote, Timestamp::now());
