@@ -1,12 +1,6 @@
 //! Datagrams: each names its device, is read by itself, and is answered once it is durable.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use codec::{Fault, Message, Talk};
