@@ -313,6 +313,77 @@ async fn two_behind_one_address_are_seen_too() {
 }
 
 #[tokio::test]
+async fn two_that_send_datagrams_from_two_places_are_seen() {
+    use codec::teltonika::terminal::{Location as TrackerLocation, Terminal as Tracker};
+    const IMEI: &str = "490154203237518";
+    let directory = Directory::fixed([(Protocol::Teltonika, IMEI.to_owned(), known("tracker 1", None))]);
+    let log = MemoryLog::new(4);
+    let config = Config {
+        teltonika_udp_listen: config().native_listen,
+        ..config()
+    };
+    let handle = start_with(&log, config, directory).await;
+    let to = handle
+        .address(Protocol::Teltonika, homeward_gateway::Transport::Udp)
+        .unwrap();
+    let mut sockets = Vec::new();
+    for latitude in [30.25, 39.9] {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(to).await.unwrap();
+        sockets.push((socket, Tracker::new(IMEI), latitude));
+    }
+    for _ in 0..4 {
+        for (socket, tracker, latitude) in &mut sockets {
+            let place = TrackerLocation {
+                satellites: Some(9),
+                ..TrackerLocation::new(Timestamp::now(), *latitude, 120.16)
+            };
+            let (_, datagram) = tracker.datagram(&[place]);
+            socket.send(&datagram).await.unwrap();
+            let answered = timeout(PATIENCE, socket.recv(&mut [0; 64])).await;
+            assert!(answered.unwrap().unwrap() > 0);
+        }
+    }
+    assert_eq!(reports(&log).await.iter().filter(|report| marked(report)).count(), 5);
+}
+
+/// Devices behind the address that the garbage comes from, when that has had all that strangers may have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_logs_in_beside_a_flood_from_its_own_address() {
+    let config = Config {
+        limits: Limits {
+            unproven_bytes_per_second: 40_000,
+            penalty: Duration::ZERO,
+            ..Limits::default()
+        },
+        ..config()
+    };
+    let handle = start_with(&MemoryLog::new(4), config, directory()).await;
+    let to = handle.jt808.unwrap();
+    let flood: Vec<_> = (0..50_u8)
+        .map(|n| {
+            tokio::spawn(async move {
+                loop {
+                    let Ok(mut stream) = TcpStream::connect(to).await else {
+                        continue;
+                    };
+                    // One unreadable frame without an end: nothing but its length ends it.
+                    let garbage = vec![n | 1; 1_024];
+                    while stream.write_all(&garbage).await.is_ok() {}
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for time in 0..5 {
+        let mut line = NativeLine::open(handle.native).await;
+        assert!(matches!(line.log_in("HW-1", SECRET).await, Body::Welcome(_)), "{time}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    flood.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_place_is_taken_from_a_stranger_for_a_device() {
     let log = MemoryLog::new(4);
     let config = Config {
