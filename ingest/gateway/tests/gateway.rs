@@ -24,7 +24,7 @@ use codec::{
         self, Variant,
         terminal::{Answer, Location, Terminal, answer},
     },
-    native::{self, client},
+    native::{self, client, natural_key},
 };
 use homeward_gateway::{Config, Directory, Found, Gateway, Handle, Known};
 use jiff::Timestamp;
@@ -337,7 +337,7 @@ async fn native_session_from_hello_to_acknowledgement() {
     let sequences: Vec<u64> = stored.iter().map(|report| report.sequence).collect();
     assert_eq!(sequences, [1, 2, 2, 3]);
     assert_eq!(stored[1].report_id, stored[2].report_id);
-    let expected = ReportId::derive(DeviceId::from_name("HW-1"), &2_u64.to_be_bytes());
+    let expected = ReportId::derive(DeviceId::from_name("HW-1"), &natural_key(2, stored[1].fix_time_us));
     assert_eq!(stored[1].report_id, expected.to_wire());
     assert!(stored[0].received_at_us >= stored[0].fix_time_us);
     // A bad report is refused for good, the others are taken.
@@ -387,7 +387,8 @@ async fn a_protected_person_is_told_to_those_bound_and_to_nobody_else() {
         let of_person: Vec<_> = fixes.iter().filter(|fix| fix.person_id == person).collect();
         assert_eq!(of_person.len(), 2);
         for (fix, report) in of_person.iter().zip(&sent) {
-            let id = ReportId::derive(DeviceId::from_name("HW-protected"), &report.sequence.to_be_bytes());
+            let key = natural_key(report.sequence, report.fix_time_us);
+            let id = ReportId::derive(DeviceId::from_name("HW-protected"), &key);
             assert_eq!(fix.report_id, id.to_wire());
             assert_eq!(fix.protected_id, PersonId::from_name("the protected one").to_wire());
             assert_eq!((fix.fix_time_us, fix.position), (report.fix_time_us, report.position));
