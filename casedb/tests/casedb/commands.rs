@@ -598,7 +598,7 @@ async fn the_database_refuses_impossible_moves() {
 async fn no_device_is_left_in_pursuit_mode() {
     for (test, db) in migrated().await.into_iter().take(1) {
         let mut begun = 0;
-        for seed in 1..=24_u64 {
+        for seed in 1..=30_u64 {
             let stage = Stage::set(&db, &format!("device{seed}")).await;
             let client = db.client().await.unwrap();
             let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -609,12 +609,16 @@ async fn no_device_is_left_in_pursuit_mode() {
                 (state >> 32) % sides
             };
             let (mut now, mut every, mut lost) = (stage.now, 60, 0);
-            for step in 0..40 {
+            for step in 0..60 {
                 now += SignedDuration::from_secs(i64::try_from(dice(900)).unwrap());
-                let chaos = step < 28;
-                match dice(6) {
+                let chaos = step < 52;
+                match dice(14) {
                     0 if chaos => {
-                        stage.place(PURSUIT, now).await;
+                        let brief = Instruction::Interval {
+                            seconds: 5,
+                            for_seconds: 300,
+                        };
+                        stage.place(brief, now).await;
                     }
                     1 if chaos => {
                         stage.place(USUAL, now).await;
@@ -625,14 +629,14 @@ async fn no_device_is_left_in_pursuit_mode() {
                             let _ = command::cancel(&db, row.get(0), stage.officer, now).await;
                         }
                     }
-                    3 | 4 => {
+                    3..9 => {
                         for sent in stage.claim(now).await {
                             let Instruction::Interval { seconds, .. } = sent.instruction else {
                                 continue;
                             };
                             let id = sent.command_id;
                             // Lost on the way, arrived without anybody knowing, or confirmed.
-                            match if chaos && lost < 2 { dice(4) } else { 3 } {
+                            match if lost < 3 { dice(5) } else { 3 } {
                                 0 => lost += 1,
                                 1 => {
                                     every = seconds;

@@ -75,14 +75,14 @@ impl Default for Settings {
             connections_per_second: 2_000,
             unproven_frames_per_second: 10_000,
             unproven_bytes_per_second: 4 * 1024 * 1024,
-            unproven_bytes: 16 * 1024,
+            unproven_bytes: 8 * 1024,
             unproven_malformed: 5,
             device_frames_per_second: 200,
             device_reports_per_second: 2_000,
             grace: Duration::from_secs(1),
             frame_within: Duration::from_secs(20),
             least_bytes: 256,
-            penalty: Duration::from_secs(5),
+            penalty: Duration::from_secs(10),
             addresses: 100_000,
         }
     }

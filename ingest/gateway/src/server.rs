@@ -41,6 +41,8 @@ use crate::{
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4_096;
+/// Bytes of one connection that the kernel holds before they are read; it takes twice as many, for its own purposes.
+const RECEIVE_BUFFER: u32 = 32 * 1024;
 /// How often what is remembered is looked through.
 const SWEEP: Duration = Duration::from_secs(10);
 /// After a failure to accept, such as too many open files.
@@ -308,6 +310,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     };
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(true)?;
+    // Every connection has it from here; the kernel would hold megabytes for one that sends and is not read.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
