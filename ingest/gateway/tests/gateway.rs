@@ -326,12 +326,13 @@ async fn native_session_from_hello_to_acknowledgement() {
     let log = MemoryLog::new(4);
     let handle = start(&log).await;
     let mut line = NativeLine::opened(&handle).await;
-    line.send(&client::reports(vec![report(1), report(2)])).await;
+    let second = report(2);
+    line.send(&client::reports(vec![report(1), second.clone()])).await;
     assert_eq!(line.acknowledged().await, 2);
     line.send(&client::heartbeat(0, Some(80))).await;
     assert!(matches!(line.answer().await, Some(Body::HeartbeatReply(_))));
     // The acknowledgement was lost: the device sends the same again, and it is the same report.
-    line.send(&client::reports(vec![report(2), report(3)])).await;
+    line.send(&client::reports(vec![second, report(3)])).await;
     assert_eq!(line.acknowledged().await, 3);
     let stored = reports(&log).await;
     let sequences: Vec<u64> = stored.iter().map(|report| report.sequence).collect();
@@ -396,7 +397,7 @@ async fn a_protected_person_is_told_to_those_bound_and_to_nobody_else() {
     }
     assert_eq!(fixes.len(), 4, "the one whose order is over hears nothing");
     // Sent again after a lost acknowledgement: the same ids.
-    line.send(&client::reports(vec![report(2)])).await;
+    line.send(&client::reports(vec![sent[1].clone()])).await;
     assert_eq!(line.acknowledged().await, 2);
     let again = protected_fixes(&log).await;
     let ids: std::collections::HashSet<_> = again.iter().map(|fix| (&fix.person_id, &fix.report_id)).collect();
@@ -649,12 +650,13 @@ async fn nothing_is_acknowledged_before_it_is_durable() {
     ));
     // A session that ends before its append has come back acknowledged nothing; the copy is recognised.
     log.faults(|faults| faults.hold_appends = true);
-    line.send(&client::reports(vec![report(2)])).await;
+    let second = report(2);
+    line.send(&client::reports(vec![second.clone()])).await;
     line.silence().await;
     drop(line);
     log.faults(|faults| faults.hold_appends = false);
     let mut line = NativeLine::opened(&handle).await;
-    line.send(&client::reports(vec![report(2)])).await;
+    line.send(&client::reports(vec![second])).await;
     assert_eq!(line.acknowledged().await, 2);
     // A write whose acknowledgement was lost is appended again, under the same id.
     log.faults(|faults| faults.lose_acknowledgements = 1);
