@@ -70,7 +70,7 @@ impl Engine {
             // The home box answers for most; the others are measured against a zone.
             if slot.is(LAYERED) || slot.home_zone().is_none() {
                 let cold = self.book.cold.get(number as usize);
-                seen ^= cold.map_or(0, |cold| i64::from(cold.head.interval_s));
+                seen ^= cold.map_or(0, |cold| i64::from(cold.head.terms));
             }
         }
         for (_, slot) in slots() {
@@ -83,7 +83,12 @@ impl Engine {
             {
                 let trackers = self.states.trackers.get(slot.tracker_run());
                 seen ^= self.book.zones(slot).first().map_or(0, |zone| zone.in_force_us);
-                seen ^= self.book.corners(cold).first().map_or(0, |corner| i64::from(corner[0]));
+                seen ^= self
+                    .book
+                    .zones_of(slot, cold)
+                    .corners
+                    .first()
+                    .map_or(0, |corner| i64::from(corner[0]));
                 seen ^= trackers.first().map_or(0, |tracker| tracker.belief.since_us);
             }
         }

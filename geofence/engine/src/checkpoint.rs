@@ -24,7 +24,7 @@ use crate::{
     fold::Engine,
     journal::{Chain, Entry, LATE_WINDOW_US, NONE, Snapshot},
     layers::{InForce, LayerReference},
-    live::{Head, More, MovingZone, Rare},
+    live::{Head, More, MovingZone, Rare, Terms},
     population::{Extra, Kept, MONITORED, StoredExtra, chain, is_left_out, unpack},
     timetable::ALWAYS,
     tracker::Tracker,
@@ -47,7 +47,7 @@ pub struct Saved {
 }
 
 /// Version of the state's layout. A checkpoint of another version is not read: the fold starts from the log again.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Why a checkpoint cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -248,20 +248,26 @@ impl Engine {
         let slot = self.states.slot(number)?;
         let cold = self.book.cold.get(number as usize)?;
         let head = &cold.head;
-        let order = self.book.points(head.points)?.order;
-        let more = head.more.as_deref().cloned().unwrap_or_default();
+        let terms = self.book.terms(head)?;
+        let order = self.book.points(terms.points)?.order;
+        let more = self.book.more(head).cloned().unwrap_or_default();
         let renumbered = |zone: &FlatZone, numbers: &mut Numbers| {
             let mut zone = *zone;
             zone.schedule = numbers.number(self, zone.schedule);
             zone
         };
         Some(StoredRules {
-            order: head.order,
+            order: head.order(),
             times_us: [head.since_us, head.valid_from_us, head.valid_until_us],
-            seconds: [head.interval_s, head.silence_after_s, head.grace_s, head.late_return_s],
+            seconds: [
+                terms.interval_s,
+                terms.silence_after_s,
+                terms.grace_s,
+                terms.late_return_s,
+            ],
             time_zone: self
                 .book
-                .time_zone(head.time_zone)?
+                .time_zone(terms.time_zone)?
                 .iana_name()
                 .unwrap_or("UTC")
                 .to_owned(),
@@ -272,13 +278,13 @@ impl Engine {
                 .iter()
                 .map(|zone| renumbered(zone, numbers))
                 .collect(),
-            corners: self.book.corners(cold).to_vec(),
+            corners: self.book.corners(slot, cold).to_vec(),
             kept: more
                 .kept
                 .iter()
                 .map(|kept| prost::Message::encode_to_vec(&wire::Geometry::from(&*kept.geometry)))
                 .collect(),
-            layers: more.layers,
+            layers: more.layers.to_vec(),
             moving: more
                 .moving
                 .iter()
@@ -379,7 +385,6 @@ impl Engine {
                 shape,
             });
         }
-        let plain = kept.is_empty() && moving.is_empty() && rules.layers.is_empty();
         let [since_us, valid_from_us, valid_until_us] = rules.times_us;
         let [interval_s, silence_after_s, grace_s, late_return_s] = rules.seconds;
         let [exclusion_entry, home_exit, attendance] = rules.points;
@@ -388,12 +393,14 @@ impl Engine {
             home_exit,
             attendance,
         };
-        let head = Head {
-            order: rules.order,
-            revision: 0,
+        let mut head = Head {
             since_us,
             valid_from_us,
             valid_until_us,
+            ..Head::NONE
+        };
+        head.set_order(rules.order);
+        let terms = Terms {
             interval_s,
             silence_after_s,
             grace_s,
@@ -401,14 +408,14 @@ impl Engine {
             time_zone: self.book.time_zone_number(&time_zone(&rules.time_zone).ok()?),
             points: self.book.points_number(order),
             layer_set: self.book.layer_set_number(&rules.layers),
-            more: (!plain).then(|| {
-                Box::new(More {
-                    layers: rules.layers,
-                    moving,
-                    kept,
-                })
-            }),
         };
+        head.terms = self.book.terms_number(terms);
+        let more = More {
+            layers: rules.layers.into(),
+            moving: moving.into(),
+            kept: kept.into(),
+        };
+        head.more = self.book.put_more(0, more);
         let wanted = |outside: u8| -> usize {
             let stored = zones
                 .iter()

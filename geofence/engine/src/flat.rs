@@ -106,7 +106,7 @@ pub(crate) struct FlatZone {
     radius_m: f64,
     /// South-west corner, degrees * 1e7.
     origin: [i32; 2],
-    /// First corner, in the person's corners.
+    /// First corner, in the person's corners; a circle's centre from the origin, packed.
     start: u32,
     pub(crate) buffer_m: f32,
     /// Number of the schedule.
@@ -265,6 +265,17 @@ impl Compiled {
             reason = "within the range of positions, as checked"
         )]
         let origin = [(west * 1e7).floor() as i32, (south * 1e7).floor() as i32];
+        if form == Form::Circle {
+            let [x, y] = line.first()?.grid();
+            let offset = [x - i64::from(origin[0]) * 100, y - i64::from(origin[1]) * 100];
+            return Some(Flat {
+                form,
+                origin,
+                start: pack_centre(offset)?,
+                corners: 0,
+                radius_m,
+            });
+        }
         let first = self.corners.len();
         for at in line {
             let [x, y] = at.grid();
@@ -281,6 +292,7 @@ impl Compiled {
         Some(Flat {
             form,
             origin,
+            start: u32::try_from(first).unwrap_or(u32::MAX),
             corners: u16::try_from(line.len()).unwrap_or(u16::MAX),
             radius_m,
         })
@@ -290,6 +302,7 @@ impl Compiled {
 struct Flat {
     form: Form,
     origin: [i32; 2],
+    start: u32,
     corners: u16,
     radius_m: f64,
 }
@@ -297,11 +310,41 @@ struct Flat {
 fn flat_into(zone: &mut FlatZone, flat: &Flat) {
     zone.form = flat.form;
     zone.origin = flat.origin;
+    zone.start = flat.start;
     zone.corners = flat.corners;
     zone.radius_m = flat.radius_m;
 }
 
+/// The centre of a circle, 1e-9 degree from its origin, which is the south-west corner of 1e-7 degree squared around it.
+fn pack_centre([x, y]: [i64; 2]) -> Option<u32> {
+    let [x, y] = [u16::try_from(x).ok()?, u16::try_from(y).ok()?];
+    Some(u32::from(x) | u32::from(y) << 16)
+}
+
 impl FlatZone {
+    /// How many corners it has among its person's.
+    pub(crate) const fn corner_count(&self) -> u32 {
+        self.corners as u32
+    }
+
+    #[expect(clippy::cast_possible_wrap, reason = "16 bits")]
+    const fn centre(&self) -> [i32; 2] {
+        [(self.start & 0xffff) as i32, (self.start >> 16) as i32]
+    }
+
+    /// The least and the greatest corner, from the origin.
+    fn extent(&self, corners: &[[i32; 2]]) -> ([i32; 2], [i32; 2]) {
+        if self.form == Form::Circle {
+            return (self.centre(), self.centre());
+        }
+        let (mut low, mut high) = ([i32::MAX; 2], [i32::MIN; 2]);
+        for corner in self.corners(corners) {
+            low = [low[0].min(corner[0]), low[1].min(corner[1])];
+            high = [high[0].max(corner[0]), high[1].max(corner[1])];
+        }
+        (low, high)
+    }
+
     /// The zone has a state of its own for each person whom it binds, and one more for its buffer.
     pub(crate) const fn trackers(&self) -> u32 {
         match self.asks {
@@ -329,8 +372,8 @@ impl FlatZone {
         };
         let line: Vec<LonLat> = self.corners(corners).iter().map(at).collect();
         match self.form {
-            Form::Circle => line.first().map(|centre| Geometry::Circle {
-                centre: *centre,
+            Form::Circle => Some(Geometry::Circle {
+                centre: at(&self.centre()),
                 radius_m: self.radius_m,
             }),
             Form::Ring => Some(Geometry::Polygons(vec![Polygon {
@@ -350,12 +393,7 @@ impl FlatZone {
         if self.form == Form::Shape {
             return Bounds::EVERYWHERE;
         }
-        let mut low = [i32::MAX; 2];
-        let mut high = [i32::MIN; 2];
-        for corner in self.corners(corners) {
-            low = [low[0].min(corner[0]), low[1].min(corner[1])];
-            high = [high[0].max(corner[0]), high[1].max(corner[1])];
-        }
+        let (low, high) = self.extent(corners);
         let degrees = |origin: i32, offset: i32| (i64::from(origin) * 100 + i64::from(offset)) as f64 / 1e9;
         let [west, east] = [low[0], high[0]].map(|offset| degrees(self.origin[0], offset));
         let [south, north] = [low[1], high[1]].map(|offset| degrees(self.origin[1], offset));
@@ -373,11 +411,7 @@ impl FlatZone {
         if self.form == Form::Shape || self.form == Form::Line {
             return None;
         }
-        let (mut low, mut high) = ([i32::MAX; 2], [i32::MIN; 2]);
-        for corner in self.corners(zones.corners) {
-            low = [low[0].min(corner[0]), low[1].min(corner[1])];
-            high = [high[0].max(corner[0]), high[1].max(corner[1])];
-        }
+        let (low, high) = self.extent(zones.corners);
         let middle = |axis: usize, origin: i32| {
             let (low, high) = if axis == 0 {
                 (low[0], high[0])
@@ -421,9 +455,7 @@ impl FlatZone {
         let corners = self.corners(zones.corners);
         match self.form {
             Form::Circle => {
-                let Some(&[cx, cy]) = corners.first() else {
-                    return f64::INFINITY;
-                };
+                let [cx, cy] = self.centre();
                 let metric = if self.radius_m <= 300.0 {
                     here.metric()
                 } else {

@@ -27,7 +27,7 @@ use crate::{
     explain::Writer,
     journal::{CHUNK, Entry, Journal},
     layers::{Given, LayerReference},
-    live::{Head, Live},
+    live::{Head, Live, More, Terms},
     outcome::{Counters, Outcome},
     population::{
         ALARM, Book, Extra, LAYERED, MONITORED, Memory, QUIET, Register, Slot, States, chain, load, memory, pack,
@@ -131,7 +131,7 @@ impl Cause {
     ) -> Writer<'a> {
         Writer {
             person: self.person,
-            order: head.order,
+            order: head.order(),
             rules_revision: head.revision,
             decided_at_us: self.clock_us,
             timeline_us,
@@ -261,7 +261,7 @@ impl Engine {
         let bound = |number: &u32| {
             let monitored = self.states.slot(*number).is_some_and(|slot| slot.is(MONITORED));
             let cold = self.book.cold.get(*number as usize);
-            let more = cold.and_then(|cold| cold.head.more.as_ref());
+            let more = cold.and_then(|cold| self.book.more(&cold.head));
             monitored && more.is_some_and(|more| more.layers.iter().any(|(bound, _)| *bound == layer_id))
         };
         let sorted = self.register.sorted();
@@ -314,7 +314,7 @@ impl Engine {
         if !slot.is(MONITORED) {
             return NEVER;
         }
-        let after_us = silence_after_us(&cold.head);
+        let after_us = self.book.terms(&cold.head).map_or(0, Terms::silence_after_us);
         let contact_us = match self.states.extra(slot) {
             Some(extra) => extra.contact.due_us(slot.heard_us, after_us),
             None if after_us == 0 => NEVER,
@@ -352,7 +352,7 @@ impl Engine {
         let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
             return;
         };
-        let after_us = silence_after_us(&cold.head);
+        let after_us = self.book.terms(&cold.head).map_or(0, Terms::silence_after_us);
         if extra.contact.due_us(slot.heard_us, after_us) <= at_us {
             let mut writer = cause.writer(&cold.head, at_us, &mut self.room.aside, out);
             extra.contact.on_due(at_us, slot.heard_us, after_us, &mut writer);
@@ -413,7 +413,7 @@ impl Engine {
             settled.outside,
             ruled.zones.zones,
         );
-        let more = ruled.head.more.as_ref();
+        let more = ruled.more;
         let quiet = extra.contact.is_quiet()
             && live.rare.is_idle(live.frontier_us)
             && ruled
@@ -534,7 +534,7 @@ impl Engine {
         let number = self.register.find(person);
         let more = number
             .and_then(|number| self.book.cold.get(number as usize))
-            .and_then(|cold| cold.head.more.as_ref());
+            .and_then(|cold| self.book.more(&cold.head));
         let index = more.and_then(|more| more.moving.iter().position(|zone| zone.protected == protected));
         let (Some(number), Some(index)) = (number, index.and_then(|index| u16::try_from(index).ok())) else {
             return Outcome::NotMonitored;
@@ -736,8 +736,10 @@ impl Engine {
             slot.flags = 0;
             slot.next_us = NEVER;
         }
+        let known = book.cold.get(number as usize).map_or(0, |cold| cold.head.more);
+        let more = book.put_more(known, More::default());
         if let Some(cold) = book.cold.get_mut(number as usize) {
-            cold.head.more = None;
+            cold.head.more = more;
         }
     }
 
@@ -834,10 +836,6 @@ impl Engine {
         }
         self.put_back(number, live, extra);
     }
-}
-
-pub(crate) fn silence_after_us(head: &Head) -> i64 {
-    i64::from(head.silence_after_s) * 1_000_000
 }
 
 /// Tells what a report says that is too old to be judged: tampering and calls for help count whenever they come.

@@ -4,7 +4,7 @@
 //! Of a person who complies there are 64 bytes of [`Slot`], 32 of each [`Tracker`], an entry in the index of ids and one among the
 //! timers: the state. The compiled rules are [`Cold`], 16 bytes of [`Bounds`] and 64 of [`FlatZone`] a zone, and 8 a corner.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::tz::TimeZone;
 use proto::{
@@ -19,7 +19,7 @@ use crate::{
     flat::{Asks, Bounds, FlatZone, Zones},
     journal::{Chain, NONE},
     layers::Layers,
-    live::{Head, Live, PointSet, Rare, Ruled},
+    live::{Head, Live, More, PointSet, Rare, Ruled, Terms},
     timetable::Timetables,
     told::Told,
     tracker::Tracker,
@@ -72,13 +72,23 @@ const HOME_ZONE: u8 = 0b111 << HOME_SHIFT;
 /// Unit of the home box's half side, degrees * 1e-7: 4.5 cm.
 const HOME_UNIT_E7: i32 = 4;
 
-/// What is looked at when rules change and when events are written.
+/// What is looked at when rules change and when events are written: one cache line.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Cold {
     pub(crate) head: Head,
-    pub(crate) corners: Run,
+    /// The first corner of the zones.
+    corners: u32,
     /// The oldest chunk of the journal.
     pub(crate) oldest: u32,
+}
+
+impl Cold {
+    pub(crate) const NONE: Self = Self {
+        head: Head::NONE,
+        corners: 0,
+        oldest: NONE,
+    };
 }
 
 /// What few people have.
@@ -103,6 +113,10 @@ pub(crate) struct Book {
     bounds: Arena<Bounds>,
     zones: Arena<FlatZone>,
     corners: Arena<[i32; 2]>,
+    terms: Vec<Terms>,
+    terms_numbers: HashMap<Terms, u32>,
+    mores: Vec<More>,
+    free_mores: Vec<u32>,
     points: Vec<PointSet>,
     time_zones: Vec<TimeZone>,
     pub(crate) layers: Layers,
@@ -291,12 +305,15 @@ impl Book {
     #[inline]
     pub(crate) fn ruled(&self, slot: &Slot, number: u32) -> Option<Ruled<'_>> {
         let cold = self.cold.get(number as usize)?;
+        let terms = self.terms(&cold.head)?;
         Some(Ruled {
             head: &cold.head,
+            terms,
+            more: self.more(&cold.head),
             zones: self.zones_of(slot, cold),
-            points: self.points.get(usize::from(cold.head.points))?,
+            points: self.points.get(usize::from(terms.points))?,
             layers: &self.layers,
-            time_zone: self.time_zones.get(usize::from(cold.head.time_zone))?,
+            time_zone: self.time_zones.get(usize::from(terms.time_zone))?,
         })
     }
 
@@ -310,9 +327,64 @@ impl Book {
         self.zones.get(slot.zone_run())
     }
 
+    /// The corners of a person's zones.
+    pub(crate) fn corners(&self, slot: &Slot, cold: &Cold) -> &[[i32; 2]] {
+        self.corners.get(self.corner_run(slot, cold))
+    }
+
+    fn corner_run(&self, slot: &Slot, cold: &Cold) -> Run {
+        let len = self.zones(slot).iter().map(FlatZone::corner_count).sum();
+        let start = if len == 0 { 0 } else { cold.corners };
+        Run { start, len }
+    }
+
+    /// What the order says beside its zones.
     #[inline]
-    pub(crate) fn corners(&self, cold: &Cold) -> &[[i32; 2]] {
-        self.corners.get(cold.corners)
+    pub(crate) fn terms(&self, head: &Head) -> Option<&Terms> {
+        self.terms.get(head.terms as usize)
+    }
+
+    /// The number of an order's terms.
+    pub(crate) fn terms_number(&mut self, terms: Terms) -> u32 {
+        *self.terms_numbers.entry(terms).or_insert_with(|| {
+            self.terms.push(terms);
+            u32::try_from(self.terms.len() - 1).unwrap_or(0)
+        })
+    }
+
+    /// What few people have, of somebody.
+    #[inline]
+    pub(crate) fn more(&self, head: &Head) -> Option<&More> {
+        self.mores.get((head.more as usize).checked_sub(1)?)
+    }
+
+    /// Puts what few people have in the place of what somebody had; returns its number.
+    pub(crate) fn put_more(&mut self, number: u32, more: More) -> u32 {
+        let room = (number as usize)
+            .checked_sub(1)
+            .and_then(|index| self.mores.get_mut(index));
+        match (room, more.is_empty()) {
+            (None, true) => 0,
+            (Some(room), true) => {
+                *room = More::default();
+                self.free_mores.push(number);
+                0
+            }
+            (Some(room), false) => {
+                *room = more;
+                number
+            }
+            (None, false) => {
+                if let Some(number) = self.free_mores.pop() {
+                    if let Some(room) = self.mores.get_mut((number as usize).saturating_sub(1)) {
+                        *room = more;
+                    }
+                    return number;
+                }
+                self.mores.push(more);
+                u32::try_from(self.mores.len()).unwrap_or(0)
+            }
+        }
     }
 
     /// The zones of a person.
@@ -320,8 +392,9 @@ impl Book {
         let run = slot.zone_run();
         Zones {
             zones: self.zones.get(run),
-            corners: self.corners.get(cold.corners),
-            kept: cold.head.more.as_ref().map_or(&[], |more| &more.kept),
+            // The zones know how many of these are theirs.
+            corners: self.corners.from(cold.corners),
+            kept: self.more(&cold.head).map_or(&[], |more| &more.kept),
         }
     }
 
@@ -386,36 +459,34 @@ impl Book {
         slot.zone_count = u16::try_from(run.len).unwrap_or(0);
         let corners = self.corners.put(corners);
         if let Some(cold) = self.cold.get_mut(cold_number as usize) {
-            cold.corners = corners;
+            cold.corners = corners.start;
         }
     }
 
     /// Takes a person's zones away.
     pub(crate) fn take_zones(&mut self, slot: &mut Slot, cold_number: u32) {
+        if let Some(cold) = self.cold.get(cold_number as usize) {
+            self.corners.give_back(self.corner_run(slot, cold));
+        }
         self.zones.give_back(slot.zone_run());
         self.bounds.give_back(slot.zone_run());
         slot.zone_count = 0;
-        if let Some(cold) = self.cold.get_mut(cold_number as usize) {
-            self.corners.give_back(cold.corners);
-            cold.corners = Run::default();
-        }
     }
 
     fn bytes(&self) -> usize {
-        let more = |cold: &Cold| {
-            cold.head.more.as_ref().map_or(0, |more| {
-                size_of_val(&**more)
-                    + more.layers.len() * 16
-                    + more.moving.len() * 80
-                    + more
-                        .kept
-                        .iter()
-                        .map(|kept| 200 + kept.geometry.vertices() * 60)
-                        .sum::<usize>()
-            })
+        let more = |more: &More| {
+            size_of_val(more)
+                + size_of_val(&*more.layers)
+                + size_of_val(&*more.moving)
+                + more
+                    .kept
+                    .iter()
+                    .map(|kept| 200 + kept.geometry.vertices() * 60)
+                    .sum::<usize>()
         };
         self.cold.len() * size_of::<Cold>()
-            + self.cold.iter().map(more).sum::<usize>()
+            + self.mores.iter().map(more).sum::<usize>()
+            + self.terms.len() * 3 * size_of::<Terms>()
             + self.bounds.bytes()
             + self.zones.bytes()
             + self.corners.bytes()
@@ -606,8 +677,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hot_line_is_one_cache_line() {
-        assert_eq!((size_of::<Slot>(), size_of::<Tracker>()), (64, 32));
+    fn lines_are_cache_lines() {
+        assert_eq!(
+            (size_of::<Slot>(), size_of::<Cold>(), size_of::<Tracker>()),
+            (64, 64, 32)
+        );
     }
 
     #[test]

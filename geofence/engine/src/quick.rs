@@ -92,7 +92,8 @@ impl Engine {
             let Some(set) = book
                 .cold
                 .get(number as usize)
-                .and_then(|cold| book.layer_set(cold.head.layer_set))
+                .and_then(|cold| book.terms(&cold.head))
+                .and_then(|terms| book.layer_set(terms.layer_set))
             else {
                 return false;
             };
