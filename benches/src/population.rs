@@ -348,6 +348,11 @@ fn measure_all(
         "of grouped reports, those counted as late",
         percent(grouped.late as f64 / grouped.reports.max(1) as f64),
     );
+    let quick = |measured: Measured| percent(measured.quick as f64 / measured.reports.max(1) as f64);
+    table.say(
+        "of reports, those that took the fast path: random order / grouped",
+        format!("{} / {}", quick(all_random), quick(grouped)),
+    );
     table.say(
         "random order, by the wall's clock",
         whole(random.reports as f64 / random.time.wall.as_secs_f64().max(1e-9)),

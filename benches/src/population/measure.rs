@@ -92,6 +92,8 @@ pub struct Measured {
     pub time: Took,
     /// How many of them the engine counted as late.
     pub late: u64,
+    /// How many took its fast path.
+    pub quick: u64,
     /// What followed from them.
     pub events: u64,
     /// In calls without an event: how many reports …
@@ -120,6 +122,7 @@ impl Measured {
             reports: self.reports + other.reports,
             time,
             late: self.late + other.late,
+            quick: self.quick + other.quick,
             events: self.events + other.events,
             quiet_reports: self.quiet_reports + other.quiet_reports,
             quiet_allocations: self.quiet_allocations + other.quiet_allocations,
@@ -144,6 +147,7 @@ pub(super) fn drive(
 ) -> Result<Measured> {
     let counted = |engine: &Engine| (engine.counters().judged, engine.counters().late);
     let (judged_before, late_before) = counted(engine);
+    let quick_before = engine.counters().quick;
     let mut measured = Measured::default();
     let mut clerk = Clerk::new();
     let mut chunk: Vec<Taken> = Vec::with_capacity(usize::try_from(CHUNK).unwrap_or_default());
@@ -176,6 +180,7 @@ pub(super) fn drive(
     }
     let (judged, late) = counted(engine);
     measured.late = late - late_before;
+    measured.quick = engine.counters().quick - quick_before;
     let judged = judged - judged_before + measured.late;
     if judged != measured.reports {
         bail!(

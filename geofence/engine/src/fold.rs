@@ -269,7 +269,18 @@ impl Engine {
     }
 
     /// Lets everything happen that is due up to `target_us`.
+    #[inline]
     pub(crate) fn fire(&mut self, target_us: i64, out: &mut Vec<Event>) {
+        if self
+            .timers
+            .peek()
+            .is_some_and(|&Reverse((at_us, _))| at_us <= target_us)
+        {
+            self.fire_due(target_us, out);
+        }
+    }
+
+    fn fire_due(&mut self, target_us: i64, out: &mut Vec<Event>) {
         while let Some(&Reverse((at_us, _))) = self.timers.peek()
             && at_us <= target_us
         {
@@ -279,14 +290,14 @@ impl Engine {
                 && indexed_us == at_us
             {
                 self.timers.pop();
-                let Some(slot) = self.states.slot_mut(number) else {
+                let Some(indexed) = self.states.indexed_us.get_mut(number as usize) else {
                     continue;
                 };
-                if slot.indexed_us != at_us {
+                if *indexed != at_us {
                     // Indexed again since, under an earlier time.
                     continue;
                 }
-                slot.indexed_us = NEVER;
+                *indexed = NEVER;
                 let due_us = self.due_us(number);
                 if due_us > at_us {
                     // The index is a lower bound: a report has moved the time since.
@@ -329,10 +340,10 @@ impl Engine {
 
     /// Puts a person among the timers, unless an earlier time has them there.
     fn index_timer(&mut self, number: u32, due_us: i64) {
-        if let Some(slot) = self.states.slot_mut(number)
-            && due_us < slot.indexed_us
+        if let Some(indexed) = self.states.indexed_us.get_mut(number as usize)
+            && due_us < *indexed
         {
-            slot.indexed_us = due_us;
+            *indexed = due_us;
             self.timers.push(Reverse((due_us, number)));
         }
     }
@@ -432,6 +443,11 @@ impl Engine {
             slot.flags &= !(QUIET | LAYERED | ALARM);
             slot.flags |=
                 if quiet { QUIET } else { 0 } | if layered { LAYERED } else { 0 } | if alarm { ALARM } else { 0 };
+            slot.tail_len = self.journal.count(slot.tail);
+            slot.set_drop_due(None);
+            let tail = self.journal.get(slot.tail);
+            let newest = tail.and_then(|tail| tail.newest_fix(slot.tail_len));
+            self.book.mark(slot, number, newest);
         }
         self.states.put_extra(number, extra);
         self.room.live = live;
@@ -694,11 +710,16 @@ impl Engine {
         if chain != before {
             self.set_chain(number, chain);
         }
+        let due_us = self.journal.drop_due_us(chain);
+        if let Some(slot) = self.states.slot_mut(number) {
+            slot.set_drop_due(due_us);
+        }
     }
 
     pub(crate) fn set_chain(&mut self, number: u32, chain: crate::journal::Chain) {
         if let Some(slot) = self.states.slot_mut(number) {
             slot.tail = chain.tail;
+            slot.set_drop_due(None);
         }
         if let Some(cold) = self.book.cold.get_mut(number as usize) {
             cold.oldest = chain.head;

@@ -28,8 +28,8 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 /// A report, as far as judging needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[repr(C)]
 pub(crate) struct Entry {
-    report: [u8; 16],
     /// The device's time where it is believed, else the log's.
     pub(crate) time_us: i64,
     pub(crate) latitude_e7: i32,
@@ -37,9 +37,30 @@ pub(crate) struct Entry {
     /// 0: not stated.
     accuracy_m: f32,
     pub(crate) said: Said,
+    report: [u8; 16],
 }
 
 impl Entry {
+    /// Room for an entry: no time is this early.
+    const ROOM: Self = Self {
+        time_us: i64::MIN,
+        latitude_e7: 0,
+        longitude_e7: 0,
+        accuracy_m: 0.0,
+        said: Said::of_bits(0),
+        report: [0; 16],
+    };
+
+    /// Reads both of its ends: it may lie in two cache lines.
+    #[inline]
+    pub(crate) fn touch(&self) -> i64 {
+        self.time_us ^ i64::from(self.report[15])
+    }
+
+    const fn is_room(&self) -> bool {
+        self.time_us == i64::MIN
+    }
+
     pub(crate) fn new(reading: &Reading, time_us: i64, said: Said) -> Self {
         Self {
             report: *reading.report.as_bytes(),
@@ -171,12 +192,12 @@ pub(crate) struct Snapshot {
     pub(crate) rare: Option<Box<Rare>>,
 }
 
-/// A few reports of one person.
+/// A few reports of one person. It holds no count of them: who adds one in order knows where, and touches nothing but the room.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) before: u32,
     pub(crate) after: u32,
-    len: u16,
+    /// Behind the last entry: [`Entry::ROOM`].
     entries: [Entry; CHUNK],
     /// The newest fix before; for the paths between fixes.
     pub(crate) last_fix: Option<Entry>,
@@ -184,33 +205,61 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
+    fn len(&self) -> usize {
+        if self.entries.last().is_some_and(|last| !last.is_room()) {
+            CHUNK
+        } else {
+            self.entries.partition_point(|entry| !entry.is_room())
+        }
+    }
+
     pub(crate) fn entries(&self) -> &[Entry] {
-        self.entries.get(..usize::from(self.len)).unwrap_or(&[])
+        self.entries.get(..self.len()).unwrap_or(&[])
     }
 
     /// Entries, to renumber protected people.
     pub(crate) fn entries_mut(&mut self) -> &mut [Entry] {
-        self.entries.get_mut(..usize::from(self.len)).unwrap_or(&mut [])
+        let len = self.len();
+        self.entries.get_mut(..len).unwrap_or(&mut [])
+    }
+
+    /// The place of an entry, taken or not.
+    #[inline]
+    pub(crate) fn at(&self, place: u8) -> Option<&Entry> {
+        self.entries.get(usize::from(place))
+    }
+
+    /// Where the newest fix is, when `len` entries are in it and the newest of all is a fix.
+    #[inline]
+    pub(crate) fn newest_fix(&self, len: u8) -> Option<&Entry> {
+        match len.checked_sub(1) {
+            Some(last) => self.at(last).filter(|entry| entry.is_fix()),
+            None => self.last_fix.as_ref(),
+        }
     }
 
     fn insert(&mut self, at: usize, entry: Entry) {
-        let len = usize::from(self.len);
+        let len = self.len();
         if let Some(room) = self.entries.get_mut(at..=len) {
             room.rotate_right(1);
             if let Some(first) = room.first_mut() {
                 *first = entry;
             }
-            self.len += 1;
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        if let Some(rest) = self.entries.get_mut(len..) {
+            rest.fill(Entry::ROOM);
         }
     }
 
     /// Adds the newest entry; `false` when there is no room.
-    #[inline]
     pub(crate) fn push(&mut self, entry: Entry) -> bool {
-        match self.entries.get_mut(usize::from(self.len)) {
+        let len = self.len();
+        match self.entries.get_mut(len) {
             Some(room) => {
                 *room = entry;
-                self.len += 1;
                 true
             }
             None => false,
@@ -253,6 +302,30 @@ impl Journal {
         self.segments.get_mut(number / SEGMENT)?.get_mut(number % SEGMENT)
     }
 
+    /// Puts the newest entry in the room that a chunk is known to have for it.
+    #[inline]
+    pub(crate) fn put(&mut self, number: u32, place: u8, entry: Entry) -> bool {
+        let number = number as usize;
+        let segment = self.segments.get_mut(number / SEGMENT);
+        let room = segment
+            .and_then(|segment| segment.get_mut(number % SEGMENT))
+            .and_then(|chunk| chunk.entries.get_mut(usize::from(place)));
+        room.map(|room| *room = entry).is_some()
+    }
+
+    /// How many entries a chunk has.
+    pub(crate) fn count(&self, number: u32) -> u8 {
+        let count = self.get(number).map_or(0, Chunk::len);
+        u8::try_from(count).unwrap_or(u8::MAX)
+    }
+
+    /// When the oldest chunk may be dropped, on the log's clock; `None`: not with so few.
+    pub(crate) fn drop_due_us(&self, chain: Chain) -> Option<i64> {
+        let next = self.get(self.get(chain.head)?.after)?;
+        self.get(next.after)?;
+        Some(next.snapshot.frontier_us.saturating_add(LATE_WINDOW_US))
+    }
+
     /// Adds a chunk behind another (or as the first).
     pub(crate) fn add(&mut self, chain: &mut Chain, behind: u32, snapshot: Snapshot, last_fix: Option<Entry>) -> u32 {
         let after = match self.get(behind) {
@@ -262,8 +335,7 @@ impl Journal {
         let chunk = Chunk {
             before: behind,
             after,
-            len: 0,
-            entries: [Entry::default(); CHUNK],
+            entries: [Entry::ROOM; CHUNK],
             last_fix,
             snapshot,
         };
@@ -370,7 +442,7 @@ impl Journal {
             .map(<[Entry]>::to_vec)
             .unwrap_or_default();
         if let Some(chunk) = self.get_mut(number) {
-            chunk.len = u16::try_from(half).unwrap_or(0);
+            chunk.truncate(half);
         }
         let second = self.add(chain, number, Snapshot::default(), None);
         if let Some(chunk) = self.get_mut(second) {

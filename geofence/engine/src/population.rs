@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     arena::{Arena, Run},
+    change::quick_reach_m,
     contact::Contact,
     flat::{Asks, Bounds, FlatZone, Zones},
-    journal::{Chain, NONE},
+    journal::{Chain, Entry, NONE},
     layers::Layers,
     live::{Head, Live, More, PointSet, Rare, Ruled, Terms},
     timetable::Timetables,
@@ -37,8 +38,6 @@ pub(crate) struct Slot {
     pub(crate) next_us: i64,
     /// The log's time of the newest report.
     pub(crate) heard_us: i64,
-    /// The time under which the timers have this person; never later than what is due.
-    pub(crate) indexed_us: i64,
     /// Middle of a box within a zone in which the person is settled: whoever is in it stays so.
     home: [i32; 2],
     /// Start in the arenas of boxes and zones, which are filled alike.
@@ -48,13 +47,19 @@ pub(crate) struct Slot {
     pub(crate) tail: u32,
     /// Number in the rare things, from 1.
     pub(crate) extra: u32,
+    /// Before this time on the log's clock no chunk of the journal is old enough to be dropped, seconds.
+    drop_due_s: u32,
     zone_count: u16,
     tracker_count: u16,
+    /// Half a side of that box, [`HOME_UNIT_E7`] * degrees * 1e-7; 0: there is none.
+    home_half: u16,
     /// Bit n: the trackers of zone n are settled outside.
     pub(crate) outside: u8,
     pub(crate) flags: u8,
-    /// Half a side of that box, [`HOME_UNIT_E7`] * degrees * 1e-7; 0: there is none.
-    home_half: u16,
+    /// How many entries the newest chunk has.
+    pub(crate) tail_len: u8,
+    /// [`CALM`] and [`AT_HOME`].
+    marks: u8,
 }
 
 /// The person is monitored.
@@ -68,6 +73,13 @@ pub(crate) const ALARM: u8 = 8;
 /// Which zone the home box is in: three bits.
 const HOME_SHIFT: u8 = 4;
 const HOME_ZONE: u8 = 0b111 << HOME_SHIFT;
+
+/// Whoever stays in the home box is far from every other zone, those of layers included.
+pub(crate) const CALM: u8 = 1;
+/// The newest report is a fix in the home box.
+pub(crate) const AT_HOME: u8 = 2;
+/// Half a side of a home box in which no way is too long for the fast path, degrees * 1e-7.
+const CALM_HALF_E7: i32 = 100_000;
 
 /// Unit of the home box's half side, degrees * 1e-7: 4.5 cm.
 const HOME_UNIT_E7: i32 = 4;
@@ -128,6 +140,8 @@ pub(crate) struct Book {
 #[derive(Debug, Default)]
 pub(crate) struct States {
     pub(crate) slots: Vec<Slot>,
+    /// The time under which the timers have each person; never later than what is due.
+    pub(crate) indexed_us: Vec<i64>,
     pub(crate) trackers: Arena<Tracker>,
     extras: Vec<Extra>,
     free_extras: Vec<u32>,
@@ -159,17 +173,19 @@ impl Slot {
         frontier_us: i64::MIN,
         next_us: NEVER,
         heard_us: i64::MIN,
-        indexed_us: NEVER,
         home: [0, 0],
         zones: 0,
         trackers: 0,
         tail: NONE,
         extra: 0,
+        drop_due_s: 0,
         zone_count: 0,
         tracker_count: 0,
+        home_half: 0,
         outside: 0,
         flags: 0,
-        home_half: 0,
+        tail_len: 0,
+        marks: 0,
     };
 
     pub(crate) const fn is(&self, flag: u8) -> bool {
@@ -200,6 +216,54 @@ impl Slot {
         self.home = middle;
         self.home_half = u16::try_from(half / HOME_UNIT_E7).unwrap_or(u16::MAX);
         self.flags = self.flags & !HOME_ZONE | (u8::try_from(zone & 7).unwrap_or(0) << HOME_SHIFT);
+    }
+
+    /// Says whether the newest report and the next one are fixes in a calm home box: then the next one changes nothing.
+    #[inline]
+    pub(crate) const fn stays(&self, latitude_e7: i32, longitude_e7: i32) -> bool {
+        self.is_calm() && self.home_of(latitude_e7, longitude_e7).is_some()
+    }
+
+    /// Says whether the newest report is a fix in a calm home box.
+    #[inline]
+    pub(crate) const fn is_calm(&self) -> bool {
+        self.marks == CALM | AT_HOME
+    }
+
+    /// Notes whether the newest report is a fix in the home box.
+    #[inline]
+    pub(crate) const fn note_newest(&mut self, latitude_e7: i32, longitude_e7: i32) {
+        if self.home_of(latitude_e7, longitude_e7).is_some() {
+            self.marks |= AT_HOME;
+        } else {
+            self.marks &= !AT_HOME;
+        }
+    }
+
+    /// The home box, when it is small enough to be calm: its middle as latitude and longitude, and half a side.
+    fn calm_box(&self) -> Option<(usize, Bounds, (i32, i32), i32)> {
+        let half = i32::from(self.home_half) * HOME_UNIT_E7;
+        let zone = self.home_zone().filter(|_| half <= CALM_HALF_E7)?;
+        let [longitude, latitude] = self.home;
+        let around = Bounds {
+            west: longitude.saturating_sub(half),
+            south: latitude.saturating_sub(half),
+            east: longitude.saturating_add(half),
+            north: latitude.saturating_add(half),
+        };
+        Some((zone, around, (latitude, longitude), half))
+    }
+
+    /// Says whether a chunk of the journal may be old enough to be dropped.
+    #[inline]
+    pub(crate) const fn may_drop(&self, clock_us: i64) -> bool {
+        clock_us >= self.drop_due_s as i64 * 1_000_000
+    }
+
+    /// Notes when the oldest chunk can be dropped at the earliest; `None`: it is not known.
+    pub(crate) fn set_drop_due(&mut self, due_us: Option<i64>) {
+        let due_s = due_us.and_then(|due_us| u32::try_from(due_us / 1_000_000).ok());
+        self.drop_due_s = due_s.unwrap_or(0);
     }
 
     const fn zone_run(&self) -> Run {
@@ -233,11 +297,17 @@ impl Register {
         hash(person)
     }
 
-    /// Reads the line of the table where a search begins.
+    /// The number that is probably found, from the line of the table where a search begins.
     #[inline]
-    pub(crate) fn touch(&self, hash: u64) -> u32 {
+    pub(crate) fn guess(&self, hash: u64) -> u32 {
         let start = hash as usize & self.table.len().wrapping_sub(1);
-        self.table.get(start).map_or(0, |[tag, _]| *tag)
+        self.table.get(start).map_or(0, |[_, number]| number.wrapping_sub(1))
+    }
+
+    /// Reads the id of a number.
+    #[inline]
+    pub(crate) fn touch(&self, number: u32) -> u8 {
+        self.ids.get(number as usize).map_or(0, |id| id.as_bytes()[0])
     }
 
     #[inline]
@@ -398,6 +468,36 @@ impl Book {
         }
     }
 
+    /// Works out [`CALM`] and [`AT_HOME`]; `newest`: the newest report, where it is a fix.
+    pub(crate) fn mark(&self, slot: &mut Slot, number: u32, newest: Option<&Entry>) {
+        slot.marks = 0;
+        if let Some(newest) = newest {
+            slot.note_newest(newest.latitude_e7, newest.longitude_e7);
+        }
+        if self.calm(slot, number) == Some(true) {
+            slot.marks |= CALM;
+        }
+    }
+
+    fn calm(&self, slot: &Slot, number: u32) -> Option<bool> {
+        let (home, around, middle, half) = slot.calm_box()?;
+        let far = |(bit, (bounds, zone)): (usize, (&Bounds, &FlatZone))| {
+            let outside = bit < 8 && slot.outside & (1 << bit) != 0;
+            bit == home || zone.trackers() == 0 || outside && !bounds.touches(&around)
+        };
+        if !self.bounds(slot).iter().zip(self.zones(slot)).enumerate().all(far) {
+            return Some(false);
+        }
+        if !slot.is(LAYERED) {
+            return Some(true);
+        }
+        let terms = self.terms(&self.cold.get(number as usize)?.head)?;
+        // 11.2 mm a unit at most, and both axes.
+        let reach_m = quick_reach_m() + f64::from(half) * 0.011_2 * std::f64::consts::SQRT_2;
+        let mut layers = self.layer_set(terms.layer_set)?.iter();
+        Some(!layers.any(|layer_id| self.layers.may_be_near(*layer_id, middle, reach_m)))
+    }
+
     pub(crate) fn points(&self, number: u16) -> Option<&PointSet> {
         self.points.get(usize::from(number))
     }
@@ -497,6 +597,7 @@ impl States {
     /// A slot for one more person.
     pub(crate) fn add(&mut self) {
         self.slots.push(Slot::EMPTY);
+        self.indexed_us.push(NEVER);
     }
 
     #[inline]
@@ -568,7 +669,9 @@ impl States {
     fn bytes(&self) -> usize {
         let extra =
             |extra: &Extra| size_of::<Extra>() + extra.told.len() * size_of::<Told>() + extra.rare.shared.len() * 80;
-        self.slots.len() * size_of::<Slot>() + self.trackers.bytes() + self.extras.iter().map(extra).sum::<usize>()
+        self.slots.len() * (size_of::<Slot>() + size_of::<i64>())
+            + self.trackers.bytes()
+            + self.extras.iter().map(extra).sum::<usize>()
             - self.free_extras.len() * size_of::<Extra>()
     }
 }

@@ -30,9 +30,50 @@ const CROSSING_MPS: f64 = 4.0;
 /// Ahead of the clock a fix may be, and since when times are believed (`proto::fix::check_time`).
 const MOST_AHEAD_US: i64 = 120_000_000;
 
+/// Nothing about a report or the person but its place and the zones could make it news.
+#[inline]
+fn is_quiet(slot: &Slot, reading: &Reading, clock_us: i64) -> bool {
+    let time_us = reading.fix_time_us;
+    slot.flags & (MONITORED | QUIET) == (MONITORED | QUIET)
+        && slot.extra == 0
+        && time_us > slot.frontier_us
+        && time_us < slot.next_us
+        && time_us.saturating_sub(reading.received_at_us) <= MOST_AHEAD_US
+        && time_us.saturating_sub(clock_us) <= MOST_AHEAD_US
+        && time_us >= proto::fix::EARLIEST_FIX_TIME_US
+        && reading.unusable.is_none()
+        && reading.said.is_quiet(OperatingPoints::DEFAULT.battery_low_end)
+        && is_good(reading)
+}
+
 impl Engine {
     /// Takes a report in, when it is one of those; `false`: nothing was done.
+    #[inline]
     pub(crate) fn quick(&mut self, number: u32, reading: &Reading, clock_us: i64) -> bool {
+        let Some(slot) = self.states.slots.get_mut(number as usize) else {
+            return false;
+        };
+        if !is_quiet(slot, reading, clock_us) {
+            return false;
+        }
+        // Most people are at home: nothing but the slot is read for them, and the report is written down.
+        if slot.stays(reading.latitude_e7, reading.longitude_e7) {
+            let entry = Entry::new(reading, reading.fix_time_us, reading.said);
+            if self.journal.put(slot.tail, slot.tail_len, entry) {
+                slot.tail_len += 1;
+                slot.frontier_us = entry.time_us;
+                slot.heard_us = clock_us;
+                if let Some(fresh) = &mut self.fresh {
+                    fresh.push((number, Some(entry)));
+                }
+                return true;
+            }
+        }
+        self.quick_away(number, reading, clock_us)
+    }
+
+    /// The same for those who are not in a calm home box, and where the journal needs a new chunk.
+    fn quick_away(&mut self, number: u32, reading: &Reading, clock_us: i64) -> bool {
         let Self {
             book, states, journal, ..
         } = self;
@@ -40,29 +81,13 @@ impl Engine {
             return false;
         };
         let time_us = reading.fix_time_us;
-        let quiet = slot.flags & (MONITORED | QUIET) == (MONITORED | QUIET)
-            && slot.extra == 0
-            && time_us > slot.frontier_us
-            && time_us < slot.next_us
-            && time_us.saturating_sub(reading.received_at_us) <= MOST_AHEAD_US
-            && time_us.saturating_sub(clock_us) <= MOST_AHEAD_US
-            && time_us >= proto::fix::EARLIEST_FIX_TIME_US
-            && reading.unusable.is_none()
-            && reading.said.is_quiet(OperatingPoints::DEFAULT.battery_low_end)
-            && is_good(reading);
-        if !quiet {
-            return false;
-        }
         let Some(tail) = journal.get(slot.tail) else {
             return false;
         };
-        let full = tail.entries().len() == CHUNK;
-        let before = match tail.entries().last() {
-            Some(entry) if entry.is_fix() => Some(entry),
-            Some(_) => return false,
-            None => tail.last_fix.as_ref(),
+        let full = usize::from(slot.tail_len) >= CHUNK;
+        let Some(before) = tail.newest_fix(slot.tail_len) else {
+            return false;
         };
-        let Some(before) = before else { return false };
         let way_e7 = before
             .latitude_e7
             .abs_diff(reading.latitude_e7)
@@ -138,8 +163,12 @@ impl Engine {
                 rare: None,
             };
             journal.add(&mut chain, behind, snapshot, last_fix);
-            self.set_chain(number, chain);
-            self.drop_old(number, clock_us);
+            if let Some(slot) = states.slot_mut(number) {
+                (slot.tail, slot.tail_len) = (chain.tail, 0);
+            }
+            if slot.may_drop(clock_us) {
+                self.drop_old(number, clock_us);
+            }
         }
         self.finish_quick(number, &entry, clock_us, changed.as_ref());
         true
@@ -162,9 +191,9 @@ impl Engine {
         }
         slot.frontier_us = entry.time_us;
         slot.heard_us = clock_us;
-        if let Some(tail) = journal.get_mut(slot.tail) {
-            tail.push(*entry);
-        }
+        journal.put(slot.tail, slot.tail_len, *entry);
+        slot.tail_len += 1;
+        slot.note_newest(entry.latitude_e7, entry.longitude_e7);
         if let Some(changed) = changed {
             let trackers = states.trackers.get_mut(slot.tracker_run());
             for (at, new) in changed.items.iter().flatten() {
@@ -179,6 +208,7 @@ impl Engine {
             let before = slot.outside;
             let settled = settled(&zones, stored, before, slot.home_zone());
             settled.put(slot);
+            book.mark(slot, number, Some(entry));
             if settled.outside != before {
                 // What is now left out.
                 room.packed.clear();
