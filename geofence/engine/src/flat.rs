@@ -12,8 +12,6 @@ use proto::{
     rules::{Geometry, LonLat, Polygon, Zone, ZoneKind},
 };
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     geodesy::{meridional_m, prime_vertical_m},
     population::Kept,
@@ -74,7 +72,7 @@ impl Bounds {
 }
 
 /// What a zone asks, as far as trackers are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asks {
     /// To stay inside.
     Inclusion,
@@ -86,7 +84,7 @@ pub(crate) enum Asks {
     Neutral,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Circle,
     Ring,
@@ -96,7 +94,7 @@ enum Form {
 }
 
 /// A zone of one person.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct FlatZone {
     pub(crate) zone_id: ZoneId,
     pub(crate) revision: Revision,
@@ -313,6 +311,101 @@ fn flat_into(zone: &mut FlatZone, flat: &Flat) {
     zone.start = flat.start;
     zone.corners = flat.corners;
     zone.radius_m = flat.radius_m;
+}
+
+impl Asks {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Inclusion => 0,
+            Self::Attendance => 1,
+            Self::Exclusion => 2,
+            Self::Neutral => 3,
+        }
+    }
+
+    const fn of_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Inclusion),
+            1 => Some(Self::Attendance),
+            2 => Some(Self::Exclusion),
+            3 => Some(Self::Neutral),
+            _ => None,
+        }
+    }
+}
+
+impl Form {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Circle => 0,
+            Self::Ring => 1,
+            Self::Line => 2,
+            Self::Shape => 3,
+        }
+    }
+
+    const fn of_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Circle),
+            1 => Some(Self::Ring),
+            2 => Some(Self::Line),
+            3 => Some(Self::Shape),
+            _ => None,
+        }
+    }
+}
+
+/// As it is stored, words of 8 bytes.
+impl FlatZone {
+    /// How many bytes.
+    pub(crate) const STORED: usize = 64;
+
+    /// `schedule`: the number in the place of its own.
+    pub(crate) fn to_bytes(self, schedule: u32) -> [u8; Self::STORED] {
+        let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let [west, south] = self.origin.map(i32::cast_unsigned);
+        let small = u32::from(self.corners) | u32::from(self.asks.code()) << 16 | u32::from(self.form.code()) << 24;
+        let words = [
+            self.revision,
+            self.in_force_us.cast_unsigned(),
+            self.radius_m.to_bits(),
+            both(west, south),
+            both(self.start, self.buffer_m.to_bits()),
+            both(schedule, small),
+        ];
+        let mut bytes = [0; Self::STORED];
+        let (id, rest) = bytes.split_at_mut(16);
+        id.copy_from_slice(self.zone_id.as_bytes());
+        for (room, word) in rest.as_chunks_mut().0.iter_mut().zip(words) {
+            *room = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// `None`: no zone has these.
+    #[expect(clippy::cast_possible_truncation, reason = "halves and parts of words")]
+    pub(crate) fn of_bytes(bytes: &[u8; Self::STORED]) -> Option<Self> {
+        let (id, rest) = bytes.split_first_chunk::<16>()?;
+        let [revision, in_force, radius, origin, start, schedule] = rest.as_chunks().0 else {
+            return None;
+        };
+        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        let halves = |bytes: &[u8; 8]| [word(bytes) as u32, (word(bytes) >> 32) as u32];
+        let ([start, buffer], [schedule, small]) = (halves(start), halves(schedule));
+        Some(Self {
+            zone_id: ZoneId::new(uuid::Uuid::from_bytes(*id)),
+            revision: word(revision),
+            in_force_us: word(in_force).cast_signed(),
+            radius_m: f64::from_bits(word(radius)),
+            origin: halves(origin).map(u32::cast_signed),
+            start,
+            buffer_m: f32::from_bits(buffer),
+            schedule,
+            corners: small as u16,
+            asks: Asks::of_code((small >> 16) as u8)?,
+            form: Form::of_code((small >> 24) as u8)?,
+        })
+    }
 }
 
 /// The centre of a circle, 1e-9 degree from its origin, which is the south-west corner of 1e-7 degree squared around it.

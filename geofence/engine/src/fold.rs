@@ -25,6 +25,7 @@ use proto::{
 use crate::{
     contact::Heard,
     explain::Writer,
+    flat::Bounds,
     journal::{CHUNK, Entry, Journal},
     layers::{Given, LayerReference},
     live::{Head, Live, More, Terms},
@@ -83,6 +84,7 @@ pub struct Engine {
 pub(crate) struct Room {
     pub(crate) live: Live,
     pub(crate) packed: Vec<Tracker>,
+    pub(crate) bounds: Vec<Bounds>,
     due: Vec<(PersonId, u32)>,
     /// What contact tells is no part of the timeline.
     pub(crate) aside: Vec<Told>,

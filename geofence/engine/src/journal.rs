@@ -118,28 +118,9 @@ impl Entry {
     }
 }
 
-/// Bytes of an entry as it is stored: most of a checkpoint is entries, so they are copied as they are, little-endian.
-const STORED: usize = 40;
-
 impl Serialize for Entry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = [0; STORED];
-        let parts: [&[u8]; 6] = [
-            &self.report,
-            &self.time_us.to_le_bytes(),
-            &self.latitude_e7.to_le_bytes(),
-            &self.longitude_e7.to_le_bytes(),
-            &self.accuracy_m.to_le_bytes(),
-            &self.said.bits().to_le_bytes(),
-        ];
-        let mut rest = bytes.as_mut_slice();
-        for part in parts {
-            if let Some((room, others)) = std::mem::take(&mut rest).split_at_mut_checked(part.len()) {
-                room.copy_from_slice(part);
-                rest = others;
-            }
-        }
-        serializer.serialize_bytes(&bytes)
+        serializer.serialize_bytes(&self.to_bytes())
     }
 }
 
@@ -150,11 +131,12 @@ impl<'de> Deserialize<'de> for Entry {
             type Value = Entry;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{STORED} bytes of a report")
+                write!(f, "{} bytes of a report", Entry::STORED)
             }
 
             fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Entry, E> {
-                Entry::of_bytes(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &self))
+                let bytes = bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))?;
+                Ok(Entry::of_bytes(bytes))
             }
         }
         deserializer.deserialize_bytes(Stored)
@@ -162,21 +144,43 @@ impl<'de> Deserialize<'de> for Entry {
 }
 
 impl Entry {
-    fn of_bytes(bytes: &[u8]) -> Option<Self> {
-        let (report, rest) = bytes.split_first_chunk::<16>()?;
-        let (time_us, rest) = rest.split_first_chunk::<8>()?;
-        let (latitude_e7, rest) = rest.split_first_chunk::<4>()?;
-        let (longitude_e7, rest) = rest.split_first_chunk::<4>()?;
-        let (accuracy_m, rest) = rest.split_first_chunk::<4>()?;
-        let (said, rest) = rest.split_first_chunk::<4>()?;
-        rest.is_empty().then(|| Self {
-            report: *report,
-            time_us: i64::from_le_bytes(*time_us),
-            latitude_e7: i32::from_le_bytes(*latitude_e7),
-            longitude_e7: i32::from_le_bytes(*longitude_e7),
-            accuracy_m: f32::from_le_bytes(*accuracy_m),
-            said: Said::of_bits(u32::from_le_bytes(*said)),
-        })
+    /// Bytes of an entry as it is stored: most of a checkpoint is entries, so they are copied as they are, little-endian.
+    pub(crate) const STORED: usize = 40;
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::STORED] {
+        let mut bytes = [0; Self::STORED];
+        let (report, rest) = bytes.split_at_mut(16);
+        report.copy_from_slice(&self.report);
+        let (time, rest) = rest.split_at_mut(8);
+        time.copy_from_slice(&self.time_us.to_le_bytes());
+        let words = [
+            self.latitude_e7.cast_unsigned(),
+            self.longitude_e7.cast_unsigned(),
+            self.accuracy_m.to_bits(),
+            self.said.bits(),
+        ];
+        for (room, word) in rest.as_chunks_mut().0.iter_mut().zip(words) {
+            *room = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    pub(crate) fn of_bytes(bytes: &[u8; Self::STORED]) -> Self {
+        let mut entry = Self::default();
+        let Some((report, rest)) = bytes.split_first_chunk::<16>() else {
+            return entry;
+        };
+        entry.report = *report;
+        if let Some((time, words)) = rest.split_first_chunk::<8>() {
+            entry.time_us = i64::from_le_bytes(*time);
+            let mut words = words.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word));
+            let mut next = || words.next().unwrap_or(0);
+            entry.latitude_e7 = next().cast_signed();
+            entry.longitude_e7 = next().cast_signed();
+            entry.accuracy_m = f32::from_bits(next());
+            entry.said = Said::of_bits(next());
+        }
+        entry
     }
 }
 
@@ -205,7 +209,7 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         if self.entries.last().is_some_and(|last| !last.is_room()) {
             CHUNK
         } else {

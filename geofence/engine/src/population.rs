@@ -346,6 +346,15 @@ impl Register {
         number
     }
 
+    /// Makes room for people.
+    pub(crate) fn reserve(&mut self, people: usize) {
+        let size = (people * 2).next_power_of_two().max(16);
+        if self.ids.is_empty() && self.table.len() < size {
+            self.table = vec![[0, 0]; size];
+        }
+        self.ids.reserve(people);
+    }
+
     fn put(table: &mut [[u32; 2]], hash: u64, number: u32) {
         let mask = table.len().wrapping_sub(1);
         let mut at = hash as usize & mask;

@@ -96,6 +96,36 @@ impl Tracker {
         }
     }
 
+    /// Bytes of a tracker as it is stored.
+    pub(crate) const STORED: usize = 32;
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::STORED] {
+        let (small, [since_us, run_since_us]) = self.belief.to_parts();
+        let parts = [
+            small,
+            since_us.to_le_bytes(),
+            run_since_us.to_le_bytes(),
+            self.packed.to_le_bytes(),
+        ];
+        let mut bytes = [0; Self::STORED];
+        for (room, part) in bytes.as_chunks_mut().0.iter_mut().zip(parts) {
+            *room = part;
+        }
+        bytes
+    }
+
+    /// `None`: no tracker has these.
+    pub(crate) fn of_bytes(bytes: &[u8; Self::STORED]) -> Option<Self> {
+        let [small, since, run_since, packed] = bytes.as_chunks().0 else {
+            return None;
+        };
+        let times_us = [since, run_since].map(|time| i64::from_le_bytes(*time));
+        Some(Self {
+            belief: Belief::of_parts(*small, times_us)?,
+            packed: i64::from_le_bytes(*packed),
+        })
+    }
+
     const fn has(&self, flag: i64) -> bool {
         self.packed & flag != 0
     }
