@@ -203,7 +203,7 @@ impl Reopened {
             "{:.2} s / {:.2} s / {:.2} s",
             self.checkpoint.wall.as_secs_f64(),
             self.restore.wall.as_secs_f64(),
-            (self.checkpoint.processor + self.restore.processor).as_secs_f64()
+            (self.checkpoint.everything + self.restore.everything).as_secs_f64()
         )
     }
 }
@@ -435,7 +435,7 @@ fn measure_all(
     );
     let both = |took: String, bytes: usize| format!("{took} / {}", whole(per_person(bytes as u64)));
     table.say(
-        "of which checkpoint / restore / processor time of both / bytes a person",
+        "of which checkpoint / restore / processor time of both, all threads / bytes a person",
         both(whole_took, whole_bytes),
     );
     table.say(

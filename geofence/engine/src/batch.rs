@@ -5,7 +5,7 @@ use proto::wire::Event;
 use crate::{Engine, journal::CHUNK, population::Register, reading::Reading};
 
 /// How many readings are looked up ahead of being judged.
-const GROUP: usize = 128;
+const GROUP: usize = 256;
 
 /// Readings of one person in a row.
 #[derive(Debug, Clone, Copy, Default)]

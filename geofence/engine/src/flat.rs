@@ -28,6 +28,8 @@ const FLAT_SPAN: i64 = 1_000_000_000;
 const FLAT_LATITUDE: f64 = 80.0;
 /// Easternmost longitude of flat zones, degrees.
 const FLAT_LONGITUDE: f64 = 179.0;
+/// No 1e-9 degree of longitude or latitude is longer, metres.
+const MOST_UNIT_M: f64 = 0.000_112;
 /// No degree of latitude is shorter, metres.
 const LEAST_DEGREE_M: f64 = 110_500.0;
 
@@ -532,6 +534,20 @@ impl FlatZone {
     fn corners<'a>(&self, corners: &'a [[i32; 2]]) -> &'a [[i32; 2]] {
         let start = self.start as usize;
         corners.get(start..start + usize::from(self.corners)).unwrap_or(&[])
+    }
+
+    /// At least so far inside the edge a position is, metres; negative: nobody knows. Cheap, and of circles alone.
+    pub(crate) fn surely_inside_m(&self, here: &Here) -> f64 {
+        if self.form != Form::Circle {
+            return -1.0;
+        }
+        let [cx, cy] = self.centre();
+        let away = |here_e7: i32, origin_e7: i32, offset: i32| {
+            (i64::from(here_e7) - i64::from(origin_e7)) * 100 - i64::from(offset)
+        };
+        let east = away(here.longitude_e7, self.origin[0], cx) as f64;
+        let north = away(here.latitude_e7, self.origin[1], cy) as f64;
+        self.radius_m - (east * east + north * north).sqrt() * MOST_UNIT_M
     }
 
     /// Distance to the edge, metres, negative inside.

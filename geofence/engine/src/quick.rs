@@ -8,9 +8,9 @@
 use proto::wire::FixSource;
 
 use crate::{
-    belief::{Answer, OperatingPoints, SETTLED_SIGMAS},
+    belief::{Answer, OperatingPoints, SETTLED_SIGMAS, Seen},
     change::quick_reach_m,
-    flat::{Asks, Bounds, Here, Zones},
+    flat::{Asks, Bounds, FlatZone, Here, Zones},
     fold::Engine,
     journal::{CHUNK, Entry, Snapshot},
     live::{Ruled, seen},
@@ -254,13 +254,18 @@ fn measure(
     way_e7: u32,
 ) -> Measured {
     let mut changed: Option<Changed> = None;
-    let seen = seen(entry, Some(before));
+    let sigma_m = entry.sigma_m();
+    // What costs more is worked out for beliefs that are not settled alone.
+    let mut known: Option<Seen> = None;
     let seconds = entry.time_us.saturating_sub(before.time_us) as f64 / 1e6;
     // 11 mm a unit of latitude and at most that of longitude.
     let fast = f64::from(way_e7) * 0.011_2 * std::f64::consts::SQRT_2 >= CROSSING_MPS * seconds;
     let mut here = Here::new(entry.latitude_e7, entry.longitude_e7);
     let mut index = 0;
     for (bit, zone) in ruled.zones.zones.iter().enumerate() {
+        if bit >= 32 || near >> bit == 0 {
+            break;
+        }
         let left_out = is_left_out(zone, bit, outside);
         let count = if left_out { 0 } else { zone.trackers() as usize };
         let first = index;
@@ -271,14 +276,18 @@ fn measure(
         if fast && zone.asks == Asks::Exclusion {
             return Measured::News;
         }
+        if !left_out && count == 1 && stays_inside(zone, trackers.get(first), &here, sigma_m) {
+            continue;
+        }
         let signed_distance_m = zone.signed_distance_m(&ruled.zones, &mut here);
         if left_out {
             // Settled outside: only a fix that is not surely outside too is news, of the buffer first.
-            if signed_distance_m - f64::from(zone.buffer_m) < SETTLED_SIGMAS * seen.sigma_m {
+            if signed_distance_m - f64::from(zone.buffer_m) < SETTLED_SIGMAS * sigma_m {
                 return Measured::News;
             }
             continue;
         }
+        let seen = *known.get_or_insert_with(|| seen(entry, Some(before)));
         for at in first..index {
             let Some(tracker) = trackers.get(at) else {
                 return Measured::News;
@@ -298,6 +307,12 @@ fn measure(
         }
     }
     changed.map_or(Measured::Same, Measured::Changed)
+}
+
+/// Says whether a fix is so surely inside a zone that a belief which is settled inside stays as it is; a cheap look.
+fn stays_inside(zone: &FlatZone, tracker: Option<&Tracker>, here: &Here, sigma_m: f64) -> bool {
+    tracker.is_some_and(|tracker| tracker.belief.is_settled(Answer::Inside) && !tracker.needs_fix(zone.asks))
+        && zone.surely_inside_m(here) >= SETTLED_SIGMAS * sigma_m
 }
 
 /// Middle and half a side, degrees * 1e7; `None`: there is none.
