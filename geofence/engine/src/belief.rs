@@ -458,6 +458,12 @@ impl Belief {
         !matches!(self.run, Answer::Unknown)
     }
 
+    /// The time of a lone trusted fix that makes "inside" likelier than not, and that nothing has confirmed or denied since.
+    pub(crate) fn lone_fix_inside_us(&self) -> Option<i64> {
+        let lone = self.run == Answer::Inside && self.run_fixes == 1 && self.flags & TRUSTED != 0;
+        (lone && self.log_odds >= 0.0).then_some(self.run_since_us)
+    }
+
     /// Says whether this is the answer and nothing but a fix on the other side, or very near the edge, can change anything.
     pub fn is_settled(&self, answer: Answer) -> bool {
         self.flags & SETTLED != 0 && self.answer == answer

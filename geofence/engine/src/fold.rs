@@ -157,7 +157,9 @@ impl Engine {
     #[doc(hidden)]
     #[must_use]
     pub fn without_fast_path(self) -> Self {
-        Self { slow: true, ..self }
+        let mut slow = Self { slow: true, ..self };
+        slow.book.thorough = true;
+        slow
     }
 
     /// Takes a record in and adds what follows from it to `out`. Never fails: what cannot be used is said in the outcome and

@@ -9,7 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     arena::{Run, Segments},
     belief::OperatingPoints,
+    flat::Bounds,
     live::Rare,
+    quick::is_good,
     reading::{Reading, Said},
     tracker::Tracker,
 };
@@ -108,6 +110,29 @@ impl Entry {
 
     pub(crate) fn sigma_m(&self) -> f64 {
         OperatingPoints::DEFAULT.sigma_m(self.source(), self.accuracy_m())
+    }
+
+    /// A fix for whose errors the boxes of zones are grown.
+    pub(crate) fn is_good(&self) -> bool {
+        is_good(self.said, self.accuracy_m)
+    }
+
+    /// The longer side of the way to another, degrees * 1e7.
+    #[inline]
+    pub(crate) fn way_e7(&self, to: &Self) -> u32 {
+        let north = self.latitude_e7.abs_diff(to.latitude_e7);
+        north.max(self.longitude_e7.abs_diff(to.longitude_e7))
+    }
+
+    /// The box around the way to another.
+    #[inline]
+    pub(crate) fn way(&self, to: &Self) -> Bounds {
+        Bounds {
+            west: self.longitude_e7.min(to.longitude_e7),
+            south: self.latitude_e7.min(to.latitude_e7),
+            east: self.longitude_e7.max(to.longitude_e7),
+            north: self.latitude_e7.max(to.latitude_e7),
+        }
     }
 
     pub(crate) fn lon_lat(&self) -> LonLat {

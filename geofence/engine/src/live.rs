@@ -9,11 +9,12 @@ use crate::{
     crossing::Path,
     device::Conditions,
     explain::{About, Outline, Writer},
-    flat::{Asks, FlatZone, Here, Zones},
+    flat::{Asks, Bounds, FlatZone, Here, Zones},
     journal::{Entry, Recent},
     layers::Layers,
     population::Kept,
     proximity::Moving,
+    quick::QUICK_WAY_E7,
     timetable::{ALWAYS, Timetables},
     tracker::{Margins, Step, Target, Tracker},
     violation::{Ended, NEVER},
@@ -143,6 +144,8 @@ pub(crate) struct Ruled<'a> {
     pub(crate) terms: &'a Terms,
     pub(crate) more: Option<&'a More>,
     pub(crate) zones: Zones<'a>,
+    /// Boxes of the zones; empty where every zone is to be looked at.
+    pub(crate) bounds: &'a [Bounds],
     pub(crate) points: &'a PointSet,
     pub(crate) layers: &'a Layers,
     pub(crate) time_zone: &'a jiff::tz::TimeZone,
@@ -192,6 +195,7 @@ impl Ruled<'_> {
             grace_us: micros(self.terms.grace_s),
             settle_us: micros(self.terms.interval_s) + micros(settle_s),
             late_return_us: micros(self.terms.late_return_s),
+            silence_us: micros(self.terms.silence_after_s),
         }
     }
 
@@ -437,8 +441,24 @@ impl Live {
         let mut here = Here::new(entry.latitude_e7, entry.longitude_e7);
         let mut trackers = self.trackers.iter_mut();
         let fixes = &self.recent;
-        for zone in ruled.zones.zones {
+        // The fast path's reason, here too: a zone of which the person is settled outside, and whose box neither the fix nor the way
+        // to it touches, learns nothing from it.
+        let way = before
+            .filter(|before| entry.is_good() && before.way_e7(entry) <= QUICK_WAY_E7)
+            .map(|before| before.way(entry));
+        for (number, zone) in ruled.zones.zones.iter().enumerate() {
             if zone.trackers() == 0 {
+                continue;
+            }
+            if let (Some(way), Some(bounds)) = (&way, ruled.bounds.get(number))
+                && !bounds.touches(way)
+                && let count = zone.trackers() as usize
+                && let Some(of_zone) = trackers.as_slice().get(..count)
+                && of_zone
+                    .iter()
+                    .all(|tracker| tracker.is_far() && !tracker.needs_fix(zone.asks))
+            {
+                trackers.by_ref().take(count).for_each(drop);
                 continue;
             }
             let buffer = if zone.trackers() == 2 { trackers.next() } else { None };

@@ -122,6 +122,8 @@ pub(crate) struct Kept {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     pub(crate) cold: Vec<Cold>,
+    /// Every zone is looked at with every fix: for comparing.
+    pub(crate) thorough: bool,
     bounds: Arena<Bounds>,
     zones: Arena<FlatZone>,
     corners: Arena<[i32; 2]>,
@@ -390,6 +392,7 @@ impl Book {
             terms,
             more: self.more(&cold.head),
             zones: self.zones_of(slot, cold),
+            bounds: if self.thorough { &[] } else { self.bounds(slot) },
             points: self.points.get(usize::from(terms.points))?,
             layers: &self.layers,
             time_zone: self.time_zones.get(usize::from(terms.time_zone))?,

@@ -10,19 +10,19 @@ use proto::wire::FixSource;
 use crate::{
     belief::{Answer, OperatingPoints, SETTLED_SIGMAS, Seen},
     change::quick_reach_m,
-    flat::{Asks, Bounds, FlatZone, Here, Zones},
+    flat::{Asks, FlatZone, Here, Zones},
     fold::Engine,
     journal::{CHUNK, Entry, Snapshot},
     live::{Ruled, seen},
     population::{LAYERED, MONITORED, QUIET, Slot, chain, is_left_out},
-    reading::Reading,
+    reading::{Reading, Said},
     tracker::Tracker,
 };
 
 /// Largest stated accuracy of fixes that go the fast path: the boxes are grown for it.
 pub(crate) const QUICK_ACCURACY_M: f32 = 30.0;
 /// Longest way since the fix before, degrees * 1e7: some kilometres, so that no jump is impossible.
-const QUICK_WAY_E7: u32 = 300_000;
+pub(crate) const QUICK_WAY_E7: u32 = 300_000;
 /// The same where shared layers are to be asked: 140 m of latitude.
 const LAYER_WAY_E7: u32 = 12_600;
 /// Slower than this no crossing is looked for, metres a second, with a margin.
@@ -43,7 +43,7 @@ fn is_quiet(slot: &Slot, reading: &Reading, clock_us: i64) -> bool {
         && time_us >= proto::fix::EARLIEST_FIX_TIME_US
         && reading.unusable.is_none()
         && reading.said.is_quiet(OperatingPoints::DEFAULT.battery_low_end)
-        && is_good(reading)
+        && is_good(reading.said, reading.accuracy_m)
 }
 
 impl Engine {
@@ -88,20 +88,13 @@ impl Engine {
         let Some(before) = tail.newest_fix(slot.tail_len) else {
             return false;
         };
-        let way_e7 = before
-            .latitude_e7
-            .abs_diff(reading.latitude_e7)
-            .max(before.longitude_e7.abs_diff(reading.longitude_e7));
+        let entry = Entry::new(reading, time_us, reading.said);
+        let way_e7 = before.way_e7(&entry);
         let most_e7 = if slot.is(LAYERED) { LAYER_WAY_E7 } else { QUICK_WAY_E7 };
         if way_e7 > most_e7 {
             return false;
         }
-        let way = Bounds {
-            west: before.longitude_e7.min(reading.longitude_e7),
-            south: before.latitude_e7.min(reading.latitude_e7),
-            east: before.longitude_e7.max(reading.longitude_e7),
-            north: before.latitude_e7.max(reading.latitude_e7),
-        };
+        let way = before.way(&entry);
         let home = slot.home_of(reading.latitude_e7, reading.longitude_e7);
         let bounds = book.bounds(&slot);
         if bounds.len() > 32 {
@@ -112,7 +105,6 @@ impl Engine {
             let far = bit < 8 && slot.outside & (1 << bit) != 0 && !bounds.touches(&way);
             near |= u32::from(!far && home != Some(bit)) << bit;
         }
-        let entry = Entry::new(reading, time_us, reading.said);
         if slot.is(LAYERED) {
             let Some(set) = book
                 .cold
@@ -369,12 +361,12 @@ pub(crate) fn settled(zones: &Zones<'_>, trackers: &[Tracker], left_out: u8, hom
 }
 
 /// A fix for whose errors the boxes are grown.
-fn is_good(reading: &Reading) -> bool {
-    let source = reading.said.source();
-    match source {
+#[inline]
+pub(crate) fn is_good(said: Said, accuracy_m: f32) -> bool {
+    match said.source() {
         FixSource::Cell => false,
-        FixSource::Wifi => reading.accuracy_m > 0.0 && reading.accuracy_m <= QUICK_ACCURACY_M,
-        _ => reading.accuracy_m <= QUICK_ACCURACY_M,
+        FixSource::Wifi => accuracy_m > 0.0 && accuracy_m <= QUICK_ACCURACY_M,
+        _ => accuracy_m <= QUICK_ACCURACY_M,
     }
 }
 
