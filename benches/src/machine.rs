@@ -41,9 +41,25 @@ pub fn processor_seconds(pid: u32) -> Option<f64> {
     Some((ticks(11)? + ticks(12)?) / 100.0)
 }
 
-/// Resident memory of a process, MiB.
+/// Most memory that a process has had resident, MiB.
 pub fn resident_mib(pid: u32) -> Option<f64> {
+    Some(status_kib(pid, "VmHWM:")? / 1_024.0)
+}
+
+/// Memory that a process has resident now, KiB.
+pub fn resident_kib(pid: u32) -> Option<f64> {
+    status_kib(pid, "VmRSS:")
+}
+
+fn status_kib(pid: u32, name: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()? / 1_024.0)
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().trim_end_matches(" kB").trim().parse().ok()
+}
+
+/// How much other work there is: runnable processes, averaged over a minute.
+pub fn load() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = text.split_whitespace().next();
+    first.and_then(|figure| figure.parse().ok()).unwrap_or(f64::NAN)
 }

@@ -201,7 +201,17 @@ fn settings(arguments: &Arguments, url: &str, name: &str) -> Result<HashMap<Stri
         ("HOMEWARD_STREAM_TOPIC_PREFIX".to_owned(), format!("{name}.")),
         ("HOMEWARD_LOG_LEVEL".to_owned(), "warn".to_owned()),
     ]);
-    for key in ["CONSOLE", "GATEWAY_NATIVE", "GATEWAY_JT808", "METRICS"] {
+    for key in [
+        "CONSOLE",
+        "GATEWAY_NATIVE",
+        "GATEWAY_JT808",
+        "GATEWAY_TELTONIKA",
+        "GATEWAY_TELTONIKA_UDP",
+        "GATEWAY_GT06",
+        "GATEWAY_EELINK",
+        "GATEWAY_EELINK_UDP",
+        "METRICS",
+    ] {
         settings.insert(format!("HOMEWARD_{key}_LISTEN"), format!("127.0.0.1:{}", free_port()?));
     }
     Ok(settings)

@@ -16,10 +16,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `binary arguments…` with settings from the environment; output goes to `log`.
+    /// Starts `binary arguments…` with settings from the environment; output is added to `log`.
     pub fn start(binary: &Path, arguments: &[&str], settings: &HashMap<String, String>, log: &Path) -> Result<Self> {
         let what = arguments.first().copied().unwrap_or_default().to_owned();
-        let output = std::fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut file = std::fs::OpenOptions::new();
+        let output = file.create(true).append(true).open(log);
+        let output = output.with_context(|| format!("cannot write {}", log.display()))?;
         let child = Command::new(binary)
             .args(arguments)
             .envs(settings)
@@ -48,6 +50,13 @@ impl Process {
     /// True when it has ended by itself.
     pub fn has_ended(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Asks it to end, and makes it after 12 s.

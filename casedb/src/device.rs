@@ -1,9 +1,13 @@
 //! Devices: who is registered, who wears what, and what gateways need to know of it.
 
+mod keys;
+mod list;
+
 use std::collections::HashMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, PersonId};
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -12,6 +16,9 @@ use crate::{
     pool::{GenericClient, execute, optional, row, rows},
     rules::DIRECTORY_CHANNEL,
 };
+
+pub use keys::{Rotation, cancel_rotation, confirm_rotation, rotate};
+pub use list::{Listed, find, list};
 
 /// A monitor.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +33,28 @@ pub struct Device {
     pub secret: Option<Vec<u8>>,
     /// For people.
     pub model: String,
+    /// Name of the profile that says what its codes mean; empty: the default of its protocol.
+    pub profile: String,
+    /// Networks from which it may speak, as `10.1.0.0/16`; none: from anywhere.
+    pub networks: Vec<String>,
+    /// Offered to the device by [`rotate`], and as good as `secret` until it is confirmed or its time is over.
+    pub next_secret: Option<Vec<u8>>,
+}
+
+impl Default for Device {
+    /// A device without id, name or secret: the rest of one that is written out in part.
+    fn default() -> Self {
+        Self {
+            device_id: DeviceId::new(Uuid::nil()),
+            protocol: String::new(),
+            identity: String::new(),
+            secret: None,
+            model: String::new(),
+            profile: String::new(),
+            networks: Vec::new(),
+            next_secret: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Device {
@@ -53,7 +82,7 @@ pub struct Entry {
 }
 
 /// A protected person as a gateway sees them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carrier {
     /// Who.
     pub protected_id: PersonId,
@@ -62,7 +91,7 @@ pub struct Carrier {
 }
 
 /// A supervised person who must keep away from a protected one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
     /// Who.
     pub person_id: PersonId,
@@ -74,8 +103,9 @@ pub struct Bound {
 macro_rules! directory {
     ($condition:literal) => {
         concat!(
-            "SELECT d.device_id, d.protocol, d.identity, d.secret, d.model, a.person_id, o.starts, o.ends, a.assigned_at,
-                a.protected_id
+            "SELECT d.device_id, d.protocol, d.identity, d.secret, d.model, d.profile, d.allowed_networks::text[],
+                CASE WHEN d.next_secret_until > now() THEN d.next_secret END,
+                a.person_id, o.starts, o.ends, a.assigned_at, a.protected_id
             FROM device d
             LEFT JOIN device_assignment a ON a.device_id = d.device_id AND a.ended_at IS NULL
             LEFT JOIN LATERAL (
@@ -102,7 +132,11 @@ const BOUND: &str = "SELECT x.protected_id, x.person_id, o.starts, o.ends
     ORDER BY x.protected_id, x.person_id";
 const DIRECTORY: &str = directory!("d.protocol = ANY ($1)");
 const LOOKUP: &str = directory!("d.protocol = $1 AND d.identity = $2");
-const REGISTER: &str = "INSERT INTO device (device_id, protocol, identity, secret, model) VALUES ($1, $2, $3, $4, $5)";
+const REGISTER: &str = "INSERT INTO device (device_id, protocol, identity, secret, model, profile, allowed_networks)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::text[]::cidr[])";
+const SET: &str = "UPDATE device SET model = COALESCE($2, model), profile = COALESCE($3, profile),
+        allowed_networks = COALESCE($4::text[]::cidr[], allowed_networks)
+    WHERE device_id = $1";
 const RELEASE: &str = "DELETE FROM quarantined_device WHERE protocol = $1 AND identity = $2";
 const RETIRE: &str = "UPDATE device SET retired_at = $2 WHERE device_id = $1 AND retired_at IS NULL";
 const UNASSIGN: &str = "UPDATE device_assignment SET ended_at = GREATEST($2, assigned_at)
@@ -112,17 +146,37 @@ const ASSIGN: &str =
 const ASSIGN_PROTECTED: &str =
     "INSERT INTO device_assignment (assignment_id, device_id, protected_id, assigned_at) VALUES ($1, $2, $3, $4)";
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
-const BY_IDENTITY: &str =
-    "SELECT device_id, protocol, identity, secret, model FROM device WHERE protocol = $1 AND identity = $2";
-const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway)
-    SELECT s.device_id, s.seen_at, $3 FROM unnest($1::uuid[], $2::timestamptz[]) AS s (device_id, seen_at)
+const BY_IDENTITY: &str = "SELECT device_id, protocol, identity, secret, model, profile, allowed_networks::text[],
+        CASE WHEN next_secret_until > now() THEN next_secret END
+    FROM device WHERE protocol = $1 AND identity = $2";
+const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway, clock_delay, clock_at)
+    SELECT s.device_id, s.seen_at, $4, make_interval(secs => s.delay_us / 1e6), CASE WHEN s.delay_us IS NOT NULL THEN s.seen_at END
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) AS s (device_id, seen_at, delay_us)
     JOIN device USING (device_id)
-    ON CONFLICT (device_id) DO UPDATE SET last_seen_at = excluded.last_seen_at, gateway = excluded.gateway
+    ON CONFLICT (device_id) DO UPDATE SET last_seen_at = excluded.last_seen_at, gateway = excluded.gateway,
+        clock_delay = COALESCE(excluded.clock_delay, device_status.clock_delay),
+        clock_at = COALESCE(excluded.clock_at, device_status.clock_at)
     WHERE device_status.last_seen_at < excluded.last_seen_at";
 
-/// The identity under which a device is kept: JT/T 808 pads numbers with zeros, to 12 or 20 digits as its edition has it.
+/// A sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sign {
+    /// Whose.
+    pub device_id: DeviceId,
+    /// The latest.
+    pub seen_at: Timestamp,
+    /// Receipt minus the device's clock, the smallest of its live reports; negative: its clock is ahead.
+    pub delay: Option<SignedDuration>,
+}
+
+/// The identity under which a device is kept: JT/T 808 pads numbers with zeros, to 12 or 20 digits as its edition has it; GT06 and
+/// Eelink carry the 15 digits of an IMEI as 16.
 pub fn canonical_identity(protocol: &str, identity: &str) -> String {
     let identity = identity.trim();
+    if matches!(protocol, "teltonika" | "gt06" | "eelink") {
+        let imei = identity.strip_prefix('0').filter(|digits| digits.len() == 15);
+        return imei.unwrap_or(identity).to_owned();
+    }
     if protocol != "jt808" {
         return identity.to_owned();
     }
@@ -182,15 +236,38 @@ pub async fn register(client: &impl GenericClient, device: &Device) -> Result<()
     if identity.is_empty() {
         return Err(Error::Input("device identity is empty".to_owned()));
     }
-    let values: [&(dyn postgres_types::ToSql + Sync); 5] = [
+    let values: [&(dyn postgres_types::ToSql + Sync); 7] = [
         &device.device_id.uuid(),
         &device.protocol,
         &identity,
         &device.secret,
         &device.model,
+        &device.profile,
+        &device.networks,
     ];
     execute(client, REGISTER, &values).await?;
     execute(client, RELEASE, &[&device.protocol, &identity]).await?;
+    notify(client, "").await
+}
+
+/// What of a device can be set later; `None` leaves a thing as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// For people.
+    pub model: Option<String>,
+    /// Name of a profile; empty: the default of its protocol.
+    pub profile: Option<String>,
+    /// Networks from which it may speak; none: from anywhere.
+    pub networks: Option<Vec<String>>,
+}
+
+/// Changes what is kept of a device; gateways go by it within about a second.
+pub async fn set(client: &impl GenericClient, device_id: DeviceId, changes: &Changes) -> Result<(), Error> {
+    let values: [&(dyn postgres_types::ToSql + Sync); 4] =
+        [&device_id.uuid(), &changes.model, &changes.profile, &changes.networks];
+    if execute(client, SET, &values).await? == 0 {
+        return Err(Error::not_found("device", device_id));
+    }
     notify(client, "").await
 }
 
@@ -257,10 +334,13 @@ pub async fn unassign(
     Ok(person_id)
 }
 
-/// Writes when devices were last seen; never moves one back.
-pub async fn seen(client: &impl GenericClient, seen: &[(DeviceId, Timestamp)], gateway: &str) -> Result<(), Error> {
-    let (devices, times): (Vec<Uuid>, Vec<Timestamp>) = seen.iter().map(|(device, at)| (device.uuid(), *at)).unzip();
-    execute(client, SEEN, &[&devices, &times, &gateway]).await?;
+/// Writes when devices were last seen and what their clocks said; never moves one back.
+pub async fn seen(client: &impl GenericClient, seen: &[Sign], gateway: &str) -> Result<(), Error> {
+    let devices: Vec<Uuid> = seen.iter().map(|sign| sign.device_id.uuid()).collect();
+    let times: Vec<Timestamp> = seen.iter().map(|sign| sign.seen_at).collect();
+    let microseconds = |delay: SignedDuration| i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+    let delays: Vec<Option<i64>> = seen.iter().map(|sign| sign.delay.map(microseconds)).collect();
+    execute(client, SEEN, &[&devices, &times, &delays, &gateway]).await?;
     Ok(())
 }
 
@@ -276,19 +356,22 @@ fn device(row: &Row) -> Result<Device, Error> {
         identity: row.try_get(2)?,
         secret: row.try_get(3)?,
         model: row.try_get(4)?,
+        profile: row.try_get(5)?,
+        networks: row.try_get(6)?,
+        next_secret: row.try_get(7)?,
     })
 }
 
 fn entry(row: &Row) -> Result<Entry, Error> {
     Ok(Entry {
         device: device(row)?,
-        person_id: row.try_get::<_, Option<Uuid>>(5)?.map(PersonId::new),
-        protected: row.try_get::<_, Option<Uuid>>(9)?.map(|id| Carrier {
+        person_id: row.try_get::<_, Option<Uuid>>(8)?.map(PersonId::new),
+        protected: row.try_get::<_, Option<Uuid>>(12)?.map(|id| Carrier {
             protected_id: PersonId::new(id),
             bound: Vec::new(),
         }),
-        assigned_at: row.try_get(8)?,
-        terms: terms(row, 6)?,
+        assigned_at: row.try_get(11)?,
+        terms: terms(row, 9)?,
     })
 }
 
@@ -312,5 +395,7 @@ mod tests {
         assert_eq!(canonical_identity("jt808", "00000000013912345678"), "13912345678");
         assert_eq!(canonical_identity("jt808", "000000000000"), "0");
         assert_eq!(canonical_identity("native", " 007 "), "007");
+        assert_eq!(canonical_identity("gt06", "0490154203237518"), "490154203237518");
+        assert_eq!(canonical_identity("gt06", "090154203237518"), "090154203237518");
     }
 }

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod calendar;
 pub mod change;
 pub mod checkpoint;
+pub mod command;
 pub mod device;
 pub mod edition;
 mod error;

@@ -5,13 +5,29 @@ use stream::Offset;
 
 use crate::{
     Error,
-    pool::{GenericClient, execute, row},
+    pool::{GenericClient, execute, row, rows},
 };
 
 const LOAD: &str = "INSERT INTO reader_offset (reader, topic, partition) VALUES ($1, $2, $3)
     ON CONFLICT (reader, topic, partition) DO UPDATE SET reader = excluded.reader RETURNING next_offset";
 const ADVANCE: &str = "UPDATE reader_offset SET next_offset = $5, updated_at = now()
     WHERE reader = $1 AND topic = $2 AND partition = $3 AND next_offset = $4";
+const POSITIONS: &str = "SELECT partition, next_offset FROM reader_offset WHERE reader = $1 AND topic = $2";
+
+/// Reads where a consumer stands in every partition that it has read.
+pub async fn positions(
+    client: &impl GenericClient,
+    reader: &str,
+    topic: Topic,
+) -> Result<Vec<(Partition, Offset)>, Error> {
+    let found = rows(client, POSITIONS, &[&reader, &topic.name()]).await?;
+    let position = |found: &tokio_postgres::Row| {
+        let (partition, next): (i32, i64) = (found.try_get(0)?, found.try_get(1)?);
+        let both = Partition::try_from(partition).ok().zip(Offset::try_from(next).ok());
+        both.ok_or_else(|| Error::Configuration(format!("reader_offset of {reader}: {partition}, {next} is negative")))
+    };
+    found.iter().map(position).collect()
+}
 
 /// Reads the next offset of a consumer, 0 where it never read. Outside a transaction the row exists afterwards.
 pub async fn load(

@@ -34,6 +34,13 @@ pub struct Database {
 impl Database {
     /// Connects once to prove that the URL works and that the server is recent enough; keeps at most `max` connections.
     pub async fn connect(url: &str, max: usize) -> Result<Self, Error> {
+        let database = Self::later(url, max)?;
+        database.check().await?;
+        Ok(database)
+    }
+
+    /// The same without connecting: for those who can do their work while the database is away.
+    pub fn later(url: &str, max: usize) -> Result<Self, Error> {
         let config = config(url)?;
         let manager = Manager::from_config(
             config.clone(),
@@ -50,14 +57,17 @@ impl Database {
             .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build()
             .map_err(|error| Error::Configuration(error.to_string()))?;
-        let database = Self {
+        Ok(Self {
             pool,
             config,
             url: url.to_owned(),
-        };
-        let client = database.client().await?;
-        check_version(&client).await?;
-        Ok(database)
+        })
+    }
+
+    /// Proves that the URL works and that the server is recent enough.
+    pub async fn check(&self) -> Result<(), Error> {
+        let client = self.client().await?;
+        check_version(&client).await.map(|_| ())
     }
 
     /// The URL given; it holds a password, so it is not for logs.

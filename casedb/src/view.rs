@@ -5,17 +5,19 @@
 //! the tables behind them (a test looks for it). [`Sight`] says the same in code, for live updates, where one change goes
 //! to many users; a test holds the two together.
 
+mod command;
 mod incident;
 mod live;
 mod person;
 mod quarantine;
 mod track;
 
+pub use command::{CommandRow, command, commands};
 pub use incident::{
     Action, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList, IncidentPerson, IncidentState,
     IncidentZone, NotificationRow, UserName, ZoneShape, incident, incidents, may_see_incident,
 };
-pub use live::{IncidentHead, head};
+pub use live::{IncidentHead, PersonHead, head, person_head};
 pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, may_see_person, people, person};
 pub use quarantine::{Quarantine, QuarantinedDevice, QuarantinedFrame, quarantine};
 pub use track::{Fix, Track, track, track_of_incident};
@@ -75,6 +77,11 @@ impl Sight {
         }
     }
 
+    /// True when the user sees a person of these agencies.
+    pub fn sees_person(&self, police_path: &str, social_path: &str) -> bool {
+        self.sees("both", police_path, social_path)
+    }
+
     /// True when the user sees an incident of this audience, of a person of these agencies.
     pub fn sees(&self, audience: &str, police_path: &str, social_path: &str) -> bool {
         let under = |path: &str| {
@@ -94,6 +101,7 @@ mod tests {
     #[test]
     fn queries_read_only_what_the_rule_lets_through() {
         let sources = [
+            ("command", include_str!("view/command.rs")),
             ("incident", include_str!("view/incident.rs")),
             ("incident/evidence", include_str!("view/incident/evidence.rs")),
             ("person", include_str!("view/person.rs")),

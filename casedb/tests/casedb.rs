@@ -8,6 +8,8 @@
 
 extern crate homeward_casedb as casedb;
 
+#[path = "casedb/commands.rs"]
+mod commands;
 #[path = "casedb/folded.rs"]
 mod folded;
 #[path = "casedb/history.rs"]

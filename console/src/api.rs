@@ -1,5 +1,6 @@
 //! The HTTP API, one resource a file.
 
+pub mod commands;
 pub mod incidents;
 pub mod map;
 pub mod people;

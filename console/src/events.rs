@@ -1,7 +1,8 @@
 //! Live updates: one listener on the database for the process, one server-sent stream for each page.
 //!
-//! A page gets `incident` for each change of an incident that its user may see, `beat` every two seconds, and `resync`
-//! whenever changes may have been missed: then it reads everything anew.
+//! A page gets `incident` for each change of an incident that its user may see, `command` for each new state of a command to a
+//! device of somebody whom its user sees, `beat` every two seconds, and `resync` whenever changes may have been missed: then it reads
+//! everything anew.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use axum::{
 };
 use casedb::{
     Database, Listener, Notice,
-    view::{IncidentHead, Sight, head},
+    view::{IncidentHead, PersonHead, Sight, head, person_head},
 };
 use futures::stream;
 use jiff::Timestamp;
@@ -33,7 +34,7 @@ use crate::{
     authorise::{Authorised, Reader},
 };
 
-/// The database's channel.
+/// The database's channel of incidents.
 pub const CHANNEL: &str = "homeward_incident";
 /// Between two beats.
 pub const BEAT: Duration = Duration::from_secs(2);
@@ -69,6 +70,17 @@ pub struct IncidentChange {
     pub number: i64,
 }
 
+/// The data of a `command` event.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CommandChange {
+    /// Which command.
+    pub command_id: Uuid,
+    /// Whose device.
+    pub person_id: Uuid,
+    /// Its new state.
+    pub state: String,
+}
+
 /// The data of a `beat` event.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Beat {
@@ -80,6 +92,7 @@ pub struct Beat {
 #[derive(Debug, Clone)]
 enum News {
     Changed(Arc<(IncidentHead, Change)>),
+    Command(Arc<(PersonHead, CommandChange)>),
     Resync,
 }
 
@@ -112,7 +125,7 @@ impl Hub {
     /// Starts to listen. When this returns, changes from now on arrive.
     pub async fn start(database: &Database, stop: CancellationToken) -> Result<Self, casedb::Error> {
         let (sender, _) = broadcast::channel(WAITING);
-        let listener = database.listen(&[CHANNEL]).await?;
+        let listener = database.listen(&[CHANNEL, casedb::command::CHANNEL]).await?;
         tokio::spawn(listen(listener, database.clone(), sender.clone(), stop));
         Ok(Self { sender })
     }
@@ -126,6 +139,9 @@ async fn listen(mut listener: Listener, database: Database, sender: broadcast::S
         };
         let news = match notice {
             None => return,
+            Some(Notice::Notification { channel, payload }) if channel == casedb::command::CHANNEL => {
+                command_changed(&database, &payload).await
+            }
             Some(Notice::Notification { payload, .. }) => changed(&database, &payload).await,
             // Pages learn of it when the connection is back: before, there is nothing new to be read.
             Some(Notice::Lost) => None,
@@ -168,6 +184,24 @@ async fn changed(database: &Database, payload: &str) -> Option<News> {
     }
 }
 
+async fn command_changed(database: &Database, payload: &str) -> Option<News> {
+    let Ok(change) = serde_json::from_str::<CommandChange>(payload) else {
+        warn!("a notification names no command");
+        return None;
+    };
+    let read = async {
+        let client = database.client().await?;
+        person_head(&client, change.person_id).await
+    };
+    match read.await {
+        Ok(head) => head.map(|head| News::Command(Arc::new((head, change)))),
+        Err(error) => {
+            warn!(%error, "the person of a changed command cannot be read");
+            Some(News::Resync)
+        }
+    }
+}
+
 struct Page {
     app: App,
     caller: Authorised<Reader>,
@@ -201,6 +235,12 @@ impl Page {
                                 number: head.number,
                             };
                             return event("incident", &change);
+                        }
+                    }
+                    Ok(News::Command(changed)) => {
+                        let (head, change) = &*changed;
+                        if self.sight.sees_person(&head.police_path, &head.social_path) {
+                            return event("command", change);
                         }
                     }
                     Ok(News::Resync) => return event("resync", &serde_json::json!({})),
@@ -238,10 +278,10 @@ fn event(name: &str, data: &impl Serialize) -> Option<Event> {
     Event::default().event(name).json_data(data).ok()
 }
 
-/// Live changes of the incidents that the user may see, as server-sent events: `incident`, `beat` every two seconds,
-/// `resync` when changes may have been missed.
+/// Live changes of what the user may see, as server-sent events: `incident`, `command`, `beat` every two seconds, `resync` when
+/// changes may have been missed.
 #[utoipa::path(get, path = "/api/v1/stream", tag = "incidents", responses(
-    (status = 200, description = "Events `incident` (IncidentChange), `beat` (Beat), `resync`", content_type = "text/event-stream", body = IncidentChange),
+    (status = 200, description = "Events `incident` (IncidentChange), `command` (CommandChange), `beat` (Beat), `resync`", content_type = "text/event-stream", body = IncidentChange),
     (status = 401, description = "No session", body = crate::error::ErrorBody),
     (status = 403, description = "The role may not", body = crate::error::ErrorBody),
 ))]

@@ -145,6 +145,7 @@ pub async fn start(config: Config, database: Database, ready: Ready) -> Result<H
         basemap,
     }));
     tokio::spawn(session::sweep(app.clone()));
+    tokio::spawn(api::commands::sweep(app.clone()));
     let service = router::build(app).into_make_service_with_connect_info::<SocketAddr>();
     let until = stop.clone();
     let server = tokio::spawn(async move {

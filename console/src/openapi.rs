@@ -27,6 +27,10 @@ use crate::{api, assets, error, events, router};
         api::people::list,
         api::people::one,
         api::people::track,
+        api::commands::list,
+        api::commands::place,
+        api::commands::one,
+        api::commands::cancel,
         api::quarantine::list,
         api::map::town,
         assets::basemap,
@@ -35,7 +39,7 @@ use crate::{api, assets, error, events, router};
         router::livez,
         router::readyz,
     ),
-    components(schemas(error::ErrorBody, events::Beat, events::IncidentChange))
+    components(schemas(error::ErrorBody, events::Beat, events::IncidentChange, events::CommandChange))
 )]
 pub struct Document;
 

@@ -54,6 +54,10 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}/track", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/people/{id}/commands", Admission::Roles(Reader::ROLES)),
+    ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
+    ("get", "/api/v1/commands/{id}", Admission::Roles(Reader::ROLES)),
+    ("post", "/api/v1/commands/{id}/cancel", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/quarantine", Admission::Roles(DeviceKeeper::ROLES)),
     ("get", "/api/v1/map/town", Admission::Roles(Anyone::ROLES)),
     ("get", "/basemap.pmtiles", Admission::Roles(Anyone::ROLES)),
@@ -91,6 +95,12 @@ pub fn build(app: App) -> Router {
         .route("/people", get(api::people::list))
         .route("/people/{id}", get(api::people::one))
         .route("/people/{id}/track", get(api::people::track))
+        .route(
+            "/people/{id}/commands",
+            get(api::commands::list).post(api::commands::place),
+        )
+        .route("/commands/{id}", get(api::commands::one))
+        .route("/commands/{id}/cancel", post(api::commands::cancel))
         .route("/quarantine", get(api::quarantine::list))
         .route("/map/town", get(api::map::town))
         .route("/stream", get(events::stream_changes))

@@ -5,6 +5,8 @@
     reason = "JSON that is not as expected must fail the test"
 )]
 
+#[path = "api/commands.rs"]
+mod commands;
 #[path = "support/corrected.rs"]
 mod corrected;
 #[path = "support/fixture.rs"]
@@ -186,6 +188,7 @@ macro_rules! room {
         }
     };
 }
+use room;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logging_in_and_out() -> Result<()> {

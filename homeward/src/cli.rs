@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod commands;
+pub mod device;
 pub mod orders;
 pub mod zones;
 
@@ -66,11 +68,18 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
-    /// Registers devices and gives them to people.
+    /// Registers devices, gives them to people, changes their keys, and says from where they may speak.
     Device {
         /// What to do.
         #[command(subcommand)]
-        command: DeviceCommand,
+        command: device::DeviceCommand,
+    },
+    /// Commands to devices: locate now, pursuit mode, vibrate, text; and where they stand.
+    #[command(name = "command")]
+    Instruct {
+        /// What to do.
+        #[command(subcommand)]
+        command: commands::CommandCommand,
     },
     /// What is in force for a person, and changing it.
     Rules {
@@ -121,9 +130,25 @@ pub enum Command {
     /// Each line gives `{"line":1,"device":"…","messages":[…],"reply":"…"}` or `{"line":1,"error":"…"}`. Exit status 0 unless the
     /// input cannot be read.
     Decode {
-        /// Which protocol the frames are of.
+        /// Which protocol the frames are of: native, jt808, teltonika, gt06 or eelink.
         #[arg(long, value_name = "PROTOCOL")]
         protocol: String,
+        /// What the device means by its codes: a name from `homeward profiles`, or a file. Without it: the protocol's default.
+        #[arg(long, value_name = "NAME|FILE")]
+        profile: Option<String>,
+    },
+    /// Device profiles: what a model means by its alarm codes, additional items and event ids. Without a command: lists them.
+    ///
+    /// The same code means different things on different models (0x18 is "removed" on most GT06 devices and "accident" on some). A
+    /// profile is a TOML file that maps a model's codes to Homeward's words; docs/profiles.md is the reference, with examples.
+    ///
+    /// To make one: start from `homeward profiles show gt06`, write a file that begins with name = "…" and extends = "gt06", try it with
+    /// `homeward profiles check FILE` and `homeward decode --protocol gt06 --profile FILE`, put it into the directory of the setting
+    /// gateway.profiles (HOMEWARD_GATEWAY_PROFILES), and give it to a device.
+    Profiles {
+        /// What to do.
+        #[command(subcommand)]
+        command: Option<ProfilesCommand>,
     },
     /// Says for every fix of a file of tracks how far it is from which zones. No database, no network.
     Evaluate {
@@ -193,24 +218,21 @@ pub enum UserCommand {
     },
 }
 
-/// `homeward device …`
+/// `homeward profiles …`
 #[derive(Debug, Subcommand)]
-pub enum DeviceCommand {
-    /// Registers a device; with --person gives it to that person, from now on.
-    Add {
-        /// What it speaks: native or jt808.
-        protocol: String,
-        /// How it calls itself: the printed name (native), the terminal phone number (JT/T 808).
-        identity: String,
-        /// Case reference of the person who wears it.
-        #[arg(long, value_name = "REFERENCE")]
-        person: Option<String>,
-        /// Model, for people to read.
-        #[arg(long, default_value = "")]
-        model: String,
-        /// JT/T 808: accept positions without registration and authentication, for devices that never authenticate.
-        #[arg(long)]
-        without_authentication: bool,
+pub enum ProfilesCommand {
+    /// Lists the profiles that come with Homeward and those of the directory gateway.profiles.
+    List,
+    /// Prints what a profile means, with everything that it takes from the one it extends.
+    Show {
+        /// Its name, or a file.
+        name: String,
+    },
+    /// Checks files. A mistake is told with the file, the key, the value and what to write instead; then the exit status is 1.
+    Check {
+        /// Files to check.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
 }
 

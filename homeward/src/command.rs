@@ -11,11 +11,13 @@ mod holiday;
 mod leave;
 mod notify;
 mod orders;
+pub(crate) mod profiles;
 mod protect;
 mod quarantine;
 mod reading;
 mod replay;
 mod rules;
+mod send;
 mod simulate;
 mod table;
 mod user;
@@ -37,7 +39,12 @@ use crate::{
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let settings = &cli.settings;
     match cli.command {
-        Command::Decode { protocol } => return decode::run(&protocol),
+        Command::Decode { protocol, profile } => {
+            // Without a name, no settings are needed: frames can be read on any machine.
+            let profile = profile.map(|name| profiles::find(&load(settings, None)?, &name)).transpose()?;
+            return decode::run(&protocol, profile);
+        }
+        Command::Profiles { command } => return profiles::run(&load(settings, None)?, command),
         Command::Evaluate {
             zones,
             tracks,
@@ -79,6 +86,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
+        Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),
         Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,
         Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
         Command::Holiday { command } => block_on(holiday::run(load(settings, None)?, command))?,

@@ -1,5 +1,6 @@
 //! The roles of the one binary: what runs in this process, and how it ends.
 
+mod descriptors;
 mod readiness;
 mod stage;
 
@@ -10,7 +11,7 @@ use casedb::Database;
 use stream::{Log, kafka::KafkaLog, postgres::PostgresLog};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     config::{Config, StreamKind},
@@ -79,15 +80,13 @@ pub async fn open_stream(config: &Config) -> Result<Arc<dyn Log>> {
 
 /// Runs roles until a signal or the first fatal error, then ends them in the order of the data's way.
 pub async fn run(config: Config, roles: &[Role]) -> Result<()> {
-    let database = Database::connect(config.database_url()?, config.database.max_connections)
-        .await
-        .context("case database")?;
+    let database = database(&config, roles).await.context("case database")?;
     let log = open_stream(&config).await?;
     info!(kind = log.kind(), partitions = log.partitions(), "stream");
 
     let sources = CancellationToken::new();
     let stages = CancellationToken::new();
-    let readiness = Readiness::watch(database.clone(), Arc::clone(&log));
+    let readiness = Readiness::watch(needs_database(roles).then(|| database.clone()), Arc::clone(&log));
     if !config.metrics.listen.is_empty() {
         let handle = telemetry::metrics()?;
         let address = telemetry::serve(&config.metrics.listen, handle, Arc::clone(&readiness), stages.clone()).await?;
@@ -149,6 +148,23 @@ pub async fn run(config: Config, roles: &[Role]) -> Result<()> {
         );
     }
     outcome
+}
+
+/// Gateways alone do their work without the database: for known devices, from their copy of the directory.
+fn needs_database(roles: &[Role]) -> bool {
+    roles != [Role::Gateway]
+}
+
+/// Opens the case database. Who can work without it only says that it is away.
+async fn database(config: &Config, roles: &[Role]) -> Result<Database> {
+    let database = Database::later(config.database_url()?, config.database.max_connections)?;
+    match database.check().await {
+        Err(error) if error.is_retryable() && !needs_database(roles) => {
+            warn!(%error, "the case database is away; known devices are heard all the same");
+            Ok(database)
+        }
+        checked => checked.map(|()| database).map_err(Into::into),
+    }
 }
 
 /// Waits for the first signal to end.

@@ -3,7 +3,7 @@
 use crate::wire::{Edge, EventKind};
 
 /// Every kind of event, in the order of the wire.
-pub const KINDS: [EventKind; 23] = [
+pub const KINDS: [EventKind; 24] = [
     EventKind::ExclusionEntry,
     EventKind::BufferEntry,
     EventKind::CurfewAbsentAtStart,
@@ -27,6 +27,7 @@ pub const KINDS: [EventKind; 23] = [
     EventKind::Sos,
     EventKind::Proximity,
     EventKind::ProximityWarning,
+    EventKind::ClonedDevice,
 ];
 
 /// The text form of a kind: snake case of the wire's name. `unspecified` never leaves the engine.
@@ -56,6 +57,7 @@ pub const fn kind_name(kind: EventKind) -> &'static str {
         EventKind::Sos => "sos",
         EventKind::Proximity => "proximity",
         EventKind::ProximityWarning => "proximity_warning",
+        EventKind::ClonedDevice => "cloned_device",
     }
 }
 

@@ -200,12 +200,13 @@ pub const fn alarm_name(alarm: Alarm) -> &'static str {
         Alarm::Fall => "fall",
         Alarm::Overspeed => "overspeed",
         Alarm::Other => "other",
+        Alarm::Cloned => "cloned",
     }
 }
 
 /// Reads the text form of an alarm; `None` for anything else.
 pub fn parse_alarm(text: &str) -> Option<Alarm> {
-    (1..=12)
+    (1..=13)
         .filter_map(|number| Alarm::try_from(number).ok())
         .find(|&alarm| alarm_name(alarm) == text)
 }

@@ -241,6 +241,28 @@ mod tests {
         }
     }
 
+    /// A reader that pauses after a failure, as all of them do, must not find one failure for each attempt to connect.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_long_absence_is_one_failure() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("mock.reports", 4, 1).unwrap();
+        let names = Names::new(&cluster.bootstrap_servers(), "mock.");
+        let admin = Arc::new(Admin::new(&names).unwrap());
+        let mut fetcher = Fetcher::new(&names, admin, Topic::Reports).unwrap();
+        fetcher.place(1, 0).unwrap();
+        let producer = Producer::new(&names, &Config::default()).unwrap();
+        producer.send("mock.reports", &record("before")).await.unwrap();
+        assert_eq!(fetcher.next(10).await.unwrap().len(), 1);
+        cluster.broker_down(1).unwrap();
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        let mut failures = 0;
+        while let Ok(told) = tokio::time::timeout(Duration::from_millis(200), fetcher.next(10)).await {
+            assert!(told.as_ref().is_err_and(Error::is_retryable), "{told:?}");
+            failures += 1;
+        }
+        assert!((1..=2).contains(&failures), "{failures} failures were waiting");
+    }
+
     #[tokio::test]
     async fn a_topic_that_is_not_there_is_said_so() {
         let cluster = MockCluster::new(1).unwrap();

@@ -39,6 +39,8 @@ pub enum Family {
     Jamming,
     /// Positions that cannot follow one another.
     ImpossibleMovement,
+    /// Another device speaks under the same name.
+    ClonedDevice,
     /// The battery runs down.
     Battery,
     /// The device's clock is wrong.
@@ -50,7 +52,7 @@ pub enum Family {
 }
 
 /// Family by kind.
-const TABLE: [(EventKind, Family); 23] = [
+const TABLE: [(EventKind, Family); 24] = [
     (EventKind::CurfewAbsentAtStart, Family::Curfew),
     (EventKind::LeftDuringCurfew, Family::Curfew),
     (EventKind::LateReturn, Family::Curfew),
@@ -69,6 +71,7 @@ const TABLE: [(EventKind, Family); 23] = [
     (EventKind::Jamming, Family::Jamming),
     (EventKind::Shielding, Family::Jamming),
     (EventKind::ImpossibleMovement, Family::ImpossibleMovement),
+    (EventKind::ClonedDevice, Family::ClonedDevice),
     (EventKind::BatteryLow, Family::Battery),
     (EventKind::BatteryCritical, Family::Battery),
     (EventKind::BatteryDead, Family::Battery),
@@ -99,6 +102,7 @@ impl Family {
             Self::NoFix => "no_fix",
             Self::Jamming => "jamming",
             Self::ImpossibleMovement => "impossible_movement",
+            Self::ClonedDevice => "cloned_device",
             Self::Battery => "battery",
             Self::Clock => "clock",
             Self::Sos => "sos",

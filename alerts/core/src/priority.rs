@@ -66,7 +66,7 @@ impl fmt::Display for Severity {
 }
 
 /// Base severity by kind, before the risk level. `docs/alerts.md` repeats it for readers.
-pub const TABLE: [(EventKind, Severity); 23] = [
+pub const TABLE: [(EventKind, Severity); 24] = [
     // A protected place was entered, the strap was opened, or help was asked for.
     (EventKind::ExclusionEntry, Severity::P1),
     (EventKind::Proximity, Severity::P1),
@@ -77,6 +77,7 @@ pub const TABLE: [(EventKind, Severity); 23] = [
     (EventKind::CurfewAbsentAtStart, Severity::P2),
     (EventKind::CaseTamper, Severity::P2),
     (EventKind::Jamming, Severity::P2),
+    (EventKind::ClonedDevice, Severity::P2),
     // Needs a call within the shift.
     (EventKind::Silence, Severity::P3),
     (EventKind::LeftInclusion, Severity::P3),

@@ -11,7 +11,7 @@ use crate::{Audience, Locale, Severity};
 ///
 /// Social work has what is settled by a talk (and at P1 or P2, for people of the highest risk, the police as well); the
 /// police have what smells of crime against the device or of danger.
-const TABLE: [(EventKind, Audience); 8] = [
+const TABLE: [(EventKind, Audience); 9] = [
     (EventKind::MissedAttendance, Audience::SocialWork),
     (EventKind::BatteryLow, Audience::SocialWork),
     (EventKind::LateReturn, Audience::SocialWork),
@@ -20,6 +20,7 @@ const TABLE: [(EventKind, Audience); 8] = [
     (EventKind::Shielding, Audience::Police),
     (EventKind::Sos, Audience::Police),
     (EventKind::ImpossibleMovement, Audience::Police),
+    (EventKind::ClonedDevice, Audience::Police),
 ];
 
 /// Says which branches an event concerns.

@@ -111,6 +111,7 @@ pub const fn phrase(kind: EventKind, locale: Locale) -> &'static str {
         EventKind::Sos => ("call for help", "求助报警"),
         EventKind::Proximity => ("came too close to a protected person", "靠近受保护人"),
         EventKind::ProximityWarning => ("approaching a protected person", "正在接近受保护人"),
+        EventKind::ClonedDevice => ("device possibly cloned", "设备疑似被克隆"),
         EventKind::Unspecified => ("event of an unknown kind", "未知类型事件"),
     };
     match locale {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use homeward_benches::{pipeline, population, quality};
+use homeward_benches::{backlog, chaos, connections, flood, pipeline, population, quality, rolling};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 /// Counts, so that a bench can say what was allocated; some nanoseconds an allocation.
@@ -22,6 +22,22 @@ struct Cli {
 enum Command {
     /// Reports a second through the whole way: device frame, stream, engine, history, incident.
     Pipeline(pipeline::Arguments),
+    /// Very many devices on one gateway: sessions, memory, acknowledgements.
+    Connections(connections::Arguments),
+    /// A process of devices, started by `connections`.
+    #[command(hide = true)]
+    ConnectionsPart(connections::PartArguments),
+    /// Devices that behave, while very many connections send garbage.
+    Flood(flood::Arguments),
+    /// The garbage, started by `flood`.
+    #[command(hide = true)]
+    FloodPart(flood::PartArguments),
+    /// Twelve hours of stored reports of every device at once, and live reports meanwhile.
+    Backlog(backlog::Arguments),
+    /// Two gateways on one port, restarted one after the other under load.
+    Rolling(rolling::Arguments),
+    /// Kills, pauses and a full disk under load: acknowledged reports against history.
+    Chaos(chaos::Arguments),
     /// The engine alone on a country's people: speed, memory, checkpoints.
     Population(population::Arguments),
     /// What officers are told against what is true: the engine beside simpler rules.
@@ -32,6 +48,13 @@ enum Command {
 async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Pipeline(arguments) => pipeline::run(arguments).await,
+        Command::Connections(arguments) => connections::run(arguments).await,
+        Command::ConnectionsPart(arguments) => connections::run_part(arguments).await,
+        Command::Flood(arguments) => flood::run(arguments).await,
+        Command::FloodPart(arguments) => flood::run_part(arguments).await,
+        Command::Backlog(arguments) => backlog::run(arguments).await,
+        Command::Rolling(arguments) => rolling::run(arguments).await,
+        Command::Chaos(arguments) => chaos::run(arguments).await,
         Command::Population(arguments) => population::run(&arguments, &heap),
         Command::Quality(arguments) => quality::run(&arguments),
     };

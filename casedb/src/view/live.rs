@@ -42,3 +42,26 @@ pub async fn head(client: &impl GenericClient, incident_id: Uuid) -> Result<Opti
         social_path: row.try_get(5)?,
     }))
 }
+
+/// What live updates need to know of a person, whoever looks.
+#[derive(Debug, Clone)]
+pub struct PersonHead {
+    /// The person's police agency in the tree.
+    pub police_path: String,
+    /// The person's social agency in the tree.
+    pub social_path: String,
+}
+
+/// Reads it. For the process, not for a user.
+pub async fn person_head(client: &impl GenericClient, person_id: Uuid) -> Result<Option<PersonHead>, Error> {
+    const SQL: &str = "SELECT pa.path::text, sa.path::text FROM person p
+        JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
+        WHERE p.person_id = $1";
+    let Some(row) = optional(client, SQL, &[&person_id]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(PersonHead {
+        police_path: row.try_get(0)?,
+        social_path: row.try_get(1)?,
+    }))
+}

@@ -341,7 +341,7 @@ async fn protected_people_are_bound_by_consent_and_seen_by_the_police() {
             protocol: "native".to_owned(),
             identity: "HW-P7".to_owned(),
             secret: Some(vec![7; 32]),
-            model: String::new(),
+            ..Device::default()
         };
         let tx = client.transaction().await.unwrap();
         protect::create(&tx, &protected).await.unwrap();

@@ -54,6 +54,12 @@ export class Server {
       HOMEWARD_CONSOLE_LISTEN: `127.0.0.1:${page}`,
       HOMEWARD_GATEWAY_NATIVE_LISTEN: `127.0.0.1:${native}`,
       HOMEWARD_GATEWAY_JT808_LISTEN: `127.0.0.1:${jt808}`,
+      // The scenario speaks two protocols; the others' listeners would be shared with whatever else runs here.
+      HOMEWARD_GATEWAY_TELTONIKA_LISTEN: "",
+      HOMEWARD_GATEWAY_TELTONIKA_UDP_LISTEN: "",
+      HOMEWARD_GATEWAY_GT06_LISTEN: "",
+      HOMEWARD_GATEWAY_EELINK_LISTEN: "",
+      HOMEWARD_GATEWAY_EELINK_UDP_LISTEN: "",
       HOMEWARD_METRICS_LISTEN: `127.0.0.1:${metrics}`,
     };
     return server;

@@ -13,6 +13,8 @@
 //!   [`MOTION_WITHOUT_FIX_US`]; ends with the next one, or when it no longer moves.
 //! - **impossible_movement**: two fixes farther apart than their errors and [`FASTEST_KMH`] allow; ends when no such pair has
 //!   come for [`CALM_US`].
+//! - **cloned_device**: the gateway says that another device speaks under the same name; ends when no report has been marked for
+//!   [`CALM_US`]. The reports of both are judged as they come: neither is believed over the other, so what either of them does is told.
 //!
 //! `contact.rs` has what depends on when reports come.
 
@@ -64,6 +66,8 @@ pub(crate) struct Conditions {
     moving_us: Option<i64>,
     movement: Place,
     last_jump_us: Option<i64>,
+    cloned: Place,
+    last_cloned_us: Option<i64>,
 }
 
 /// A condition with an onset and an end.
@@ -85,6 +89,7 @@ impl Conditions {
             &self.critical,
             &self.motion,
             &self.movement,
+            &self.cloned,
         ];
         !self.strap.open
             && !self.case.open
@@ -144,9 +149,29 @@ impl Conditions {
         follow(&mut self.shielding, condition, time_us, writer);
         self.battery(entry, writer);
         self.motion(entry, writer);
+        self.cloned(entry, writer);
         if entry.is_fix() {
             self.movement(entry, before, writer);
         }
+    }
+
+    fn cloned(&mut self, entry: &Entry, writer: &mut Writer<'_>) {
+        let marked = entry.said.alarm(Alarm::Cloned);
+        if marked {
+            self.last_cloned_us = Some(entry.time_us);
+        }
+        let condition = Condition {
+            kind: EventKind::ClonedDevice,
+            begins: marked,
+            ends: self
+                .last_cloned_us
+                .is_some_and(|last_us| entry.time_us.saturating_sub(last_us) >= CALM_US),
+            words: [
+                "two devices speak under this device's name at the same time: a copied device; reports of both are kept",
+                "only one device has spoken under this device's name for 30 min",
+            ],
+        };
+        follow(&mut self.cloned, condition, entry.time_us, writer);
     }
 
     fn battery(&mut self, entry: &Entry, writer: &mut Writer<'_>) {
@@ -228,6 +253,7 @@ impl Conditions {
             &mut self.critical,
             &mut self.motion,
             &mut self.movement,
+            &mut self.cloned,
         ];
         for place in places {
             place.end(writer, &Recent::default(), at_us, None, Ended::EndOfMonitoring);

@@ -60,6 +60,16 @@ const PROTECTED_INDEX: (u32, u32) = (8, 16);
 /// No battery level was said.
 const NO_BATTERY: u32 = 127;
 
+/// The bit of an alarm. [`Alarm::Other`], which nothing is decided by, has given its own to [`Alarm::Cloned`].
+fn alarm_bit(alarm: i32) -> Option<u32> {
+    const LAST: u32 = Alarm::Overspeed as u32;
+    match u32::try_from(alarm).ok()? {
+        number @ 1..=LAST => Some(1 << (number - 1)),
+        number if number == Alarm::Cloned as u32 => Some(1 << LAST),
+        _ => None,
+    }
+}
+
 impl Said {
     const fn with(self, (shift, bits): (u32, u32), value: u32) -> Self {
         let mask = (1 << bits) - 1;
@@ -84,9 +94,8 @@ impl Said {
         let alarms = report
             .alarms
             .iter()
-            .filter_map(|alarm| u32::try_from(*alarm).ok())
-            .filter(|alarm| (1..=12).contains(alarm))
-            .fold(0, |bits, alarm| bits | 1 << (alarm - 1));
+            .filter_map(|alarm| alarm_bit(*alarm))
+            .fold(0, |bits, bit| bits | bit);
         let source = report.position.as_ref().map_or(0, |position| small(position.source, 4));
         Self::default()
             .with(SOURCE, source)
@@ -159,8 +168,7 @@ impl Said {
 
     /// Says whether an alarm was raised.
     pub fn alarm(self, alarm: Alarm) -> bool {
-        let number = u32::try_from(i32::from(alarm)).unwrap_or(0);
-        (1..=12).contains(&number) && self.field(ALARMS) & (1 << (number - 1)) != 0
+        alarm_bit(alarm.into()).is_some_and(|bit| self.field(ALARMS) & bit != 0)
     }
 
     /// There was a position, usable or not.
@@ -233,7 +241,7 @@ mod tests {
             strap: Strap::Open.into(),
             case: Case::Closed.into(),
             motion: Motion::Moving.into(),
-            alarms: vec![Alarm::Sos.into(), Alarm::Other.into(), 99, -1],
+            alarms: vec![Alarm::Sos.into(), Alarm::Overspeed.into(), Alarm::Cloned.into(), 99, -1],
             charging: Some(true),
             ..Report::default()
         };
@@ -242,7 +250,8 @@ mod tests {
             (said.source(), said.strap(), said.case(), said.motion(), said.battery()),
             (FixSource::Wifi, Strap::Open, Case::Closed, Motion::Moving, Some(55))
         );
-        assert!(said.alarm(Alarm::Sos) && said.alarm(Alarm::Other) && !said.alarm(Alarm::Jamming));
+        assert!(said.alarm(Alarm::Sos) && said.alarm(Alarm::Overspeed) && !said.alarm(Alarm::Jamming));
+        assert!(said.alarm(Alarm::Cloned) && !said.alarm(Alarm::Other));
         assert!(said.has_fix() && said.has_position() && !said.without_fix().has_fix());
         assert!(!said.is_quiet(30) && Said::fix(FixSource::Gnss).is_quiet(30));
         assert_eq!(said.protected_index(), None);

@@ -232,6 +232,7 @@ async fn ensure_device(client: &impl GenericClient, someone: &sim::person::Perso
         identity: someone.identity.clone(),
         secret: Some(secret),
         model: "simulated".to_owned(),
+        ..Device::default()
     };
     device::register(client, &device).await?;
     device::assign(client, someone.device_id, someone.person_id, now).await?;

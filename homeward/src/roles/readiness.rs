@@ -27,8 +27,8 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Starts asking. Not ready until [`Readiness::started`].
-    pub fn watch(database: Database, log: Arc<dyn Log>) -> Arc<Self> {
+    /// Starts asking. Not ready until [`Readiness::started`]. `database`: `None` where the work goes on without it.
+    pub fn watch(database: Option<Database>, log: Arc<dyn Log>) -> Arc<Self> {
         let readiness = Arc::new(Self {
             phase: AtomicU8::new(STARTING),
             probed: Mutex::new(Err("starting".to_owned())),
@@ -36,7 +36,7 @@ impl Readiness {
         let watcher = Arc::downgrade(&readiness);
         tokio::spawn(async move {
             while let Some(readiness) = watcher.upgrade() {
-                let answer = probe(&database, log.as_ref()).await;
+                let answer = probe(database.as_ref(), log.as_ref()).await;
                 if let Ok(mut probed) = readiness.probed.lock() {
                     *probed = answer;
                 }
@@ -70,12 +70,12 @@ impl Readiness {
     }
 }
 
-async fn probe(database: &Database, log: &dyn Log) -> Result<(), String> {
+async fn probe(database: Option<&Database>, log: &dyn Log) -> Result<(), String> {
     let both = async {
-        database
-            .ready()
-            .await
-            .map_err(|error| format!("case database: {error}"))?;
+        if let Some(database) = database {
+            let ready = database.ready().await;
+            ready.map_err(|error| format!("case database: {error}"))?;
+        }
         log.ready().await.map_err(|error| format!("stream: {error}"))
     };
     tokio::time::timeout(PROBE, both)

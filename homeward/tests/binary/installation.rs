@@ -41,7 +41,17 @@ impl Installation {
             ("HOMEWARD_GEOFENCE_TICK_SECONDS".to_owned(), "1".to_owned()),
             ("HOMEWARD_LOG_LEVEL".to_owned(), "info".to_owned()),
         ]);
-        for key in ["CONSOLE", "GATEWAY_NATIVE", "GATEWAY_JT808", "METRICS"] {
+        for key in [
+            "CONSOLE",
+            "GATEWAY_NATIVE",
+            "GATEWAY_JT808",
+            "GATEWAY_TELTONIKA",
+            "GATEWAY_TELTONIKA_UDP",
+            "GATEWAY_GT06",
+            "GATEWAY_EELINK",
+            "GATEWAY_EELINK_UDP",
+            "METRICS",
+        ] {
             settings.insert(format!("HOMEWARD_{key}_LISTEN"), format!("127.0.0.1:{}", free_port()));
         }
         let installation = Self {

@@ -1,6 +1,9 @@
 //! The library behind `homeward decode`: hex frames in, one JSON object a line out.
 
-use std::io::{self, BufRead, Write};
+use std::{
+    io::{self, BufRead, Write},
+    sync::Arc,
+};
 
 use bytes::BytesMut;
 use jiff::Timestamp;
@@ -9,7 +12,7 @@ use serde::Serialize;
 use tokio_util::codec::Decoder;
 
 use crate::{
-    Decoded, Fault, Message, Protocol, Rejected, Report, alarm_name,
+    AccessPoint, Cell, Decoded, Fault, Message, Profile, Profiles, Protocol, Rejected, Report, alarm_name,
     eelink::Eelink,
     gt06::Gt06,
     jt808::{self, Assembled, Assembler},
@@ -33,32 +36,15 @@ pub fn decode_line(protocol: Protocol, line: u64, hex: &str, now: Timestamp) -> 
 ///
 /// Blank lines count but get no answer. A line that is no frame gets an error that names the place; only failing input or
 /// output ends it.
-pub fn decode_lines(
-    protocol: Protocol,
-    now: Timestamp,
-    mut input: impl BufRead,
-    mut output: impl Write,
-) -> io::Result<()> {
-    let mut lines = Lines::new(protocol, now);
-    let mut text = Vec::new();
-    let mut number = 0;
-    loop {
-        text.clear();
-        if input.read_until(b'\n', &mut text)? == 0 {
-            return output.flush();
-        }
-        number += 1;
-        if let Some(answer) = lines.decode(number, &text) {
-            serde_json::to_writer(&mut output, &answer)?;
-            output.write_all(b"\n")?;
-        }
-    }
+pub fn decode_lines(protocol: Protocol, now: Timestamp, input: impl BufRead, output: impl Write) -> io::Result<()> {
+    Lines::new(protocol, now).decode_all(input, output)
 }
 
 /// Lines as frames of one session.
 #[derive(Debug)]
 pub struct Lines {
     protocol: Protocol,
+    profile: Arc<Profile>,
     now: Timestamp,
     assembler: Assembler,
     talks: Talks,
@@ -72,13 +58,36 @@ struct Talks {
 }
 
 impl Lines {
-    /// Starts a session. `now` is what a device that asks for the time is told.
+    /// Starts a session of a device with its protocol's default profile. `now` is what a device that asks for the time is told.
     pub fn new(protocol: Protocol, now: Timestamp) -> Self {
+        Self::with_profile(protocol, Profiles::builtin().default_for(protocol).clone(), now)
+    }
+
+    /// Starts a session of a device with this profile.
+    pub fn with_profile(protocol: Protocol, profile: Arc<Profile>, now: Timestamp) -> Self {
         Self {
             protocol,
+            profile,
             now,
             assembler: Assembler::default(),
             talks: Talks::default(),
+        }
+    }
+
+    /// Decodes every line of `input`, as [`decode_lines`] does.
+    pub fn decode_all(mut self, mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+        let mut text = Vec::new();
+        let mut number = 0;
+        loop {
+            text.clear();
+            if input.read_until(b'\n', &mut text)? == 0 {
+                return output.flush();
+            }
+            number += 1;
+            if let Some(answer) = self.decode(number, &text) {
+                serde_json::to_writer(&mut output, &answer)?;
+                output.write_all(b"\n")?;
+            }
         }
     }
 
@@ -91,9 +100,9 @@ impl Lines {
         let result = unhex(text).and_then(|bytes| match self.protocol {
             Protocol::Native => native(&bytes),
             Protocol::Jt808 => self.jt808(&bytes),
-            Protocol::Teltonika => self.talks.teltonika.line(&bytes, self.now),
-            Protocol::Gt06 => self.talks.gt06.line(&bytes, self.now),
-            Protocol::Eelink => self.talks.eelink.line(&bytes, self.now),
+            Protocol::Teltonika => self.talks.teltonika.line(&bytes, &self.profile, self.now),
+            Protocol::Gt06 => self.talks.gt06.line(&bytes, &self.profile, self.now),
+            Protocol::Eelink => self.talks.eelink.line(&bytes, &self.profile, self.now),
         });
         Some(Line::new(line, result))
     }
@@ -158,7 +167,7 @@ impl Lines {
                 ..Decoded::default()
             }),
             Assembled::Whole { body, serials } => {
-                let content = jt808::decode_body(&header, &body)?;
+                let content = jt808::decode_body_with(&header, &body, &self.profile)?;
                 let reply = jt808::reply::accepting(&header, &serials, self.now);
                 Ok(Decoded {
                     device,
@@ -285,10 +294,16 @@ struct Shown {
     mileage_m: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signal: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    battery_v: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alarms: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     items: Vec<ShownItem>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cells: Vec<ShownCell>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    wifi: Vec<ShownAccessPoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -309,6 +324,44 @@ struct Shown {
     text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownCell {
+    mcc: u16,
+    mnc: u16,
+    lac: u32,
+    cid: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rssi: Option<i16>,
+}
+
+impl From<&Cell> for ShownCell {
+    fn from(cell: &Cell) -> Self {
+        Self {
+            mcc: cell.mcc,
+            mnc: cell.mnc,
+            lac: cell.lac,
+            cid: cell.cid,
+            rssi: cell.rssi,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ShownAccessPoint {
+    mac: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rssi: Option<i16>,
+}
+
+impl From<&AccessPoint> for ShownAccessPoint {
+    fn from(point: &AccessPoint) -> Self {
+        Self {
+            mac: point.mac.map(|byte| format!("{byte:02x}")).join(":"),
+            rssi: point.rssi,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -435,6 +488,10 @@ impl Shown {
             stored: report.stored.then_some(true),
             mileage_m: report.extra.mileage_m,
             signal: report.extra.signal,
+            battery_v: report
+                .extra
+                .battery_mv
+                .map(|millivolts| f64::from(millivolts) / 1_000.0),
             alarms: report
                 .alarms
                 .iter()
@@ -451,6 +508,8 @@ impl Shown {
                     value: hex::encode(value),
                 })
                 .collect(),
+            cells: report.extra.cells.iter().map(ShownCell::from).collect(),
+            wifi: report.extra.wifi.iter().map(ShownAccessPoint::from).collect(),
             ..Self::default()
         }
     }

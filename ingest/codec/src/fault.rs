@@ -9,9 +9,9 @@ pub enum Fault {
     #[error("checksum: expected 0x{expected:02x}, got 0x{got:02x}")]
     Checksum {
         /// Computed from the bytes.
-        expected: u8,
+        expected: u16,
         /// Found in the frame.
-        got: u8,
+        got: u16,
     },
     /// An escape byte is followed by neither of its two codes.
     #[error("escape: 0x{lead:02x} followed by 0x{next:02x} at byte {at}")]

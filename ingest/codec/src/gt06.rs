@@ -1,41 +1,89 @@
 //! GT06: the protocol of Concox, Jimi and many others.
+//!
+//! There is no standard. Kinds and fields follow the manufacturers' documents, and where those are silent what such devices are known to
+//! send, as the Traccar project's test frames show it (`docs/protocols/gt06.md`).
+//!
+//! The way of a frame: [`Framer`] → [`Frame::parse`] → messages, and the answer to them.
 
-use std::io;
+mod answer;
+mod body;
+mod command;
+pub mod frame;
+pub mod kind;
+mod lbs;
+mod location;
+mod modules;
+mod plan;
+mod reply;
+mod state;
+pub mod terminal;
+mod time;
+mod vendors;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use jiff::Timestamp;
-use tokio_util::codec::Decoder;
 
-use crate::{Command, Decoded, Fault, Piece, Profile, Protocol, Talk, Unsupported};
+pub use frame::{Frame, Framer};
 
-/// Finds frames in a stream.
-#[derive(Debug, Default)]
-pub struct Framer;
-
-impl Decoder for Framer {
-    type Item = Piece;
-    type Error = io::Error;
-
-    fn decode(&mut self, source: &mut BytesMut) -> io::Result<Option<Piece>> {
-        source.clear();
-        Ok(None)
-    }
-}
+use crate::{Command, Decoded, Fault, Message, Profile, Protocol, Talk, Unsupported};
 
 /// A conversation.
 #[derive(Debug, Default)]
-pub struct Gt06;
+pub struct Gt06 {
+    /// From the log-in.
+    device: String,
+    zone: time::Zone,
+    /// What was last said of the device's state.
+    state: Option<(state::Known, Timestamp)>,
+    /// Of the next command.
+    serial: u16,
+}
+
+impl Gt06 {
+    fn log_in(&mut self, frame: &Frame<'_>) -> Result<(), Fault> {
+        self.device = body::imei(frame)?;
+        self.state = None;
+        // Behind the identity and the model, where there are such.
+        self.zone = match frame.content.get(10..12) {
+            Some([high, low]) => time::Zone::of_login(u16::from_be_bytes([*high, *low])),
+            _ => time::Zone::default(),
+        };
+        Ok(())
+    }
+}
 
 impl Talk for Gt06 {
     const PROTOCOL: Protocol = Protocol::Gt06;
     type Framer = Framer;
 
-    fn identity(_frame: &[u8]) -> Option<String> {
-        None
+    fn identity(frame: &[u8]) -> Option<String> {
+        let frame = Frame::parse(frame).ok().filter(|frame| frame.kind == kind::LOGIN)?;
+        body::imei(&frame).ok()
     }
 
-    fn take(&mut self, _frame: &Bytes, _profile: &Profile, _now: Timestamp) -> Result<Decoded, Fault> {
-        Err(Fault::Incomplete("not spoken yet"))
+    fn take(&mut self, frame: &Bytes, profile: &Profile, now: Timestamp) -> Result<Decoded, Fault> {
+        let mut reader = body::Reader::new(frame, profile, self.zone, now)?;
+        let mut messages = reader.messages()?;
+        self.zone = reader.zone;
+        let frame = reader.frame;
+        match frame.kind {
+            kind::LOGIN => self.log_in(&frame)?,
+            kind::STATE | kind::HEARTBEAT | kind::STATE_MODULES | kind::WEARABLE => {
+                let settle = |message| match message {
+                    Message::Report(report) if report.fix.is_none() => state::settle(report, &mut self.state),
+                    other => other,
+                };
+                messages = messages.into_iter().map(settle).collect();
+            }
+            _ => (),
+        }
+        Ok(Decoded {
+            device: self.device.clone(),
+            messages,
+            rejected: Vec::new(),
+            reply: reply::to(&frame, now),
+            refusal: None,
+        })
     }
 
     fn datagram_identity(_bytes: &[u8]) -> Option<String> {
@@ -43,20 +91,25 @@ impl Talk for Gt06 {
     }
 
     fn datagram(&mut self, _bytes: &Bytes, _profile: &Profile, _now: Timestamp) -> Result<Decoded, Fault> {
-        Err(Fault::Incomplete("not spoken yet"))
+        Err(Fault::Incomplete("GT06 is not spoken over UDP"))
     }
 
     fn command(
         &mut self,
         command: &Command,
-        _reference: u32,
+        reference: u32,
         profile: &Profile,
         _now: Timestamp,
     ) -> Result<Vec<Bytes>, Unsupported> {
-        Err(Unsupported {
-            protocol: Self::PROTOCOL,
-            profile: profile.name().to_owned(),
-            command: command.name(),
-        })
+        self.serial = self.serial.wrapping_add(1);
+        profile
+            .command_text(command)
+            .and_then(|text| command::frame(&text, reference, self.serial))
+            .map(|frame| vec![frame])
+            .ok_or_else(|| Unsupported {
+                protocol: Self::PROTOCOL,
+                profile: profile.name().to_owned(),
+                command: command.name(),
+            })
     }
 }

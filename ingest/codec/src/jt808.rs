@@ -7,6 +7,7 @@
 
 mod assemble;
 pub mod body;
+pub mod command;
 pub mod frame;
 pub mod header;
 mod items;
@@ -16,7 +17,7 @@ pub mod terminal;
 pub mod time;
 
 pub use assemble::{Assembled, Assembler};
-pub use body::{Content, decode_body};
+pub use body::{Content, decode_body, decode_body_with};
 pub use frame::{Delimiter, Frame, Framer, Item, Malformed};
 pub use header::{Header, Phone, Variant};
 
@@ -70,6 +71,14 @@ pub mod id {
     pub const TEXT: u16 = 0x6006;
     /// Photo (vendors').
     pub const PHOTO: u16 = 0x8888;
+    /// Platform sets parameters (8.9).
+    pub const SET_PARAMETERS: u16 = 0x8103;
+    /// Platform asks for the position (8.19).
+    pub const LOCATION_QUERY: u16 = 0x8201;
+    /// Platform wants reports more often for a while (8.21).
+    pub const TRACKING: u16 = 0x8202;
+    /// Platform sends a text (8.23).
+    pub const TEXT_DOWN: u16 = 0x8300;
     /// Platform's general answer (8.2).
     pub const PLATFORM_ANSWER: u16 = 0x8001;
     /// Answer to a request for the server's time (2019).

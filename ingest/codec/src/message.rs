@@ -179,8 +179,38 @@ pub struct Extra {
     pub mileage_m: Option<u64>,
     /// Strength of the radio network, 0 to 31 or 99 as the modem says.
     pub signal: Option<u8>,
+    /// Battery voltage in thousandths of a volt.
+    pub battery_mv: Option<u32>,
+    /// Cells of the radio network, the serving one first.
+    pub cells: Vec<Cell>,
+    /// Wi-Fi access points.
+    pub wifi: Vec<AccessPoint>,
     /// Additional items that are not known, by id, as they came.
     pub items: Vec<(u32, Bytes)>,
+}
+
+/// A cell of the radio network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cell {
+    /// Mobile country code.
+    pub mcc: u16,
+    /// Mobile network code.
+    pub mnc: u16,
+    /// Location area or tracking area.
+    pub lac: u32,
+    /// The cell's number in it.
+    pub cid: u64,
+    /// Strength, in dBm or as the device says.
+    pub rssi: Option<i16>,
+}
+
+/// A Wi-Fi access point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AccessPoint {
+    /// Its address.
+    pub mac: [u8; 6],
+    /// Strength, in dBm or as the device says.
+    pub rssi: Option<i16>,
 }
 
 /// A terminal's request for registration (JT/T 808 0x0100).

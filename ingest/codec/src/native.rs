@@ -10,5 +10,8 @@ pub use frame::{Framer, Item, MAX_FRAME_BYTES, Malformed, to_wire};
 /// The version of the protocol that a hello names.
 pub const VERSION: u32 = 1;
 
+/// The version whose proof is bound to the TLS connection: one that is relayed over another connection proves nothing.
+pub const BOUND_VERSION: u32 = 2;
+
 /// Most reports that a device may put into one batch; the welcome says it.
 pub const MAX_BATCH: u32 = 256;

@@ -64,10 +64,13 @@ pub fn report(
 }
 
 fn position(fix: &Fix) -> Result<wire::Position, Fault> {
+    let latitude_e7 = e7(fix.latitude, 90.0, "latitude")?;
+    let longitude_e7 = e7(fix.longitude, 180.0, "longitude")?;
     Ok(wire::Position {
-        latitude_e7: e7(fix.latitude, 90.0, "latitude")?,
-        longitude_e7: e7(fix.longitude, 180.0, "longitude")?,
-        valid: fix.valid,
+        latitude_e7,
+        longitude_e7,
+        // Exactly 0, 0 is what trackers send that do not know where they are, whatever else they say. Nobody is judged there.
+        valid: fix.valid && (latitude_e7, longitude_e7) != (0, 0),
         source: fix.source.into(),
         accuracy_m: single(fix.accuracy_m).filter(|accuracy| *accuracy >= 0.0),
         altitude_m: single(fix.altitude_m),

@@ -65,6 +65,11 @@ pub trait Talk: Debug + Default + Send + 'static {
     /// Reads a datagram (UDP).
     fn datagram(&mut self, bytes: &Bytes, profile: &Profile, now: Timestamp) -> Result<Decoded, Fault>;
 
+    /// Puts packages for the device ([`Decoded::reply`], commands) into a datagram, where datagrams have an envelope of their own.
+    fn enclose(&self, packages: Bytes) -> Bytes {
+        packages
+    }
+
     /// The bytes that tell a device to do something. `reference` comes back in the device's answer where the protocol has room for it.
     fn command(
         &mut self,

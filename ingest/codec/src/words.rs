@@ -2,7 +2,7 @@
 
 use proto::wire::Alarm;
 
-const ALARMS: [(Alarm, &str); 12] = [
+const ALARMS: [(Alarm, &str); 13] = [
     (Alarm::Sos, "sos"),
     (Alarm::StrapTamper, "strap_tamper"),
     (Alarm::CaseTamper, "case_tamper"),
@@ -15,6 +15,7 @@ const ALARMS: [(Alarm, &str); 12] = [
     (Alarm::Fall, "fall"),
     (Alarm::Overspeed, "overspeed"),
     (Alarm::Other, "other"),
+    (Alarm::Cloned, "cloned"),
 ];
 
 /// The word of an alarm.

@@ -620,6 +620,6 @@ fn names_find_protocols() {
     for protocol in Protocol::ALL {
         assert_eq!(Protocol::by_name(protocol.name()), Some(protocol));
     }
-    assert_eq!(Protocol::by_name("gt06"), None);
+    assert_eq!(Protocol::by_name("gt07"), None);
     assert_eq!(jt808::Phone::from_digits("123456789012345", Variant::V2013), None);
 }

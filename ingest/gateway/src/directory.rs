@@ -1,7 +1,11 @@
 //! Who may speak: a copy of the case database's devices, kept up to date, and used as it is while the database is away.
 
+mod kept;
+
 use std::{
     collections::HashMap,
+    net::IpAddr,
+    path::PathBuf,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
@@ -14,9 +18,12 @@ use casedb::{
 use codec::Protocol;
 use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, PersonId};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
+
+use crate::Network;
 
 /// Loads follow one another at least at this distance, however many changes are told.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
@@ -35,7 +42,7 @@ const STRANGERS: usize = 10_000;
 const ASSIGNMENT_SLACK: SignedDuration = SignedDuration::from_secs(120);
 
 /// A registered device.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Its id.
     pub device_id: DeviceId,
@@ -47,11 +54,38 @@ pub struct Known {
     pub protected: Option<Carrier>,
     /// Since when.
     pub assigned_at: Option<Timestamp>,
+    /// What it means by its codes; empty: what its protocol means.
+    #[serde(default)]
+    pub profile: String,
     /// Terms of the wearer's orders, as `starts..ends`.
     pub terms: Vec<(Timestamp, Timestamp)>,
+    /// Native: a key that is as good as `secret` until the device has confirmed it.
+    pub next_secret: Option<Vec<u8>>,
+    /// Networks from which it may speak; none: from anywhere.
+    pub networks: Vec<Network>,
 }
 
 impl Known {
+    /// A device that nobody wears.
+    pub const fn of(device_id: DeviceId, secret: Option<Vec<u8>>) -> Self {
+        Self {
+            device_id,
+            secret,
+            person_id: None,
+            protected: None,
+            assigned_at: None,
+            profile: String::new(),
+            terms: Vec::new(),
+            next_secret: None,
+            networks: Vec::new(),
+        }
+    }
+
+    /// True when the device may speak from there.
+    pub fn allows(&self, remote: IpAddr) -> bool {
+        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(remote))
+    }
+
     /// True when the device is somebody's.
     pub(crate) fn is_assigned(&self) -> bool {
         self.person_id.is_some() || self.protected.is_some()
@@ -106,6 +140,8 @@ struct Inner {
     snapshot: RwLock<Snapshot>,
     /// Where to ask; `None`: the copy is all there is.
     source: Option<(Database, Semaphore)>,
+    /// Where the copy is kept for a start without the database.
+    file: Option<PathBuf>,
 }
 
 /// The directory; clones share it.
@@ -133,12 +169,22 @@ impl Directory {
     ///
     /// Also returns when the database cannot be reached: until it can, every device is told to come later.
     pub async fn follow(database: Database) -> Self {
+        Self::follow_keeping(database, None).await
+    }
+
+    /// The same, and keeps the copy in a file of this machine: a gateway that starts while the database is away knows from it who may
+    /// speak.
+    pub async fn follow_keeping(database: Database, file: Option<PathBuf>) -> Self {
         let source = Some((database.clone(), Semaphore::new(ASKERS)));
         let inner = Arc::new(Inner {
             source,
+            file,
             ..Inner::default()
         });
         load(&inner, &database).await;
+        if inner.read().map.is_empty() {
+            inner.recall();
+        }
         let task = AbortOnDropHandle::new(tokio::spawn(keep(Arc::clone(&inner), database)));
         Self {
             inner,
@@ -197,6 +243,29 @@ impl Inner {
 
     fn write(&self) -> RwLockWriteGuard<'_, Snapshot> {
         self.snapshot.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the copy of this machine's disk.
+    fn recall(&self) {
+        let Some(file) = &self.file else { return };
+        match kept::read(file) {
+            Ok(Some(map)) => {
+                warn!(devices = map.len(), "device directory taken from this machine's copy");
+                self.write().map = Arc::new(map);
+            }
+            Ok(None) => {}
+            Err(error) => warn!(%error, "this machine's copy of the device directory cannot be read"),
+        }
+    }
+
+    /// Puts the copy on this machine's disk; a failure costs no more than the copy.
+    async fn remember_all(&self, map: Arc<Map>) {
+        let Some(file) = self.file.clone() else { return };
+        let written = tokio::task::spawn_blocking(move || kept::write(&file, &map)).await;
+        if let Ok(Err(error)) = written {
+            metrics::counter!("homeward_gateway_directory_failures_total").increment(1);
+            warn!(%error, "this machine's copy of the device directory cannot be written");
+        }
     }
 
     fn get(&self, key: &Key) -> Option<Arc<Known>> {
@@ -258,15 +327,22 @@ async fn load(inner: &Inner, database: &Database) -> Duration {
     match read(database).await {
         Ok(map) => {
             metrics::gauge!("homeward_gateway_directory_devices").set(map.len() as f64);
-            let mut copy = inner.write();
-            let before = copy.map.len();
-            if before != map.len() {
-                info!(before, devices = map.len(), "device directory loaded");
-            }
-            *copy = Snapshot {
-                map: Arc::new(map),
-                ..Snapshot::default()
+            let map = Arc::new(map);
+            let changed = {
+                let mut copy = inner.write();
+                let before = Arc::clone(&copy.map);
+                if before.len() != map.len() {
+                    info!(before = before.len(), devices = map.len(), "device directory loaded");
+                }
+                *copy = Snapshot {
+                    map: Arc::clone(&map),
+                    ..Snapshot::default()
+                };
+                before != map
             };
+            if changed {
+                inner.remember_all(map).await;
+            }
         }
         Err(error) => {
             metrics::counter!("homeward_gateway_directory_failures_total").increment(1);
@@ -295,7 +371,16 @@ fn entry(entry: Entry) -> Option<(Key, Arc<Known>)> {
         person_id: entry.person_id,
         protected: entry.protected,
         assigned_at: entry.assigned_at,
+        profile: entry.device.profile,
         terms: entry.terms,
+        next_secret: entry.device.next_secret,
+        // One that cannot be read must not mean every address.
+        networks: entry
+            .device
+            .networks
+            .iter()
+            .map(|text| text.parse().unwrap_or(Network::NONE))
+            .collect(),
     };
     Some((key(protocol, &entry.device.identity), Arc::new(known)))
 }

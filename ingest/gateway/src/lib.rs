@@ -1,4 +1,4 @@
-//! Sockets for devices: sessions of the native protocol and of JT/T 808, into the stream.
+//! Sockets for devices: sessions and datagrams of all protocols, into the stream.
 //!
 //! A device is acknowledged only after its report is durable: a session appends to the stream and answers when the append has
 //! come back, in order, with a bounded number under way; past the bound it stops reading, so that the device feels the
@@ -7,15 +7,24 @@
 //!
 //! Who may speak is in the [`Directory`], a copy of the case database's devices that outlives its absence.
 
+mod clone;
+mod commands;
 mod config;
 mod directory;
+mod lanes;
 mod limits;
+mod network;
 mod presence;
 mod quarantine;
 mod records;
+mod rotation;
 mod server;
 mod session;
+pub mod tls;
+mod udp;
 
-pub use config::Config;
+pub use config::{Config, Transport};
 pub use directory::{Directory, Found, Known};
+pub use limits::Settings as Limits;
+pub use network::{Network, NoNetwork};
 pub use server::{Error, Gateway, Handle};

@@ -1,4 +1,4 @@
-//! When devices were last seen, written to the case database in batches.
+//! When devices were last seen and what their clocks say, written to the case database in batches.
 
 use std::{
     collections::HashMap,
@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use casedb::Database;
-use jiff::Timestamp;
+use casedb::{Database, device::Sign};
+use jiff::{SignedDuration, Timestamp};
 use proto::DeviceId;
 use tracing::warn;
 
@@ -18,16 +18,33 @@ const BATCH: usize = 5_000;
 /// Collects signs of life.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    seen: Mutex<HashMap<DeviceId, Timestamp>>,
+    seen: Mutex<HashMap<DeviceId, Sign>>,
 }
 
 impl Presence {
     /// Notes that a device spoke.
     pub(crate) fn saw(&self, device: DeviceId, now: Timestamp) {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(device, now);
+        self.note(device, now, None);
+    }
+
+    /// Notes by how much a live report's receipt is after the device's clock: its skew and its way. The way is never negative, so
+    /// that the smallest of several is the nearest to the skew.
+    pub(crate) fn clock(&self, device: DeviceId, device_time: Timestamp, received_at: Timestamp) {
+        self.note(device, received_at, Some(received_at.duration_since(device_time)));
+    }
+
+    fn note(&self, device: DeviceId, now: Timestamp, delay: Option<SignedDuration>) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let sign = seen.entry(device).or_insert(Sign {
+            device_id: device,
+            seen_at: now,
+            delay,
+        });
+        sign.seen_at = sign.seen_at.max(now);
+        sign.delay = match (sign.delay, delay) {
+            (Some(before), Some(now)) => Some(before.min(now)),
+            (before, now) => before.or(now),
+        };
     }
 
     /// Writes what was collected, every few seconds, until dropped. Without a database nothing is kept.
@@ -40,7 +57,7 @@ impl Presence {
 
     pub(crate) async fn flush(&self, database: Option<&Database>, gateway: &str) {
         let seen: Vec<_> = mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
-            .into_iter()
+            .into_values()
             .collect();
         let Some(database) = database.filter(|_| !seen.is_empty()) else {
             return;
@@ -56,5 +73,24 @@ impl Presence {
             // The next sign of life says the same.
             warn!(%error, devices = seen.len(), "signs of life were not written");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_way_is_nearest_to_the_skew() {
+        let presence = Presence::default();
+        let device = DeviceId::from_name("a device");
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).expect("a time");
+        presence.saw(device, at(0));
+        presence.clock(device, at(10), at(17));
+        presence.clock(device, at(20), at(22));
+        presence.clock(device, at(30), at(39));
+        let seen = presence.seen.lock().expect("not poisoned");
+        let sign = seen.get(&device).expect("seen");
+        assert_eq!((sign.seen_at, sign.delay), (at(39), Some(SignedDuration::from_secs(2))));
     }
 }

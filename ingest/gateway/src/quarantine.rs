@@ -63,19 +63,24 @@ impl Quarantine {
         remote: SocketAddr,
         now: Timestamp,
     ) {
-        let reason = fault.reason();
-        metrics::counter!("homeward_gateway_malformed_total", "protocol" => protocol.name(), "reason" => reason)
-            .increment(1);
+        Self::count(protocol, fault);
         self.put(Entry::Frame(SeenFrame {
             protocol: protocol.name(),
             identity: identity.chars().take(64).collect(),
-            reason,
+            reason: fault.reason(),
             detail: raw.map_or_else(String::new, |_| fault.to_string()),
             raw: raw.map_or_else(Vec::new, |raw| raw.get(..MAX_RAW_BYTES).unwrap_or(raw).to_vec()),
             raw_length: raw.map_or(0, Bytes::len),
             received_at: now,
             remote_address: remote.to_string(),
         }));
+    }
+
+    /// Counts a frame that cannot be read and is not kept.
+    pub(crate) fn count(protocol: Protocol, fault: &Fault) {
+        let reason = fault.reason();
+        metrics::counter!("homeward_gateway_malformed_total", "protocol" => protocol.name(), "reason" => reason)
+            .increment(1);
     }
 
     fn put(&self, entry: Entry) {

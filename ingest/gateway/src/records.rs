@@ -1,17 +1,109 @@
 //! From reports to records of the stream.
 
 use casedb::device::Carrier;
-use codec::{Fault, Protocol, Report, normalize};
+use codec::{Fault, Protocol, Rejected, Report, normalize};
 use jiff::Timestamp;
 use prost::Message;
-use proto::{PersonId, topic::partition_of, wire};
+use proto::{
+    PersonId,
+    topic::partition_of,
+    wire::{self, Alarm, FixSource},
+};
 use stream::NewRecord;
 
-use crate::Known;
+use crate::{
+    Known,
+    clone::{Spot, Voice},
+    lanes::{Batch, Lane},
+    session::Shared,
+};
+
+/// Decides a report's fate and adds its records to the batch, each to its lane.
+pub(crate) fn take(
+    shared: &Shared,
+    protocol: Protocol,
+    known: &Known,
+    report: &Report,
+    received_at: Timestamp,
+    batch: &mut Batch,
+) -> Result<(), Fault> {
+    let lane = Lane::of(report.stored, report.fix_time, received_at);
+    match fate(protocol, known, report, received_at, shared.log.partitions())? {
+        Fate::Append(record) => batch.extend(lane, [record]),
+        Fate::Protected(records) => batch.extend(lane, records),
+        Fate::Discard(reason) => count(protocol, reason),
+    }
+    if report.fix.as_ref().is_some_and(|fix| fix.valid) {
+        shared.commands.located(known.device_id, report.fix_time, received_at);
+    }
+    if lane == Lane::Live {
+        shared.presence.clock(known.device_id, report.fix_time, received_at);
+    }
+    Ok(())
+}
+
+/// Takes a report in the name of a device; it is marked while another speaks under the same name.
+pub(crate) fn heard(
+    shared: &Shared,
+    protocol: Protocol,
+    known: &Known,
+    voice: Voice,
+    report: &Report,
+    received_at: Timestamp,
+    batch: &mut Batch,
+) -> Result<(), Fault> {
+    // Fixes of satellites alone: a cell's may be kilometres off.
+    let spot = report
+        .fix
+        .as_ref()
+        .filter(|fix| fix.valid && matches!(fix.source, FixSource::Gnss | FixSource::Unspecified))
+        .filter(|_| normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible)
+        .map(|fix| Spot {
+            at: report.fix_time,
+            latitude: fix.latitude,
+            longitude: fix.longitude,
+        });
+    if !shared.registry.heard(voice, spot, received_at) {
+        return take(shared, protocol, known, report, received_at, batch);
+    }
+    let mut marked = report.clone();
+    marked.raise(Alarm::Cloned);
+    take(shared, protocol, known, &marked, received_at, batch)
+}
+
+/// Counts a report that was not appended.
+pub(crate) fn count(protocol: Protocol, outcome: &'static str) {
+    metrics::counter!("homeward_gateway_reports_total", "protocol" => protocol.name(), "outcome" => outcome)
+        .increment(1);
+}
+
+/// Counts records that are durable. `protected`: they are a protected person's fixes, one for each supervised person whom it
+/// concerns.
+pub(crate) fn appended(protocol: &'static str, protected: bool, records: usize, received_at: Timestamp) {
+    if records == 0 {
+        return;
+    }
+    if protected {
+        metrics::counter!("homeward_gateway_protected_fixes_total", "protocol" => protocol).increment(records as u64);
+    } else {
+        metrics::counter!("homeward_gateway_reports_total", "protocol" => protocol, "outcome" => "appended")
+            .increment(records as u64);
+    }
+    let seconds = Timestamp::now().duration_since(received_at).as_secs_f64().max(0.0);
+    metrics::histogram!("homeward_stage_seconds", "stage" => "appended").record(seconds);
+}
+
+/// What quarantine says of a part of a frame that could not be used.
+pub(crate) fn rejected(rejected: &Rejected) -> Fault {
+    Fault::Range {
+        what: "report of a batch",
+        value: format!("number {}: {}", rejected.index, rejected.reason),
+    }
+}
 
 /// What becomes of a report.
 #[derive(Debug)]
-pub(crate) enum Fate {
+enum Fate {
     /// It goes into the stream.
     Append(NewRecord),
     /// Where a protected person is, for each supervised person who must keep away from them. Nothing else is made of it.
@@ -21,7 +113,7 @@ pub(crate) enum Fate {
 }
 
 /// Decides a report's fate.
-pub(crate) fn fate(
+fn fate(
     protocol: Protocol,
     known: &Known,
     report: &Report,

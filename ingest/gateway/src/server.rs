@@ -1,6 +1,7 @@
 //! Listening, and the end of it.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
@@ -8,12 +9,15 @@ use std::{
 };
 
 use casedb::Database;
-use codec::Protocol;
+use codec::{Protocol, eelink::Eelink, gt06::Gt06, teltonika::Teltonika};
+use futures::FutureExt;
+use jiff::Timestamp;
+use socket2::{Domain, Socket, Type};
 use stream::Log;
 use tokio::{
     io::AsyncWriteExt,
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::Semaphore,
+    net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
+    task::JoinHandle,
 };
 use tokio_util::{
     sync::CancellationToken,
@@ -23,16 +27,26 @@ use tracing::{info, warn};
 
 use crate::{
     Config, Directory,
-    limits::Registry,
+    clone::Registry,
+    commands::{self, Commands},
+    config::Transport,
+    lanes::Lanes,
+    limits::{Limits, Place},
     presence::Presence,
     quarantine::Quarantine,
-    session::{self, Shared, jt808::Jt808, native::Native},
+    rotation::Rotation,
+    session::{self, Line, Shared, Writer, jt808::Jt808, native::Native, vendor::Vendor},
+    tls, udp,
 };
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4_096;
+/// How often what is remembered is looked through.
+const SWEEP: Duration = Duration::from_secs(10);
 /// After a failure to accept, such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of datagrams that may wait to be read; the kernel grants as much of it as it may.
+const UDP_BUFFER: usize = 4 * 1024 * 1024;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +61,16 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The native protocol would be spoken in clear where others can listen.
+    #[error(
+        "gateway.native_listen: {0} can be reached from other machines, and there is no certificate: set \
+         gateway.native_tls_certificate and gateway.native_tls_key; or gateway.native_plaintext = true where a VPN or a TLS proxy \
+         stands before it"
+    )]
+    Plaintext(SocketAddr),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
 }
 
 impl Error {
@@ -66,99 +90,146 @@ pub struct Handle {
     pub native: Option<SocketAddr>,
     /// Where JT/T 808 is spoken.
     pub jt808: Option<SocketAddr>,
+    addresses: BTreeMap<(Protocol, Transport), SocketAddr>,
     shared: Arc<Shared>,
     database: Option<Database>,
     sessions: TaskTracker,
-    listeners: Vec<AbortOnDropHandle<()>>,
+    listeners: Vec<JoinHandle<()>>,
     _writers: Vec<AbortOnDropHandle<()>>,
+    commands: commands::Tasks,
     abort: CancellationToken,
+}
+
+/// A socket that is bound, and what is spoken on it.
+enum Bound {
+    Tcp(Protocol, TcpListener),
+    Udp(Protocol, UdpSocket),
 }
 
 impl Gateway {
     /// Listens. `database`: where refusals, bad frames and signs of life are written; `None`: they are only counted.
+    #[expect(clippy::unused_async, reason = "it spawns tasks: async says that it needs a runtime")]
     pub async fn start(
         config: Config,
         log: Arc<dyn Log>,
         directory: Directory,
         database: Option<Database>,
     ) -> Result<Handle, Error> {
+        let acceptor = acceptor(&config)?.map(Arc::new);
+        // All addresses before anything runs: a gateway that cannot listen everywhere does not start.
+        let mut addresses = BTreeMap::new();
+        let mut sockets = Vec::new();
+        for (protocol, transport, address) in config.listeners() {
+            let bound = bind(protocol, transport, address).map_err(|source| Error::Listen {
+                protocol,
+                address,
+                source,
+            });
+            let (socket, bound) = bound?;
+            info!(%protocol, %transport, address = %bound, "gateway listens");
+            addresses.insert((protocol, transport), bound);
+            sockets.push(socket);
+        }
         let (quarantine, waiting) = Quarantine::new();
         let presence = Arc::new(Presence::default());
+        let draining = CancellationToken::new();
+        let lanes = Lanes::new(
+            Arc::clone(&log),
+            config.room_bytes,
+            config.backlog_per_second,
+            draining.clone(),
+        );
+        let spawn = |future| AbortOnDropHandle::new(tokio::spawn(future));
+        let limits = Arc::new(Limits::new(config.limits.clone(), config.max_sessions));
+        let registry = Arc::new(Registry::default());
+        let sweep = AbortOnDropHandle::new(tokio::spawn(sweep(Arc::clone(&limits), Arc::clone(&registry))));
+        let (rotation, confirmed) = Rotation::new();
         let writers = vec![
             AbortOnDropHandle::new(tokio::spawn(waiting.write(database.clone()))),
             AbortOnDropHandle::new(tokio::spawn(
                 Arc::clone(&presence).write(database.clone(), config.name.clone()),
             )),
+            spawn(Arc::clone(&lanes).govern(database.clone())),
+            sweep,
+            AbortOnDropHandle::new(tokio::spawn(confirmed.write(database.clone()))),
         ];
-        let room = Arc::new(Semaphore::new(config.max_sessions.min(Semaphore::MAX_PERMITS)));
-        let addresses = [
-            (Protocol::Native, config.native_listen),
-            (Protocol::Jt808, config.jt808_listen),
-        ];
+        let (commands, command_tasks) = Commands::start(database.clone(), &config.name);
         let shared = Arc::new(Shared {
             config,
+            commands,
             log,
+            lanes,
             directory,
             quarantine,
             presence,
-            registry: Registry::default(),
-            draining: CancellationToken::new(),
+            registry,
+            rotation,
+            limits,
+            draining,
             next_session: AtomicU64::new(1),
         });
+        let address = |protocol| addresses.get(&(protocol, Transport::Tcp)).copied();
         let mut handle = Handle {
-            native: None,
-            jt808: None,
+            native: address(Protocol::Native),
+            jt808: address(Protocol::Jt808),
+            addresses,
             shared: Arc::clone(&shared),
             database,
             sessions: TaskTracker::new(),
             listeners: Vec::new(),
             _writers: writers,
+            commands: command_tasks,
             abort: CancellationToken::new(),
         };
-        for (protocol, address) in addresses {
-            let Some(address) = address else { continue };
-            let listen = || async move {
-                let listener = listen(address)?;
-                let bound = listener.local_addr()?;
-                Ok((listener, bound))
+        for socket in sockets {
+            let (shared, tasks, abort) = (Arc::clone(&shared), handle.sessions.clone(), handle.abort.clone());
+            let task = match socket {
+                Bound::Tcp(protocol, listener) => {
+                    let accept = Accept {
+                        protocol,
+                        listener,
+                        acceptor: acceptor.clone().filter(|_| protocol == Protocol::Native),
+                        shared,
+                        sessions: tasks,
+                        abort,
+                    };
+                    tokio::spawn(accept.run())
+                }
+                Bound::Udp(Protocol::Eelink, socket) => tokio::spawn(udp::run::<Eelink>(socket, shared, tasks, abort)),
+                Bound::Udp(_, socket) => tokio::spawn(udp::run::<Teltonika>(socket, shared, tasks, abort)),
             };
-            let (listener, bound) = listen().await.map_err(|source| Error::Listen {
-                protocol,
-                address,
-                source,
-            })?;
-            info!(%protocol, address = %bound, "gateway listens");
-            match protocol {
-                Protocol::Native => handle.native = Some(bound),
-                Protocol::Jt808 => handle.jt808 = Some(bound),
-            }
-            let accept = Accept {
-                protocol,
-                listener,
-                shared: Arc::clone(&shared),
-                room: Arc::clone(&room),
-                sessions: handle.sessions.clone(),
-                abort: handle.abort.clone(),
-            };
-            handle
-                .listeners
-                .push(AbortOnDropHandle::new(tokio::spawn(accept.run())));
+            handle.listeners.push(task);
         }
         Ok(handle)
     }
 }
 
 impl Handle {
+    /// Where a protocol is spoken.
+    pub fn address(&self, protocol: Protocol, transport: Transport) -> Option<SocketAddr> {
+        self.addresses.get(&(protocol, transport)).copied()
+    }
+
     /// Sessions open now.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
 
+    /// True while the stream takes appends.
+    pub fn stream_is_up(&self) -> bool {
+        self.shared.lanes.is_up()
+    }
+
     /// Stops listening and reading, waits for the appends under way and their answers, and closes. What is not done
     /// `within` is dropped without an answer.
+    ///
+    /// Another gateway may listen on the same addresses from before this call (SO_REUSEPORT): it takes every later connection.
     pub async fn drain(mut self, within: Duration) {
-        self.listeners.clear();
         self.shared.draining.cancel();
+        // Listeners take what the kernel had accepted for them, then close.
+        for listener in self.listeners.drain(..) {
+            let _ = listener.await;
+        }
         self.sessions.close();
         if tokio::time::timeout(within, self.sessions.wait()).await.is_err() {
             warn!(
@@ -173,15 +244,62 @@ impl Handle {
             .presence
             .flush(self.database.as_ref(), &self.shared.config.name);
         let _ = tokio::time::timeout(within, flush).await;
+        self.commands.flush(within).await;
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        for listener in &self.listeners {
+            listener.abort();
+        }
         self.abort.cancel();
     }
 }
 
+/// Forgets what is no longer needed of addresses, devices and sessions.
+async fn sweep(limits: Arc<Limits>, registry: Arc<Registry>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        limits.sweep();
+        registry.sweep(Timestamp::now());
+    }
+}
+
+/// What speaks TLS for the native protocol, if it is to.
+fn acceptor(config: &Config) -> Result<Option<tls::Acceptor>, Error> {
+    let Some(address) = config.native_listen else {
+        return Ok(None);
+    };
+    match &config.native_tls {
+        Some(files) => Ok(Some(tls::Acceptor::new(files.clone(), config.hello_within)?)),
+        None if address.ip().is_loopback() || config.native_plaintext => Ok(None),
+        None => Err(Error::Plaintext(address)),
+    }
+}
+
+fn bind(protocol: Protocol, transport: Transport, address: SocketAddr) -> io::Result<(Bound, SocketAddr)> {
+    match transport {
+        Transport::Tcp => {
+            let listener = listen(address)?;
+            let bound = listener.local_addr()?;
+            Ok((Bound::Tcp(protocol, listener), bound))
+        }
+        Transport::Udp => {
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+            socket.set_reuse_port(true)?;
+            socket.set_nonblocking(true)?;
+            let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+            socket.bind(&address.into())?;
+            let socket = UdpSocket::from_std(socket.into())?;
+            let bound = socket.local_addr()?;
+            Ok((Bound::Udp(protocol, socket), bound))
+        }
+    }
+}
+
+/// Several gateways may listen on one address, so that one takes over from another without a gap; the kernel shares connections out
+/// among them, of the same user only.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
@@ -189,6 +307,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -196,51 +315,58 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 struct Accept {
     protocol: Protocol,
     listener: TcpListener,
+    acceptor: Option<Arc<tls::Acceptor>>,
     shared: Arc<Shared>,
-    room: Arc<Semaphore>,
     sessions: TaskTracker,
     abort: CancellationToken,
 }
 
 impl Accept {
     async fn run(self) {
+        let draining = self.shared.draining.clone();
         loop {
-            let (stream, remote) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
+            let accepted = tokio::select! {
+                biased;
+                () = draining.cancelled() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, remote)) => self.admit(stream, remote),
                 Err(error) => {
                     warn!(%error, protocol = %self.protocol, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
                 }
-            };
-            metrics::counter!("homeward_gateway_connections_total", "protocol" => self.protocol.name()).increment(1);
-            let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
-                self.turn_away(stream);
-                continue;
-            };
-            let shared = Arc::clone(&self.shared);
-            let abort = self.abort.clone();
-            let protocol = self.protocol;
-            self.sessions.spawn(async move {
-                let session = async {
-                    match protocol {
-                        Protocol::Native => session::run(Native::default(), stream, remote, shared).await,
-                        Protocol::Jt808 => session::run(Jt808::default(), stream, remote, shared).await,
-                    }
-                };
-                tokio::select! {
-                    () = session => {}
-                    () = abort.cancelled() => {}
-                }
-                drop(place);
-            });
+            }
+        }
+        // Connections that the kernel has made already would be reset: they get an orderly end instead.
+        while let Some(Ok((stream, remote))) = self.listener.accept().now_or_never() {
+            self.admit(stream, remote);
         }
     }
 
+    fn admit(&self, stream: TcpStream, remote: SocketAddr) {
+        metrics::counter!("homeward_gateway_connections_total", "protocol" => self.protocol.name()).increment(1);
+        let place = match self.shared.limits.admit(remote.ip()) {
+            Ok(place) => Arc::new(place),
+            Err(reason) => return self.turn_away(stream, reason.0),
+        };
+        let shared = Arc::clone(&self.shared);
+        let abort = self.abort.clone();
+        let (protocol, acceptor) = (self.protocol, self.acceptor.clone());
+        self.sessions.spawn(async move {
+            tokio::select! {
+                () = converse(protocol, acceptor, stream, remote, place, shared) => {}
+                () = abort.cancelled() => {}
+            }
+        });
+    }
+
     /// Says that there is no room, where the protocol has a word for it.
-    fn turn_away(&self, mut stream: TcpStream) {
-        metrics::counter!("homeward_gateway_turned_away_total", "protocol" => self.protocol.name()).increment(1);
-        if self.protocol == Protocol::Native {
+    fn turn_away(&self, mut stream: TcpStream, reason: &'static str) {
+        metrics::counter!("homeward_gateway_turned_away_total", "protocol" => self.protocol.name(), "reason" => reason)
+            .increment(1);
+        // Not to those who come too fast: each farewell is a task.
+        if self.protocol == Protocol::Native && self.acceptor.is_none() && reason != "address_rate" {
             self.sessions.spawn(async move {
                 let farewell = async {
                     stream.write_all(&session::native::busy()).await?;
@@ -248,6 +374,69 @@ impl Accept {
                 };
                 let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
             });
+        }
+    }
+}
+
+async fn converse(
+    protocol: Protocol,
+    acceptor: Option<Arc<tls::Acceptor>>,
+    stream: TcpStream,
+    remote: SocketAddr,
+    place: Arc<Place>,
+    shared: Arc<Shared>,
+) {
+    let _ = stream.set_nodelay(true);
+    if let Some(acceptor) = acceptor {
+        return native_over_tls(&acceptor, stream, remote, place, shared).await;
+    }
+    let line = Line {
+        remote,
+        place,
+        binding: None,
+    };
+    let (reader, writer) = stream.into_split();
+    let writer: Writer = Box::new(writer);
+    // Boxed: the state of the largest dialect must not be the size of every session.
+    let session = match protocol {
+        Protocol::Native => session::run(Native::default(), reader, writer, line, shared).boxed(),
+        Protocol::Jt808 => session::run(Jt808::default(), reader, writer, line, shared).boxed(),
+        Protocol::Teltonika => session::run(Vendor::<Teltonika>::default(), reader, writer, line, shared).boxed(),
+        Protocol::Gt06 => session::run(Vendor::<Gt06>::default(), reader, writer, line, shared).boxed(),
+        Protocol::Eelink => session::run(Vendor::<Eelink>::default(), reader, writer, line, shared).boxed(),
+    };
+    session.await;
+}
+
+async fn native_over_tls(
+    acceptor: &tls::Acceptor,
+    stream: TcpStream,
+    remote: SocketAddr,
+    place: Arc<Place>,
+    shared: Arc<Shared>,
+) {
+    // Boxed: most of what a handshake needs is needed no more afterwards.
+    let accepted = tokio::select! {
+        accepted = acceptor.accept(stream).boxed() => accepted,
+        () = place.evicted().cancelled() => return,
+        () = shared.draining.cancelled() => return,
+    };
+    match accepted {
+        Ok((stream, binding)) => {
+            let (reader, writer) = tokio::io::split(stream);
+            let line = Line {
+                remote,
+                place,
+                binding: Some(binding),
+            };
+            session::run(Native::default(), reader, Box::new(writer), line, shared)
+                .boxed()
+                .await;
+        }
+        Err(error) => {
+            metrics::counter!("homeward_gateway_sessions_ended_total", "protocol" => "native", "reason" => error.reason())
+                .increment(1);
+            tracing::debug!(%error, "no TLS session");
         }
     }
 }

@@ -114,6 +114,8 @@ impl Fetcher {
             while let Some(message) = arrived {
                 match message {
                     Ok(message) => take(&mut self.next, &message, &mut records, &mut self.doubt),
+                    // While no broker answers, librdkafka queues such an error with every attempt: all of them are one.
+                    Err(error) if is_passing(&error) => broken = Some(error),
                     Err(error) => {
                         broken = Some(error);
                         break;
@@ -170,6 +172,16 @@ impl Fetcher {
         }
         Ok(())
     }
+}
+
+/// True of an error that says nothing about what stands behind it in the queue.
+fn is_passing(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| {
+        matches!(
+            code,
+            Code::AllBrokersDown | Code::BrokerTransportFailure | Code::OperationTimedOut | Code::Resolve
+        )
+    })
 }
 
 /// Takes a message when it is the one wanted. An older one is left over from before the partition was placed; a later one

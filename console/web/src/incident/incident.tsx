@@ -1,6 +1,7 @@
 // An incident: where it happened, why the engine said so, what was done, and what to do.
 
 import { useMemo, useRef, useState, type ReactNode } from "react";
+import { CommandPanel, type CommandPanelHandle } from "../commands/panel";
 import { MapPanel } from "../map/map";
 import type { Drawing } from "../map/geo";
 import { QueueList } from "../queue/queue";
@@ -129,6 +130,7 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const note = useRef<NoteFormHandle>(null);
+  const commands = useRef<CommandPanelHandle>(null);
   const drawing = useDrawing(incident);
   useLive({
     changed: (change) => {
@@ -188,6 +190,7 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
     a: acknowledge,
     n: () => handles && note.current?.focus(),
     c: () => open && handles && setClosing(true),
+    l: () => commands.current?.focus(),
     e: () => {
       const newest = incident?.events.at(-1);
       if (newest) void copy(newest.event_id).then((done) => say(t(done ? "events.copied" : "events.not_copied", { id: newest.event_id })));
@@ -261,6 +264,14 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
                 onNote={(text, audience) => act(() => api.note(id, text, audience), t("note.done"))}
               />
             )}
+            <CommandPanel
+              key={incident.incident_id}
+              ref={commands}
+              person={incident.person.person_id}
+              blocked={null}
+              purpose="incident"
+              caseNumber={`#${incident.number}`}
+            />
             <Timeline incident={incident} />
             <Messages incident={incident} />
           </div>

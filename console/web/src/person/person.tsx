@@ -1,11 +1,13 @@
 // A person: where they were today (once the reader has said why they look), what applies to them, what is open.
 
-import { useEffect, useMemo, useState, type FormEvent, type ReactNode } from "react";
+import { useEffect, useMemo, useRef, useState, type FormEvent, type ReactNode } from "react";
+import { CommandPanel, type CommandPanelHandle } from "../commands/panel";
 import { MapPanel } from "../map/map";
 import type { Drawing } from "../map/geo";
 import { api, ApiError } from "../shared/api";
 import { explain, useDuty, useLive, useResource } from "../shared/context";
 import { word } from "../shared/i18n";
+import { useKeys } from "../shared/keys";
 import { day, startOfDay } from "../shared/time";
 import { PURPOSES, type Fix, type PersonDetail, type PersonZone, type Purpose } from "../shared/types";
 import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
@@ -235,6 +237,8 @@ export function PersonPage({ id }: { id: string }): ReactNode {
   const { t } = useDuty();
   const { value: person, error, reload } = useResource(`person ${id}`, (signal) => api.person(id, signal));
   useLive({ changed: reload, resync: reload });
+  const commands = useRef<CommandPanelHandle>(null);
+  useKeys({ l: () => commands.current?.focus() });
   if (!person) return <section className="page">{error ? <Failure error={error} retry={reload} /> : <Loading />}</section>;
   return (
     <article className="page person-page">
@@ -271,6 +275,14 @@ export function PersonPage({ id }: { id: string }): ReactNode {
               ))}
             </ul>
           </section>
+          <CommandPanel
+            key={person.person_id}
+            ref={commands}
+            person={person.person_id}
+            blocked={person.device === null ? t("commands.no_device") : person.order?.in_force ? null : t("commands.no_basis")}
+            purpose="duty"
+            caseNumber=""
+          />
           <Zones person={person} />
           <Facts person={person} />
         </div>

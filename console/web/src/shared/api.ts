@@ -2,9 +2,12 @@
 
 import type {
   ClosingCode,
+  CommandList,
+  CommandRow,
   Fix,
   Incident,
   IncidentDetail,
+  NewCommand,
   PersonDetail,
   PersonRow,
   Purpose,
@@ -29,8 +32,14 @@ export function onLoggedOut(callback: () => void): void {
   whenLoggedOut = callback;
 }
 
-async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const headers: Record<string, string> = { Accept: "application/json" };
+async function request<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  more: Record<string, string> = {},
+): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json", ...more };
   if (method !== "GET") headers["X-Homeward-Request"] = "1";
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response: Response;
@@ -79,6 +88,12 @@ export const api = {
     request<{ people: PersonRow[] }>("GET", `/api/v1/people?query=${id(query)}`, undefined, signal),
   person: (person: string, signal?: AbortSignal) =>
     request<PersonDetail>("GET", `/api/v1/people/${id(person)}`, undefined, signal),
+  commands: (person: string, signal?: AbortSignal) =>
+    request<CommandList>("GET", `/api/v1/people/${id(person)}/commands`, undefined, signal),
+  /** The same key, the same command: what may not have arrived can be sent again. */
+  command: (person: string, command: NewCommand, key: string) =>
+    request<CommandRow>("POST", `/api/v1/people/${id(person)}/commands`, command, undefined, { "Idempotency-Key": key }),
+  cancelCommand: (command: string) => request<CommandRow>("POST", `/api/v1/commands/${id(command)}/cancel`),
   track: (person: string, from: string, to: string, purpose: Purpose, caseNumber: string) => {
     const query = new URLSearchParams({ from, to, purpose, case: caseNumber });
     return request<{ fixes: Fix[]; truncated: boolean }>("GET", `/api/v1/people/${id(person)}/track?${query}`);

@@ -40,6 +40,7 @@ const HELP: [string, WordKey][] = [
   ["a", "help.acknowledge"],
   ["n", "help.note"],
   ["c", "help.close"],
+  ["l", "help.locate"],
   ["e", "help.event"],
   ["q", "help.queue"],
   ["p", "help.people"],

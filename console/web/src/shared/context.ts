@@ -71,6 +71,7 @@ export function useLive(listener: LiveListener): void {
     () =>
       live.subscribe({
         changed: (change) => current.current.changed?.(change),
+        commanded: (change) => current.current.commanded?.(change),
         resync: () => current.current.resync?.(),
         connection: (connected, since) => current.current.connection?.(connected, since),
       }),
@@ -159,6 +160,8 @@ export function explain(t: Translate, error: ApiError): string {
     text_too_long: "error.text_too_long",
     code_required: "close.code_required",
     unknown_code: "close.code_required",
+    no_device: "commands.no_device",
+    no_legal_basis: "commands.no_basis",
   };
   const key = keys[error.code];
   return key ? t(key) : t("error.other", { message: error.message });

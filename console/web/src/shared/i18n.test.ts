@@ -26,7 +26,7 @@ test("both languages fill in the same values", () => {
 test("every word of the interface is used", () => {
   const all = sources("src").join("\n");
   // Groups whose keys are made of words of the server.
-  const groups = ["severity", "risk", "state", "kind", "zone", "audience", "action", "edge", "purpose", "channel", "message", "rule", "account", "source", "quarantine_reason"];
+  const groups = ["severity", "risk", "state", "kind", "zone", "audience", "action", "edge", "purpose", "channel", "message", "rule", "account", "source", "quarantine_reason", "command", "command_state", "outcome"];
   for (const key of Object.keys(en)) {
     if (groups.includes(key.split(".")[0] ?? "")) continue;
     expect(all.includes(`"${key}"`), `${key} is not used`).toBe(true);
@@ -39,6 +39,18 @@ test("every kind of event has a word in both languages", () => {
   const kinds = [...wire.matchAll(/EVENT_KIND_(\w+) = [1-9]/g)].map((found) => (found[1] ?? "").toLowerCase());
   expect(kinds.length).toBeGreaterThanOrEqual(23);
   for (const kind of kinds) expect(`kind.${kind}` in en, kind).toBe(true);
+});
+
+test("every state and outcome of a command has a word", () => {
+  const source = readFileSync("../../casedb/src/command.rs", "utf8");
+  const words = (name: string): string[] => {
+    const block = new RegExp(`    ${name}, "[^"]+", \\{([\\s\\S]*?)\\n    \\}`).exec(source)?.[1] ?? "";
+    return [...block.matchAll(/= "(\w+)"/g)].map((found) => found[1] ?? "");
+  };
+  expect(words("State").length).toBe(7);
+  expect(words("Outcome").length).toBeGreaterThanOrEqual(11);
+  for (const state of words("State")) expect(`command_state.${state}` in en, state).toBe(true);
+  for (const outcome of words("Outcome")) expect(`outcome.${outcome}` in en, outcome).toBe(true);
 });
 
 test("values are filled in, and a word that is not known is shown as it is", () => {

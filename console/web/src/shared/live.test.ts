@@ -32,6 +32,7 @@ beforeEach(() => {
   });
   live.subscribe({
     changed: (change) => told.push(`${change.change} ${change.number}`),
+    commanded: (change) => told.push(`command ${change.state}`),
     resync: () => told.push("resync"),
     connection: (connected) => told.push(connected ? "back" : "lost"),
     refused: () => told.push("refused"),
@@ -47,8 +48,9 @@ afterEach(() => {
 test("changes are passed on", () => {
   beat();
   sources[0]?.say("incident", { incident_id: "x", version: 1, change: "raised", number: 7 });
+  sources[0]?.say("command", { command_id: "c", person_id: "p", state: "sent" });
   sources[0]?.say("resync");
-  expect(told).toEqual(["back", "raised 7", "resync"]);
+  expect(told).toEqual(["back", "raised 7", "command sent", "resync"]);
   expect(live.offset).toBe(500);
 });
 

@@ -15,7 +15,15 @@ export interface Changed {
   number: number;
 }
 
+export interface Commanded {
+  command_id: string;
+  person_id: string;
+  state: string;
+}
+
 export interface LiveListener {
+  /** A command to a device has a new state. */
+  commanded?: (change: Commanded) => void;
   /** An incident changed. */
   changed?: (change: Changed) => void;
   /** Changes may have been missed: read everything anew. */
@@ -108,6 +116,11 @@ export class Live {
       alive();
       const change = JSON.parse((event as MessageEvent<string>).data) as Changed;
       this.tell((listener) => listener.changed?.(change));
+    });
+    source.addEventListener("command", (event) => {
+      alive();
+      const change = JSON.parse((event as MessageEvent<string>).data) as Commanded;
+      this.tell((listener) => listener.commanded?.(change));
     });
     source.addEventListener("resync", () => {
       alive();

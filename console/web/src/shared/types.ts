@@ -250,5 +250,46 @@ export interface QuarantinedReports {
   last_fix_time: string | null;
 }
 
+/** What a device is told to do. */
+export type Instruction =
+  | { kind: "locate" }
+  | { kind: "interval"; seconds: number; for_seconds: number }
+  | { kind: "vibrate" }
+  | { kind: "text"; text: string };
+
+export interface NewCommand {
+  instruction: Instruction;
+  purpose: Purpose;
+  case: string;
+}
+
+export interface CommandRow {
+  command_id: string;
+  person_id: string;
+  device_id: string;
+  instruction: Instruction;
+  state: string;
+  outcome: string | null;
+  result: string;
+  fix_time: string | null;
+  requested_by: UserName;
+  purpose: string;
+  case_number: string;
+  /** The command whose way back to the usual interval this is. */
+  reverts: string | null;
+  created_at: string;
+  not_before: string;
+  expires_at: string;
+  sent_at: string | null;
+  delivered_at: string | null;
+  acknowledged_at: string | null;
+  ended_at: string | null;
+}
+
+export interface CommandList {
+  commands: CommandRow[];
+  usual_interval_s: number;
+}
+
 export const PURPOSES = ["duty", "incident", "court", "maintenance"] as const;
 export type Purpose = (typeof PURPOSES)[number];

@@ -14,8 +14,7 @@ pub(super) struct Conversation<T> {
 
 impl<T: Talk> Conversation<T> {
     /// Reads a line: a datagram when it names its device as one, otherwise the frames of a stream.
-    pub(super) fn line(&mut self, bytes: &[u8], now: Timestamp) -> Result<Decoded, Fault> {
-        let profile = Profile::default_for(T::PROTOCOL);
+    pub(super) fn line(&mut self, bytes: &[u8], profile: &Profile, now: Timestamp) -> Result<Decoded, Fault> {
         if T::datagram_identity(bytes).is_some() {
             return self.talk.datagram(&Bytes::copy_from_slice(bytes), profile, now);
         }

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{Header, id, location, time};
+use super::{Header, command, id, location, time};
 use crate::{
-    Authenticate, Fault, Fix, Heartbeat, Message, Register, Rejected, Report, cursor::Cursor, normalize::in_range,
+    Authenticate, Fault, Fix, Heartbeat, Message, Profile, Protocol, Register, Rejected, Report, cursor::Cursor,
+    normalize::in_range,
 };
 
 /// What a body says.
@@ -25,10 +26,19 @@ impl From<Message> for Content {
     }
 }
 
-/// Decodes the body of a whole message (sub-packages put together).
+/// Decodes the body of a whole message (sub-packages put together), with the protocol's default profile.
 pub fn decode_body(header: &Header, body: &[u8]) -> Result<Content, Fault> {
+    decode_body_with(
+        header,
+        &Bytes::copy_from_slice(body),
+        Profile::default_for(Protocol::Jt808),
+    )
+}
+
+/// Decodes the body of a whole message of a device with this profile. Reports share the body's bytes.
+pub fn decode_body_with(header: &Header, body: &Bytes, profile: &Profile) -> Result<Content, Fault> {
     let suspect = header.says_encrypted();
-    let result = decode(header, body, suspect);
+    let result = decode(header, body, suspect, profile);
     match result {
         // Some devices set the bits and send plain text. What does not read as plain text is believed to be encrypted.
         Err(_) if suspect => Err(Fault::Encrypted {
@@ -38,19 +48,28 @@ pub fn decode_body(header: &Header, body: &[u8]) -> Result<Content, Fault> {
     }
 }
 
-fn decode(header: &Header, body: &[u8], suspect: bool) -> Result<Content, Fault> {
+fn decode(header: &Header, body: &Bytes, suspect: bool, profile: &Profile) -> Result<Content, Fault> {
     let mut cursor = Cursor::new(body);
     let report = |report| Content::from(Message::Report(Box::new(report)));
     match header.id {
-        id::LOCATION => location::decode(body, false, suspect).map(report),
+        id::LOCATION => location::decode(body, body, false, suspect, profile).map(report),
         id::LOCATION_ANSWER => {
-            cursor.u16("serial of the query")?;
-            location::decode(cursor.rest(), false, suspect).map(report)
+            let serial = cursor.u16("serial of the query")?;
+            let mut content = location::decode(body, cursor.rest(), false, suspect, profile).map(report)?;
+            content.messages.push(Message::CommandAnswer {
+                reference: Some(u32::from(serial)),
+                text: "located".to_owned(),
+                done: Some(true),
+            });
+            Ok(content)
         }
+        id::TERMINAL_ANSWER if let Some(answer) = command::general_answer(body) => Ok(answer.into()),
         id::BATCH => {
             cursor.u16("count")?;
             let stored = cursor.u8("type")? == 1;
-            batch(cursor, stored, suspect, |cursor| cursor.u16("length").map(usize::from))
+            batch(body, cursor, stored, suspect, profile, |cursor| {
+                cursor.u16("length").map(usize::from)
+            })
         }
         id::BATCH_SHORT if body.len() == 7 => {
             let battery = cursor.u8("battery")?;
@@ -61,9 +80,11 @@ fn decode(header: &Header, body: &[u8], suspect: bool) -> Result<Content, Fault>
             })
             .into())
         }
-        id::BATCH_SHORT => batch(cursor, false, suspect, |cursor| cursor.u8("length").map(usize::from)),
-        id::COMPACT => location::decode_compact(body, true).map(report),
-        id::COMPACT_BLIND => location::decode_compact(body, false).map(report),
+        id::BATCH_SHORT => batch(body, cursor, false, suspect, profile, |cursor| {
+            cursor.u8("length").map(usize::from)
+        }),
+        id::COMPACT => location::decode_compact(body, true, profile).map(report),
+        id::COMPACT_BLIND => location::decode_compact(body, false, profile).map(report),
         id::HEARTBEAT => {
             // Empty by the standard; trackers add battery, signal and state.
             let battery_percent = if body.len() >= 3 {
@@ -113,19 +134,25 @@ fn percent(level: u8) -> Option<u32> {
 
 /// Reports, each with its length. One that cannot be read does not cost the others.
 fn batch<'a>(
+    whole: &Bytes,
     mut cursor: Cursor<'a>,
     stored: bool,
     suspect: bool,
+    profile: &Profile,
     length: impl Fn(&mut Cursor<'a>) -> Result<usize, Fault>,
 ) -> Result<Content, Fault> {
-    let mut content = Content::default();
+    let mut content = Content {
+        // The shortest report has 28 bytes and its length.
+        messages: Vec::with_capacity(cursor.left() / 30),
+        rejected: Vec::new(),
+    };
     let mut first_fault = None;
     let mut index = 0;
     // The count is not relied on: the lengths say the same, and devices are known to count wrongly.
     while cursor.left() > 0 {
         let part = length(&mut cursor).and_then(|length| cursor.take(length, "report of a batch"));
         let broken = part.is_err();
-        match part.and_then(|part| location::decode(part, stored, suspect)) {
+        match part.and_then(|part| location::decode(whole, part, stored, suspect, profile)) {
             Ok(report) => content.messages.push(Message::Report(Box::new(report))),
             Err(fault) => {
                 content.rejected.push(Rejected {

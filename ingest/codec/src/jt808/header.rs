@@ -27,7 +27,13 @@ pub enum Variant {
 
 /// The terminal's phone number, as it stands in the header.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Phone(Bytes);
+pub struct Phone {
+    /// The first `length` count, the others are 0.
+    bytes: [u8; MAX_PHONE_BYTES],
+    length: usize,
+}
+
+const MAX_PHONE_BYTES: usize = 10;
 
 impl Phone {
     /// Packs decimal digits, padded with leading zeros; `None` when there are too many or other characters.
@@ -36,25 +42,35 @@ impl Phone {
         if digits.len() > width || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        hex::decode(format!("{digits:0>width$}"))
-            .ok()
-            .map(|bytes| Self(bytes.into()))
+        let bytes = hex::decode(format!("{digits:0>width$}")).ok()?;
+        Some(Self::new(&bytes))
+    }
+
+    fn new(packed: &[u8]) -> Self {
+        let mut bytes = [0; MAX_PHONE_BYTES];
+        for (place, byte) in bytes.iter_mut().zip(packed) {
+            *place = *byte;
+        }
+        Self {
+            bytes,
+            length: packed.len().min(MAX_PHONE_BYTES),
+        }
     }
 
     /// The bytes of the header.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 
     /// All digits. Not every device packs digits: six bytes that are none hold an IMEI as a binary number without its
     /// check digit.
     pub fn digits(&self) -> String {
-        let digits = hex::encode(&self.0);
+        let digits = hex::encode(self.bytes());
         if digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return digits;
         }
         let number = self
-            .0
+            .bytes
             .iter()
             .take(6)
             .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
@@ -63,13 +79,10 @@ impl Phone {
 
     /// The digits without leading zeros: the same for one terminal whatever the edition of its header.
     pub fn identity(&self) -> String {
-        let digits = self.digits();
-        let stripped = digits.trim_start_matches('0');
-        if stripped.is_empty() {
-            "0".to_owned()
-        } else {
-            stripped.to_owned()
-        }
+        let mut digits = self.digits();
+        let zeros = digits.len() - digits.trim_start_matches('0').len();
+        digits.drain(..zeros.min(digits.len() - 1));
+        digits
     }
 }
 
@@ -111,7 +124,7 @@ impl Header {
             (None, Delimiter::Alternative) => 7,
             (None, Delimiter::Standard) => 6,
         };
-        let phone = Phone(content.slice_ref(cursor.take(width, "phone number")?));
+        let phone = Phone::new(cursor.take(width, "phone number")?);
         let compact = is_compact(id);
         let serial = if compact {
             u16::from(cursor.u8("serial")?)

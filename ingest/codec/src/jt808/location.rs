@@ -1,35 +1,28 @@
 //! Position reports: the fixed part (8.18, table 21), and the compact form of locks.
 
 use bytes::Bytes;
-use proto::wire::{Alarm, Case, Strap};
 
 use super::{items, time};
-use crate::{Fault, Fix, Report, cursor::Cursor, normalize::in_range};
-
-/// Alarm bits (8.18, table 24) that have a word; all others are [`Alarm::Other`]. Bits 15 to 17 are the standard's reserve,
-/// used by trackers for vibration and tampering; bit 18 (driving too long) is a low battery on devices that no vehicle carries.
-const ALARMS: [(u32, Alarm); 11] = [
-    (0, Alarm::Sos),
-    (1, Alarm::Overspeed),
-    (4, Alarm::GnssFault),
-    (5, Alarm::GnssFault),
-    (6, Alarm::GnssFault),
-    (7, Alarm::LowBattery),
-    (8, Alarm::PowerOff),
-    (15, Alarm::Vibration),
-    (16, Alarm::StrapTamper),
-    (17, Alarm::CaseTamper),
-    (18, Alarm::LowBattery),
-];
+use crate::{Fault, Fix, Profile, Report, cursor::Cursor, normalize::in_range};
 
 const STATUS_VALID: u32 = 1 << 1;
 const STATUS_SOUTH: u32 = 1 << 2;
 const STATUS_WEST: u32 = 1 << 3;
-/// Vendors': on the charger.
-const STATUS_CHARGING: u32 = 1 << 26;
+/// Item of a profile: the status word.
+const STATUS_ITEM: u32 = 0x100;
+/// Item of a profile: the alarm word of a compact report, plus its product.
+const COMPACT_ALARMS_ITEM: u32 = 0x55_0100;
 
 /// Reads a position report. `suspect`: the header says that it is encrypted, so it must look like one in every field.
-pub(super) fn decode(body: &[u8], stored: bool, suspect: bool) -> Result<Report, Fault> {
+///
+/// `whole`: the message that `body` lies in, so that nothing is copied.
+pub(super) fn decode(
+    whole: &Bytes,
+    body: &[u8],
+    stored: bool,
+    suspect: bool,
+    profile: &Profile,
+) -> Result<Report, Fault> {
     let mut cursor = Cursor::new(body);
     let alarm_bits = cursor.u32("alarms")?;
     let status = cursor.u32("status")?;
@@ -47,7 +40,7 @@ pub(super) fn decode(body: &[u8], stored: bool, suspect: bool) -> Result<Report,
         }
     }
     let fix_time = time::read(&mut cursor)?;
-    let mut report = Report::new(fix_time, Bytes::copy_from_slice(body));
+    let mut report = Report::new(fix_time, whole.slice_ref(body));
     report.stored = stored;
     report.fix = Some(Fix {
         altitude_m: Some(f64::from(altitude_m)),
@@ -55,25 +48,14 @@ pub(super) fn decode(body: &[u8], stored: bool, suspect: bool) -> Result<Report,
         course_deg: Some(f64::from(course)),
         ..fix
     });
-    report.charging = (status & STATUS_CHARGING != 0).then_some(true);
-    report.alarms = alarms(alarm_bits);
-    items::read(cursor.rest(), &mut report);
-    settle(&mut report);
+    let mut bits = alarm_bits;
+    while bits != 0 {
+        profile.alarm(bits.trailing_zeros(), &mut report);
+        bits &= bits - 1;
+    }
+    profile.item(STATUS_ITEM, &status.to_be_bytes(), &mut report);
+    items::read(whole, cursor.rest(), profile, &mut report);
     Ok(report)
-}
-
-fn alarms(mut bits: u32) -> Vec<Alarm> {
-    let mut alarms = Vec::new();
-    for (bit, alarm) in ALARMS {
-        if bits >> bit & 1 == 1 {
-            alarms.push(alarm);
-            bits &= !(1 << bit);
-        }
-    }
-    if bits != 0 {
-        alarms.push(Alarm::Other);
-    }
-    alarms
 }
 
 /// Reads latitude and longitude in millionths of a degree, whose signs are in the status.
@@ -98,24 +80,8 @@ pub(super) fn coordinates(cursor: &mut Cursor<'_>, status: u32) -> Result<Fix, F
     ))
 }
 
-/// Puts alarms in order, each once, and lets states and alarms agree.
-fn settle(report: &mut Report) {
-    if report.alarms.contains(&Alarm::StrapTamper) {
-        report.strap = Strap::Open;
-    } else if report.strap == Strap::Open {
-        report.alarms.push(Alarm::StrapTamper);
-    }
-    if report.alarms.contains(&Alarm::CaseTamper) {
-        report.case = Case::Open;
-    } else if report.case == Case::Open {
-        report.alarms.push(Alarm::CaseTamper);
-    }
-    report.alarms.sort_by_key(|alarm| i32::from(*alarm));
-    report.alarms.dedup();
-}
-
 /// Reads the compact form (0x5501 with a fix, 0x5502 without): day first, UTC, degrees and minutes in decimal digits.
-pub(super) fn decode_compact(body: &[u8], has_fix: bool) -> Result<Report, Fault> {
+pub(super) fn decode_compact(body: &[u8], has_fix: bool, profile: &Profile) -> Result<Report, Fault> {
     let mut cursor = Cursor::new(body);
     let &[day, month, year, hour, minute, second] = cursor.take(6, "time")? else {
         return Err(Fault::Truncated {
@@ -142,24 +108,7 @@ pub(super) fn decode_compact(body: &[u8], has_fix: bool) -> Result<Report, Fault
     cursor.take(6, "cell")?;
     let product = cursor.u8("product")?;
     cursor.u16("status")?;
-    let alarm_bits = cursor.u16("alarms")?;
-    let mut alarms = Vec::new();
-    if product == 3 {
-        let words = [
-            (0, Alarm::Overspeed),
-            (1, Alarm::LowBattery),
-            (2, Alarm::Vibration),
-            (3, Alarm::LowBattery),
-        ];
-        alarms.extend(
-            words
-                .iter()
-                .filter(|(bit, _)| alarm_bits >> bit & 1 == 1)
-                .map(|(_, alarm)| *alarm),
-        );
-    } else if matches!(product, 1 | 2) && alarm_bits & 1 == 1 {
-        alarms.push(Alarm::LowBattery);
-    }
+    let alarms = cursor.u16("alarms")?.to_be_bytes();
     let mut altitude_m = None;
     items::each(cursor.rest(), |id, value| {
         if id == 0x02
@@ -181,10 +130,9 @@ pub(super) fn decode_compact(body: &[u8], has_fix: bool) -> Result<Report, Fault
     report.fix = Some(fix);
     report.battery_percent = (battery <= 100).then_some(u32::from(battery));
     report.charging = matches!(battery, 0xaa | 0xab).then_some(true);
-    report.alarms = alarms;
     report.extra.mileage_m = Some(u64::from(mileage_km) * 1_000);
     report.extra.signal = Some(signal);
-    settle(&mut report);
+    profile.item(COMPACT_ALARMS_ITEM | u32::from(product), &alarms, &mut report);
     Ok(report)
 }
 

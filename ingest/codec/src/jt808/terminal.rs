@@ -4,8 +4,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
 use proto::wire::{Alarm, Case, Motion, Strap};
 
-use super::{Frame, Header, Phone, Variant, header::MAX_BODY_BYTES, id, time};
-use crate::{Fault, cursor::Cursor};
+use super::{Frame, Header, Phone, Variant, command, header::MAX_BODY_BYTES, id, time};
+use crate::{Command, Fault, cursor::Cursor};
 
 /// What a terminal reports.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +82,7 @@ impl Location {
             Alarm::StrapTamper => 1 << 16,
             Alarm::CaseTamper => 1 << 17,
             Alarm::Other => 1 << 3,
-            Alarm::Unspecified | Alarm::Jamming | Alarm::Shielding | Alarm::Fall => 0_u32,
+            Alarm::Unspecified | Alarm::Jamming | Alarm::Shielding | Alarm::Fall | Alarm::Cloned => 0_u32,
         };
         let status = u32::from(self.valid) << 1
             | u32::from(self.latitude < 0.0) << 2
@@ -240,6 +240,23 @@ impl Terminal {
         self.short(id::LOGOUT, &[])
     }
 
+    /// Answer 0x0001 to a message of the platform; result 0: done.
+    pub fn answer(&mut self, serial: u16, message_id: u16, result: u8) -> Bytes {
+        let mut body = BytesMut::with_capacity(5);
+        body.put_u16(serial);
+        body.put_u16(message_id);
+        body.put_u8(result);
+        self.short(id::TERMINAL_ANSWER, &body)
+    }
+
+    /// Answer 0x0201 to the platform's query of the position.
+    pub fn located(&mut self, serial: u16, location: &Location) -> Bytes {
+        let mut body = BytesMut::with_capacity(66);
+        body.put_u16(serial);
+        body.put_slice(&location.body());
+        self.short(id::LOCATION_ANSWER, &body)
+    }
+
     /// Position report 0x0200.
     pub fn location(&mut self, location: &Location) -> Bytes {
         self.short(id::LOCATION, &location.body())
@@ -280,6 +297,15 @@ pub enum Answer {
         /// Authentication code.
         code: Bytes,
     },
+    /// The platform wants something done.
+    Command {
+        /// Serial of its message, which the answer names.
+        serial: u16,
+        /// Its id.
+        id: u16,
+        /// What; a vibration comes as a text in the words of the profile.
+        command: Command,
+    },
     /// Something else.
     Other {
         /// Its id.
@@ -302,6 +328,13 @@ pub fn answer(frame: &Frame) -> Result<Answer, Fault> {
             result: cursor.u8("result")?,
             code: Bytes::copy_from_slice(cursor.rest()),
         },
-        id => Answer::Other { id },
+        id => match command::read(&header, &body) {
+            Some(command) => Answer::Command {
+                serial: header.serial,
+                id,
+                command,
+            },
+            None => Answer::Other { id },
+        },
     })
 }

@@ -1,6 +1,6 @@
 //! Times as packed decimal digits, at GMT+8 (8.18, table 22).
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{Fault, cursor::Cursor};
 
@@ -37,20 +37,23 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Timestamp, Fault> {
 pub(super) fn instant(fields: [u8; 6], offset_s: i64) -> Result<Timestamp, Fault> {
     let [year, month, day, hour, minute, second] = fields.map(digits);
     let months = (2000 + year) * 12 + month - 1;
-    let out_of_range = || Fault::Range {
+    let midnight = days_before(months.div_euclid(12), months.rem_euclid(12) + 1) * 86_400;
+    let second = midnight + (day - 1) * 86_400 + hour * 3_600 + minute * 60 + second - offset_s;
+    Timestamp::from_second(second).map_err(|_| Fault::Range {
         what: "time",
         value: hex::encode(fields),
-    };
-    let year = i16::try_from(months.div_euclid(12)).map_err(|_| out_of_range())?;
-    let month = i8::try_from(months.rem_euclid(12) + 1).map_err(|_| out_of_range())?;
-    let first = civil::Date::new(year, month, 1).map_err(|_| out_of_range())?;
-    let midnight = first
-        .to_zoned(TimeZone::UTC)
-        .map_err(|_| out_of_range())?
-        .timestamp()
-        .as_second();
-    let second = midnight + (day - 1) * 86_400 + hour * 3_600 + minute * 60 + second - offset_s;
-    Timestamp::from_second(second).map_err(|_| out_of_range())
+    })
+}
+
+/// Days from 1970-01-01 to the first of a month of the Gregorian calendar.
+///
+/// Years begin with March here, so that the leap day is the last; five months of the year have 153 days from then on.
+const fn days_before(year: i64, month: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 /// Writes an instant as YY MM DD hh mm ss at GMT+8; the century is dropped.
@@ -79,5 +82,16 @@ mod tests {
         assert_eq!(instant(write(time), OFFSET_S), Ok(time));
         assert_eq!(instant([0; 6], OFFSET_S), Ok("1999-11-29T16:00:00Z".parse().unwrap()));
         assert!(instant([0xff; 6], 0).is_ok());
+    }
+
+    #[test]
+    fn months_begin_where_the_calendar_says() {
+        for year in 1900..2200_i16 {
+            for month in 1..=12_i8 {
+                let first = jiff::civil::Date::new(year, month, 1).unwrap();
+                let second = first.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second();
+                assert_eq!(days_before(year.into(), month.into()) * 86_400, second, "{first}");
+            }
+        }
     }
 }

@@ -95,16 +95,21 @@ impl<M: Message + Default> Decoder for Framer<M> {
             source.reserve(LENGTH_BYTES + length - source.len());
             return Ok(None);
         }
-        let wire = source.split_to(LENGTH_BYTES + length).freeze();
-        let mut body = wire.clone();
-        body.advance(LENGTH_BYTES);
-        Ok(Some(match M::decode(body) {
-            Ok(message) => Item::Frame(message),
-            Err(error) => Item::Malformed(Malformed {
-                fault: Fault::Protobuf(error.to_string()),
-                raw: wire.slice(..wire.len().min(KEPT_BYTES)),
-                fatal: false,
-            }),
+        let message = M::decode(source.get(LENGTH_BYTES..LENGTH_BYTES + length).unwrap_or_default());
+        Ok(Some(match message {
+            Ok(message) => {
+                source.advance(LENGTH_BYTES + length);
+                Item::Frame(message)
+            }
+            Err(error) => {
+                let mut raw = source.split_to(LENGTH_BYTES + length);
+                raw.truncate(KEPT_BYTES);
+                Item::Malformed(Malformed {
+                    fault: Fault::Protobuf(error.to_string()),
+                    raw: raw.freeze(),
+                    fatal: false,
+                })
+            }
         }))
     }
 

@@ -3,12 +3,16 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use proto::wire::{
-    Acknowledgement, Alarm, Challenge, DeviceFrame, DeviceReport, GatewayFrame, HeartbeatReply, Refusal,
-    Rejected as WireRejected, Welcome, device_frame, gateway_frame::Body,
+    Acknowledgement, Alarm, Challenge, DeviceCommand, DeviceFrame, DeviceReport, GatewayFrame, HeartbeatReply,
+    Interval, Locate, Refusal, Rejected as WireRejected, Rekey, Vibrate, Welcome, device_command::What, device_frame,
+    gateway_frame::Body,
 };
 
-use super::{MAX_BATCH, to_wire};
-use crate::{Authenticate, Decoded, Fault, Fix, Heartbeat, Message, Rejected, Report, normalize::in_range};
+use super::{MAX_BATCH, handshake::NONCE_BYTES, to_wire};
+use crate::{Authenticate, Command, Decoded, Fault, Fix, Heartbeat, Message, Rejected, Report, normalize::in_range};
+
+/// Most characters of what a device says of a command.
+const MAX_RESULT_CHARS: usize = 1_000;
 
 /// Reads a frame of a device.
 pub fn decode(frame: &DeviceFrame) -> Result<Decoded, Fault> {
@@ -31,6 +35,20 @@ pub fn decode(frame: &DeviceFrame) -> Result<Decoded, Fault> {
                 battery_percent: heartbeat.battery_percent.filter(|percent| *percent <= 100),
             }));
         }
+        Some(device_frame::Body::CommandResult(result)) => {
+            decoded.messages.push(Message::CommandAnswer {
+                reference: Some(result.reference).filter(|reference| *reference != 0),
+                text: result
+                    .text
+                    .chars()
+                    .filter(|letter| !letter.is_control())
+                    .take(MAX_RESULT_CHARS)
+                    .collect(),
+                done: Some(result.done),
+            });
+        }
+        // Between the two ends of a session, and nothing for anybody else.
+        Some(device_frame::Body::Rekeyed(_)) => (),
         Some(device_frame::Body::Reports(batch)) => {
             let mut last = 0;
             for (index, wire) in batch.reports.iter().enumerate() {
@@ -88,7 +106,9 @@ fn report(wire: &DeviceReport, last: u64) -> Result<Report, Fault> {
             })
         }
     };
-    let mut alarms: Vec<Alarm> = wire.alarms().filter(|alarm| *alarm != Alarm::Unspecified).collect();
+    // That it was cloned is not a device's to say.
+    let own = |alarm: &Alarm| !matches!(alarm, Alarm::Unspecified | Alarm::Cloned);
+    let mut alarms: Vec<Alarm> = wire.alarms().filter(own).collect();
     alarms.sort_by_key(|alarm| i32::from(*alarm));
     alarms.dedup();
     Ok(Report {
@@ -149,5 +169,32 @@ pub fn acknowledgement(sequence: u64, rejected: &[Rejected]) -> Bytes {
 pub fn heartbeat_reply(now: Timestamp) -> Bytes {
     frame(Body::HeartbeatReply(HeartbeatReply {
         server_time_us: now.as_microsecond(),
+    }))
+}
+
+/// Gives the device its next key; only over TLS.
+pub fn rekey(secret: &[u8], nonce: &[u8; NONCE_BYTES]) -> Bytes {
+    frame(Body::Rekey(Rekey {
+        secret: secret.to_vec(),
+        nonce: nonce.to_vec(),
+    }))
+}
+
+/// Tells the device to do something. `id`: the device does what has the same id only once; `reference` comes back in its result.
+pub fn command(id: &[u8], reference: u32, command: &Command, expires_at: Option<Timestamp>) -> Bytes {
+    let what = match command {
+        Command::Locate => What::Locate(Locate {}),
+        Command::Interval { seconds, for_seconds } => What::Interval(Interval {
+            seconds: *seconds,
+            for_seconds: *for_seconds,
+        }),
+        Command::Vibrate => What::Vibrate(Vibrate {}),
+        Command::Text { text } => What::Text(text.clone()),
+    };
+    frame(Body::Command(DeviceCommand {
+        command_id: id.to_vec(),
+        what: Some(what),
+        expires_at_us: expires_at.map_or(0, Timestamp::as_microsecond),
+        reference,
     }))
 }

@@ -1,0 +1,72 @@
+//! A minute of faults on servers of its own, for each kind of stream: what was acknowledged is in history, exactly once.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use clap::Parser;
+use homeward_benches::chaos::{self, Fault};
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    chaos: chaos::Arguments,
+}
+
+/// The binary that `make test` has built; `None`: nothing to test.
+fn line(stream: &str) -> Option<chaos::Arguments> {
+    // The scripts that start the servers are named from the root of the tree.
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    let binary = testkit::setting("HOMEWARD_BIN")?;
+    if stream == "kafka" {
+        testkit::kafka()?;
+    }
+    let folder = format!(".homeward/test/chaos-{stream}");
+    let words = [
+        "chaos",
+        "--stream",
+        stream,
+        "--homeward",
+        &binary,
+        "--folder",
+        &folder,
+        "--seed",
+        "4",
+        "--seconds",
+        "45",
+        "--devices",
+        "20",
+        "--hours",
+        "12",
+    ];
+    Some(Line::try_parse_from(words).unwrap().chaos)
+}
+
+async fn nothing_is_lost(stream: &str) {
+    let Some(arguments) = line(stream) else { return };
+    let outcome = chaos::once(&arguments, 4).await.unwrap();
+    if let Some(why) = &outcome.no_disk {
+        eprintln!("skipped: the full disk: {why}");
+    }
+    for fault in [
+        Fault::KillGateway,
+        Fault::KillDatabase,
+        Fault::PauseGateway,
+        Fault::PauseDatabase,
+    ] {
+        let struck = outcome.faults.iter().find(|(kind, _)| *kind == fault).unwrap().1;
+        assert!(struck > 0, "{fault} did not happen: nothing is shown");
+    }
+    let verdict = outcome.verdict;
+    // Twelve hours of each device, and what it reported meanwhile.
+    assert!(verdict.acknowledged > 20 * 720, "{verdict:?}");
+    assert!(verdict.is_perfect(), "{verdict:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_stream_in_postgresql() {
+    nothing_is_lost("postgres").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_stream_on_kafka() {
+    nothing_is_lost("kafka").await;
+}

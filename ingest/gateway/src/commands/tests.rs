@@ -1,0 +1,396 @@
+//! A gateway's commands over a real database, with sessions that are played.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Result;
+use casedb::{
+    access::Purpose,
+    command::{Instruction, Request, State},
+};
+use jiff::ToSpan;
+use proto::PersonId;
+use testkit::TestDatabase;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::timeout,
+};
+
+use super::*;
+
+/// Longer than any look at the queue takes.
+const SOON: Duration = Duration::from_secs(20);
+
+struct Scene {
+    test: TestDatabase,
+    db: Database,
+    person: PersonId,
+    device: DeviceId,
+    officer: Uuid,
+}
+
+impl Scene {
+    async fn set() -> Result<Option<Self>> {
+        let Some(test) = testkit::database().await? else {
+            return Ok(None);
+        };
+        casedb::migrate(&test.url, 4).await?;
+        let db = Database::connect(&test.url, 8).await?;
+        let (agency, officer, person, device) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+        let sql = format!(
+            "INSERT INTO agency (agency_id, path, name, kind, time_zone) VALUES ('{agency}', 'harbour', 'Harbour', 'police', 'UTC');
+            INSERT INTO app_user (user_id, username, display_name, role, agency_id, password_hash)
+                VALUES ('{officer}', 'officer', 'Invented', 'duty_officer', '{agency}', '');
+            INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
+                VALUES ('{person}', 'HB-1', 'Invented', '{agency}', '{agency}', 'UTC');
+            INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at)
+                VALUES (gen_random_uuid(), '{person}', 'invented act', now() - interval '1 day', now() + interval '1 day');
+            INSERT INTO device (device_id, protocol, identity) VALUES ('{device}', 'native', 'HW-1');
+            INSERT INTO device_assignment (assignment_id, device_id, person_id) VALUES (gen_random_uuid(), '{device}', '{person}')"
+        );
+        db.client().await?.batch_execute(&sql).await?;
+        Ok(Some(Self {
+            test,
+            db,
+            person: PersonId::new(person),
+            device: DeviceId::new(device),
+            officer,
+        }))
+    }
+
+    async fn place(&self, instruction: Instruction) -> Result<Uuid> {
+        let request = Request {
+            person_id: self.person,
+            device_id: None,
+            instruction,
+            requested_by: self.officer,
+            purpose: Purpose::Duty,
+            case_number: "",
+            idempotency_key: None,
+            waits: None,
+        };
+        let now = command::clock(&self.db.client().await?).await?;
+        Ok(command::place(&self.db, &request, now).await?.command.command_id)
+    }
+
+    async fn read(&self, command: Uuid) -> Result<(State, String, String)> {
+        let sql = "SELECT state, outcome, result FROM device_command WHERE command_id = $1";
+        let row = self.db.client().await?.query_one(sql, &[&command]).await?;
+        Ok((row.get::<_, &str>(0).parse()?, row.get(1), row.get(2)))
+    }
+
+    async fn becomes(&self, command: Uuid, state: State) -> Result<(String, String)> {
+        let wait = async {
+            loop {
+                let (is, outcome, result) = self.read(command).await?;
+                if is == state {
+                    return Ok((outcome, result));
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let within = timeout(SOON, wait).await;
+        match within {
+            Ok(read) => read,
+            Err(_) => anyhow::bail!("{command} is {:?}, not {state}", self.read(command).await?),
+        }
+    }
+
+    async fn close(self) -> Result<()> {
+        drop(self.db);
+        self.test.drop_now().await
+    }
+}
+
+async fn next(orders: &Orders) -> Result<Order> {
+    Ok(timeout(SOON, orders.next()).await?)
+}
+
+async fn nothing(orders: &Orders) -> bool {
+    timeout(Duration::from_secs(3), orders.next()).await.is_err()
+}
+
+#[tokio::test]
+async fn a_command_goes_to_the_session_and_its_answer_back() -> Result<()> {
+    let Some(scene) = Scene::set().await? else {
+        return Ok(());
+    };
+    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one");
+    let orders = commands.enter(scene.device, 1);
+    let text = scene
+        .place(Instruction::Text {
+            text: "Call".to_owned(),
+        })
+        .await?;
+    let order = next(&orders).await?;
+    assert_eq!(
+        order.command(),
+        &Command::Text {
+            text: "Call".to_owned()
+        }
+    );
+    assert!(order.reference() > 0);
+    scene.becomes(text, State::Sent).await?; // before the first byte
+    order.sending(77).delivered();
+    scene.becomes(text, State::Delivered).await?;
+    // Neither another device's answer, nor an answer to another command.
+    commands.answered(DeviceId::new(Uuid::now_v7()), Some(77), Some(true), "x");
+    commands.answered(scene.device, Some(78), Some(true), "x");
+    commands.answered(scene.device, Some(77), Some(true), "shown");
+    let end = scene.becomes(text, State::Acknowledged).await?;
+    assert_eq!(end, ("done".to_owned(), "shown".to_owned()));
+    // Refused by the device; and by the protocol.
+    let vibrate = scene.place(Instruction::Vibrate).await?;
+    next(&orders).await?.sending(1).delivered();
+    commands.answered(scene.device, None, Some(false), "no motor");
+    let end = scene.becomes(vibrate, State::Failed).await?;
+    assert_eq!(end, ("refused".to_owned(), "no motor".to_owned()));
+    let vibrate = scene.place(Instruction::Vibrate).await?;
+    next(&orders).await?.refuse(&"no words for vibrate");
+    let end = scene.becomes(vibrate, State::Failed).await?;
+    assert_eq!(end, ("unsupported".to_owned(), "no words for vibrate".to_owned()));
+    scene.close().await
+}
+
+#[tokio::test]
+async fn a_locate_is_answered_by_a_position_made_after_it() -> Result<()> {
+    let Some(scene) = Scene::set().await? else {
+        return Ok(());
+    };
+    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one");
+    let orders = commands.enter(scene.device, 1);
+    let locate = scene.place(Instruction::Locate).await?;
+    next(&orders).await?.sending(5).delivered();
+    let now = Timestamp::now();
+    // A receipt, a position from the device's store, and one that was received before: no answer.
+    commands.answered(scene.device, Some(5), Some(true), "received");
+    commands.located(scene.device, now - 1.hour(), now);
+    commands.located(scene.device, now, now - 10.seconds());
+    scene.becomes(locate, State::Delivered).await?;
+    commands.located(scene.device, now + 1.second(), now + 2.seconds());
+    assert_eq!(scene.becomes(locate, State::Acknowledged).await?.0, "located");
+    // One that the device answers in words alone: they are the answer when its time is over.
+    scene.place(Instruction::Locate).await?;
+    next(&orders).await?.sending(6).delivered();
+    commands.answered(scene.device, Some(6), None, "Lat:N1.5");
+    assert!(commands.0.pending.over(Timestamp::now()).is_empty());
+    let ended = commands.0.pending.over(Timestamp::now() + 166.seconds());
+    let [(_, _, What::Ended(Outcome::Done, words, None))] = ended.as_slice() else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(words, "Lat:N1.5");
+    scene.close().await
+}
+
+#[tokio::test]
+async fn a_command_follows_the_device_and_goes_out_once() -> Result<()> {
+    let Some(scene) = Scene::set().await? else {
+        return Ok(());
+    };
+    let (one, _tasks_one) = Commands::start(Some(scene.db.clone()), "one");
+    let (two, _tasks_two) = Commands::start(Some(scene.db.clone()), "two");
+    // Claimed by the first, whose session ends before it sends anything: the second gets it.
+    let first = one.enter(scene.device, 1);
+    let vibrate = scene.place(Instruction::Vibrate).await?;
+    scene.becomes(vibrate, State::Sent).await?;
+    let second = two.enter(scene.device, 1);
+    drop(first);
+    let order = next(&second).await?;
+    // A newer session of the device in the same gateway gets what comes from now on; the older one keeps what it holds.
+    let newer = two.enter(scene.device, 2);
+    let sending = order.sending(1);
+    drop(second);
+    assert!(two.0.mailboxes.has(scene.device), "the newer session's entry stays");
+    let text = scene.place(Instruction::Text { text: "x".to_owned() }).await?;
+    let order = next(&newer).await?;
+    assert_eq!(order.id(), text);
+    // The connection breaks while it is sent: failed, and never sent again.
+    drop(sending);
+    assert_eq!(scene.becomes(vibrate, State::Failed).await?.0, "connection_lost");
+    order.sending(2).delivered();
+    // The device answers over a session of another gateway.
+    drop(newer);
+    let elsewhere = one.enter(scene.device, 9);
+    assert!(nothing(&elsewhere).await);
+    let reference = scene.db.client().await?;
+    let sql = "SELECT reference FROM device_command WHERE command_id = $1";
+    let reference: i32 = reference.query_one(sql, &[&text]).await?.get(0);
+    one.answered(scene.device, Some(u32::try_from(reference)?), Some(true), "late");
+    assert_eq!(scene.becomes(text, State::Acknowledged).await?.1, "late");
+    scene.close().await
+}
+
+#[tokio::test]
+async fn after_a_crash_nothing_is_sent_again() -> Result<()> {
+    let Some(scene) = Scene::set().await? else {
+        return Ok(());
+    };
+    let (commands, tasks) = Commands::start(Some(scene.db.clone()), "one");
+    let orders = commands.enter(scene.device, 1);
+    let locate = scene.place(Instruction::Locate).await?;
+    let sending = next(&orders).await?.sending(1);
+    // kill -9: neither the session nor the tasks say anything more.
+    drop(tasks);
+    std::mem::forget((sending, orders));
+    let (again, tasks) = Commands::start(Some(scene.db.clone()), "one after the restart");
+    let orders = again.enter(scene.device, 1);
+    assert!(nothing(&orders).await);
+    assert_eq!(scene.read(locate).await?.0, State::Sent);
+    let end = command::clock(&scene.db.client().await?).await? + 175.seconds();
+    command::sweep(&scene.db.client().await?, end).await?;
+    assert_eq!(scene.read(locate).await?.1, "not_confirmed");
+    drop(orders);
+    tasks.flush(SOON).await;
+    scene.close().await
+}
+
+/// A way to the database that can be cut.
+async fn cuttable(url: &str) -> Result<(String, watch::Sender<bool>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = url
+        .split('@')
+        .nth(1)
+        .and_then(|rest| rest.split('/').next())
+        .map(str::to_owned)
+        .ok_or_else(|| anyhow::anyhow!("no host in the URL"))?;
+    let through = url.replace(&address, &listener.local_addr()?.to_string());
+    let (cut, watched) = watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((mut inside, _)) = listener.accept().await {
+            let (address, mut watched) = (address.clone(), watched.clone());
+            tokio::spawn(async move {
+                if *watched.borrow_and_update() {
+                    return;
+                }
+                let Ok(mut outside) = TcpStream::connect(&address).await else {
+                    return;
+                };
+                tokio::select! {
+                    _ = copy_bidirectional(&mut inside, &mut outside) => {}
+                    _ = watched.wait_for(|cut| *cut) => {}
+                }
+            });
+        }
+    });
+    Ok((through, cut))
+}
+
+#[tokio::test]
+async fn without_the_database_nothing_is_sent_and_nothing_lost() -> Result<()> {
+    let Some(scene) = Scene::set().await? else {
+        return Ok(());
+    };
+    let (through, cut) = cuttable(&scene.test.url).await?;
+    let (commands, tasks) = Commands::start(Some(Database::connect(&through, 4).await?), "one");
+    let orders = commands.enter(scene.device, 1);
+    let first = scene.place(Instruction::Vibrate).await?;
+    let sending = next(&orders).await?.sending(1);
+    cut.send(true)?;
+    // What was under way goes on; what is placed meanwhile waits.
+    sending.delivered();
+    commands.answered(scene.device, Some(1), Some(true), "buzz");
+    let second = scene.place(Instruction::Vibrate).await?;
+    assert!(nothing(&orders).await);
+    assert_eq!(scene.read(first).await?.0, State::Sent);
+    assert_eq!(scene.read(second).await?.0, State::Queued);
+    cut.send(false)?;
+    assert_eq!(scene.becomes(first, State::Acknowledged).await?.1, "buzz");
+    next(&orders).await?.sending(2).delivered();
+    scene.becomes(second, State::Delivered).await?;
+    tasks.flush(SOON).await;
+    drop((orders, tasks, commands));
+    scene.close().await
+}
+
+#[tokio::test]
+async fn a_session_that_gives_orders_back_gets_them_seldom() -> Result<()> {
+    let Some(scene) = Scene::set().await? else {
+        return Ok(());
+    };
+    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one");
+    let orders = commands.enter(scene.device, 1);
+    let text = scene.place(Instruction::Text { text: "x".to_owned() }).await?;
+    let began = tokio::time::Instant::now();
+    for _ in 0..3 {
+        drop(next(&orders).await?);
+    }
+    // After 1 s and 2 s; the fourth time, 4 s later, it is sent.
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(nothing(&orders).await);
+    next(&orders).await?.sending(1).delivered();
+    scene.becomes(text, State::Delivered).await?;
+    assert!(commands.0.mailboxes.wants(scene.device));
+    scene.close().await
+}
+
+#[tokio::test]
+async fn many_sessions_come_and_go_and_every_command_goes_out_once() -> Result<()> {
+    let Some(scene) = Scene::set().await? else {
+        return Ok(());
+    };
+    let gateways: Vec<_> = ["one", "two", "three"]
+        .into_iter()
+        .map(|name| Commands::start(Some(scene.db.clone()), name))
+        .collect();
+    let mut placed = Vec::new();
+    for _ in 0..12 {
+        placed.push(scene.place(Instruction::Vibrate).await?);
+    }
+    let sent = Arc::new(std::sync::Mutex::new(Vec::new()));
+    // The device goes from gateway to gateway; every second session breaks off before it has sent what it was given.
+    let play = async {
+        for turn in 0_u64.. {
+            let (commands, _) = &gateways[usize::try_from(turn % 3).unwrap_or_default()];
+            let orders = commands.enter(scene.device, turn);
+            while let Ok(order) = timeout(Duration::from_millis(300), orders.next()).await {
+                if turn % 2 == 0 {
+                    break;
+                }
+                let id = order.id();
+                order.sending(1).delivered();
+                sent.lock().unwrap().push(id);
+            }
+            if sent.lock().unwrap().len() >= placed.len() {
+                break;
+            }
+        }
+    };
+    timeout(Duration::from_mins(1), play).await?;
+    let mut sent = sent.lock().unwrap().clone();
+    sent.sort();
+    placed.sort();
+    assert_eq!(sent, placed, "each once");
+    for (_, tasks) in &gateways {
+        tasks.flush(SOON).await;
+    }
+    drop(gateways);
+    scene.close().await
+}
+
+#[test]
+fn the_case_database_and_the_codec_mean_the_same() {
+    let interval = |seconds, for_seconds| Instruction::Interval { seconds, for_seconds };
+    let text = |text: &str| Instruction::Text { text: text.to_owned() };
+    for instruction in [
+        Instruction::Locate,
+        interval(1, 0),
+        interval(86_400, 600),
+        interval(0, 0),
+        interval(86_401, 0),
+        Instruction::Vibrate,
+        text("请回电"),
+        text(""),
+        text(&"x".repeat(200)),
+        text(&"x".repeat(201)),
+        text("a\nb"),
+    ] {
+        let command = spoken(&instruction);
+        assert_eq!(
+            serde_json::to_value(&command).unwrap(),
+            serde_json::to_value(&instruction).unwrap()
+        );
+        assert_eq!(command.check().is_ok(), instruction.check().is_ok(), "{instruction:?}");
+        assert_eq!(command.name(), instruction.kind());
+    }
+}

@@ -1,0 +1,318 @@
+//! The way into the stream: two lanes, live before backlog, a bound on what waits, and a recovery that is no stampede.
+//!
+//! A report that a device has just made takes the live lane, which nothing holds up but the stream itself. Reports that were stored take
+//! the backlog lane, which is paced: a country's devices that come back after a weekend must not delay what happens now, neither at the
+//! append nor at the stages behind. The pace follows what the stream and its readers can take ([`Pace`]).
+
+mod pace;
+
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use casedb::Database;
+use jiff::{SignedDuration, Timestamp};
+use proto::Topic;
+use stream::{Log, NewRecord};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::session::Stop;
+use pace::Pace;
+
+/// Records of one append on the live lane.
+const LIVE_RECORDS: usize = 512;
+/// Records of one append on the backlog lane: few, so that a turn is short.
+const BACKLOG_RECORDS: usize = 64;
+/// Records of the backlog on their way into the stream at a time.
+const BACKLOG_IN_FLIGHT: u32 = 4_096;
+/// A report this much older than its receipt is no live one, whatever the device says.
+const LIVE_WITHIN: SignedDuration = SignedDuration::from_secs(180);
+/// What a record costs beside its bytes while it waits.
+const RECORD_OVERHEAD: usize = 128;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// After the stream has come back, those who waited come one after the other, over at most this long.
+const LONGEST_SPREAD: Duration = Duration::from_secs(3);
+/// For each who waited.
+const SPREAD_EACH: Duration = Duration::from_micros(50);
+
+/// Which way a report takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Just made.
+    Live,
+    /// Stored for want of a network.
+    Backlog,
+}
+
+impl Lane {
+    /// The lane of a report: stored ones by the device's word or by their age.
+    pub(crate) fn of(stored: bool, fix_time: Timestamp, received_at: Timestamp) -> Self {
+        if stored || received_at.duration_since(fix_time) > LIVE_WITHIN {
+            Self::Backlog
+        } else {
+            Self::Live
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Backlog => "backlog",
+        }
+    }
+}
+
+/// The records of one message, by lane.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    live: Vec<NewRecord>,
+    backlog: Vec<NewRecord>,
+}
+
+impl Batch {
+    /// Adds records of a report.
+    pub(crate) fn extend(&mut self, lane: Lane, records: impl IntoIterator<Item = NewRecord>) {
+        match lane {
+            Lane::Live => self.live.extend(records),
+            Lane::Backlog => self.backlog.extend(records),
+        }
+    }
+
+    /// Records in it.
+    pub(crate) fn len(&self) -> usize {
+        self.live.len() + self.backlog.len()
+    }
+
+    /// True when some of it was stored.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    fn bytes(&self) -> usize {
+        let all = self.live.iter().chain(&self.backlog);
+        all.map(|record| record.payload.len() + record.key.len() + RECORD_OVERHEAD)
+            .sum()
+    }
+}
+
+/// What a batch holds of the gateway's room; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    lanes: Arc<Lanes>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Bytes held.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.lanes.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The lanes of a gateway.
+pub(crate) struct Lanes {
+    log: Arc<dyn Log>,
+    /// False while the stream refuses appends.
+    up: watch::Sender<bool>,
+    probing: AtomicBool,
+    waiting: AtomicUsize,
+    backlog: Semaphore,
+    pace: Pace,
+    /// Bytes of records that are not durable yet, and how many there may be before sessions stop reading.
+    held: AtomicUsize,
+    room: usize,
+    /// The gateway ends: what has not begun will not begin.
+    draining: CancellationToken,
+}
+
+impl std::fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lanes")
+            .field("held", &self.held)
+            .field("pace", &self.pace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lanes {
+    /// `room`: bytes; `backlog_per_second`: the fastest pace of the backlog lane.
+    pub(crate) fn new(
+        log: Arc<dyn Log>,
+        room: usize,
+        backlog_per_second: u32,
+        draining: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            log,
+            up: watch::Sender::new(true),
+            probing: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            backlog: Semaphore::new(BACKLOG_IN_FLIGHT as usize),
+            pace: Pace::new(backlog_per_second),
+            held: AtomicUsize::new(0),
+            room,
+            draining,
+        })
+    }
+
+    /// Takes room for a batch. It may go over the bound by what each session had begun to read; see [`Lanes::has_room`].
+    pub(crate) fn hold(self: &Arc<Self>, batch: &Batch) -> Held {
+        let bytes = batch.bytes();
+        let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        metrics::gauge!("homeward_gateway_held_bytes").set(held as f64);
+        Held {
+            lanes: Arc::clone(self),
+            bytes,
+        }
+    }
+
+    /// False when so much waits that sessions with something under way should stop reading.
+    pub(crate) fn has_room(&self) -> bool {
+        self.held.load(Ordering::Relaxed) < self.room
+    }
+
+    /// True while the stream takes appends.
+    pub(crate) fn is_up(&self) -> bool {
+        *self.up.borrow()
+    }
+
+    /// Appends a batch; returns when all of it is durable.
+    pub(crate) async fn append(self: &Arc<Self>, batch: &mut Batch, protocol: &'static str) -> Result<(), Stop> {
+        let live = mem::take(&mut batch.live);
+        let backlog = mem::take(&mut batch.backlog);
+        for chunk in live.chunks(LIVE_RECORDS) {
+            self.append_chunk(Lane::Live, chunk, protocol).await?;
+        }
+        for chunk in backlog.chunks(BACKLOG_RECORDS) {
+            let count = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+            let turn = async {
+                let turn = self.backlog.acquire_many(count).await;
+                self.pace.turn(count).await;
+                turn
+            };
+            // Never closed, so an error cannot come.
+            let _turn = tokio::select! {
+                turn = turn => turn,
+                () = self.draining.cancelled() => return Err(Stop("drained")),
+            };
+            self.append_chunk(Lane::Backlog, chunk, protocol).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends until it has worked. Drop it to give up.
+    async fn append_chunk(
+        self: &Arc<Self>,
+        lane: Lane,
+        records: &[NewRecord],
+        protocol: &'static str,
+    ) -> Result<(), Stop> {
+        loop {
+            self.until_up().await;
+            let began = Instant::now();
+            match self.log.append(Topic::Reports, records.to_vec()).await {
+                Ok(_) => {
+                    let took = began.elapsed();
+                    metrics::histogram!("homeward_gateway_append_seconds", "lane" => lane.name()).record(took);
+                    if lane == Lane::Live {
+                        self.pace.live_took(took);
+                    }
+                    return Ok(());
+                }
+                Err(error) if error.is_retryable() => {
+                    metrics::counter!("homeward_gateway_append_retries_total", "protocol" => protocol).increment(1);
+                    debug!(%error, "append failed; trying again");
+                    self.went_down();
+                    tokio::time::sleep(jittered(FIRST_PAUSE)).await;
+                }
+                Err(error) => {
+                    warn!(%error, records = records.len(), "append failed for good; the session ends without acknowledgement");
+                    return Err(Stop("stream"));
+                }
+            }
+        }
+    }
+
+    /// Waits while the stream is away, and then for a turn of its own.
+    async fn until_up(&self) {
+        if *self.up.borrow() {
+            return;
+        }
+        let mut up = self.up.subscribe();
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
+        let _ = up.wait_for(|up| *up).await;
+        let others = u32::try_from(self.waiting.fetch_sub(1, Ordering::Relaxed).max(waiting)).unwrap_or(u32::MAX);
+        let spread = SPREAD_EACH.saturating_mul(others).min(LONGEST_SPREAD);
+        tokio::time::sleep(spread.mul_f64(rand::random::<f64>())).await;
+    }
+
+    /// Notes that the stream refuses appends; one task asks it until it takes them again.
+    fn went_down(self: &Arc<Self>) {
+        if self.probing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.up.send_replace(false);
+        metrics::gauge!("homeward_gateway_stream_up").set(0.0);
+        warn!("the stream takes no appends; sessions stay, acknowledgements wait");
+        let lanes = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                tokio::time::sleep(jittered(pause)).await;
+                let Some(lanes) = lanes.upgrade() else { return };
+                if lanes.log.ready().await.is_ok() {
+                    lanes.probing.store(false, Ordering::Release);
+                    lanes.up.send_replace(true);
+                    metrics::gauge!("homeward_gateway_stream_up").set(1.0);
+                    info!("the stream takes appends again");
+                    return;
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        });
+    }
+
+    /// Adapts the backlog's pace to what the stream and its readers can take, until dropped.
+    pub(crate) async fn govern(self: Arc<Self>, database: Option<Database>) {
+        pace::govern(self, database).await;
+    }
+}
+
+/// Between half of a pause and one and a half.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + rand::random::<f64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_or_is_old_takes_the_backlog_lane() {
+        let now: Timestamp = "2026-05-04T12:00:00Z".parse().expect("a time");
+        let before = |seconds| now - SignedDuration::from_secs(seconds);
+        assert_eq!(Lane::of(false, before(5), now), Lane::Live);
+        assert_eq!(Lane::of(false, before(180), now), Lane::Live);
+        assert_eq!(Lane::of(false, before(181), now), Lane::Backlog);
+        assert_eq!(Lane::of(true, before(5), now), Lane::Backlog);
+        // A clock that is ahead is no reason to wait.
+        assert_eq!(Lane::of(false, before(-600), now), Lane::Live);
+    }
+}

@@ -1,0 +1,173 @@
+//! Datagrams: each names its device, is read by itself, and is answered once it is durable.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use codec::{Fault, Message, Talk};
+use jiff::Timestamp;
+use tokio::{net::UdpSocket, sync::Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::warn;
+
+use crate::{
+    clone::Voice,
+    directory::Found,
+    lanes::Batch,
+    limits,
+    quarantine::Quarantine,
+    records,
+    server::ACCEPT_PAUSE,
+    session::{Shared, Stop},
+};
+
+/// Datagrams under way; the device sends again what is dropped beyond.
+const UNDER_WAY: usize = 4_096;
+/// The longest datagram there is.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// Reads datagrams until told to drain; what is under way then goes on in `tasks`.
+pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: TaskTracker, abort: CancellationToken) {
+    let socket = Arc::new(socket);
+    let room = Arc::new(Semaphore::new(UNDER_WAY));
+    let protocol = T::PROTOCOL.name();
+    let mut buffer = vec![0; MAX_DATAGRAM];
+    loop {
+        let received = tokio::select! {
+            () = shared.draining.cancelled() => return,
+            received = socket.recv_from(&mut buffer) => received,
+        };
+        let (length, remote) = match received {
+            Ok(received) => received,
+            Err(error) => {
+                warn!(%error, protocol, "cannot receive a datagram");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        metrics::counter!("homeward_gateway_datagrams_total", "protocol" => protocol).increment(1);
+        let place = Arc::clone(&room).try_acquire_owned();
+        let (Ok(place), true) = (place, shared.lanes.has_room()) else {
+            metrics::counter!("homeward_gateway_datagrams_dropped_total", "protocol" => protocol, "reason" => "full")
+                .increment(1);
+            continue;
+        };
+        let datagram = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+        let (shared, socket, abort) = (Arc::clone(&shared), Arc::clone(&socket), abort.clone());
+        tasks.spawn(async move {
+            let handled = async {
+                if let Ok(answer) = handle::<T>(&datagram, remote, &shared).await
+                    && !answer.is_empty()
+                {
+                    let _ = socket.send_to(&answer, remote).await;
+                }
+            };
+            tokio::select! {
+                () = handled => {}
+                () = abort.cancelled() => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+/// What stands for a session where there is none: the address. Sessions are numbered from 1, and never so high.
+fn number(address: IpAddr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    address.hash(&mut hasher);
+    hasher.finish() | 1 << 63
+}
+
+/// Reads a datagram and returns its answer once everything in it is durable.
+async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shared>) -> Result<Bytes, Stop> {
+    let received_at = Timestamp::now();
+    let malformed = |identity: &str, fault: &Fault, kept: bool| {
+        let raw = kept.then_some(datagram);
+        shared
+            .quarantine
+            .frame(T::PROTOCOL, identity, fault, raw, remote, received_at);
+    };
+    let address = limits::source(remote.ip());
+    // Addresses of datagrams can be invented: what names no known device must cost little.
+    let dropped = |reason| {
+        metrics::counter!("homeward_gateway_datagrams_dropped_total", "protocol" => T::PROTOCOL.name(), "reason" => reason)
+            .increment(1);
+        Ok(Bytes::new())
+    };
+    let Some(identity) = T::datagram_identity(datagram) else {
+        let fault = Fault::Incomplete("datagram without a device");
+        if shared.limits.stranger(address, datagram.len()) && shared.limits.keeps(address) {
+            malformed("", &fault, true);
+        } else {
+            Quarantine::count(T::PROTOCOL, &fault);
+        }
+        return Ok(Bytes::new());
+    };
+    if shared.directory.get(T::PROTOCOL, &identity).is_none() && !shared.limits.stranger(address, datagram.len()) {
+        return dropped("address_rate");
+    }
+    let refused = |reason| {
+        shared
+            .quarantine
+            .device(T::PROTOCOL, &identity, reason, remote, received_at);
+    };
+    let known = match shared.directory.find(T::PROTOCOL, &identity).await {
+        Found::Known(known) => known,
+        Found::Unknown => {
+            refused("unknown device");
+            return Ok(Bytes::new());
+        }
+        // Without an answer the device sends again.
+        Found::Unavailable => return Err(Stop("directory")),
+    };
+    if !known.allows(remote.ip()) {
+        metrics::counter!("homeward_gateway_network_refusals_total", "protocol" => T::PROTOCOL.name()).increment(1);
+        refused("network");
+        return Ok(Bytes::new());
+    }
+    // The device sends again what is not answered.
+    if shared.limits.pause(known.device_id, 1, 0).is_some() {
+        return dropped("device_rate");
+    }
+    let kept = known.protected.is_none();
+    let profile = shared.profile(T::PROTOCOL, &known);
+    let mut talk = T::default();
+    let decoded = match talk.datagram(datagram, profile, received_at) {
+        Ok(decoded) => decoded,
+        Err(fault) => {
+            malformed(&identity, &fault, kept);
+            return Ok(Bytes::new());
+        }
+    };
+    shared.presence.saw(known.device_id, received_at);
+    for rejected in &decoded.rejected {
+        malformed(&identity, &records::rejected(rejected), kept);
+        records::count(T::PROTOCOL, "rejected");
+    }
+    let mut batch = Batch::default();
+    let voice = Voice {
+        device: known.device_id,
+        session: number(address),
+        address,
+    };
+    for message in &decoded.messages {
+        let Message::Report(report) = message else { continue };
+        if !known.is_assigned() {
+            refused("not assigned");
+            return Ok(Bytes::new());
+        }
+        if let Err(fault) = records::heard(shared, T::PROTOCOL, &known, voice, report, received_at, &mut batch) {
+            malformed(&identity, &fault, kept);
+            records::count(T::PROTOCOL, "rejected");
+        }
+    }
+    let held = shared.lanes.hold(&batch);
+    let records = batch.len();
+    shared.lanes.append(&mut batch, T::PROTOCOL.name()).await?;
+    records::appended(T::PROTOCOL.name(), !kept, records, received_at);
+    drop(held);
+    Ok(decoded.reply.map_or_else(Bytes::new, |reply| talk.enclose(reply)))
+}
