@@ -2,7 +2,12 @@
 
 use proto::wire::Event;
 
-use crate::{Engine, journal::CHUNK, population::Register, reading::Reading};
+use crate::{
+    Engine,
+    journal::{CHUNK, Entry},
+    population::Register,
+    reading::Reading,
+};
 
 /// How many readings are looked up ahead of being judged.
 const GROUP: usize = 256;
@@ -85,13 +90,13 @@ impl Engine {
         let mut seen = 0_i64;
         for (_, slot) in slots() {
             let room = self.journal.get(slot.tail).and_then(|tail| tail.at(slot.tail_len));
-            seen ^= room.map_or(0, |room| room.touch());
+            seen ^= room.map_or(0, Entry::touch);
         }
         for (number, slot) in others() {
             let tail = self.journal.get(slot.tail);
             seen ^= tail.map_or(0, |tail| i64::from(tail.before) ^ i64::from(tail.snapshot.outside));
             let newest = tail.and_then(|tail| tail.at(slot.tail_len.wrapping_sub(1)));
-            seen ^= newest.map_or(0, |newest| newest.touch());
+            seen ^= newest.map_or(0, Entry::touch);
             seen ^= self
                 .book
                 .cold

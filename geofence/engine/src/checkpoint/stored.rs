@@ -30,6 +30,10 @@ pub(super) const PART: usize = 1_024;
 /// People whose memory is read ahead of being written.
 const GROUP: usize = 16;
 
+/// A chunk's last place.
+#[expect(clippy::cast_possible_truncation, reason = "a few entries")]
+const LAST: u8 = CHUNK as u8 - 1;
+
 /// Bytes before a part: how many people, the lengths of its tables and of its people, its checksum.
 pub(super) const PART_HEADER: usize = 24;
 
@@ -260,7 +264,8 @@ impl PartWriter {
         let corners = engine.book.corners(slot, cold);
         count(corners.len(), bytes);
         for [x, y] in corners {
-            bytes.extend_from_slice(&pair(x.to_le_bytes(), y.to_le_bytes()));
+            let both = u64::from(x.cast_unsigned()) | u64::from(y.cast_unsigned()) << 32;
+            bytes.extend_from_slice(&both.to_le_bytes());
         }
         for trackers in [
             engine.states.trackers.get(slot.tracker_run()),
@@ -350,10 +355,6 @@ fn put_count(count: u32, at: usize, bytes: &mut [u8]) {
     }
 }
 
-fn pair([a, b, c, d]: [u8; 4], [e, f, g, h]: [u8; 4]) -> [u8; 8] {
-    [a, b, c, d, e, f, g, h]
-}
-
 /// Reads what writing these people will read, so that the waits for memory overlap: people lie in the order in which they came, and
 /// are written in the order of their ids.
 fn read_ahead(engine: &Engine, group: &[(PersonId, u32)], cutoff_us: i64) {
@@ -397,8 +398,8 @@ fn read_ahead(engine: &Engine, group: &[(PersonId, u32)], cutoff_us: i64) {
                 let trackers = engine.journal.trackers(chunk.snapshot.trackers);
                 seen ^= trackers.first().map_or(0, |tracker| tracker.belief.since_us);
             }
-            let step = if cutoff_us == i64::MAX { 1 } else { CHUNK as u8 - 1 };
-            for place in (0..CHUNK as u8).step_by(usize::from(step)) {
+            let step = if cutoff_us == i64::MAX { 1 } else { LAST };
+            for place in (0..=LAST).step_by(usize::from(step)) {
                 seen ^= chunk.at(place).map_or(0, |entry| entry.time_us);
             }
             *number = chunk.after;
@@ -531,11 +532,11 @@ impl Monitored {
         }
         self.corners.clear();
         let corners = bytes.list::<8>()?;
-        self.corners.extend(corners.iter().map(|[a, b, c, d, e, f, g, h]| {
-            [
-                i32::from_le_bytes([*a, *b, *c, *d]),
-                i32::from_le_bytes([*e, *f, *g, *h]),
-            ]
+        self.corners.extend(corners.iter().map(|corner| {
+            let both = u64::from_le_bytes(*corner);
+            #[expect(clippy::cast_possible_truncation, reason = "halves")]
+            let [x, y] = [both as u32, (both >> 32) as u32];
+            [x, y].map(u32::cast_signed)
         }));
         for trackers in [&mut self.trackers, &mut self.first_trackers] {
             trackers.clear();
