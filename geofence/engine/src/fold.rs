@@ -646,62 +646,49 @@ impl Engine {
         }
         let mut live = std::mem::take(&mut self.room.live);
         self.journal.recent(chain.tail, usize::MAX, &mut live.recent);
-        self.append(
-            number,
-            &mut chain,
-            entry,
-            &slot,
-            &extra.rare,
-            live.recent.newest().copied(),
-            clock_us,
-        );
         self.note_fresh(number, Some(entry));
-        if let Some(ruled) = self.book.ruled(&slot, number) {
+        let Self {
+            book,
+            states,
+            journal,
+            timetables,
+            room,
+            ..
+        } = self;
+        let mut begun = false;
+        if let Some(ruled) = book.ruled(&slot, number) {
             let rare = std::mem::take(&mut extra.rare);
-            load(
-                &mut live,
-                &slot,
-                &self.states.trackers,
-                rare,
-                &ruled,
-                &mut self.timetables,
-            );
+            load(&mut live, &slot, &states.trackers, rare, &ruled, timetables);
             let mut writer = cause.writer(ruled.head, live.frontier_us, &mut extra.told, out);
-            live.take(entry, &ruled, &mut self.timetables, &mut writer);
+            // The state before a chunk is that in which its first report finds the person: what falls due before it has happened,
+            // whether the clock has let it happen or not.
+            live.fire(entry.time_us, &ruled, timetables, &mut writer);
+            let room_left = journal.get_mut(chain.tail).is_some_and(|chunk| chunk.push(*entry));
+            if !room_left {
+                begun = true;
+                let outside = settled(&ruled.zones, &live.trackers, 0, None).outside;
+                pack(&mut room.packed, &live.trackers, outside, ruled.zones.zones);
+                let snapshot = crate::journal::Snapshot {
+                    made: true,
+                    frontier_us: live.frontier_us,
+                    trackers: journal.put_trackers(&room.packed),
+                    outside,
+                    rare: (!live.rare.is_idle(live.frontier_us)).then(|| Box::new(live.rare.clone())),
+                };
+                let tail = chain.tail;
+                let chunk = journal.add(&mut chain, tail, snapshot, live.recent.newest().copied());
+                if let Some(chunk) = journal.get_mut(chunk) {
+                    chunk.push(*entry);
+                }
+            }
+            live.take(entry, &ruled, timetables, &mut writer);
+        }
+        if begun {
+            self.set_chain(number, chain);
+            self.drop_old(number, clock_us);
         }
         self.put_back(number, live, extra);
         outcome
-    }
-
-    /// Puts the newest entry into the journal; with a state before it where a new chunk begins.
-    #[expect(clippy::too_many_arguments, reason = "the state as it is stored; one caller")]
-    fn append(
-        &mut self,
-        number: u32,
-        chain: &mut crate::journal::Chain,
-        entry: &Entry,
-        slot: &Slot,
-        rare: &crate::live::Rare,
-        last_fix: Option<Entry>,
-        clock_us: i64,
-    ) {
-        let tail = chain.tail;
-        if self.journal.get_mut(tail).is_some_and(|chunk| chunk.push(*entry)) {
-            return;
-        }
-        let snapshot = crate::journal::Snapshot {
-            made: true,
-            frontier_us: slot.frontier_us,
-            trackers: self.journal.put_trackers(self.states.trackers.get(slot.tracker_run())),
-            outside: slot.outside,
-            rare: (!rare.is_idle(slot.frontier_us)).then(|| Box::new(rare.clone())),
-        };
-        let chunk = self.journal.add(chain, tail, snapshot, last_fix);
-        if let Some(chunk) = self.journal.get_mut(chunk) {
-            chunk.push(*entry);
-        }
-        self.set_chain(number, *chain);
-        self.drop_old(number, clock_us);
     }
 
     pub(crate) fn drop_old(&mut self, number: u32, clock_us: i64) {

@@ -153,8 +153,9 @@ pub(crate) struct States {
 #[derive(Debug, Default)]
 pub(crate) struct Register {
     ids: Vec<PersonId>,
-    /// Open addressing: a part of the hash, and the number counted from 1 (0: free); at most half full.
-    table: Vec<[u32; 2]>,
+    /// Open addressing: the id, and the number counted from 1 (0: free); at most half full. The ids are in it, so that a search reads
+    /// one line.
+    table: Vec<(PersonId, u32)>,
 }
 
 /// Bytes of memory by what they are for; see [`crate::Engine::memory`].
@@ -291,6 +292,9 @@ fn hash(person: PersonId) -> u64 {
         .rotate_left(23)
 }
 
+/// Room in the table.
+const FREE: (PersonId, u32) = (PersonId::new(uuid::Uuid::nil()), 0);
+
 #[expect(clippy::cast_possible_truncation, reason = "a hash is cut to what is needed")]
 impl Register {
     /// The hash of an id, to ask with.
@@ -303,13 +307,7 @@ impl Register {
     #[inline]
     pub(crate) fn guess(&self, hash: u64) -> u32 {
         let start = hash as usize & self.table.len().wrapping_sub(1);
-        self.table.get(start).map_or(0, |[_, number]| number.wrapping_sub(1))
-    }
-
-    /// Reads the id of a number.
-    #[inline]
-    pub(crate) fn touch(&self, number: u32) -> u8 {
-        self.ids.get(number as usize).map_or(0, |id| id.as_bytes()[0])
+        self.table.get(start).map_or(0, |(_, number)| number.wrapping_sub(1))
     }
 
     #[inline]
@@ -323,9 +321,9 @@ impl Register {
         let mask = self.table.len().wrapping_sub(1);
         let mut at = hash as usize & mask;
         loop {
-            let [tag, number] = *self.table.get(at)?;
+            let (known, number) = self.table.get(at)?;
             let number = number.checked_sub(1)?;
-            if tag == (hash >> 32) as u32 && self.ids.get(number as usize) == Some(&person) {
+            if *known == person {
                 return Some(number);
             }
             at = (at + 1) & mask;
@@ -337,13 +335,13 @@ impl Register {
         self.ids.push(person);
         if self.ids.len() * 2 > self.table.len() {
             let size = (self.ids.len() * 2).next_power_of_two().max(16);
-            self.table = vec![[0, 0]; size];
+            self.table = vec![FREE; size];
             let Self { ids, table } = self;
             for (number, person) in (0..).zip(ids.iter()) {
-                Self::put(table, hash(*person), number);
+                Self::put(table, *person, number);
             }
         } else {
-            Self::put(&mut self.table, hash(person), number);
+            Self::put(&mut self.table, person, number);
         }
         number
     }
@@ -352,17 +350,17 @@ impl Register {
     pub(crate) fn reserve(&mut self, people: usize) {
         let size = (people * 2).next_power_of_two().max(16);
         if self.ids.is_empty() && self.table.len() < size {
-            self.table = vec![[0, 0]; size];
+            self.table = vec![FREE; size];
         }
         self.ids.reserve(people);
     }
 
-    fn put(table: &mut [[u32; 2]], hash: u64, number: u32) {
+    fn put(table: &mut [(PersonId, u32)], person: PersonId, number: u32) {
         let mask = table.len().wrapping_sub(1);
-        let mut at = hash as usize & mask;
+        let mut at = hash(person) as usize & mask;
         while let Some(room) = table.get_mut(at) {
-            if let [_, 0] = room {
-                *room = [(hash >> 32) as u32, number + 1];
+            if room.1 == 0 {
+                *room = (person, number + 1);
                 return;
             }
             at = (at + 1) & mask;
@@ -696,7 +694,7 @@ pub(crate) fn memory(
     (timers, journal): (usize, usize),
     schedules: usize,
 ) -> Memory {
-    let index = register.table.len() * size_of::<[u32; 2]>();
+    let index = size_of_val(&*register.table);
     Memory {
         people: register.ids.len(),
         state: states.bytes() + index + timers,
