@@ -301,7 +301,7 @@ impl Watch {
     /// Sessions that others have followed and that have been silent for long.
     fn dead(&self, now: Timestamp) -> impl Iterator<Item = u64> {
         let sessions = || self.speakers.iter().filter(|speaker| speaker.is_session());
-        let newest = sessions().last().map(|speaker| speaker.session);
+        let newest = sessions().next_back().map(|speaker| speaker.session);
         sessions()
             .filter(move |speaker| Some(speaker.session) != newest)
             .filter(move |speaker| speaker.is_silent(now))

@@ -43,7 +43,7 @@ enum Entry {
 pub(crate) struct Quarantine {
     frames: mpsc::Sender<Entry>,
     strangers: mpsc::Sender<Entry>,
-    waiting: Arc<AtomicUsize>,
+    unwritten: Arc<AtomicUsize>,
 }
 
 /// The other end, for the task that writes.
@@ -51,23 +51,23 @@ pub(crate) struct Quarantine {
 pub(crate) struct Waiting {
     frames: mpsc::Receiver<Entry>,
     strangers: mpsc::Receiver<Entry>,
-    waiting: Arc<AtomicUsize>,
+    unwritten: Arc<AtomicUsize>,
 }
 
 impl Quarantine {
     pub(crate) fn new() -> (Self, Waiting) {
         let (frames, from_devices) = mpsc::channel(FRAMES);
         let (strangers, from_strangers) = mpsc::channel(STRANGERS);
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let unwritten = Arc::new(AtomicUsize::new(0));
         let written = Waiting {
             frames: from_devices,
             strangers: from_strangers,
-            waiting: Arc::clone(&waiting),
+            unwritten: Arc::clone(&unwritten),
         };
         let quarantine = Self {
             frames,
             strangers,
-            waiting,
+            unwritten,
         };
         (quarantine, written)
     }
@@ -129,15 +129,15 @@ impl Quarantine {
 
     /// Waits until all is written that was put here before.
     pub(crate) async fn written(&self) {
-        while self.waiting.load(Ordering::Relaxed) > 0 {
+        while self.unwritten.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     fn put(&self, queue: &mpsc::Sender<Entry>, entry: Entry) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.unwritten.fetch_add(1, Ordering::Relaxed);
         if queue.try_send(entry).is_err() {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.unwritten.fetch_sub(1, Ordering::Relaxed);
             metrics::counter!("homeward_gateway_quarantine_dropped_total").increment(1);
         }
     }
@@ -167,7 +167,7 @@ impl Waiting {
                 keep(database, Batch::of(batch.drain(..))).await;
             }
             batch.clear();
-            self.waiting.fetch_sub(count, Ordering::Relaxed);
+            self.unwritten.fetch_sub(count, Ordering::Relaxed);
             if database.is_some() {
                 // More entries a write, fewer writes.
                 tokio::time::sleep(EVERY).await;
@@ -259,6 +259,6 @@ mod tests {
             of_strangers += 1;
         }
         assert_eq!(of_strangers, STRANGERS);
-        assert_eq!(quarantine.waiting.load(Ordering::Relaxed), STRANGERS + 1);
+        assert_eq!(quarantine.unwritten.load(Ordering::Relaxed), STRANGERS + 1);
     }
 }
