@@ -238,9 +238,12 @@ fn device_story(builder: &Builder, index: u64, person: &mut Person) {
 /// Somebody of the crowd: at home under curfew, or out and about with a curfew later today.
 fn daily(builder: &Builder, index: u64, person: &mut Person) {
     person.speaks = match index % 8 {
-        // JT/T 808 knows whole seconds: devices that report more often speak the native protocol.
+        // Most protocols know whole seconds: devices that report more often speak the native one.
         _ if builder.interval_s < 1.0 => Speaks::Native,
+        1 => Speaks::Teltonika,
+        3 => Speaks::Gt06,
         5 => Speaks::Jt808 { header_2019: false },
+        6 => Speaks::Eelink,
         7 => Speaks::Jt808 { header_2019: true },
         _ => Speaks::Native,
     };
@@ -284,7 +287,7 @@ fn soak(builder: &Builder, index: u64, person: &mut Person) {
                 at,
                 begin,
                 6.0,
-                (index % 8 == 4).then_some(begin + 24.0),
+                (index % 8 == 4).then_some(begin + 36.0),
             );
             violation(builder, person, EventKind::LeftDuringCurfew, &zone, begin, true);
         }

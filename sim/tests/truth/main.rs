@@ -1,6 +1,15 @@
 //! What the engine finds in the simulated worlds is what truly happens there, and nothing else.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure here is a failed test"
+)]
+
+mod desk;
+mod ear;
+mod protocols;
 
 use std::collections::BTreeSet;
 
