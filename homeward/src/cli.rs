@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod commands;
+pub mod device;
 pub mod orders;
 pub mod zones;
 
@@ -66,11 +68,18 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
-    /// Registers devices and gives them to people.
+    /// Registers devices, gives them to people, changes their keys, and says from where they may speak.
     Device {
         /// What to do.
         #[command(subcommand)]
-        command: DeviceCommand,
+        command: device::DeviceCommand,
+    },
+    /// Commands to devices: locate now, pursuit mode, vibrate, text; and where they stand.
+    #[command(name = "command")]
+    Instruct {
+        /// What to do.
+        #[command(subcommand)]
+        command: commands::CommandCommand,
     },
     /// What is in force for a person, and changing it.
     Rules {
@@ -206,27 +215,6 @@ pub enum UserCommand {
         /// Reads the password from standard input (one line) instead of making one.
         #[arg(long)]
         password_stdin: bool,
-    },
-}
-
-/// `homeward device …`
-#[derive(Debug, Subcommand)]
-pub enum DeviceCommand {
-    /// Registers a device; with --person gives it to that person, from now on.
-    Add {
-        /// What it speaks: native or jt808.
-        protocol: String,
-        /// How it calls itself: the printed name (native), the terminal phone number (JT/T 808).
-        identity: String,
-        /// Case reference of the person who wears it.
-        #[arg(long, value_name = "REFERENCE")]
-        person: Option<String>,
-        /// Model, for people to read.
-        #[arg(long, default_value = "")]
-        model: String,
-        /// JT/T 808: accept positions without registration and authentication, for devices that never authenticate.
-        #[arg(long)]
-        without_authentication: bool,
     },
 }
 

@@ -11,12 +11,13 @@ mod holiday;
 mod leave;
 mod notify;
 mod orders;
-mod profiles;
+pub(crate) mod profiles;
 mod protect;
 mod quarantine;
 mod reading;
 mod replay;
 mod rules;
+mod send;
 mod simulate;
 mod table;
 mod user;
@@ -85,6 +86,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
+        Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),
         Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,
         Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
         Command::Holiday { command } => block_on(holiday::run(load(settings, None)?, command))?,

@@ -58,7 +58,19 @@ pub struct Gateway {
     pub gt06_listen: String,
     pub eelink_listen: String,
     pub eelink_udp_listen: String,
+    pub native_tls_certificate: String,
+    pub native_tls_key: String,
+    pub native_plaintext: bool,
     pub max_sessions: usize,
+    pub address_share_percent: u32,
+    pub address_unproven: usize,
+    pub address_connections_per_second: u32,
+    pub unproven_bytes: usize,
+    pub unproven_malformed: u32,
+    pub device_frames_per_second: u32,
+    pub device_reports_per_second: u32,
+    pub frame_seconds: u64,
+    pub penalty_seconds: u64,
     pub idle_seconds: u64,
     pub profiles: String,
     pub room_mib: usize,
@@ -237,12 +249,25 @@ impl Config {
             ("geofence.tick_seconds", self.geofence.tick_seconds),
             ("geofence.checkpoint_seconds", self.geofence.checkpoint_seconds),
             ("gateway.idle_seconds", self.gateway.idle_seconds),
+            ("gateway.address_unproven", self.gateway.address_unproven as u64),
+            ("gateway.unproven_bytes", self.gateway.unproven_bytes as u64),
+            ("gateway.frame_seconds", self.gateway.frame_seconds),
             ("gateway.room_mib", self.gateway.room_mib as u64),
             ("gateway.backlog_per_second", self.gateway.backlog_per_second.into()),
         ] {
             if value == 0 {
                 bail!("{key}: must be at least 1");
             }
+        }
+        let gateway = &self.gateway;
+        if gateway.native_tls_certificate.is_empty() != gateway.native_tls_key.is_empty() {
+            bail!("gateway.native_tls_certificate and gateway.native_tls_key: set both, or neither");
+        }
+        if !(1..=100).contains(&gateway.address_share_percent) {
+            bail!(
+                "gateway.address_share_percent: {} is outside 1 to 100",
+                gateway.address_share_percent
+            );
         }
         if !self.gateway.profiles.is_empty() && !Path::new(&self.gateway.profiles).is_dir() {
             bail!("gateway.profiles: there is no directory {:?}", self.gateway.profiles);
@@ -357,7 +382,12 @@ mod tests {
             unknown_key.contains("lissten") && unknown_key.contains("homeward.toml"),
             "{unknown_key}"
         );
-        let cases: [(&str, &str, &str); 5] = [
+        let cases: [(&str, &str, &str); 6] = [
+            (
+                "HOMEWARD_GATEWAY_NATIVE_TLS_KEY",
+                "/gateway.key",
+                "native_tls_certificate",
+            ),
             ("HOMEWARD_CONSOLE_LISTENN", "x", "HOMEWARD_CONSOLE_LISTENN"),
             ("HOMEWARD_CONSOLE_LISTEN", "nowhere", "console.listen"),
             ("HOMEWARD_STREAM", "amqp://x", "stream.address"),

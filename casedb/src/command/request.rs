@@ -9,7 +9,7 @@ use crate::{
     Database, Error,
     access::Purpose,
     order,
-    pool::{GenericClient, execute, optional, row},
+    pool::{GenericClient, execute, optional, row, rows},
     rules::{self, Settings},
 };
 
@@ -111,6 +111,13 @@ const READ: &str = columns!(
     "SELECT ",
     "c",
     " FROM device_command c WHERE c.command_id = $1 FOR UPDATE"
+);
+const LOOK: &str = columns!("SELECT ", "c", " FROM device_command c WHERE c.command_id = $1");
+const OF_PERSON: &str = columns!(
+    "SELECT ",
+    "c",
+    ", u.username FROM device_command c JOIN app_user u ON u.user_id = c.requested_by
+    WHERE c.person_id = $1 ORDER BY c.created_at DESC, c.command_id DESC LIMIT $2"
 );
 const CANCEL: &str = columns!(
     "UPDATE device_command c SET state = 'cancelled', outcome = 'cancelled', ended_at = $2, cancelled_by = $3
@@ -258,6 +265,22 @@ async fn insert(
         &new.expires_at,
     ];
     from_row(&row(transaction, INSERT, &values).await?)
+}
+
+/// Reads a command. For the operator; what users of the console see is in [`crate::view`].
+pub async fn read(client: &impl GenericClient, command_id: Uuid) -> Result<Command, Error> {
+    let found = optional(client, LOOK, &[&command_id]).await?;
+    from_row(&found.ok_or_else(|| Error::not_found("command", command_id))?)
+}
+
+/// Lists the commands to a person's devices, the newest first, with the name to sign in of who wants each. For the operator.
+pub async fn of_person(
+    client: &impl GenericClient,
+    person_id: PersonId,
+    limit: i64,
+) -> Result<Vec<(Command, String)>, Error> {
+    let found = rows(client, OF_PERSON, &[&person_id.uuid(), &limit]).await?;
+    found.iter().map(|row| Ok((from_row(row)?, row.try_get(22)?))).collect()
 }
 
 /// What the person's device is set to report at, in seconds: by the settings of the order in force.

@@ -47,7 +47,7 @@ pub struct QuarantinedFrame {
     pub reason: String,
     /// More about it.
     pub detail: String,
-    /// The first bytes, hexadecimal.
+    /// The first bytes, at most 1,024, hexadecimal.
     pub raw: String,
     /// How many bytes there were.
     pub raw_length: i32,
@@ -86,7 +86,7 @@ pub async fn quarantine(client: &impl GenericClient, user_id: Uuid, now: Timesta
     const DEVICES: &str = "SELECT protocol, identity, reason, first_seen_at, last_seen_at, attempts, remote_address
         FROM quarantined_device ORDER BY last_seen_at DESC LIMIT 200";
     const FRAMES: &str =
-        "SELECT frame_id, protocol, identity, reason, detail, encode(substring(raw FROM 1 FOR 256), 'hex'),
+        "SELECT frame_id, protocol, identity, reason, detail, encode(substring(raw FROM 1 FOR 1024), 'hex'),
             raw_length, received_at, remote_address
         FROM quarantined_frame ORDER BY frame_id DESC LIMIT 200";
     let devices = rows(client, DEVICES, &[]).await?;

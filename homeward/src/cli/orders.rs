@@ -264,7 +264,7 @@ fn point(text: &str) -> Result<Point, String> {
     Ok(Point(Some(probability)))
 }
 
-fn seconds(text: &str) -> Result<i32, String> {
+pub(super) fn seconds(text: &str) -> Result<i32, String> {
     let wrong = || "a duration in whole seconds such as 90s, 15m or 1h30m".to_owned();
     if let Ok(seconds) = text.parse() {
         return Ok(seconds);

@@ -1,12 +1,13 @@
 //! `homeward profiles`: what models mean by their codes.
 
 use std::{
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use codec::{Profile, Profiles, Protocol};
 
 use super::table;
@@ -39,11 +40,19 @@ pub fn find(config: &Config, name: &str) -> Result<Arc<Profile>> {
 
 pub fn run(config: &Config, command: Option<ProfilesCommand>) -> Result<ExitCode> {
     match command.unwrap_or(ProfilesCommand::List) {
-        ProfilesCommand::List => print!("{}", list(&load(config)?)),
-        ProfilesCommand::Show { name } => print!("{}", find(config, &name)?),
+        ProfilesCommand::List => say(&list(&load(config)?))?,
+        ProfilesCommand::Show { name } => say(&find(config, &name)?.to_string())?,
         ProfilesCommand::Check { files } => return check(&load(config)?, &files),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints; a reader that has seen enough (`| head`) is no error.
+fn say(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
+        _ => Ok(()),
+    }
 }
 
 fn list(profiles: &Profiles) -> String {
@@ -74,11 +83,11 @@ fn check(profiles: &Profiles, files: &[PathBuf]) -> Result<ExitCode> {
         match known.with_file(file) {
             Ok((with, profile)) => {
                 known = with;
-                println!("{}: right; {}", file.display(), profile.summary());
+                say(&format!("{}: right; {}\n", file.display(), profile.summary()))?;
             }
             Err(error) => {
                 wrong += 1;
-                println!("{error}");
+                say(&format!("{error}\n"))?;
             }
         }
     }

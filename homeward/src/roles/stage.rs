@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use worker::{Credentials, SmtpConfig, WorkerConfig};
 
-use super::{DRAIN, Readiness, Role};
+use super::{DRAIN, Readiness, Role, descriptors};
 use crate::{command::world, config::Config};
 
 /// How often old records are dropped from the stream.
@@ -54,6 +54,7 @@ impl Stage {
 
     async fn gateway(&mut self) -> Result<()> {
         let settings = &self.config.gateway;
+        descriptors::raise(settings.max_sessions);
         let config = gateway::Config {
             native_listen: address(&settings.native_listen)?,
             jt808_listen: address(&settings.jt808_listen)?,
@@ -62,10 +63,28 @@ impl Stage {
             gt06_listen: address(&settings.gt06_listen)?,
             eelink_listen: address(&settings.eelink_listen)?,
             eelink_udp_listen: address(&settings.eelink_udp_listen)?,
+            native_tls: (!settings.native_tls_certificate.is_empty()).then(|| gateway::tls::Files {
+                certificate: PathBuf::from(&settings.native_tls_certificate),
+                key: PathBuf::from(&settings.native_tls_key),
+            }),
+            native_plaintext: settings.native_plaintext,
             max_sessions: settings.max_sessions,
+            limits: gateway::Limits {
+                address_share_percent: settings.address_share_percent,
+                unproven_per_address: settings.address_unproven,
+                connections_per_second: settings.address_connections_per_second,
+                unproven_bytes: settings.unproven_bytes,
+                unproven_malformed: settings.unproven_malformed,
+                device_frames_per_second: settings.device_frames_per_second,
+                device_reports_per_second: settings.device_reports_per_second,
+                frame_within: Duration::from_secs(settings.frame_seconds),
+                penalty: Duration::from_secs(settings.penalty_seconds),
+                ..gateway::Limits::default()
+            },
             idle_after: Duration::from_secs(settings.idle_seconds),
             room_bytes: settings.room_mib.saturating_mul(1024 * 1024),
             backlog_per_second: settings.backlog_per_second,
+            profiles: Arc::new(crate::command::profiles::load(&self.config)?),
             name: format!("gateway {}", std::process::id()),
             ..Default::default()
         };

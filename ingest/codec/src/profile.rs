@@ -5,8 +5,10 @@
 //! of the same name; others extend it. [`Profiles`] reads and checks them; a [`Profile`] is made for reading millions of reports
 //! a second: looking an item up costs a few nanoseconds and applying it allocates nothing, but for the alarms it raises.
 
+mod at;
 mod error;
 mod read;
+mod read_rule;
 mod registry;
 mod rule;
 mod show;

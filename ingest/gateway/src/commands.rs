@@ -1,6 +1,6 @@
 //! Commands: from the case database to the session that holds the device, and what becomes of them back again.
 //!
-//! What a session does (see [`Orders`], [`Order`], [`Sending`]):
+//! What a session does (see [`Orders`], [`Order`], [`orders::Sending`]):
 //! - `let orders = commands.enter(device, session)` when the device has shown who it is; dropping `orders` leaves.
 //! - in its loop, `order = orders.next()`; then either `order.refuse(reason)` where the protocol has no words for it, or
 //!   `let sending = order.sending(reference)`, the bytes, and `sending.delivered()` once the connection has taken them all;
@@ -37,7 +37,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use orders::Mailboxes;
-pub(crate) use orders::{Order, Orders, Sending};
+pub(crate) use orders::{Order, Orders};
 use pending::Pending;
 
 /// What is to be written down of a command.

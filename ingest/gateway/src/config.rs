@@ -1,13 +1,13 @@
 //! What a gateway is set to.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use codec::Protocol;
+use codec::{Profiles, Protocol};
 
 use crate::{limits, tls};
 
 /// Addresses and limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Where devices of the native protocol come; `None`: not at all.
     pub native_listen: Option<SocketAddr>,
@@ -43,6 +43,8 @@ pub struct Config {
     pub room_bytes: usize,
     /// The fastest pace of stored reports, in reports a second; it slows down by itself when live ones wait.
     pub backlog_per_second: u32,
+    /// What models mean by their codes.
+    pub profiles: Arc<Profiles>,
     /// This gateway's name, in the case database's status of devices.
     pub name: String,
 }
@@ -67,6 +69,7 @@ impl Default for Config {
             window: 16,
             room_bytes: 256 * 1024 * 1024,
             backlog_per_second: 10_000,
+            profiles: Arc::new(Profiles::builtin().clone()),
             name: "gateway".to_owned(),
         }
     }

@@ -4,6 +4,7 @@ mod kept;
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
+
+use crate::Network;
 
 /// Loads follow one another at least at this distance, however many changes are told.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
@@ -51,8 +54,15 @@ pub struct Known {
     pub protected: Option<Carrier>,
     /// Since when.
     pub assigned_at: Option<Timestamp>,
+    /// What it means by its codes; empty: what its protocol means.
+    #[serde(default)]
+    pub profile: String,
     /// Terms of the wearer's orders, as `starts..ends`.
     pub terms: Vec<(Timestamp, Timestamp)>,
+    /// Native: a key that is as good as `secret` until the device has confirmed it.
+    pub next_secret: Option<Vec<u8>>,
+    /// Networks from which it may speak; none: from anywhere.
+    pub networks: Vec<Network>,
 }
 
 impl Known {
@@ -64,8 +74,16 @@ impl Known {
             person_id: None,
             protected: None,
             assigned_at: None,
+            profile: String::new(),
             terms: Vec::new(),
+            next_secret: None,
+            networks: Vec::new(),
         }
+    }
+
+    /// True when the device may speak from there.
+    pub fn allows(&self, remote: IpAddr) -> bool {
+        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(remote))
     }
 
     /// True when the device is somebody's.
@@ -353,7 +371,16 @@ fn entry(entry: Entry) -> Option<(Key, Arc<Known>)> {
         person_id: entry.person_id,
         protected: entry.protected,
         assigned_at: entry.assigned_at,
+        profile: entry.device.profile,
         terms: entry.terms,
+        next_secret: entry.device.next_secret,
+        // One that cannot be read must not mean every address.
+        networks: entry
+            .device
+            .networks
+            .iter()
+            .map(|text| text.parse().unwrap_or(Network::NONE))
+            .collect(),
     };
     Some((key(protocol, &entry.device.identity), Arc::new(known)))
 }

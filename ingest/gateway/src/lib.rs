@@ -7,15 +7,17 @@
 //!
 //! Who may speak is in the [`Directory`], a copy of the case database's devices that outlives its absence.
 
-#[allow(dead_code, unused_imports, reason = "until the sessions call it")]
+mod clone;
 mod commands;
 mod config;
 mod directory;
 mod lanes;
 mod limits;
+mod network;
 mod presence;
 mod quarantine;
 mod records;
+mod rotation;
 mod server;
 mod session;
 pub mod tls;
@@ -24,4 +26,5 @@ mod udp;
 pub use config::{Config, Transport};
 pub use directory::{Directory, Found, Known};
 pub use limits::Settings as Limits;
+pub use network::{Network, NoNetwork};
 pub use server::{Error, Gateway, Handle};

@@ -1,4 +1,4 @@
-//! How much anybody may have of a gateway, and one session a device.
+//! How much anybody may have of a gateway.
 //!
 //! Limits are of two kinds. Those of an **address** (IPv6: of its /64) bind connections that have not shown whose device they are: how
 //! many come in a second and stand open, how much they may say, how much of it may be garbage. Devices behind one address, as
@@ -14,7 +14,6 @@ mod guard;
 mod places;
 
 use std::{
-    collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -30,8 +29,6 @@ use buckets::Buckets;
 pub(crate) use guard::{Guard, reason};
 use places::{Full, Places, Room};
 
-/// How often what is remembered of addresses and devices is looked through.
-const SWEEP: Duration = Duration::from_secs(10);
 /// Devices that have a bucket of their own.
 const DEVICES: usize = 1_000_000;
 /// Unreadable frames of strangers that are kept, in a second, of all addresses together.
@@ -208,23 +205,20 @@ impl Limits {
         frames.max(reports)
     }
 
-    /// Forgets what is no longer needed, every few seconds, until dropped.
-    pub(crate) async fn sweep(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(SWEEP).await;
-            for buckets in [&self.connections, &self.frames, &self.bytes, &self.garbage, &self.kept] {
-                buckets.sweep();
-            }
-            self.device_frames.sweep();
-            self.device_reports.sweep();
-            let (taken, unproven) = {
-                let mut places = self.places();
-                places.shrink();
-                places.count()
-            };
-            metrics::gauge!("homeward_gateway_places", "state" => "proven").set((taken - unproven.min(taken)) as f64);
-            metrics::gauge!("homeward_gateway_places", "state" => "unproven").set(unproven as f64);
+    /// Forgets what is no longer needed.
+    pub(crate) fn sweep(&self) {
+        for buckets in [&self.connections, &self.frames, &self.bytes, &self.garbage, &self.kept] {
+            buckets.sweep();
         }
+        self.device_frames.sweep();
+        self.device_reports.sweep();
+        let (taken, unproven) = {
+            let mut places = self.places();
+            places.shrink();
+            places.count()
+        };
+        metrics::gauge!("homeward_gateway_places", "state" => "proven").set((taken - unproven.min(taken)) as f64);
+        metrics::gauge!("homeward_gateway_places", "state" => "unproven").set(unproven as f64);
     }
 }
 
@@ -241,6 +235,11 @@ impl Place {
         let in_time = self.limits.places().prove(self.number, self.address);
         self.proven.store(in_time, Ordering::Relaxed);
         in_time
+    }
+
+    /// As its limits know it.
+    pub(crate) const fn address(&self) -> IpAddr {
+        self.address
     }
 
     fn is_proven(&self) -> bool {
@@ -306,34 +305,6 @@ impl Drop for Place {
         self.limits
             .places()
             .release(self.number, self.address, self.is_proven());
-    }
-}
-
-/// The sessions of devices that have shown who they are.
-#[derive(Debug, Default)]
-pub(crate) struct Registry {
-    open: Mutex<HashMap<DeviceId, (u64, CancellationToken)>>,
-}
-
-impl Registry {
-    /// Makes `session` the device's, and ends the one before; true when there was one.
-    pub(crate) fn enter(&self, device: DeviceId, session: u64, end: &CancellationToken) -> bool {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        match open.insert(device, (session, end.clone())) {
-            Some((before, token)) if before != session => {
-                token.cancel();
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Forgets a session, unless a newer one has taken its place.
-    pub(crate) fn leave(&self, device: DeviceId, session: u64) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.get(&device).is_some_and(|(current, _)| *current == session) {
-            open.remove(&device);
-        }
     }
 }
 

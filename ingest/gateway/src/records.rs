@@ -4,11 +4,16 @@ use casedb::device::Carrier;
 use codec::{Fault, Protocol, Rejected, Report, normalize};
 use jiff::Timestamp;
 use prost::Message;
-use proto::{PersonId, topic::partition_of, wire};
+use proto::{
+    PersonId,
+    topic::partition_of,
+    wire::{self, Alarm, FixSource},
+};
 use stream::NewRecord;
 
 use crate::{
     Known,
+    clone::{Spot, Voice},
     lanes::{Batch, Lane},
     session::Shared,
 };
@@ -28,10 +33,42 @@ pub(crate) fn take(
         Fate::Protected(records) => batch.extend(lane, records),
         Fate::Discard(reason) => count(protocol, reason),
     }
+    if report.fix.as_ref().is_some_and(|fix| fix.valid) {
+        shared.commands.located(known.device_id, report.fix_time, received_at);
+    }
     if lane == Lane::Live {
         shared.presence.clock(known.device_id, report.fix_time, received_at);
     }
     Ok(())
+}
+
+/// Takes a report in the name of a device; it is marked while another speaks under the same name.
+pub(crate) fn heard(
+    shared: &Shared,
+    protocol: Protocol,
+    known: &Known,
+    voice: Voice,
+    report: &Report,
+    received_at: Timestamp,
+    batch: &mut Batch,
+) -> Result<(), Fault> {
+    // Fixes of satellites alone: a cell's may be kilometres off.
+    let spot = report
+        .fix
+        .as_ref()
+        .filter(|fix| fix.valid && matches!(fix.source, FixSource::Gnss | FixSource::Unspecified))
+        .filter(|_| normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible)
+        .map(|fix| Spot {
+            at: report.fix_time,
+            latitude: fix.latitude,
+            longitude: fix.longitude,
+        });
+    if !shared.registry.heard(voice, spot, received_at) {
+        return take(shared, protocol, known, report, received_at, batch);
+    }
+    let mut marked = report.clone();
+    marked.raise(Alarm::Cloned);
+    take(shared, protocol, known, &marked, received_at, batch)
 }
 
 /// Counts a report that was not appended.

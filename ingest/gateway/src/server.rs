@@ -11,6 +11,7 @@ use std::{
 use casedb::Database;
 use codec::{Protocol, eelink::Eelink, gt06::Gt06, teltonika::Teltonika};
 use futures::FutureExt;
+use jiff::Timestamp;
 use socket2::{Domain, Socket, Type};
 use stream::Log;
 use tokio::{
@@ -26,17 +27,22 @@ use tracing::{info, warn};
 
 use crate::{
     Config, Directory,
+    clone::Registry,
+    commands::{self, Commands},
     config::Transport,
     lanes::Lanes,
-    limits::{Limits, Place, Registry},
+    limits::{Limits, Place},
     presence::Presence,
     quarantine::Quarantine,
+    rotation::Rotation,
     session::{self, Line, Shared, Writer, jt808::Jt808, native::Native, vendor::Vendor},
     tls, udp,
 };
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4_096;
+/// How often what is remembered is looked through.
+const SWEEP: Duration = Duration::from_secs(10);
 /// After a failure to accept, such as too many open files.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of datagrams that may wait to be read; the kernel grants as much of it as it may.
@@ -90,6 +96,7 @@ pub struct Handle {
     sessions: TaskTracker,
     listeners: Vec<JoinHandle<()>>,
     _writers: Vec<AbortOnDropHandle<()>>,
+    commands: commands::Tasks,
     abort: CancellationToken,
 }
 
@@ -134,7 +141,9 @@ impl Gateway {
         );
         let spawn = |future| AbortOnDropHandle::new(tokio::spawn(future));
         let limits = Arc::new(Limits::new(config.limits.clone(), config.max_sessions));
-        let sweep = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&limits).sweep()));
+        let registry = Arc::new(Registry::default());
+        let sweep = AbortOnDropHandle::new(tokio::spawn(sweep(Arc::clone(&limits), Arc::clone(&registry))));
+        let (rotation, confirmed) = Rotation::new();
         let writers = vec![
             AbortOnDropHandle::new(tokio::spawn(waiting.write(database.clone()))),
             AbortOnDropHandle::new(tokio::spawn(
@@ -142,15 +151,19 @@ impl Gateway {
             )),
             spawn(Arc::clone(&lanes).govern(database.clone())),
             sweep,
+            AbortOnDropHandle::new(tokio::spawn(confirmed.write(database.clone()))),
         ];
+        let (commands, command_tasks) = Commands::start(database.clone(), &config.name);
         let shared = Arc::new(Shared {
             config,
+            commands,
             log,
             lanes,
             directory,
             quarantine,
             presence,
-            registry: Registry::default(),
+            registry,
+            rotation,
             limits,
             draining,
             next_session: AtomicU64::new(1),
@@ -165,6 +178,7 @@ impl Gateway {
             sessions: TaskTracker::new(),
             listeners: Vec::new(),
             _writers: writers,
+            commands: command_tasks,
             abort: CancellationToken::new(),
         };
         for socket in sockets {
@@ -230,6 +244,7 @@ impl Handle {
             .presence
             .flush(self.database.as_ref(), &self.shared.config.name);
         let _ = tokio::time::timeout(within, flush).await;
+        self.commands.flush(within).await;
     }
 }
 
@@ -239,6 +254,15 @@ impl Drop for Handle {
             listener.abort();
         }
         self.abort.cancel();
+    }
+}
+
+/// Forgets what is no longer needed of addresses, devices and sessions.
+async fn sweep(limits: Arc<Limits>, registry: Arc<Registry>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        limits.sweep();
+        registry.sweep(Timestamp::now());
     }
 }
 

@@ -29,10 +29,13 @@ use tracing::debug;
 
 use crate::{
     Config, Directory, Known,
+    clone::Registry,
+    commands::{Commands, Order, Orders},
     lanes::Lanes,
-    limits::{self, Guard, Limits, Place, Registry},
+    limits::{self, Guard, Limits, Place},
     presence::Presence,
     quarantine::Quarantine,
+    rotation::Rotation,
     tls,
 };
 
@@ -54,17 +57,18 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     pub(crate) quarantine: Quarantine,
     pub(crate) presence: Arc<Presence>,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) rotation: Rotation,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) commands: Commands,
     pub(crate) draining: CancellationToken,
     pub(crate) next_session: AtomicU64,
 }
 
 impl Shared {
-    /// What a device means by its codes.
-    #[expect(clippy::unused_self, reason = "profiles of single devices come from here")]
-    pub(crate) fn profile(&self, protocol: Protocol, _known: &Known) -> &Profile {
-        Profile::default_for(protocol)
+    /// What a device means by its codes: its own profile, or the protocol's.
+    pub(crate) fn profile(&self, protocol: Protocol, known: &Known) -> &Profile {
+        self.config.profiles.of_device(&known.profile, protocol)
     }
 }
 
@@ -87,6 +91,17 @@ pub(crate) trait Dialect: Send {
 
     /// Handles one item; an error ends the session.
     fn handle(&mut self, item: Self::Item, peer: &mut Peer) -> impl Future<Output = Result<(), Stop>> + Send;
+
+    /// Sends a command to the device; an error ends the session.
+    fn order(&mut self, order: Order, peer: &mut Peer) -> impl Future<Output = Result<(), Stop>> + Send;
+}
+
+/// Waits for a command to the session's device, once that is known.
+async fn next_order(orders: Option<&Orders>) -> Order {
+    match orders {
+        Some(orders) => orders.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Runs a session from the first byte to the last.
@@ -115,6 +130,7 @@ pub(crate) async fn run<D: Dialect>(
         fresh: true,
         replaced: CancellationToken::new(),
         device: None,
+        orders: None,
         protected: false,
         shared,
     };
@@ -159,6 +175,7 @@ async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
                 let answer = done?;
                 peer.send(&answer).await?;
             }
+            order = next_order(peer.orders.as_ref()) => dialect.order(order, peer).await?,
             item = frames.next(), if reading => match item {
                 Some(Ok(item)) => {
                     dialect.handle(item, peer).await?;

@@ -1,6 +1,10 @@
 //! Datagrams: each names its device, is read by itself, and is answered once it is durable.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use codec::{Fault, Message, Talk};
@@ -10,8 +14,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use crate::{
+    clone::Voice,
     directory::Found,
     lanes::Batch,
+    limits,
+    quarantine::Quarantine,
     records,
     server::ACCEPT_PAUSE,
     session::{Shared, Stop},
@@ -44,7 +51,8 @@ pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: 
         metrics::counter!("homeward_gateway_datagrams_total", "protocol" => protocol).increment(1);
         let place = Arc::clone(&room).try_acquire_owned();
         let (Ok(place), true) = (place, shared.lanes.has_room()) else {
-            metrics::counter!("homeward_gateway_datagrams_dropped_total", "protocol" => protocol).increment(1);
+            metrics::counter!("homeward_gateway_datagrams_dropped_total", "protocol" => protocol, "reason" => "full")
+                .increment(1);
             continue;
         };
         let datagram = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
@@ -66,6 +74,13 @@ pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: 
     }
 }
 
+/// What stands for a session where there is none: the address. Sessions are numbered from 1, and never so high.
+fn number(address: IpAddr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    address.hash(&mut hasher);
+    hasher.finish() | 1 << 63
+}
+
 /// Reads a datagram and returns its answer once everything in it is durable.
 async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shared>) -> Result<Bytes, Stop> {
     let received_at = Timestamp::now();
@@ -75,10 +90,25 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
             .quarantine
             .frame(T::PROTOCOL, identity, fault, raw, remote, received_at);
     };
+    let address = limits::source(remote.ip());
+    // Addresses of datagrams can be invented: what names no known device must cost little.
+    let dropped = |reason| {
+        metrics::counter!("homeward_gateway_datagrams_dropped_total", "protocol" => T::PROTOCOL.name(), "reason" => reason)
+            .increment(1);
+        Ok(Bytes::new())
+    };
     let Some(identity) = T::datagram_identity(datagram) else {
-        malformed("", &Fault::Incomplete("datagram without a device"), true);
+        let fault = Fault::Incomplete("datagram without a device");
+        if shared.limits.stranger(address, datagram.len()) && shared.limits.keeps(address) {
+            malformed("", &fault, true);
+        } else {
+            Quarantine::count(T::PROTOCOL, &fault);
+        }
         return Ok(Bytes::new());
     };
+    if shared.directory.get(T::PROTOCOL, &identity).is_none() && !shared.limits.stranger(address, datagram.len()) {
+        return dropped("address_rate");
+    }
     let refused = |reason| {
         shared
             .quarantine
@@ -93,6 +123,15 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
         // Without an answer the device sends again.
         Found::Unavailable => return Err(Stop("directory")),
     };
+    if !known.allows(remote.ip()) {
+        metrics::counter!("homeward_gateway_network_refusals_total", "protocol" => T::PROTOCOL.name()).increment(1);
+        refused("network");
+        return Ok(Bytes::new());
+    }
+    // The device sends again what is not answered.
+    if shared.limits.pause(known.device_id, 1, 0).is_some() {
+        return dropped("device_rate");
+    }
     let kept = known.protected.is_none();
     let profile = shared.profile(T::PROTOCOL, &known);
     let mut talk = T::default();
@@ -109,13 +148,18 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
         records::count(T::PROTOCOL, "rejected");
     }
     let mut batch = Batch::default();
+    let voice = Voice {
+        device: known.device_id,
+        session: number(address),
+        address,
+    };
     for message in &decoded.messages {
         let Message::Report(report) = message else { continue };
         if !known.is_assigned() {
             refused("not assigned");
             return Ok(Bytes::new());
         }
-        if let Err(fault) = records::take(shared, T::PROTOCOL, &known, report, received_at, &mut batch) {
+        if let Err(fault) = records::heard(shared, T::PROTOCOL, &known, voice, report, received_at, &mut batch) {
             malformed(&identity, &fault, kept);
             records::count(T::PROTOCOL, "rejected");
         }

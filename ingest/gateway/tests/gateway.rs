@@ -7,8 +7,12 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "gateway/commands.rs"]
+mod commands;
 #[path = "gateway/flow.rs"]
 mod flow;
+#[path = "gateway/safety.rs"]
+mod safety;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -46,12 +50,9 @@ const BRIEFLY: Duration = Duration::from_millis(300);
 
 fn known(name: &str, secret: Option<&[u8]>) -> Known {
     Known {
-        device_id: DeviceId::from_name(name),
-        secret: secret.map(<[u8]>::to_vec),
         person_id: Some(PersonId::from_name(&format!("person of {name}"))),
-        protected: None,
-        assigned_at: None,
         terms: vec![(Timestamp::MIN, Timestamp::MAX)],
+        ..Known::of(DeviceId::from_name(name), secret.map(<[u8]>::to_vec))
     }
 }
 

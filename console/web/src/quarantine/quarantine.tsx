@@ -3,7 +3,9 @@
 import { useEffect, type ReactNode } from "react";
 import { api } from "../shared/api";
 import { useDuty, useResource } from "../shared/context";
+import { word } from "../shared/i18n";
 import { Failure, Loading, Time } from "../shared/ui";
+import { FramesTable } from "./frames";
 import { ReportsTable } from "./reports";
 
 const RENEW_MS = 15_000;
@@ -49,7 +51,7 @@ export function QuarantinePage(): ReactNode {
                   <tr key={`${device.protocol} ${device.identity} ${device.reason}`}>
                     <td>{device.protocol}</td>
                     <td className="mono">{device.identity}</td>
-                    <td>{device.reason}</td>
+                    <td>{word(t, "refusal", device.reason.replaceAll(" ", "_"))}</td>
                     <td className="number">{device.attempts}</td>
                     <td>
                       <Time at={device.first_seen_at} show="absolute" />
@@ -73,47 +75,7 @@ export function QuarantinePage(): ReactNode {
           <h2 className="table-title">
             {t("quarantine.frames")} <span className="count">{value.frames.length}</span>
           </h2>
-          <div className="scroll panel flush">
-            <table className="list">
-              <thead>
-                <tr>
-                  <th scope="col">{t("quarantine.at")}</th>
-                  <th scope="col">{t("quarantine.protocol")}</th>
-                  <th scope="col">{t("quarantine.identity")}</th>
-                  <th scope="col">{t("quarantine.reason")}</th>
-                  <th scope="col">{t("quarantine.raw")}</th>
-                  <th scope="col">{t("quarantine.from")}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {value.frames.map((frame) => (
-                  <tr key={frame.frame_id}>
-                    <td>
-                      <Time at={frame.received_at} />
-                    </td>
-                    <td>{frame.protocol}</td>
-                    <td className="mono">{frame.identity || "–"}</td>
-                    <td>
-                      {frame.reason}
-                      {frame.detail && <span className="muted fine block">{frame.detail}</span>}
-                    </td>
-                    <td>
-                      <code className="raw">{frame.raw}</code>{" "}
-                      <span className="muted fine">{t("quarantine.bytes", { count: frame.raw_length })}</span>
-                    </td>
-                    <td className="mono">{frame.remote_address}</td>
-                  </tr>
-                ))}
-                {value.frames.length === 0 && (
-                  <tr>
-                    <td colSpan={6} className="muted">
-                      {t("quarantine.none")}
-                    </td>
-                  </tr>
-                )}
-              </tbody>
-            </table>
-          </div>
+          <FramesTable frames={value.frames} />
         </>
       )}
     </section>

@@ -142,9 +142,9 @@ fn the_list_is_this() {
         "  0x10       normal",
         "  0x11       normal",
         "  0x00       sos",
-        "  0xda       times the strap was cut; strap, motion and case, 3 bytes or more",
+        "  0xda       strap, motion and case, 3 bytes or more",
         "               bit 0 of byte 2 is 1 → strap_closed; otherwise strap_open",
-        "               bytes 0 to 1 is at least 1 → strap_tamper",
+        "               bytes 0 to 1 & 0xe is not 0 → sos",
         "               where bytes 0 to 1 & 0x7 is 5 or 6: hdop = bytes 6 to 7 ÷ 10",
         "  vibrate    <VIB*10>",
     ] {

@@ -45,7 +45,7 @@ pub(super) async fn run(commands: Commands, database: Database) {
         let pause = EVERY.mul_f64(rand::rng().random_range(0.8..1.1));
         let until = tokio::time::Instant::now() + pause;
         while let Ok(Some(device)) = tokio::time::timeout_at(until, told(listener.as_mut())).await {
-            if commands.0.mailboxes.has(device)
+            if commands.0.mailboxes.wants(device)
                 && let Err(error) = take(&commands, &database, &[device]).await
             {
                 debug!(%error, "a command cannot be taken");
@@ -95,7 +95,7 @@ async fn look(commands: &Commands, database: &Database) -> Result<(), Error> {
     }
     let mut due = command::due_devices(&client, now).await?;
     drop(client);
-    due.retain(|device| commands.0.mailboxes.has(*device));
+    due.retain(|device| commands.0.mailboxes.wants(*device));
     take(commands, database, &due).await
 }
 

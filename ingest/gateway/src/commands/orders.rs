@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use casedb::command::Outcome;
@@ -12,6 +13,10 @@ use proto::DeviceId;
 use tokio::sync::Notify;
 
 use super::{Body, Commands, What, count};
+
+/// A session that gave an order back is not given the next at once: after the first time, doubled with each further one.
+const PUT_OFF: Duration = Duration::from_secs(1);
+const LONGEST_PUT_OFF: Duration = Duration::from_mins(5);
 
 /// Orders that wait for one session.
 #[derive(Debug, Default)]
@@ -24,6 +29,8 @@ struct Mailbox {
 #[derive(Debug, Default)]
 pub(super) struct Mailboxes {
     open: Mutex<HashMap<DeviceId, (u64, Arc<Mailbox>)>>,
+    /// Devices whose sessions gave orders back unsent: how often in a row, and until when they get none.
+    put_off: Mutex<HashMap<DeviceId, (u32, Instant)>>,
 }
 
 impl Mailboxes {
@@ -33,6 +40,7 @@ impl Mailboxes {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(device, (session, Arc::clone(&mailbox)));
+        self.took(device);
         Orders {
             mailbox,
             device,
@@ -41,9 +49,30 @@ impl Mailboxes {
         }
     }
 
+    /// True when the device's session is here.
     pub(super) fn has(&self, device: DeviceId) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.contains_key(&device)
+    }
+
+    /// True when the device's session is here and takes orders.
+    pub(super) fn wants(&self, device: DeviceId) -> bool {
+        let put_off = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = put_off.get(&device).is_some_and(|(_, until)| *until > Instant::now());
+        drop(put_off);
+        !waits && self.has(device)
+    }
+
+    fn gave_back(&self, device: DeviceId) {
+        let mut put_off = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let (times, until) = put_off.entry(device).or_insert((0, Instant::now()));
+        *until = Instant::now() + (PUT_OFF * 2_u32.saturating_pow(*times)).min(LONGEST_PUT_OFF);
+        *times = times.saturating_add(1).min(16);
+    }
+
+    fn took(&self, device: DeviceId) {
+        let mut put_off = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        put_off.remove(&device);
     }
 
     /// Hands an order to the device's session; back with it when there is none.
@@ -66,6 +95,8 @@ impl Mailboxes {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.get(&device).is_some_and(|(current, _)| *current == session) {
             open.remove(&device);
+            drop(open);
+            self.took(device);
         }
     }
 }
@@ -86,7 +117,7 @@ impl Orders {
         loop {
             if let Some(order) = self.take() {
                 if !order.is_over() {
-                    return order;
+                    return order.handed_out();
                 }
                 continue; // dropped, it goes back, and expires there
             }
@@ -115,11 +146,16 @@ struct Held {
     body: Box<Body>,
     commands: Commands,
     on_drop: Option<What>,
+    /// The session has it: what it gives back, it will not take at once.
+    handed_out: bool,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(what) = self.on_drop.take() else { return };
+        if self.handed_out && matches!(what, What::Released) {
+            self.commands.0.mailboxes.gave_back(self.body.device);
+        }
         if matches!(what, What::Ended(..)) {
             self.commands.0.pending.forget(self.body.device, self.body.command_id);
         }
@@ -137,16 +173,27 @@ impl Order {
             body,
             commands,
             on_drop: Some(What::Released),
+            handed_out: false,
         })
+    }
+
+    fn handed_out(mut self) -> Self {
+        self.0.handed_out = true;
+        self
     }
 
     fn is_over(&self) -> bool {
         self.0.body.expires_at <= Timestamp::now()
     }
 
-    #[cfg(test)]
-    pub(super) fn body_id(&self) -> uuid::Uuid {
+    /// Its id: a device that is given the same one twice has been told so before.
+    pub(crate) fn id(&self) -> uuid::Uuid {
         self.0.body.command_id
+    }
+
+    /// When it is over, by our clock.
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        self.0.body.expires_at
     }
 
     /// What the device is to do.
@@ -171,6 +218,7 @@ impl Order {
         let lost = What::Ended(Outcome::ConnectionLost, String::new(), None);
         self.0.on_drop = Some(lost);
         self.0.body.reference = reference;
+        self.0.commands.0.mailboxes.took(self.0.body.device);
         self.0.commands.0.pending.add(&self.0.body, Timestamp::now());
         Sending(self.0)
     }

@@ -24,7 +24,7 @@ const WORDS_BEFORE_END: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Debug)]
 struct Sent {
     body: Body,
-    sent_at: Timestamp,
+    since: Timestamp,
     /// The device has said something to it.
     heard: bool,
     /// What it said.
@@ -40,8 +40,8 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Notes a command that goes out now, or that went out at `sent_at`; once.
-    pub(super) fn add(&self, body: &Body, sent_at: Timestamp) {
+    /// Notes a command that goes out now, or that went out at that time; once.
+    pub(super) fn add(&self, body: &Body, since: Timestamp) {
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let of_device = sent.entry(body.device).or_default();
         if of_device.iter().any(|sent| sent.body.command_id == body.command_id) {
@@ -49,7 +49,7 @@ impl Pending {
         }
         of_device.push(Sent {
             body: body.clone(),
-            sent_at,
+            since,
             heard: false,
             words: String::new(),
         });
@@ -125,8 +125,8 @@ impl Pending {
         }
         self.retain(Some(device), |sent| {
             let answers = sent.body.command == Command::Locate
-                && received_at >= sent.sent_at
-                && fix_time >= sent.sent_at.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN);
+                && received_at >= sent.since
+                && fix_time >= sent.since.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN);
             if answers {
                 count("locate", "located");
                 found.push(sent.body.command_id);

@@ -16,7 +16,7 @@ use codec::Protocol;
 use super::{Known, Map};
 
 /// What the file begins with; the number grows when its shape changes.
-const HEADER: &[u8; 16] = b"homeward-dir\x00\x00\x00\x01";
+const HEADER: &[u8; 16] = b"homeward-dir\x00\x00\x00\x02";
 
 /// Reads the file. `None`: there is none, or not one of this version; the directory then comes from the database alone.
 pub(super) fn read(path: &Path) -> io::Result<Option<Map>> {

@@ -11,6 +11,9 @@ use tokio_util::codec::Decoder;
 
 use super::Place;
 
+/// Of a time without a byte, so much is held against a frame.
+const LONGEST_GAP: Duration = Duration::from_secs(10);
+
 /// Why reading ends; the text is the session's end in the metrics.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -36,8 +39,10 @@ pub(crate) fn reason(error: &io::Error) -> &'static str {
 pub(crate) struct Guard<D> {
     framer: D,
     place: Arc<Place>,
-    /// Since when a frame is incomplete.
-    since: Option<Instant>,
+    /// When an incomplete frame was last looked at.
+    looked: Option<Instant>,
+    /// For how long it has been incomplete, times left out in which the session did not read.
+    spent: Duration,
     /// Bytes that were there after the last look.
     left: usize,
 }
@@ -47,7 +52,8 @@ impl<D> Guard<D> {
         Self {
             framer,
             place,
-            since: None,
+            looked: None,
+            spent: Duration::ZERO,
             left: 0,
         }
     }
@@ -63,21 +69,18 @@ impl<D> Guard<D> {
 
     fn after(&mut self, complete: bool, buffered: usize, now: impl Fn() -> Instant) -> Result<(), io::Error> {
         self.left = buffered;
-        if buffered == 0 {
-            self.since = None;
-            return Ok(());
-        }
-        if complete {
-            // What is behind it was waiting while the session was busy.
-            self.since = Some(now());
+        if buffered == 0 || complete {
+            self.spent = Duration::ZERO;
+            self.looked = (buffered > 0).then(now);
             return Ok(());
         }
         let now = now();
-        let since = *self.since.get_or_insert(now);
+        let looked = self.looked.replace(now).unwrap_or(now);
+        // A session that waits for the stream does not read for a long time; that is not the device's doing.
+        self.spent += now.saturating_duration_since(looked).min(LONGEST_GAP);
         let settings = self.place.settings();
-        let allowed =
-            settings.frame_within + Duration::from_secs(buffered as u64 / u64::from(settings.least_bytes.max(1)));
-        if now.saturating_duration_since(since) > allowed {
+        let needed = buffered as u64 / u64::from(settings.least_bytes.max(1));
+        if self.spent > settings.frame_within + Duration::from_secs(needed) {
             Err(broken("slow"))
         } else {
             Ok(())
@@ -151,17 +154,22 @@ mod tests {
         let mut guard = guard(settings);
         let start = Instant::now();
         let at = |seconds: u64| move || start + Duration::from_secs(seconds);
-        assert!(guard.after(false, 1, at(0)).is_ok());
-        assert!(guard.after(false, 2, at(20)).is_ok());
-        assert_eq!(reason(&guard.after(false, 3, at(21)).unwrap_err()), "slow");
+        // A byte every five seconds.
+        for second in [0, 5, 10, 15, 20] {
+            assert!(guard.after(false, 1, at(second)).is_ok());
+        }
+        assert_eq!(reason(&guard.after(false, 2, at(25)).unwrap_err()), "slow");
         // A long frame over a slow network has the time that its bytes need.
-        assert!(guard.after(false, 5_000, at(69)).is_ok());
-        assert!(guard.after(false, 5_000, at(71)).is_err());
-        // The next frame has its own.
+        assert!(guard.after(false, 5_000, at(30)).is_ok());
         assert!(guard.after(true, 7, at(100)).is_ok());
-        assert!(guard.after(false, 8, at(119)).is_ok());
-        assert!(guard.after(true, 0, at(200)).is_ok());
-        assert!(guard.after(false, 1, at(5_000)).is_ok());
+        // A session that did not read for an hour.
+        assert!(guard.after(false, 8, at(3_700)).is_ok());
+        assert!(guard.after(true, 0, at(3_705)).is_ok());
+        assert!(guard.after(false, 1, at(9_000)).is_ok());
+        // Two bytes a minute are no frame either.
+        assert!(guard.after(false, 2, at(9_030)).is_ok());
+        assert!(guard.after(false, 3, at(9_060)).is_ok());
+        assert!(guard.after(false, 4, at(9_090)).is_err());
     }
 
     #[test]

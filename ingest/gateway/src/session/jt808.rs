@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use codec::{
     Fault, Message, Protocol,
     jt808::{
-        Assembled, Assembler, Frame, Framer, Header, Item, decode_body, id,
+        self, Assembled, Assembler, Frame, Framer, Header, Item, decode_body, decode_body_with, id,
         reply::{self, Kind, Outcome, Registration},
     },
 };
@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 
 use super::{Dialect, Peer, Stop};
 use crate::{
+    commands::Order,
     directory::{Found, Known},
     lanes::Batch,
     records,
@@ -30,6 +31,8 @@ const MAX_MALFORMED: u32 = 100;
 pub(crate) struct Jt808 {
     /// Number of the platform's next message.
     serial: u16,
+    /// Header of the terminal's last good message: ours to it have the same shape.
+    heard: Option<Box<Header>>,
     /// The terminal that has authenticated.
     authenticated: Option<String>,
     assembler: Assembler,
@@ -50,6 +53,25 @@ impl Dialect for Jt808 {
             Item::Malformed(bad) => {
                 let identity = self.authenticated.clone().unwrap_or_default();
                 self.bad(&identity, &bad.fault, &bad.raw, peer)
+            }
+        }
+    }
+
+    async fn order(&mut self, order: Order, peer: &mut Peer) -> Result<(), Stop> {
+        let Some(header) = self.heard.clone() else {
+            return Ok(());
+        };
+        let Some(known) = peer.shared.directory.get(Protocol::Jt808, &header.phone.identity()) else {
+            return Ok(());
+        };
+        let serial = self.next_serial();
+        let shared = Arc::clone(&peer.shared);
+        let profile = shared.profile(Protocol::Jt808, &known);
+        match jt808::command::command(&header, serial, order.command(), profile) {
+            Ok(frames) => peer.instruct(order, u32::from(serial), &frames).await,
+            Err(unsupported) => {
+                order.refuse(&unsupported);
+                Ok(())
             }
         }
     }
@@ -85,6 +107,9 @@ impl Jt808 {
             // Without an answer the terminal tries again; an answer would be a lie.
             Found::Unavailable => return Err(Stop("directory")),
         };
+        if !peer.allows(&known) {
+            return self.refuse(&header, &identity, "network", peer).await;
+        }
         match header.id {
             id::REGISTER => return self.register(&header, &known, peer).await,
             id::AUTHENTICATE => return self.authenticate(&header, &body, &identity, &known, peer).await,
@@ -96,6 +121,7 @@ impl Jt808 {
         peer.belongs_to(&known);
         peer.alive();
         self.malformed = 0;
+        self.heard = Some(Box::new(header.clone()));
         match self.assembler.take(&header, body, received_at) {
             // Answered with the last one, when all of them are durable.
             Ok(Assembled::Part { .. }) => Ok(()),
@@ -139,6 +165,8 @@ impl Jt808 {
             return self.refuse(header, identity, "wrong authentication code", peer).await;
         }
         self.authenticated = Some(identity.to_owned());
+        // Commands may go out at once: a terminal that has authenticated may say nothing more for a while.
+        self.heard = Some(Box::new(header.clone()));
         self.refused = 0;
         peer.belongs_to(known);
         peer.alive();
@@ -168,7 +196,7 @@ impl Jt808 {
     async fn message(
         &mut self,
         header: &Header,
-        body: &[u8],
+        body: &Bytes,
         serials: &[u16],
         known: &Arc<Known>,
         frame: &Frame,
@@ -176,7 +204,8 @@ impl Jt808 {
         received_at: Timestamp,
     ) -> Result<(), Stop> {
         let identity = header.phone.identity();
-        let content = match decode_body(header, body) {
+        let decoded = decode_body_with(header, body, peer.shared.profile(Protocol::Jt808, known));
+        let content = match decoded {
             Ok(content) => content,
             Err(fault) => {
                 self.bad(&identity, &fault, &frame.to_wire(), peer)?;
@@ -191,6 +220,7 @@ impl Jt808 {
         let mut batch = Batch::default();
         let mut reports = false;
         for message in &content.messages {
+            peer.answered(message);
             let Message::Report(report) = message else { continue };
             reports = true;
             if !known.is_assigned() {

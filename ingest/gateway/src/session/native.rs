@@ -10,6 +10,7 @@ use proto::wire::{DeviceFrame, device_frame::Body};
 
 use super::{Dialect, Peer, Stop};
 use crate::{
+    commands::Order,
     directory::{Found, Known},
     lanes, records,
 };
@@ -25,6 +26,8 @@ enum Phase {
         device: String,
         device_nonce: Vec<u8>,
         gateway_nonce: [u8; handshake::NONCE_BYTES],
+        /// The proof is made over the TLS connection, too.
+        bound: bool,
     },
     Open {
         device: String,
@@ -36,6 +39,14 @@ enum Phase {
 pub(crate) struct Native {
     phase: Phase,
     malformed: u32,
+    offer: Option<Box<Offer>>,
+}
+
+/// A next key that was sent to the device in this session.
+#[derive(Debug)]
+struct Offer {
+    secret: Vec<u8>,
+    nonce: [u8; handshake::NONCE_BYTES],
 }
 
 impl Dialect for Native {
@@ -60,11 +71,26 @@ impl Dialect for Native {
             (Phase::Proof { .. }, Some(Body::Proof(proof))) => self.proof(&proof.hmac, peer, received_at).await,
             (Phase::Open { device }, Some(Body::Reports(_))) => {
                 let device = device.clone();
-                reports(&device, &frame, peer, received_at)
+                reports(&device, &frame, peer, received_at)?;
+                self.offer(&device, peer).await
             }
-            (Phase::Open { .. }, Some(Body::Heartbeat(_))) => {
+            (Phase::Open { .. }, Some(Body::CommandResult(_))) => {
                 peer.alive();
-                peer.send(&gateway::heartbeat_reply(received_at)).await
+                for message in gateway::decode(&frame).unwrap_or_default().messages {
+                    peer.answered(&message);
+                }
+                Ok(())
+            }
+            (Phase::Open { device }, Some(Body::Heartbeat(_))) => {
+                let device = device.clone();
+                peer.alive();
+                peer.send(&gateway::heartbeat_reply(received_at)).await?;
+                self.offer(&device, peer).await
+            }
+            (Phase::Open { device }, Some(Body::Rekeyed(rekeyed))) => {
+                let device = device.clone();
+                peer.alive();
+                self.rekeyed(&device, &rekeyed.hmac, peer)
             }
             _ => {
                 let fault = Fault::Protobuf("message out of turn".to_owned());
@@ -72,6 +98,13 @@ impl Dialect for Native {
                 Err(Stop("malformed"))
             }
         }
+    }
+
+    async fn order(&mut self, order: Order, peer: &mut Peer) -> Result<(), Stop> {
+        let reference = order.reference();
+        let (id, expires_at) = (order.id(), order.expires_at());
+        let frame = gateway::command(id.as_bytes(), reference, order.command(), Some(expires_at));
+        peer.instruct(order, reference, &[frame]).await
     }
 }
 
@@ -87,7 +120,8 @@ impl Native {
         let Some(Body::Hello(hello)) = frame.body else {
             return Err(Stop("malformed"));
         };
-        if hello.version != native::VERSION {
+        let bound = hello.version == native::BOUND_VERSION && peer.binding.is_some();
+        if hello.version != native::VERSION && !bound {
             return refuse(peer, &hello.device, "unsupported version", 3_600).await;
         }
         if !handshake::is_device_name(&hello.device) || hello.device_nonce.len() != handshake::NONCE_BYTES {
@@ -110,6 +144,9 @@ impl Native {
             Found::Known(known) if !known.is_assigned() => {
                 return refuse(peer, &hello.device, "not assigned", 300).await;
             }
+            Found::Known(known) if !peer.allows(&known) => {
+                return refuse(peer, &hello.device, "network", 600).await;
+            }
             Found::Known(_) => (),
         }
         let gateway_nonce: [u8; handshake::NONCE_BYTES] = rand::random();
@@ -118,6 +155,7 @@ impl Native {
             device: hello.device,
             device_nonce: hello.device_nonce,
             gateway_nonce,
+            bound,
         };
         Ok(())
     }
@@ -127,6 +165,7 @@ impl Native {
             device,
             device_nonce,
             gateway_nonce,
+            bound,
         } = std::mem::take(&mut self.phase)
         else {
             return Err(Stop("malformed"));
@@ -135,16 +174,63 @@ impl Native {
         let Some(known) = known else {
             return refuse(peer, &device, "unknown device", 600).await;
         };
-        let right = |secret: &Vec<u8>| handshake::verify(secret, &device_nonce, &gateway_nonce, &device, proof);
+        let binding = peer.binding.filter(|_| bound);
+        let claim = handshake::Claim {
+            device_nonce: &device_nonce,
+            gateway_nonce: &gateway_nonce,
+            binding: binding.as_ref(),
+            device: &device,
+        };
+        let right = |secret: &&Vec<u8>| claim.verify(secret, proof);
         // A device without a secret can prove nothing.
-        if !known.secret.as_ref().is_some_and(right) {
+        let by_next = known.next_secret.as_ref().filter(right);
+        let by_present = known.secret.as_ref().is_some_and(|secret| right(&secret));
+        if by_next.is_none() && !by_present {
             return refuse(peer, &device, "wrong proof", 60).await;
+        }
+        if let Some(next) = by_next {
+            // Its confirmation was lost, or the key was put in by hand.
+            peer.shared.rotation.confirmed(known.device_id, next);
         }
         peer.belongs_to(&known);
         peer.alive();
         // 0: the device sends everything it still has; what is known already is recognised by its sequence number.
         peer.send(&gateway::welcome(0, now)).await?;
+        if by_next.is_none() {
+            self.offer(&device, peer).await?;
+        }
         self.phase = Phase::Open { device };
+        Ok(())
+    }
+
+    /// Sends the device its next key, where it is to have one: once a session, and only where nobody else can read it.
+    async fn offer(&mut self, device: &str, peer: &mut Peer) -> Result<(), Stop> {
+        if peer.binding.is_none() {
+            return Ok(());
+        }
+        let known = peer.shared.directory.get(Protocol::Native, device);
+        let next = known.as_ref().and_then(|known| known.next_secret.as_ref());
+        let Some(secret) = next.filter(|next| self.offer.as_ref().is_none_or(|offer| offer.secret != **next)) else {
+            return Ok(());
+        };
+        let nonce = rand::random();
+        peer.send(&gateway::rekey(secret, &nonce)).await?;
+        self.offer = Some(Box::new(Offer {
+            secret: secret.clone(),
+            nonce,
+        }));
+        Ok(())
+    }
+
+    fn rekeyed(&mut self, device: &str, hmac: &[u8], peer: &Peer) -> Result<(), Stop> {
+        let confirmed = |offer: &Offer| handshake::confirmed(&offer.secret, &offer.nonce, device, hmac);
+        let Some(offer) = self.offer.as_deref().filter(|offer| confirmed(offer)) else {
+            metrics::counter!("homeward_gateway_rekey_failures_total").increment(1);
+            return Err(Stop("malformed"));
+        };
+        if let Some(known) = peer.shared.directory.get(Protocol::Native, device) {
+            peer.shared.rotation.confirmed(known.device_id, &offer.secret);
+        }
         Ok(())
     }
 }

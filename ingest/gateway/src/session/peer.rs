@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use codec::{Fault, Protocol, Report};
+use codec::{Fault, Message, Protocol, Report};
 use futures::{FutureExt, future::BoxFuture, stream::FuturesOrdered};
 use jiff::Timestamp;
 use proto::DeviceId;
@@ -14,7 +14,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, Stop};
-use crate::{Known, lanes::Batch, limits::Place, quarantine::Quarantine, records, tls};
+use crate::{
+    Known,
+    clone::{Rule, Voice},
+    commands::{Order, Orders},
+    lanes::Batch,
+    limits::Place,
+    quarantine::Quarantine,
+    records, tls,
+};
 
 /// Where a session's bytes go: a socket, or TLS over one.
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
@@ -85,6 +93,8 @@ pub(crate) struct Peer {
     /// Cancelled when a newer session of the same device opens.
     pub(super) replaced: CancellationToken,
     pub(super) device: Option<DeviceId>,
+    /// Commands to the device.
+    pub(super) orders: Option<Orders>,
     /// The device is a protected person's: no frame of it may be kept.
     pub(super) protected: bool,
 }
@@ -127,7 +137,9 @@ impl Peer {
         self.fresh = false;
         self.deadline = Instant::now() + self.shared.config.idle_after;
         if let Some(device) = self.device {
-            self.shared.presence.saw(device, Timestamp::now());
+            let now = Timestamp::now();
+            self.shared.presence.saw(device, now);
+            self.shared.registry.heard(self.voice(device), None, now);
         }
     }
 
@@ -138,7 +150,26 @@ impl Peer {
         }
     }
 
-    /// Notes which device has shown who it is; an older session of it ends.
+    fn voice(&self, device: DeviceId) -> Voice {
+        Voice {
+            device,
+            session: self.session,
+            address: self.place.address(),
+        }
+    }
+
+    /// True when the device may speak from here.
+    pub(crate) fn allows(&self, known: &Known) -> bool {
+        let allowed = known.allows(self.remote.ip());
+        if !allowed {
+            metrics::counter!("homeward_gateway_network_refusals_total", "protocol" => self.protocol.name())
+                .increment(1);
+        }
+        allowed
+    }
+
+    /// Notes which device has shown who it is. An older session of it ends where the newer has proved itself (native); elsewhere
+    /// it stays until it is silent.
     pub(crate) fn belongs_to(&mut self, known: &Known) {
         let device = known.device_id;
         self.protected = known.protected.is_some();
@@ -150,7 +181,18 @@ impl Peer {
         if let Some(before) = self.device.replace(device) {
             self.shared.registry.leave(before, self.session);
         }
-        if self.shared.registry.enter(device, self.session, &self.replaced) {
+        self.orders = Some(self.shared.commands.enter(device, self.session));
+        let rule = if self.protocol == Protocol::Native {
+            Rule::NewestWins
+        } else {
+            Rule::BothStay
+        };
+        let voice = self.voice(device);
+        if self
+            .shared
+            .registry
+            .enter(voice, rule, &self.replaced, Timestamp::now())
+        {
             metrics::counter!("homeward_gateway_sessions_replaced_total", "protocol" => self.protocol.name())
                 .increment(1);
         }
@@ -180,7 +222,25 @@ impl Peer {
         received_at: Timestamp,
         batch: &mut Batch,
     ) -> Result<(), Fault> {
-        records::take(&self.shared, self.protocol, known, report, received_at, batch)
+        let voice = self.voice(known.device_id);
+        records::heard(&self.shared, self.protocol, known, voice, report, received_at, batch)
+    }
+
+    /// Sends a command's bytes. `reference`: what the device's answer carries.
+    pub(crate) async fn instruct(&mut self, order: Order, reference: u32, frames: &[Bytes]) -> Result<(), Stop> {
+        let sending = order.sending(reference);
+        for frame in frames {
+            self.send(frame).await?;
+        }
+        sending.delivered();
+        Ok(())
+    }
+
+    /// Notes a device's answer to a command.
+    pub(crate) fn answered(&self, message: &Message) {
+        if let (Some(device), Message::CommandAnswer { reference, text, done }) = (self.device, message) {
+            self.shared.commands.answered(device, *reference, *done, text);
+        }
     }
 
     /// Sends `answer` once all records are durable, and after the answers of all appends before.

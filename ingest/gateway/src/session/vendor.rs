@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{Dialect, Peer, Stop};
 use crate::{
+    commands::Order,
     directory::{Found, Known},
     lanes::Batch,
     records,
@@ -42,6 +43,24 @@ impl<T: Talk> Dialect for Vendor<T> {
             Piece::Frame(frame) => self.frame(&frame, peer, received_at).await,
         }
     }
+
+    async fn order(&mut self, order: Order, peer: &mut Peer) -> Result<(), Stop> {
+        let known = self
+            .identity
+            .as_ref()
+            .and_then(|identity| peer.shared.directory.get(T::PROTOCOL, identity));
+        let Some(known) = known else { return Ok(()) };
+        let shared = Arc::clone(&peer.shared);
+        let profile = shared.profile(T::PROTOCOL, &known);
+        let reference = order.reference();
+        match self.talk.command(order.command(), reference, profile, Timestamp::now()) {
+            Ok(frames) => peer.instruct(order, reference, &frames).await,
+            Err(unsupported) => {
+                order.refuse(&unsupported);
+                Ok(())
+            }
+        }
+    }
 }
 
 impl<T: Talk> Vendor<T> {
@@ -72,11 +91,15 @@ impl<T: Talk> Vendor<T> {
             // Without an answer the device tries again; an answer would be a lie.
             Found::Unavailable => return Err(Stop("directory")),
         };
+        if !peer.allows(&known) {
+            return self.refuse(frame, &identity, "network", peer, received_at).await;
+        }
         // Two devices over one connection would be believed under one name.
         if named.is_some() && self.identity.as_ref().is_some_and(|before| *before != identity) {
             self.talk = T::default();
         }
-        let profile = peer.shared.profile(T::PROTOCOL, &known);
+        let shared = Arc::clone(&peer.shared);
+        let profile = shared.profile(T::PROTOCOL, &known);
         let decoded = match self.talk.take(frame, profile, received_at) {
             Ok(decoded) => decoded,
             Err(fault) => {
@@ -110,6 +133,7 @@ impl<T: Talk> Vendor<T> {
         }
         let mut batch = Batch::default();
         for message in &decoded.messages {
+            peer.answered(message);
             if let Message::Report(report) = message
                 && let Err(fault) = peer.take(known, report, received_at, &mut batch)
             {

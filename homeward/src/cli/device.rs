@@ -1,0 +1,87 @@
+//! `homeward device …`
+
+use clap::{Args, Subcommand};
+
+/// `homeward device …`
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Registers a device; with --person gives it to that person, from now on.
+    Add {
+        /// What it speaks: native, jt808, teltonika, gt06 or eelink.
+        protocol: String,
+        /// How it calls itself: the printed name (native), the terminal phone number (JT/T 808), the IMEI (others).
+        identity: String,
+        /// Case reference of the person who wears it.
+        #[arg(long, value_name = "REFERENCE")]
+        person: Option<String>,
+        /// Model, for people to read.
+        #[arg(long, default_value = "")]
+        model: String,
+        /// JT/T 808: accept positions without registration and authentication, for devices that never authenticate.
+        #[arg(long)]
+        without_authentication: bool,
+        #[command(flatten)]
+        bounds: Bounds,
+    },
+    /// Changes what is kept of a device.
+    Set {
+        /// Its id, its identity, or PROTOCOL:IDENTITY.
+        device: String,
+        /// Model, for people to read.
+        #[arg(long)]
+        model: Option<String>,
+        #[command(flatten)]
+        bounds: Bounds,
+        /// Let it speak from anywhere again.
+        #[arg(long, conflicts_with = "network")]
+        any_network: bool,
+    },
+    /// Lists devices.
+    List {
+        /// Only those of this protocol.
+        #[arg(long)]
+        protocol: Option<String>,
+        /// Those that are retired, too.
+        #[arg(long)]
+        retired: bool,
+        /// JSON instead of columns.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one device: everything but its key.
+    Show {
+        /// Its id, its identity, or PROTOCOL:IDENTITY.
+        device: String,
+        /// JSON instead of lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Gives a native device a new key, without a gap.
+    ///
+    /// The gateway tells the device over TLS, and the device confirms; until then both keys are good, afterwards only the new one.
+    /// A key that is not confirmed in time is dropped, and the old one stays. In clear no key is sent: use --print, and put it in by hand.
+    RotateKey {
+        /// Its id, its identity, or PROTOCOL:IDENTITY.
+        device: String,
+        /// How long the device has to confirm.
+        #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=365))]
+        within_days: u16,
+        /// Prints the new key (hexadecimal), to be put into the device by hand; its first proof by it confirms it.
+        #[arg(long)]
+        print: bool,
+        /// Takes a change back that is not confirmed yet.
+        #[arg(long, conflicts_with = "print")]
+        cancel: bool,
+    },
+}
+
+/// What a device is bound to.
+#[derive(Debug, Args, Default)]
+pub struct Bounds {
+    /// A network from which it may speak, such as 10.1.0.0/16; may be given several times. Default: from anywhere.
+    #[arg(long, value_name = "NETWORK")]
+    pub network: Vec<gateway::Network>,
+    /// Profile that says what its codes mean (`homeward profiles list`). Default: its protocol's own.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
