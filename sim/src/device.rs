@@ -140,13 +140,7 @@ pub(crate) struct Moment {
 ///
 /// Times and places are such that every protocol can carry them: most count whole seconds, and their coordinates have in common
 /// [`GRID_E7`].
-pub(crate) fn sample(
-    chance: Chance,
-    town: &Town,
-    person: &Person,
-    start: Timestamp,
-    moment: Moment,
-) -> Option<Sample> {
+pub(crate) fn sample(chance: Chance, town: &Town, person: &Person, start: Timestamp, moment: Moment) -> Option<Sample> {
     let Moment { tick, time_s, whole } = moment;
     let condition = condition(person, start, tick, time_s, battery(chance, person.index, time_s))?;
     let mut sample = condition.sample;

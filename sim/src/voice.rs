@@ -46,7 +46,10 @@ pub struct Asked {
 #[derive(Debug)]
 enum Token {
     Native(Box<proto::wire::DeviceCommand>),
-    Jt808 { serial: u16, id: u16 },
+    Jt808 {
+        serial: u16,
+        id: u16,
+    },
     Reference(u32),
     /// Answers are in the order of the commands.
     Nothing,

@@ -49,9 +49,10 @@ impl Voice for Eelink {
         // A frame is one package.
         Ok(Some(match Terminal::hear(&wire)?.into_iter().next() {
             Some(Heard::Welcome { .. }) => Said::Welcome,
-            Some(Heard::Accepted { id: id::NORMAL, sequence }) => {
-                self.sent.answered(sequence).map_or(Said::Other, Said::Done)
-            }
+            Some(Heard::Accepted {
+                id: id::NORMAL,
+                sequence,
+            }) => self.sent.answered(sequence).map_or(Said::Other, Said::Done),
             Some(Heard::Command { reference, text }) => Said::Command(Asked {
                 command: understood(profile(Speaks::Eelink), &text),
                 token: Token::Reference(reference),

@@ -73,7 +73,11 @@ impl Open {
             self.unresolved.remove(&violation);
         }
         let key = group::key(kind, zone);
-        let holds = |incident: Uuid| self.onsets.get(&violation).is_some_and(|(holder, _)| *holder == incident);
+        let holds = |incident: Uuid| {
+            self.onsets
+                .get(&violation)
+                .is_some_and(|(holder, _)| *holder == incident)
+        };
         let candidates: Vec<_> = self
             .incidents
             .iter()

@@ -57,7 +57,9 @@ impl Ear for NativeEar {
         self.buffer.extend_from_slice(bytes);
         let (mut all, mut answer) = (Vec::new(), BytesMut::new());
         while let Some(item) = self.framer.decode(&mut self.buffer).unwrap() {
-            let native::Item::Frame(frame) = item else { panic!("{item:?}") };
+            let native::Item::Frame(frame) = item else {
+                panic!("{item:?}")
+            };
             let Decoded { messages, rejected, .. } = gateway::decode(&frame).unwrap();
             for message in &messages {
                 match message {
@@ -107,7 +109,9 @@ impl Ear for Jt808Ear {
         self.buffer.extend_from_slice(bytes);
         let (mut all, mut answer) = (Vec::new(), BytesMut::new());
         while let Some(item) = self.framer.decode(&mut self.buffer).unwrap() {
-            let jt808::Item::Frame(frame) = item else { panic!("{item:?}") };
+            let jt808::Item::Frame(frame) = item else {
+                panic!("{item:?}")
+            };
             let (header, body) = frame.parse().unwrap();
             if let Assembled::Whole { body, serials } = self.assembler.take(&header, body, now).unwrap() {
                 let content = jt808::decode_body_with(&header, &body, self.profile).unwrap();
@@ -164,7 +168,9 @@ impl<T: Talk> Ear for VendorEar<T> {
         self.buffer.extend_from_slice(bytes);
         let (mut all, mut answer) = (Vec::new(), BytesMut::new());
         while let Some(piece) = self.framer.decode(&mut self.buffer).unwrap() {
-            let Piece::Frame(frame) = piece else { panic!("{piece:?}") };
+            let Piece::Frame(frame) = piece else {
+                panic!("{piece:?}")
+            };
             let decoded = self.talk.take(&frame, self.profile, now).unwrap();
             assert_eq!(decoded.rejected, []);
             all.extend(decoded.messages);

@@ -48,7 +48,9 @@ fn uploads(world: &World, person: &Person, seconds: f64) -> Vec<Upload> {
     let away = AWAY.iter().find(|(index, ..)| *index == person.index);
     for tick in 0..world.ticks_until(seconds) {
         let sent_s = world.report_time_s(person, tick) + DELAY_S;
-        let Some(sample) = world.sample(person, tick) else { continue };
+        let Some(sample) = world.sample(person, tick) else {
+            continue;
+        };
         if away.is_some_and(|(_, from_s, until_s)| (*from_s..*until_s).contains(&sent_s)) {
             held.push(sample);
             continue;
@@ -340,7 +342,11 @@ fn every_device_understands_and_answers_commands() {
                 let (named, said) = answered.unwrap_or_else(|| panic!("{speaks:?}, {command:?}: {messages:?}"));
                 assert_eq!(named, Some(reference), "{speaks:?}, {command:?}");
                 // Teltonika has no word for done that all models use.
-                let expected = if speaks == Speaks::Teltonika && done { None } else { Some(done) };
+                let expected = if speaks == Speaks::Teltonika && done {
+                    None
+                } else {
+                    Some(done)
+                };
                 assert_eq!(said, expected, "{speaks:?}, {command:?}");
             }
         }
