@@ -84,6 +84,7 @@ fn read_jt808(stream: &mut BytesMut) -> usize {
     let profile = Profile::default_for(codec::Protocol::Jt808);
     let mut framer = jt808::Framer::default();
     let mut assembler = jt808::Assembler::default();
+    let now = start();
     let mut positions = 0;
     while let Ok(Some(item)) = framer.decode(stream) {
         let Item::Frame(frame) = item else {
@@ -91,7 +92,7 @@ fn read_jt808(stream: &mut BytesMut) -> usize {
         };
         let (header, body) = frame.parse().expect("a frame");
         black_box(header.phone.identity());
-        if let Assembled::Whole { body, .. } = assembler.take(&header, body, start()).expect("a part") {
+        if let Assembled::Whole { body, .. } = assembler.take(&header, body, now).expect("a part") {
             let content = jt808::decode_body_with(&header, &body, profile).expect("a body");
             positions += reports(&content.messages);
         }
@@ -196,13 +197,14 @@ fn read<T: Talk>(stream: &mut BytesMut) -> usize {
     let profile = Profile::default_for(T::PROTOCOL);
     let mut talk = T::default();
     let mut framer = T::Framer::default();
+    let now = start();
     let mut positions = 0;
     while let Ok(Some(piece)) = framer.decode(stream) {
         let frame: Bytes = match piece {
             Piece::Frame(frame) => frame,
             Piece::Malformed(bad) => panic!("{bad:?}"),
         };
-        let decoded = talk.take(&frame, profile, start()).expect("a frame");
+        let decoded = talk.take(&frame, profile, now).expect("a frame");
         positions += reports(&decoded.messages);
         black_box(decoded.reply);
     }

@@ -75,6 +75,8 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
     let begins = arguments.devices as f64 / ramp + WARM;
     let upload = begins + arguments.seconds;
     let end = upload + arguments.seconds;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+    let reports_of_one = (2.0 * arguments.seconds / arguments.every) as u32;
     let plan = Plan {
         speech: arguments.protocol,
         gateway: server.address()?,
@@ -85,7 +87,7 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
         every: Duration::from_secs_f64(arguments.every),
         live_from: Duration::from_secs_f64(begins),
         live_until: Duration::from_secs_f64(end),
-        help: 3,
+        help: reports_of_one,
         backlog: Some(Backlog {
             at: Duration::from_secs_f64(upload),
             reports: arguments.hours * 60,
@@ -94,7 +96,7 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
     };
     say(&format!("{} s without the backlog, then with it", arguments.seconds));
     let start = Start::now();
-    let begun = Timestamp::now();
+    let begun = start.wall;
     let watch = Arc::new(AtomicBool::new(true));
     let watcher = tokio::spawn(seen(site.client().await?, Arc::clone(&watch), arguments.devices));
     let told = Load::start(&plan, start).finish().await;
@@ -102,8 +104,7 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
     settled(&client, acknowledged, Duration::from_secs(30)).await?;
     let drained = start.instant.elapsed().as_secs_f64() - upload;
     watch.store(false, Ordering::Relaxed);
-    let stored = watcher.await??;
-    let events = events(&client).await?;
+    let rows = watcher.await??;
     let verdict = Verdict::find(&client, &told).await?;
     let memory = machine::resident_mib(server.process.id()).unwrap_or_default();
     server.process.stop()?;
@@ -121,14 +122,28 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
         Milliseconds::new(in_time.map(|(_, took)| *took).collect())
     };
     let zero = begun.as_microsecond() as f64 / 1e3;
-    let since = |samples: Vec<(f64, f64)>| -> Vec<_> {
-        samples
-            .into_iter()
-            .map(|(received, took)| (received - zero, took))
-            .collect()
-    };
     let acks: Vec<(f64, f64)> = told.iter().flat_map(|told| told.live.iter().copied()).collect();
-    let (stored, events) = (since(stored), since(events));
+    // A device and a second name a report: when it was due is known from the device.
+    let due: HashMap<(usize, i64), f64> = told
+        .iter()
+        .flat_map(|told| {
+            told.live
+                .iter()
+                .map(|(made, _)| ((told.index, whole_seconds(*made)), *made))
+        })
+        .collect();
+    let (mut taken, mut stored) = (Vec::new(), Vec::new());
+    for row in rows {
+        if let Some(made) = due.get(&(row.index, row.second - start.second)) {
+            taken.push((*made, row.received_ms - zero - made));
+            stored.push((*made, row.stored_ms - zero - made));
+        }
+    }
+    let events: Vec<_> = events(&client)
+        .await?
+        .into_iter()
+        .map(|(received, took)| (received - zero, took))
+        .collect();
     println!("# backlog, {}, load {:.2}", machine::describe(), machine::load());
     println!("| what | without the backlog | with it |\n|---|---|---|");
     println!(
@@ -140,9 +155,13 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
         println!("| {what}, p50 / p99 / max | {without} | {with} |");
         with.at(0.99)
     };
-    row("live report due to acknowledgement", &acks);
-    let history = row("frame received to history (seen by looking every 50 ms)", &stored);
+    row("live report due to received by the gateway", &taken);
+    let history = row("live report due to history (seen by looking every 50 ms)", &stored);
     let incident = row("frame received to incident stored", &events);
+    row(
+        "live report due to acknowledgement; a session's are in order, so behind its stored ones",
+        &acks,
+    );
     println!(
         "| stored reports uploaded at once | | {} ({} hours of each device) |",
         arguments.devices * usize::try_from(arguments.hours * 60).unwrap_or(0),
@@ -187,27 +206,56 @@ async fn published(client: &Client) -> Result<()> {
     anyhow::bail!("the rules are not published after two minutes")
 }
 
-/// Looks again and again for new live reports of some people: milliseconds of receipt, and from there until seen.
-async fn seen(client: Client, go_on: Arc<AtomicBool>, devices: usize) -> Result<Vec<(f64, f64)>> {
-    const NEW: &str = "SELECT p.report_id, extract(epoch FROM p.received_at)::float8 * 1000
+/// A live report in history.
+struct Seen {
+    index: usize,
+    second: i64,
+    /// Milliseconds since 1970.
+    received_ms: f64,
+    /// The same, when it was seen.
+    stored_ms: f64,
+}
+
+/// Looks again and again for new live reports of some people.
+async fn seen(client: Client, go_on: Arc<AtomicBool>, devices: usize) -> Result<Vec<Seen>> {
+    const NEW: &str =
+        "SELECT p.person_id, extract(epoch FROM p.fix_time)::bigint, extract(epoch FROM p.received_at)::float8 * 1000
         FROM position p WHERE p.person_id = ANY ($1) AND p.fix_time > now() - interval '1 minute' AND NOT p.backfill";
     let step = devices.div_ceil(WATCHED).max(1);
-    let people: Vec<Uuid> = (0..devices)
+    let people: HashMap<Uuid, usize> = (0..devices)
         .step_by(step)
-        .map(|index| Uuid::from_u128(0x0b00_0000_0000_7000_9000_0000_0000_0000 + index as u128))
+        .map(|index| {
+            (
+                Uuid::from_u128(0x0b00_0000_0000_7000_9000_0000_0000_0000 + index as u128),
+                index,
+            )
+        })
         .collect();
+    let ids: Vec<Uuid> = people.keys().copied().collect();
     let statement = client.prepare(NEW).await.context("looking into history")?;
-    let mut first: HashMap<Uuid, (f64, f64)> = HashMap::new();
+    let mut first: HashMap<(usize, i64), Seen> = HashMap::new();
     while go_on.load(Ordering::Relaxed) {
-        let rows = client.query(&statement, &[&people]).await?;
-        let now = Timestamp::now().as_microsecond() as f64 / 1e3;
+        let rows = client.query(&statement, &[&ids]).await?;
+        let stored_ms = Timestamp::now().as_microsecond() as f64 / 1e3;
         for row in rows {
-            let received: f64 = row.get(1);
-            first.entry(row.get(0)).or_insert((received, now - received));
+            let (Some(index), second) = (people.get(&row.get::<_, Uuid>(0)).copied(), row.get(1)) else {
+                continue;
+            };
+            first.entry((index, second)).or_insert_with(|| Seen {
+                index,
+                second,
+                received_ms: row.get(2),
+                stored_ms,
+            });
         }
         tokio::time::sleep(LOOK).await;
     }
     Ok(first.into_values().collect())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "seconds of a run")]
+const fn whole_seconds(milliseconds: f64) -> i64 {
+    (milliseconds / 1e3) as i64
 }
 
 /// Of every event: milliseconds of the receipt of the report that triggered it, and from there until it and its incident were stored.

@@ -17,6 +17,7 @@ use crate::{
     descriptors,
     load::{Milliseconds, Speech},
     machine,
+    process::free_port,
     site::{Place, Running, Site, Stream, say},
 };
 
@@ -33,7 +34,7 @@ pub struct Arguments {
     /// Sessions at a time.
     #[arg(long, default_value_t = 50_000)]
     sessions: usize,
-    /// Gateways that share them: 0 is one, or as many as the limit of open files needs.
+    /// Gateway processes that share them on one port: 0 is one, or as many as the limit of open files needs.
     #[arg(long, default_value_t = 0)]
     gateways: usize,
     /// Seconds from one report of a device to the next.
@@ -94,13 +95,17 @@ async fn measure(arguments: &Arguments, site: &Site, count: usize, limit: u64) -
     say(&format!("register {} devices", arguments.sessions));
     site.register(arguments.protocol, arguments.sessions).await?;
     let mut gateways = Vec::new();
+    // All on one port: the kernel spreads the connections.
+    let address = format!("127.0.0.1:{}", free_port()?);
     let own = [(
         "HOMEWARD_GATEWAY_MAX_SESSIONS",
         (arguments.sessions + 1_000).to_string(),
     )];
     for number in 0..count {
         let name = format!("gateway-{number}");
-        gateways.push(Running::start(site, &name, "gateway", arguments.protocol, &own).await?);
+        let mut gateway = Running::launch(site, &name, "gateway", arguments.protocol, &address, &own)?;
+        gateway.ready(&site.log(&name)).await?;
+        gateways.push(gateway);
     }
     tokio::time::sleep(SETTLE).await;
     let before = used(&gateways);
@@ -110,7 +115,7 @@ async fn measure(arguments: &Arguments, site: &Site, count: usize, limit: u64) -
         "connect {} devices in {ramp:.0} s, then {} s",
         arguments.sessions, arguments.seconds
     ));
-    let parts = part::start(arguments, &gateways)?;
+    let parts = part::start(arguments, &address)?;
     tokio::time::sleep(Duration::from_secs_f64(ramp + 2.0)).await;
     let mut connected = held(&gateways).await;
     let idle = used(&gateways);
@@ -152,7 +157,7 @@ async fn measure(arguments: &Arguments, site: &Site, count: usize, limit: u64) -
         arguments.protocol.name(),
         arguments.place.edition
     );
-    println!("| gateways; open files allowed to one process | {count}; {limit} |");
+    println!("| gateway processes on the port; open files allowed to one | {count}; {limit} |");
     println!(
         "| sessions wanted / held, by the gateways' count: most, least while measuring | {} / {connected:.0}, {least:.0} |",
         arguments.sessions

@@ -37,6 +37,10 @@ pub struct Arguments {
     /// Addresses of this machine that the garbage comes from.
     #[arg(long, default_value_t = 50)]
     addresses: usize,
+    /// How far the flood's own process stands back for the processor, as nice(1) has it: in earnest it comes from other machines. 0: not at
+    /// all.
+    #[arg(long, default_value_t = 19)]
+    nice: i32,
     /// Of each phase: without the flood, with it, after it.
     #[arg(long, default_value_t = 30.0)]
     seconds: f64,
@@ -84,6 +88,10 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
     let flood = garbage::start(arguments, gateway.address()?)?;
     let output = flood.wait_with_output().await?;
     let loud = machine::processor_seconds(gateway.process.id()).unwrap_or_default();
+    let ended = gateway
+        .metric("homeward_gateway_sessions_ended_total")
+        .await
+        .unwrap_or_default();
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).context("what the flood said")?;
     let figure = |name: &str| said.get(name).and_then(serde_json::Value::as_f64).unwrap_or_default();
     say("after it");
@@ -118,6 +126,10 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
         arguments.connections,
         figure("opened"),
         figure("refused")
+    );
+    println!(
+        "| sessions that the gateway ended meanwhile; the flood's priority | {ended:.0}; nice {} |",
+        arguments.nice
     );
     println!(
         "| garbage: MiB taken by the gateway's side | {:.1} |",

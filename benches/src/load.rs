@@ -57,6 +57,8 @@ impl Speech {
 pub struct Start {
     /// For waiting.
     pub instant: Instant,
+    /// For comparing with the clocks of others.
+    pub wall: Timestamp,
     /// For the reports, whole seconds.
     pub second: i64,
 }
@@ -64,9 +66,11 @@ pub struct Start {
 impl Start {
     /// Now.
     pub fn now() -> Self {
+        let wall = Timestamp::now();
         Self {
             instant: Instant::now(),
-            second: Timestamp::now().as_second(),
+            wall,
+            second: wall.as_second(),
         }
     }
 }
@@ -101,7 +105,7 @@ pub struct Plan {
     pub live_from: Duration,
     /// The last report, from the start.
     pub live_until: Duration,
-    /// Every so manieth report is a call for help, which makes an incident; 0: none.
+    /// Each device calls for help once, at one of its first so many reports, which makes an incident; 0: none does.
     pub help: u32,
     /// Stored reports.
     pub backlog: Option<Backlog>,

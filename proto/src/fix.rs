@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn words_come_back() {
-        for number in 1..=12 {
+        for number in 1..=13 {
             let alarm = Alarm::try_from(number).unwrap();
             assert_eq!(parse_alarm(alarm_name(alarm)), Some(alarm));
         }

@@ -11,7 +11,6 @@ use super::Arguments;
 use crate::{
     descriptors,
     load::{Load, Plan, Speech, Start},
-    site::Running,
 };
 
 /// Devices of one process at most.
@@ -74,21 +73,12 @@ pub async fn run(part: PartArguments) -> Result<bool> {
     Ok(true)
 }
 
-/// Starts the parts; each device belongs to one gateway.
-pub(super) fn start(arguments: &Arguments, gateways: &[Running]) -> Result<Vec<Child>> {
+/// Starts the parts.
+pub(super) fn start(arguments: &Arguments, gateway: &str) -> Result<Vec<Child>> {
     let mut parts = Vec::new();
-    let share = arguments.sessions.div_ceil(gateways.len().max(1));
     let connect = arguments.sessions as f64 / arguments.ramp;
-    let mut slices = Vec::new();
-    for (number, gateway) in gateways.iter().enumerate() {
-        let (mut first, end) = (number * share, arguments.sessions.min((number + 1) * share));
-        while first < end {
-            let devices = PART.min(end - first);
-            slices.push((gateway.address()?, first, devices));
-            first += devices;
-        }
-    }
-    for (gateway, first, devices) in slices {
+    for first in (0..arguments.sessions).step_by(PART) {
+        let devices = PART.min(arguments.sessions - first);
         let ramp = devices as f64 / connect;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("connections-part").args([

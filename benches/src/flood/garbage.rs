@@ -72,7 +72,10 @@ pub async fn run(part: PartArguments) -> Result<bool> {
 
 /// Starts it.
 pub(super) fn start(arguments: &Arguments, gateway: SocketAddr) -> Result<Child> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new("nice");
+    command
+        .arg(format!("-n{}", arguments.nice))
+        .arg(std::env::current_exe()?);
     command.arg("flood-part").args([
         format!("--gateway={gateway}"),
         format!("--connections={}", arguments.connections),

@@ -141,8 +141,9 @@ impl Device {
         self.start.instant + self.plan.give_up
     }
 
+    /// All is said and acknowledged, and nothing more will come: until then a device keeps its line.
     fn finished(&self) -> bool {
-        self.next_due > self.start.instant + self.plan.live_until
+        Instant::now() >= self.start.instant + self.plan.live_until
             && self.live.is_empty()
             && self.stored.is_empty()
             && self.sent.is_empty()
@@ -171,8 +172,9 @@ impl Device {
     /// When something is to be done, whatever the gateway says.
     fn wake(&self) -> Instant {
         let mut wake = self.give_up();
-        if self.next_due <= self.start.instant + self.plan.live_until {
-            wake = wake.min(self.next_due);
+        let last = self.start.instant + self.plan.live_until;
+        if Instant::now() < last {
+            wake = wake.min(self.next_due).min(last);
         }
         if let Some(sent) = self.sent.front() {
             wake = wake.min(sent.at + ANSWER);
@@ -196,7 +198,8 @@ impl Device {
             self.number += 1;
             let report = Report {
                 second: self.start.second + since.as_secs().cast_signed(),
-                help: self.plan.help > 0 && self.number.is_multiple_of(self.plan.help),
+                help: self.plan.help > 0
+                    && self.told.index as u64 * 7 % u64::from(self.plan.help) + 1 == u64::from(self.number),
             };
             self.told.made.push(report.second);
             self.live.push_back(Waiting { report, due });

@@ -66,6 +66,7 @@ export async function play(server, browser, report, screenshot) {
   await worker.page.click(`li[data-incident="${left.incident}"] a`);
   await worker.page.waitForSelector(`[data-testid=incident][data-incident="${left.incident}"]`);
 
+  await commands(officer, worker, report);
   await acknowledgeNoteClose(officer, worker, left.incident, report);
   await branches(officer, worker, report);
   await simpleDrawing(server, browser, report);
@@ -96,6 +97,23 @@ async function byKeyboard(desk, incident) {
   check(await page.isVisible(`li.selected[data-incident="${incident}"]`), "j does not reach the incident");
   await page.keyboard.press("Enter");
   await page.waitForSelector(`[data-testid=incident][data-incident="${incident}"]`, { timeout: 5_000 });
+}
+
+/** A simulated monitor is asked where it is, and shown a text: through the case database and a gateway, and back. */
+async function commands(officer, worker, report) {
+  const ended = (kind) => `[data-testid=command][data-kind=${kind}] [data-state=acknowledged]`;
+  await officer.page.keyboard.press("l");
+  const begin = Date.now();
+  await officer.page.keyboard.press("Enter");
+  await officer.page.waitForSelector("[data-testid=command][data-kind=locate]", { timeout: LIVE_MS });
+  await officer.page.waitForSelector(ended("locate"), { timeout: 60_000 });
+  report(`locate now: answered by a position after ${Date.now() - begin} ms`);
+  await worker.page.waitForSelector(ended("locate"), { timeout: LIVE_MS });
+  await worker.page.fill("[data-testid=command-words]", "Please call back");
+  await worker.page.keyboard.press("Enter");
+  await officer.page.waitForSelector(ended("text"), { timeout: 60_000 });
+  report("a text: taken by the monitor, and on the other page");
+  await officer.page.locator("[data-testid=command-locate]").blur();
 }
 
 async function acknowledgeNoteClose(officer, worker, incident, report) {

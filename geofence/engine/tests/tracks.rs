@@ -494,6 +494,43 @@ fn impossible_movement_and_its_end() {
 }
 
 #[test]
+fn a_cloned_device_and_its_end() {
+    let at = Some((0.0, 0.0));
+    let track = Track::new()
+        .fixes(&["12:00:00", "12:01:00"], 0.0, 0.0)
+        .report("12:02:00", "12:02:00", at, "alarms=cloned")
+        .report("12:03:00", "12:03:00", at, "alarms=cloned;strap=closed")
+        // Another alarm without a word of its own is nobody's clone.
+        .report("12:04:00", "12:04:00", at, "alarms=other");
+    let track = minutes("12:05", "12:36")
+        .iter()
+        .fold(track, |track, time| track.fix(time, 0.0, 0.0));
+    let told = events(&rules(&json!([])), &track, "");
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(
+        told[0].starts_with("cloned_device onset") && told[0].contains("12:02:00"),
+        "{told:#?}"
+    );
+    assert!(told[0].contains("two devices speak"), "{told:#?}");
+    assert!(
+        told[1].starts_with("cloned_device end") && told[1].contains("12:33:00"),
+        "{told:#?}"
+    );
+    // What either of them does is told.
+    let zone = circle("school", "exclusion", 0.0, 100.0);
+    let inside = minutes("12:03", "12:12")
+        .iter()
+        .fold(Track::new().fix("12:00:00", 5_000.0, 0.0), |track, time| {
+            track.report(time, time, at, "alarms=cloned;accuracy_m=5;source=gnss")
+        });
+    let told = events(&rules(&json!([zone])), &inside, "");
+    assert!(
+        told.iter().any(|line| line.starts_with("exclusion_entry onset")),
+        "{told:#?}"
+    );
+}
+
+#[test]
 fn battery_dead_after_a_battery_that_was_nearly_empty() {
     let mut rules = rules(&json!([]));
     rules["people"][0]["silence_after_s"] = json!(900);

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Delimiter, Frame, id};
+use super::{Delimiter, Frame, id, time::is_decimal};
 use crate::{Fault, checksum, cursor::Cursor};
 
 const LENGTH_MASK: u16 = 0x03ff;
@@ -65,8 +65,12 @@ impl Phone {
     /// All digits. Not every device packs digits: six bytes that are none hold an IMEI as a binary number without its
     /// check digit.
     pub fn digits(&self) -> String {
-        let digits = hex::encode(self.bytes());
-        if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        if is_decimal(self.bytes()) {
+            let nibbles = self.bytes().iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+            let mut digits = String::with_capacity(2 * MAX_PHONE_BYTES);
+            for nibble in nibbles {
+                digits.push(char::from(b'0' + nibble));
+            }
             return digits;
         }
         let number = self

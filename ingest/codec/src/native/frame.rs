@@ -13,6 +13,9 @@ pub const MAX_FRAME_BYTES: usize = 64 * 1024;
 
 const LENGTH_BYTES: usize = 4;
 
+/// Most bytes of room made at a time.
+const RESERVED_BYTES: usize = 4_096;
+
 /// Bytes of a bad frame that are kept to be looked at.
 const KEPT_BYTES: usize = 4_096;
 
@@ -92,7 +95,8 @@ impl<M: Message + Default> Decoder for Framer<M> {
             })));
         }
         if source.len() < LENGTH_BYTES + length {
-            source.reserve(LENGTH_BYTES + length - source.len());
+            // A length is only a claim: room for it is made as its bytes come.
+            source.reserve((LENGTH_BYTES + length - source.len()).min(RESERVED_BYTES));
             return Ok(None);
         }
         let message = M::decode(source.get(LENGTH_BYTES..LENGTH_BYTES + length).unwrap_or_default());
