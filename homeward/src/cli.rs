@@ -347,7 +347,7 @@ pub struct WorldArgs {
 /// What simulated devices speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Spoken {
-    /// All five: most of them the native protocol, one in eight each of the others, JT/T 808 in both its headers.
+    /// All five, as far as the settings have a gateway for them; most of the demo's speak the native one.
     Mixed,
     /// Homeward's own protocol.
     Native,

@@ -276,6 +276,17 @@ fn daily(builder: &Builder, index: u64, person: &mut Person) {
 
 /// Fault tests: within a minute some leave home and some of them come back, one in eight enters a zone, one in eight is cut.
 fn soak(builder: &Builder, index: u64, person: &mut Person) {
+    if builder.interval_s >= 1.0 {
+        person.speaks = match index % 5 {
+            1 => Speaks::Jt808 {
+                header_2019: index.is_multiple_of(2),
+            },
+            2 => Speaks::Teltonika,
+            3 => Speaks::Gt06,
+            4 => Speaks::Eelink,
+            _ => Speaks::Native,
+        };
+    }
     let at = builder.home_crossing(index);
     let begin = 6.0 + 26.0 * builder.chance.uniform("soak", index, 0);
     match index % 8 {

@@ -151,6 +151,23 @@ impl Builder {
     }
 }
 
+/// Gives a person of a story another monitor, if theirs speaks another protocol.
+fn equip(chance: Chance, person: &mut Person, protocol: Protocol) {
+    let before = person.speaks.protocol();
+    if before == protocol {
+        return;
+    }
+    person.speaks = Speaks::of(protocol);
+    person.identity = person.speaks.identity(person.index);
+    person.device_id = match (before, protocol) {
+        (Protocol::Jt808, _) | (_, Protocol::Jt808 | Protocol::Teltonika | Protocol::Gt06 | Protocol::Eelink) => {
+            spare_device(chance, person.index, protocol)
+        }
+        // As it was before stories had devices of these protocols.
+        (_, Protocol::Native) => DeviceId::new(uuid(chance, "device", person.index)),
+    };
+}
+
 /// The device of a person for a protocol that the story did not give them, or not from the beginning.
 fn spare_device(chance: Chance, index: u64, protocol: Protocol) -> DeviceId {
     DeviceId::new(uuid(chance, &format!("device {protocol}"), index))
@@ -181,10 +198,17 @@ impl World {
     #[must_use]
     pub fn speaking(mut self, protocol: Protocol) -> Self {
         for person in &mut self.people {
-            if person.speaks.protocol() != protocol {
-                person.speaks = Speaks::of(protocol);
-                person.identity = person.speaks.identity(person.index);
-                person.device_id = spare_device(self.chance, person.index, protocol);
+            equip(self.chance, person, protocol);
+        }
+        self
+    }
+
+    /// The same world with devices of the native protocol in place of those for which there is no gateway.
+    #[must_use]
+    pub fn without(mut self, missing: &[Protocol]) -> Self {
+        for person in &mut self.people {
+            if missing.contains(&person.speaks.protocol()) {
+                equip(self.chance, person, Protocol::Native);
             }
         }
         self

@@ -43,10 +43,15 @@ pub async fn run(config: Config, command: DemoCommand) -> Result<()> {
     let database = Database::connect(config.database_url()?, 4)
         .await
         .context("case database")?;
-    seed(&database, &world, credentials_file.as_deref()).await
+    seed(&config, &database, &world, credentials_file.as_deref()).await
 }
 
-async fn seed(database: &Database, arguments: &WorldArgs, credentials_file: Option<&Path>) -> Result<()> {
+async fn seed(
+    config: &Config,
+    database: &Database,
+    arguments: &WorldArgs,
+    credentials_file: Option<&Path>,
+) -> Result<()> {
     let now = Timestamp::now();
     let client = database.client().await?;
     let police = ensure_agency(&client, "demo.police", "Demo police station", AgencyKind::Police).await?;
@@ -60,7 +65,7 @@ async fn seed(database: &Database, arguments: &WorldArgs, credentials_file: Opti
     let credentials = ensure_users(&client, credentials_file).await?;
     drop(client);
 
-    let world = world::build(arguments, now)?;
+    let world = world::build(config, arguments, now)?;
     let bar = ProgressBar::new(world.people.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("people {bar:40} {pos}/{len}") {
         bar.set_style(style);

@@ -35,7 +35,7 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
     // Whole seconds: schedules are, and so onsets can be compared between runs.
     let now = Timestamp::now();
     let start = Timestamp::from_second(now.as_second() + LEAD.as_secs().cast_signed()).context("clock")?;
-    let world = Arc::new(world::build(&arguments.world, start)?);
+    let world = Arc::new(world::build(&config, &arguments.world, start)?);
     let addresses = addresses(&config, &world)?;
     world::lay(&database, &world, now).await?;
     let secrets = secrets(&database, &world).await?;
@@ -92,13 +92,14 @@ async fn secrets(database: &Database, world: &World) -> Result<Vec<Vec<u8>>> {
         .context("devices")?;
     let secrets: HashMap<_, _> = directory
         .into_iter()
-        .map(|entry| (entry.device.device_id, entry.device.secret))
+        .map(|entry| ((entry.device.device_id, entry.person_id), entry.device.secret))
         .collect();
-    let of = |person: &sim::person::Person| match secrets.get(&person.device_id) {
+    let of = |person: &sim::person::Person| match secrets.get(&(person.device_id, Some(person.person_id))) {
         Some(secret) => Ok(secret.clone().unwrap_or_default()),
         None => bail!(
-            "device {} of the simulated world is not registered: `homeward demo seed` with the same --devices, --seed, --scenario and --protocol first",
-            person.identity
+            "device {} of the simulated world is not registered, or not worn by {}: `homeward demo seed` with the same --devices, --seed, --scenario and --protocol first",
+            person.identity,
+            person.reference
         ),
     };
     world.people.iter().map(of).collect()
@@ -106,19 +107,12 @@ async fn secrets(database: &Database, world: &World) -> Result<Vec<Vec<u8>>> {
 
 /// Where the gateways of the devices listen, as seen from this machine.
 fn addresses(config: &Config, world: &World) -> Result<BTreeMap<Protocol, SocketAddr>> {
-    let gateway = &config.gateway;
     let mut addresses = BTreeMap::new();
     for protocol in world.people.iter().map(|person| person.speaks.protocol()) {
         if addresses.contains_key(&protocol) {
             continue;
         }
-        let text = match protocol {
-            Protocol::Native => &gateway.native_listen,
-            Protocol::Jt808 => &gateway.jt808_listen,
-            Protocol::Teltonika => &gateway.teltonika_listen,
-            Protocol::Gt06 => &gateway.gt06_listen,
-            Protocol::Eelink => &gateway.eelink_listen,
-        };
+        let text = world::gateway(config, protocol);
         let mut address: SocketAddr = text
             .parse()
             .with_context(|| format!("gateway.{protocol}_listen: {text:?} is no address to connect to"))?;

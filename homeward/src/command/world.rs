@@ -18,7 +18,10 @@ use sim::{
     world,
 };
 
-use crate::cli::{Spoken, Story, WorldArgs};
+use crate::{
+    cli::{Spoken, Story, WorldArgs},
+    config::Config,
+};
 
 /// The invented town lies here, so that a map of the region can be put under it.
 const LATITUDE: f64 = 30.2825;
@@ -36,7 +39,7 @@ pub fn town() -> Town {
 }
 
 /// Builds the world of the arguments, with second 0 at `start`.
-pub fn build(arguments: &WorldArgs, start: Timestamp) -> Result<World> {
+pub fn build(config: &Config, arguments: &WorldArgs, start: Timestamp) -> Result<World> {
     let protocol = match arguments.protocol {
         Spoken::Mixed => None,
         Spoken::Native => Some(Protocol::Native),
@@ -66,10 +69,24 @@ pub fn build(arguments: &WorldArgs, start: Timestamp) -> Result<World> {
         latitude: LATITUDE,
         longitude: LONGITUDE,
     });
-    Ok(match protocol {
-        Some(protocol) => world.speaking(protocol),
-        None => world,
-    })
+    if let Some(protocol) = protocol {
+        return Ok(world.speaking(protocol));
+    }
+    let closed = |protocol: &Protocol| gateway(config, *protocol).is_empty();
+    let missing: Vec<_> = Protocol::ALL.into_iter().filter(closed).collect();
+    Ok(world.without(&missing))
+}
+
+/// Where the gateway of a protocol listens; empty: nowhere.
+pub fn gateway(config: &Config, protocol: Protocol) -> &str {
+    let gateway = &config.gateway;
+    match protocol {
+        Protocol::Native => &gateway.native_listen,
+        Protocol::Jt808 => &gateway.jt808_listen,
+        Protocol::Teltonika => &gateway.teltonika_listen,
+        Protocol::Gt06 => &gateway.gt06_listen,
+        Protocol::Eelink => &gateway.eelink_listen,
+    }
 }
 
 /// Writes everybody's zones, schedules and settings around the world's start, and publishes them.
