@@ -31,7 +31,7 @@ fn line(stream: &str) -> Option<chaos::Arguments> {
         "--seed",
         "4",
         "--seconds",
-        "45",
+        "30",
         "--devices",
         "20",
         "--hours",

@@ -10,6 +10,8 @@ extern crate homeward_casedb as casedb;
 
 #[path = "casedb/commands.rs"]
 mod commands;
+#[path = "casedb/devices.rs"]
+mod devices;
 #[path = "casedb/folded.rs"]
 mod folded;
 #[path = "casedb/history.rs"]

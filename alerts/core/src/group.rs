@@ -8,6 +8,9 @@
 //! What is true of a violation is what was decided of it last: of all ends and corrections the one with the latest
 //! `decided_at`, and of several at the same moment the one that came last.
 
+pub mod again;
+pub mod cause;
+
 use jiff::Timestamp;
 use proto::{ViolationId, ZoneId, wire::EventKind};
 use uuid::Uuid;

@@ -10,6 +10,8 @@
 //! not come out of it: a transition that is impossible here cannot be stored. Closed is final; a violation that begins
 //! after that opens a new incident.
 
+pub mod course;
+
 use std::{fmt, str::FromStr};
 
 use uuid::Uuid;

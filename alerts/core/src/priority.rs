@@ -5,7 +5,7 @@ use std::fmt;
 use proto::wire::EventKind;
 
 /// Urgency of an incident; `P1 < P2`, so the most urgent sorts first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Severity {
     /// Somebody may be in danger, or the device was taken off: act at once.
     P1,

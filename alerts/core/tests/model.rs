@@ -1,4 +1,14 @@
-//! Model test of the lifecycle: every sequence of up to six commands, from every start, against a plain table.
+//! Model test of the lifecycle: every sequence of up to six commands, from every start, against a plain table. Beside it, in `model/`,
+//! those of the whole course, of ladders and of rotas.
+
+#[path = "model/course.rs"]
+mod course;
+#[path = "model/ladder.rs"]
+mod ladder;
+#[path = "model/rota.rs"]
+mod rota;
+#[path = "model/simulation.rs"]
+mod simulation;
 
 use homeward_alerts_core::{
     Audience, ClosingCode, Command, Incident, Refusal, Severity, State, Transition,

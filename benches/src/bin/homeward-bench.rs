@@ -46,7 +46,27 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let outcome = match Cli::parse().command {
+        Command::Population(arguments) => population::run(&arguments, &heap),
+        Command::Quality(arguments) => quality::run(&arguments),
+        // What these have started ends with them, also when they are told to end.
+        command => tokio::select! {
+            outcome = run(command) => outcome,
+            () = told_to_end() => Err(anyhow::anyhow!("told to end")),
+        },
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("homeward-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<bool> {
+    match command {
         Command::Pipeline(arguments) => pipeline::run(arguments).await,
         Command::Connections(arguments) => connections::run(arguments).await,
         Command::ConnectionsPart(arguments) => connections::run_part(arguments).await,
@@ -55,16 +75,19 @@ async fn main() -> ExitCode {
         Command::Backlog(arguments) => backlog::run(arguments).await,
         Command::Rolling(arguments) => rolling::run(arguments).await,
         Command::Chaos(arguments) => chaos::run(arguments).await,
-        Command::Population(arguments) => population::run(&arguments, &heap),
-        Command::Quality(arguments) => quality::run(&arguments),
+        Command::Population(_) | Command::Quality(_) => Ok(true),
+    }
+}
+
+async fn told_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
     };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("homeward-bench: {error:#}");
-            ExitCode::FAILURE
-        }
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }
 

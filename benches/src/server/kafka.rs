@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{Signal, process_id, script, signal};
+use super::{Signal, process_id, script, signal, tree::runs};
 
 const SCRIPT: &str = "deploy/native/kafka";
 
@@ -39,7 +39,7 @@ impl Kafka {
         let mut file = self.data.clone().into_os_string();
         file.push(".pid");
         process_id(Path::new(&file))
-            .filter(|id| is_java(*id))
+            .filter(|id| runs(*id, "java"))
             .into_iter()
             .collect()
     }
@@ -48,10 +48,6 @@ impl Kafka {
     pub fn kill(&self) {
         signal(&self.processes(), Signal::KILL);
     }
-}
-
-fn is_java(id: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == "java")
 }
 
 impl Drop for Kafka {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{Signal, descendants, process_id, script, signal};
+use super::{Signal, descendants, process_id, script, signal, tree::runs};
 
 const SCRIPT: &str = "deploy/native/postgres";
 
@@ -43,7 +43,7 @@ impl Postgres {
     /// Its processes; none when it does not run.
     pub fn processes(&self) -> Vec<u32> {
         process_id(&self.data.join("postmaster.pid"))
-            .filter(|id| is_postgres(*id))
+            .filter(|id| runs(*id, "postgres"))
             .map(descendants)
             .unwrap_or_default()
     }
@@ -52,11 +52,6 @@ impl Postgres {
     pub fn kill(&self) {
         signal(&self.processes(), Signal::KILL);
     }
-}
-
-/// A process id file that outlived its server may by now name some other process.
-fn is_postgres(id: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == "postgres")
 }
 
 impl Drop for Postgres {

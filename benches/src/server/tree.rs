@@ -25,6 +25,18 @@ pub fn descendants(root: u32) -> Vec<u32> {
     found
 }
 
+/// True while a process of that name runs. One that has ended and waits to be looked after by its parent does not, nor does one that has
+/// got the number of a server whose file outlived it.
+pub(super) fn runs(id: u32, name: &str) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) else {
+        return false;
+    };
+    let Some((head, tail)) = stat.rsplit_once(')') else {
+        return false;
+    };
+    head.split_once('(').is_some_and(|(_, found)| found == name) && !tail.trim_start().starts_with(['Z', 'X'])
+}
+
 fn parent(id: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     // The command's name may hold blanks and brackets; after it come the state and the parent.

@@ -592,3 +592,92 @@ async fn the_database_refuses_impossible_moves() {
         test.drop_now().await.unwrap();
     }
 }
+
+/// A device that loses connections, gateways that die, users who change their minds: in the end, it reports as usual again.
+#[tokio::test]
+async fn no_device_is_left_in_pursuit_mode() {
+    for (test, db) in migrated().await.into_iter().take(1) {
+        let mut begun = 0;
+        for seed in 1..=30_u64 {
+            let stage = Stage::set(&db, &format!("device{seed}")).await;
+            let client = db.client().await.unwrap();
+            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut dice = |sides: u64| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 32) % sides
+            };
+            let (mut now, mut every, mut lost) = (stage.now, 60, 0);
+            for step in 0..60 {
+                now += SignedDuration::from_secs(i64::try_from(dice(900)).unwrap());
+                let chaos = step < 52;
+                match dice(14) {
+                    0 if chaos => {
+                        let brief = Instruction::Interval {
+                            seconds: 5,
+                            for_seconds: 300,
+                        };
+                        stage.place(brief, now).await;
+                    }
+                    1 if chaos => {
+                        stage.place(USUAL, now).await;
+                    }
+                    2 if chaos => {
+                        let sql = "SELECT command_id FROM device_command WHERE device_id = $1 ORDER BY created_at DESC LIMIT 1";
+                        if let Some(row) = client.query_opt(sql, &[&stage.device.uuid()]).await.unwrap() {
+                            let _ = command::cancel(&db, row.get(0), stage.officer, now).await;
+                        }
+                    }
+                    3..9 => {
+                        for sent in stage.claim(now).await {
+                            let Instruction::Interval { seconds, .. } = sent.instruction else {
+                                continue;
+                            };
+                            let id = sent.command_id;
+                            // Lost on the way, arrived without anybody knowing, or confirmed.
+                            match if lost < 3 { dice(5) } else { 3 } {
+                                0 => lost += 1,
+                                1 => {
+                                    every = seconds;
+                                    lost += 1;
+                                    let broken = Outcome::ConnectionLost;
+                                    command::end(&client, id, now, broken, "", None).await.unwrap();
+                                }
+                                2 => {
+                                    assert!(command::release(&client, id, "one").await.unwrap());
+                                }
+                                _ => {
+                                    (every, lost) = (seconds, 0);
+                                    assert!(command::deliver(&client, id, now).await.unwrap());
+                                    command::end(&client, id, now, Outcome::Done, "", None).await.unwrap();
+                                }
+                            }
+                            begun += usize::from(every == 5);
+                        }
+                    }
+                    _ => stage.sweep(now).await,
+                }
+            }
+            for _ in 0..12 {
+                now += SignedDuration::from_mins(20);
+                stage.sweep(now).await;
+                for sent in stage.claim(now).await {
+                    if let Instruction::Interval { seconds, .. } = sent.instruction {
+                        every = seconds;
+                    }
+                    command::deliver(&client, sent.command_id, now).await.unwrap();
+                    command::end(&client, sent.command_id, now, Outcome::Done, "", None)
+                        .await
+                        .unwrap();
+                }
+            }
+            assert_eq!(every, 60, "seed {seed}: {:?}", stage.all().await);
+            stage.sweep(now).await;
+            let all = stage.all().await;
+            assert!(all.iter().all(|(_, state, _)| state.is_end()), "seed {seed}: {all:?}");
+        }
+        assert!(begun > 10, "{begun} pursuits began");
+        test.drop_now().await.unwrap();
+    }
+}

@@ -19,11 +19,16 @@ const EVERY: Duration = Duration::from_secs(1);
 /// A probe that takes longer is a "no".
 const PROBE: Duration = Duration::from_secs(2);
 
+/// Says `Ok`, or what is wrong, at once.
+pub type Check = Box<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
+
 /// Asks the database and the stream every second, and knows whether all roles have started.
 pub struct Readiness {
     phase: AtomicU8,
     /// The answer of the latest probes.
     probed: Mutex<Result<(), String>>,
+    /// What else has a say: the gateway.
+    others: Mutex<Vec<Check>>,
 }
 
 impl Readiness {
@@ -32,6 +37,7 @@ impl Readiness {
         let readiness = Arc::new(Self {
             phase: AtomicU8::new(STARTING),
             probed: Mutex::new(Err("starting".to_owned())),
+            others: Mutex::new(Vec::new()),
         });
         let watcher = Arc::downgrade(&readiness);
         tokio::spawn(async move {
@@ -45,6 +51,18 @@ impl Readiness {
             }
         });
         readiness
+    }
+
+    /// Gives something else a say.
+    pub fn also(&self, check: Check) {
+        if let Ok(mut others) = self.others.lock() {
+            others.push(check);
+        }
+    }
+
+    fn others(&self) -> Result<(), String> {
+        let Ok(others) = self.others.lock() else { return Ok(()) };
+        others.iter().try_for_each(|check| check().map_err(str::to_owned))
     }
 
     /// All roles run.
@@ -63,7 +81,8 @@ impl Readiness {
             STARTED => self
                 .probed
                 .lock()
-                .map_or_else(|_| Err("probe failed".to_owned()), |probed| probed.clone()),
+                .map_or_else(|_| Err("probe failed".to_owned()), |probed| probed.clone())
+                .and_then(|()| self.others()),
             STOPPING => Err("stopping".to_owned()),
             _ => Err("starting".to_owned()),
         }

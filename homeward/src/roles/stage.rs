@@ -85,12 +85,14 @@ impl Stage {
             room_bytes: settings.room_mib.saturating_mul(1024 * 1024),
             backlog_per_second: settings.backlog_per_second,
             profiles: Arc::new(crate::command::profiles::load(&self.config)?),
-            name: format!("gateway {}", std::process::id()),
+            name: gateway_name(),
             ..Default::default()
         };
         let file = (!settings.directory_file.is_empty()).then(|| PathBuf::from(&settings.directory_file));
         let directory = Directory::follow_keeping(self.database.clone(), file).await;
         let handle = Gateway::start(config, Arc::clone(&self.log), directory, Some(self.database.clone())).await?;
+        let health = handle.health();
+        self.readiness.also(Box::new(move || health.check()));
         let stop = self.sources.clone();
         self.tasks.spawn(async move {
             stop.cancelled().await;
@@ -200,6 +202,12 @@ impl Stage {
         });
         Ok(())
     }
+}
+
+/// A name that no other running gateway has: process ids repeat in containers.
+fn gateway_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("gateway {} {:08x}", host.trim(), rand::random::<u32>())
 }
 
 /// The streets of the invented town, where its people are in the case database.

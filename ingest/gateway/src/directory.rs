@@ -181,8 +181,7 @@ impl Directory {
             file,
             ..Inner::default()
         });
-        load(&inner, &database).await;
-        if inner.read().map.is_empty() {
+        if load(&inner, &database).await.is_none() {
             inner.recall();
         }
         let task = AbortOnDropHandle::new(tokio::spawn(keep(Arc::clone(&inner), database)));
@@ -307,7 +306,7 @@ async fn keep(inner: Arc<Inner>, database: Database) {
         }
         // What else changes in the meantime is read by the same load.
         tokio::time::sleep(SHORTEST_PAUSE.max(took * 2)).await;
-        took = load(&inner, &database).await;
+        took = load(&inner, &database).await.unwrap_or_default();
     }
 }
 
@@ -322,7 +321,8 @@ async fn changed(listener: &mut Option<casedb::Listener>) {
     }
 }
 
-async fn load(inner: &Inner, database: &Database) -> Duration {
+/// Reads the directory; how long it took, `None` when it could not be read.
+async fn load(inner: &Inner, database: &Database) -> Option<Duration> {
     let began = Instant::now();
     match read(database).await {
         Ok(map) => {
@@ -347,9 +347,10 @@ async fn load(inner: &Inner, database: &Database) -> Duration {
         Err(error) => {
             metrics::counter!("homeward_gateway_directory_failures_total").increment(1);
             warn!(%error, "device directory cannot be loaded; going on with what is known");
+            return None;
         }
     }
-    began.elapsed()
+    Some(began.elapsed())
 }
 
 async fn read(database: &Database) -> Result<Map, casedb::Error> {

@@ -8,8 +8,9 @@ mod pace;
 
 use std::{
     mem,
+    pin::pin,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -39,6 +40,8 @@ const BACKLOG_IN_FLIGHT: u32 = 4_096;
 const LIVE_WITHIN: SignedDuration = SignedDuration::from_secs(180);
 /// What a record costs beside its bytes while it waits.
 const RECORD_OVERHEAD: usize = 128;
+/// A live append that takes longer is worth saying.
+const SLOW: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// After the stream has come back, those who waited come one after the other, over at most this long.
@@ -129,9 +132,13 @@ impl Drop for Held {
 /// The lanes of a gateway.
 pub(crate) struct Lanes {
     log: Arc<dyn Log>,
-    /// False while the stream refuses appends.
-    up: watch::Sender<bool>,
+    state: watch::Sender<State>,
+    /// A task asks the stream.
     probing: AtomicBool,
+    /// Somebody tries.
+    scouting: AtomicBool,
+    /// Live appends that take longer than [`SLOW`].
+    slow: AtomicUsize,
     waiting: AtomicUsize,
     backlog: Semaphore,
     pace: Pace,
@@ -161,8 +168,10 @@ impl Lanes {
     ) -> Arc<Self> {
         Arc::new(Self {
             log,
-            up: watch::Sender::new(true),
+            state: watch::Sender::new(State::Up),
             probing: AtomicBool::new(false),
+            scouting: AtomicBool::new(false),
+            slow: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             backlog: Semaphore::new(BACKLOG_IN_FLIGHT as usize),
             pace: Pace::new(backlog_per_second),
@@ -190,7 +199,7 @@ impl Lanes {
 
     /// True while the stream takes appends.
     pub(crate) fn is_up(&self) -> bool {
-        *self.up.borrow()
+        *self.state.borrow() == State::Up
     }
 
     /// Appends a batch; returns when all of it is durable.
@@ -225,10 +234,18 @@ impl Lanes {
         protocol: &'static str,
     ) -> Result<(), Stop> {
         loop {
-            self.until_up().await;
+            let scout = self.until_up().await;
             let began = Instant::now();
-            match self.log.append(Topic::Reports, records.to_vec()).await {
+            let append = self.log.append(Topic::Reports, records.to_vec());
+            let appended = match lane {
+                Lane::Live => self.noticing(append).await,
+                Lane::Backlog => append.await,
+            };
+            match appended {
                 Ok(_) => {
+                    if scout.is_some() {
+                        self.state.send_replace(State::Up);
+                    }
                     let took = began.elapsed();
                     metrics::histogram!("homeward_gateway_append_seconds", "lane" => lane.name()).record(took);
                     if lane == Lane::Live {
@@ -250,48 +267,169 @@ impl Lanes {
         }
     }
 
-    /// Waits while the stream is away, and then for a turn of its own.
-    async fn until_up(&self) {
-        if *self.up.borrow() {
-            return;
+    /// Waits for a live append; notes while it takes long.
+    async fn noticing<T>(&self, append: impl Future<Output = T>) -> T {
+        let mut append = pin!(append);
+        if let Ok(done) = tokio::time::timeout(SLOW, append.as_mut()).await {
+            return done;
         }
-        let mut up = self.up.subscribe();
-        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
-        let _ = up.wait_for(|up| *up).await;
-        let others = u32::try_from(self.waiting.fetch_sub(1, Ordering::Relaxed).max(waiting)).unwrap_or(u32::MAX);
-        let spread = SPREAD_EACH.saturating_mul(others).min(LONGEST_SPREAD);
-        tokio::time::sleep(spread.mul_f64(rand::random::<f64>())).await;
+        let _slow = Slow::new(&self.slow);
+        append.await
     }
 
-    /// Notes that the stream refuses appends; one task asks it until it takes them again.
+    /// Waits while the stream is away, and then for a turn of its own. `Some`: this one goes first, and its outcome decides.
+    async fn until_up(&self) -> Option<Scout<'_>> {
+        if *self.state.borrow() == State::Up {
+            return None;
+        }
+        let mut state = self.state.subscribe();
+        let waiting = Waiting::new(&self.waiting);
+        loop {
+            let seen = *state.borrow_and_update();
+            match seen {
+                State::Up => break,
+                State::Trial => {
+                    if let Some(scout) = Scout::new(self) {
+                        return Some(scout);
+                    }
+                }
+                State::Down => {}
+            }
+            // The sender lives as long as the lanes.
+            let _ = state.changed().await;
+        }
+        let others = u32::try_from(waiting.most()).unwrap_or(u32::MAX);
+        drop(waiting);
+        let spread = SPREAD_EACH.saturating_mul(others).min(LONGEST_SPREAD);
+        tokio::time::sleep(spread.mul_f64(rand::random::<f64>())).await;
+        None
+    }
+
+    /// Notes that the stream refuses appends; one task asks it until it takes them again. That it answers proves little (a full disk
+    /// answers, too): one append goes first, and the others follow when it has worked.
     fn went_down(self: &Arc<Self>) {
+        self.state.send_replace(State::Down);
         if self.probing.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.up.send_replace(false);
         metrics::gauge!("homeward_gateway_stream_up").set(0.0);
         warn!("the stream takes no appends; sessions stay, acknowledgements wait");
-        let lanes = Arc::downgrade(self);
-        tokio::spawn(async move {
-            let mut pause = FIRST_PAUSE;
-            loop {
-                tokio::time::sleep(jittered(pause)).await;
-                let Some(lanes) = lanes.upgrade() else { return };
-                if lanes.log.ready().await.is_ok() {
-                    lanes.probing.store(false, Ordering::Release);
-                    lanes.up.send_replace(true);
-                    metrics::gauge!("homeward_gateway_stream_up").set(1.0);
-                    info!("the stream takes appends again");
-                    return;
-                }
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-        });
+        tokio::spawn(probe(Arc::downgrade(self)));
     }
 
     /// Adapts the backlog's pace to what the stream and its readers can take, until dropped.
     pub(crate) async fn govern(self: Arc<Self>, database: Option<Database>) {
         pace::govern(self, database).await;
+    }
+}
+
+/// Asks a stream that was away until an append has worked.
+async fn probe(lanes: Weak<Lanes>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        tokio::time::sleep(jittered(pause)).await;
+        let Some(lanes) = lanes.upgrade() else { return };
+        let state = *lanes.state.borrow();
+        match state {
+            State::Up => {
+                lanes.probing.store(false, Ordering::Release);
+                metrics::gauge!("homeward_gateway_stream_up").set(1.0);
+                info!("the stream takes appends again");
+                return;
+            }
+            State::Down => {
+                if lanes.log.ready().await.is_ok() {
+                    lanes.state.send_replace(State::Trial);
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            // Somebody's append is under way; or nobody has one, and the next will decide.
+            State::Trial => {}
+        }
+    }
+}
+
+/// Whether the stream takes appends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Up,
+    /// It answers; whether it takes appends is being tried.
+    Trial,
+    Down,
+}
+
+/// The one that tries. Dropped without a word, another tries.
+struct Scout<'a>(&'a Lanes);
+
+impl<'a> Scout<'a> {
+    fn new(lanes: &'a Lanes) -> Option<Self> {
+        (!lanes.scouting.swap(true, Ordering::AcqRel)).then_some(Self(lanes))
+    }
+}
+
+impl Drop for Scout<'_> {
+    fn drop(&mut self) {
+        self.0.scouting.store(false, Ordering::Release);
+        // Those who wait look again.
+        self.0.state.send_modify(|_| {});
+    }
+}
+
+/// One who waits for the stream.
+struct Waiting<'a> {
+    all: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(all: &'a AtomicUsize) -> Self {
+        let before = all.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { all, before }
+    }
+
+    /// How many wait, those included that have gone first.
+    fn most(&self) -> usize {
+        self.all.load(Ordering::Relaxed).max(self.before)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A live append that takes long.
+struct Slow<'a>(&'a AtomicUsize);
+
+impl<'a> Slow<'a> {
+    fn new(all: &'a AtomicUsize) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(all)
+    }
+}
+
+impl Drop for Slow<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether a gateway's reports get into the stream; for `/readyz`.
+#[derive(Debug, Clone)]
+pub struct Health(pub(crate) Weak<Lanes>);
+
+impl Health {
+    /// `Ok`, or what is wrong.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let Some(lanes) = self.0.upgrade() else { return Ok(()) };
+        if !lanes.is_up() {
+            return Err("the stream takes no appends");
+        }
+        if lanes.slow.load(Ordering::Relaxed) > 0 {
+            return Err("an append takes longer than 5 s");
+        }
+        Ok(())
     }
 }
 

@@ -25,6 +25,7 @@ mod udp;
 
 pub use config::{Config, Transport};
 pub use directory::{Directory, Found, Known};
+pub use lanes::Health;
 pub use limits::Settings as Limits;
 pub use network::{Network, NoNetwork};
 pub use server::{Error, Gateway, Handle};

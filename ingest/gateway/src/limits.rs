@@ -34,6 +34,9 @@ const DEVICES: usize = 1_000_000;
 /// Unreadable frames of strangers that are kept, in a second, of all addresses together.
 const KEPT_OF_STRANGERS: u32 = 20;
 
+/// Names of strangers that are listed, likewise.
+const LISTED_STRANGERS: u32 = 200;
+
 /// What an address and a device may have. A rate of 0 is no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -75,14 +78,14 @@ impl Default for Settings {
             connections_per_second: 2_000,
             unproven_frames_per_second: 10_000,
             unproven_bytes_per_second: 4 * 1024 * 1024,
-            unproven_bytes: 16 * 1024,
+            unproven_bytes: 8 * 1024,
             unproven_malformed: 5,
             device_frames_per_second: 200,
             device_reports_per_second: 2_000,
             grace: Duration::from_secs(1),
             frame_within: Duration::from_secs(20),
             least_bytes: 256,
-            penalty: Duration::from_secs(5),
+            penalty: Duration::from_secs(10),
             addresses: 100_000,
         }
     }
@@ -102,6 +105,9 @@ pub(crate) struct Limits {
     /// Frames of strangers that are kept.
     kept: Buckets<IpAddr>,
     kept_in_all: Buckets<()>,
+    /// Names of strangers that are listed.
+    listed: Buckets<IpAddr>,
+    listed_in_all: Buckets<()>,
     device_frames: Buckets<DeviceId>,
     device_reports: Buckets<DeviceId>,
 }
@@ -154,6 +160,8 @@ impl Limits {
             garbage: of_address(1, 10),
             kept: of_address(2, 5),
             kept_in_all: Buckets::new(KEPT_OF_STRANGERS, KEPT_OF_STRANGERS * 5, 1),
+            listed: of_address(20, 25),
+            listed_in_all: Buckets::new(LISTED_STRANGERS, LISTED_STRANGERS * 10, 1),
             device_frames: of_device(settings.device_frames_per_second),
             device_reports: of_device(settings.device_reports_per_second),
             settings,
@@ -198,6 +206,11 @@ impl Limits {
         self.kept.take(&source(remote), 1).is_none() && self.kept_in_all.take(&(), 1).is_none()
     }
 
+    /// True when the name of a stranger may be listed: whoever invents names must not push out those of new devices.
+    pub(crate) fn lists(&self, remote: IpAddr) -> bool {
+        self.listed.take(&source(remote), 1).is_none() && self.listed_in_all.take(&(), 1).is_none()
+    }
+
     /// How long a device is to wait for having sent so much; `None`: not at all.
     pub(crate) fn pause(&self, device: DeviceId, frames: usize, reports: usize) -> Option<Duration> {
         let frames = self.device_frames.take(&device, frames);
@@ -207,7 +220,14 @@ impl Limits {
 
     /// Forgets what is no longer needed.
     pub(crate) fn sweep(&self) {
-        for buckets in [&self.connections, &self.frames, &self.bytes, &self.garbage, &self.kept] {
+        for buckets in [
+            &self.connections,
+            &self.frames,
+            &self.bytes,
+            &self.garbage,
+            &self.kept,
+            &self.listed,
+        ] {
             buckets.sweep();
         }
         self.device_frames.sweep();
@@ -275,6 +295,11 @@ impl Place {
     /// True when a frame that cannot be read may be kept.
     pub(crate) fn keeps(&self) -> bool {
         self.is_proven() || self.limits.keeps(self.address)
+    }
+
+    /// True when the name of a stranger may be listed.
+    pub(crate) fn lists(&self) -> bool {
+        self.limits.lists(self.address)
     }
 
     /// How long the session is not to read, for what its device has sent.
@@ -356,6 +381,19 @@ mod tests {
             !proven.is_offensive() && proven.keeps()
         }));
         assert!((0..100).filter(|_| strange.keeps()).count() < 20);
+    }
+
+    #[test]
+    fn who_invents_names_does_not_fill_the_list() {
+        let limits = limits(Settings::default(), 10);
+        let listed = |address: &str, times: usize| (0..times).filter(|_| limits.lists(from(address))).count();
+        assert_eq!(
+            listed("10.0.0.1", 400),
+            400,
+            "an installation switched on before it was registered"
+        );
+        assert!(listed("10.0.0.1", 5_000) < 200);
+        assert_eq!(listed("10.0.0.2", 100), 100, "others are listed all the same");
     }
 
     #[test]

@@ -56,9 +56,11 @@ impl Presence {
     }
 
     pub(crate) async fn flush(&self, database: Option<&Database>, gateway: &str) {
-        let seen: Vec<_> = mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut seen: Vec<_> = mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
             .into_values()
             .collect();
+        // In one order, so that two gateways that write the same devices do not wait for each other in a circle.
+        seen.sort_by_key(|sign| sign.device_id);
         let Some(database) = database.filter(|_| !seen.is_empty()) else {
             return;
         };

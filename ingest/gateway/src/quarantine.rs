@@ -42,7 +42,7 @@ impl Quarantine {
 
     /// A device that is refused.
     pub(crate) fn device(&self, protocol: Protocol, identity: &str, reason: &str, remote: SocketAddr, now: Timestamp) {
-        metrics::counter!("homeward_gateway_refused_devices_total", "protocol" => protocol.name()).increment(1);
+        Self::count_device(protocol);
         self.put(Entry::Device(SeenDevice {
             protocol: protocol.name(),
             identity: identity.chars().take(64).collect(),
@@ -74,6 +74,11 @@ impl Quarantine {
             received_at: now,
             remote_address: remote.to_string(),
         }));
+    }
+
+    /// Counts a device that is refused and not listed.
+    pub(crate) fn count_device(protocol: Protocol) {
+        metrics::counter!("homeward_gateway_refused_devices_total", "protocol" => protocol.name()).increment(1);
     }
 
     /// Counts a frame that cannot be read and is not kept.

@@ -36,7 +36,7 @@ pub(crate) fn take(
     if report.fix.as_ref().is_some_and(|fix| fix.valid) {
         shared.commands.located(known.device_id, report.fix_time, received_at);
     }
-    if lane == Lane::Live {
+    if lane == Lane::Live && normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible {
         shared.presence.clock(known.device_id, report.fix_time, received_at);
     }
     Ok(())

@@ -17,7 +17,7 @@ use stream::Log;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
-    task::JoinHandle,
+    task::{JoinHandle, unconstrained},
 };
 use tokio_util::{
     sync::CancellationToken,
@@ -30,7 +30,7 @@ use crate::{
     clone::Registry,
     commands::{self, Commands},
     config::Transport,
-    lanes::Lanes,
+    lanes::{Health, Lanes},
     limits::{Limits, Place},
     presence::Presence,
     quarantine::Quarantine,
@@ -41,6 +41,8 @@ use crate::{
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4_096;
+/// Bytes of one connection that the kernel holds before they are read; it takes twice as many, for its own purposes.
+const RECEIVE_BUFFER: u32 = 32 * 1024;
 /// How often what is remembered is looked through.
 const SWEEP: Duration = Duration::from_secs(10);
 /// After a failure to accept, such as too many open files.
@@ -167,6 +169,7 @@ impl Gateway {
             limits,
             draining,
             next_session: AtomicU64::new(1),
+            unreadable: session::native::Unreadable::default(),
         });
         let address = |protocol| addresses.get(&(protocol, Transport::Tcp)).copied();
         let mut handle = Handle {
@@ -215,9 +218,9 @@ impl Handle {
         self.sessions.len()
     }
 
-    /// True while the stream takes appends.
-    pub fn stream_is_up(&self) -> bool {
-        self.shared.lanes.is_up()
+    /// Whether reports get into the stream, for as long as this gateway runs.
+    pub fn health(&self) -> Health {
+        Health(Arc::downgrade(&self.shared.lanes))
     }
 
     /// Stops listening and reading, waits for the appends under way and their answers, and closes. What is not done
@@ -308,6 +311,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     };
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(true)?;
+    // Every connection has it from here; the kernel would hold megabytes for one that sends and is not read.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -339,7 +344,7 @@ impl Accept {
             }
         }
         // Connections that the kernel has made already would be reset: they get an orderly end instead.
-        while let Some(Ok((stream, remote))) = self.listener.accept().now_or_never() {
+        while let Some(Ok((stream, remote))) = unconstrained(self.listener.accept()).now_or_never() {
             self.admit(stream, remote);
         }
     }

@@ -12,13 +12,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use codec::{Profile, Protocol};
 use futures::StreamExt;
 use stream::Log;
 use tokio::{
-    io::{AsyncRead, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     time::Instant,
 };
 use tokio_util::{
@@ -44,6 +45,9 @@ pub(crate) use peer::{Peer, Writer};
 
 /// Room of a session for bytes that have come; grows for a longer frame. Most sessions are quiet most of the time.
 const READ_BYTES: usize = 1_024;
+/// What is read of a device, and how long, after a drained session has said good-bye.
+const DISCARDED_BYTES: u64 = 1024 * 1024;
+const DISCARD_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a session ends; the text is the metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) commands: Commands,
     pub(crate) draining: CancellationToken,
     pub(crate) next_session: AtomicU64,
+    pub(crate) unreadable: native::Unreadable,
 }
 
 impl Shared {
@@ -138,8 +143,18 @@ pub(crate) async fn run<D: Dialect>(
     peer.place.part(stop.0, &peer.shared.draining).await;
     // What is still under way is dropped: it may come to lie in the stream, but nobody is told.
     let _ = tokio::time::timeout(peer.shared.config.write_within, peer.writer.shutdown()).await;
+    if stop.0 == "drained" {
+        discard(frames.get_mut()).await;
+    }
     metrics::counter!("homeward_gateway_sessions_ended_total", "protocol" => protocol, "reason" => stop.0).increment(1);
     debug!(protocol, session = peer.session, reason = stop.0, "session ended");
+}
+
+/// Reads what a device was still sending, for a moment. A connection that is closed with unread bytes is reset, and a reset may take
+/// from the device the acknowledgements that it has not read yet.
+async fn discard(reader: &mut (impl AsyncRead + Send + Unpin)) {
+    let mut rest = reader.take(DISCARDED_BYTES);
+    let _ = tokio::time::timeout(DISCARD_WITHIN, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
 }
 
 async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
@@ -150,8 +165,13 @@ async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
     let draining = peer.shared.draining.clone();
     let replaced = peer.replaced.clone();
     let place = Arc::clone(&peer.place);
+    // The device has said all it will; it may still be listening for answers, but not for ever.
+    let mut ended = false;
     loop {
-        let reading = peer.may_read();
+        if ended && peer.under_way.is_empty() {
+            return Err(Stop("closed"));
+        }
+        let reading = !ended && peer.may_read();
         tokio::select! {
             biased;
             () = draining.cancelled() => {
@@ -162,6 +182,9 @@ async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
             () = place.evicted().cancelled() => return Err(Stop("evicted")),
             // Before the frames: somebody who never stops sending cannot keep a session open by that.
             () = tokio::time::sleep_until(peer.wake()) => {
+                if ended {
+                    return Err(Stop("closed"));
+                }
                 if peer.resumes() {
                     continue;
                 }
@@ -183,9 +206,9 @@ async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
                 }
                 Some(Err(error)) => return Err(Stop(limits::reason(&error))),
                 None => {
-                    // The device has said all it will; it may still be listening for answers.
-                    peer.finish().await?;
-                    return Err(Stop("closed"));
+                    ended = true;
+                    peer.paused = None;
+                    peer.deadline = Instant::now() + peer.shared.config.write_within;
                 }
             },
         }

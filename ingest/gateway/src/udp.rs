@@ -4,12 +4,13 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use codec::{Fault, Message, Talk};
 use jiff::Timestamp;
-use tokio::{net::UdpSocket, sync::Semaphore};
+use tokio::{net::UdpSocket, sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
@@ -26,6 +27,9 @@ use crate::{
 
 /// Datagrams under way; the device sends again what is dropped beyond.
 const UNDER_WAY: usize = 4_096;
+/// How long datagrams are still read in a drain while others are under way, and how often that is looked at.
+const LAST: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(20);
 /// The longest datagram there is.
 const MAX_DATAGRAM: usize = 65_535;
 
@@ -35,9 +39,20 @@ pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: 
     let room = Arc::new(Semaphore::new(UNDER_WAY));
     let protocol = T::PROTOCOL.name();
     let mut buffer = vec![0; MAX_DATAGRAM];
+    let mut until = None;
     loop {
         let received = tokio::select! {
-            () = shared.draining.cancelled() => return,
+            () = shared.draining.cancelled(), if until.is_none() => {
+                until = Some(Instant::now() + LAST);
+                continue;
+            }
+            () = tokio::time::sleep(LOOK), if until.is_some() => {
+                // While an answer is under way the socket is open, and the kernel goes on giving it datagrams: they are not left lying.
+                if room.available_permits() == UNDER_WAY || until.is_some_and(|until| Instant::now() >= until) {
+                    return;
+                }
+                continue;
+            }
             received = socket.recv_from(&mut buffer) => received,
         };
         let (length, remote) = match received {
@@ -117,7 +132,11 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
     let known = match shared.directory.find(T::PROTOCOL, &identity).await {
         Found::Known(known) => known,
         Found::Unknown => {
-            refused("unknown device");
+            if shared.limits.lists(address) {
+                refused("unknown device");
+            } else {
+                Quarantine::count_device(T::PROTOCOL);
+            }
             return Ok(Bytes::new());
         }
         // Without an answer the device sends again.

@@ -1,12 +1,20 @@
 //! Sessions of the native protocol.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
 use bytes::Bytes;
 use codec::{
     Fault, Message, Protocol, Rejected,
     native::{self, Framer, Item, gateway, handshake},
 };
 use jiff::Timestamp;
-use proto::wire::{DeviceFrame, device_frame::Body};
+use proto::{
+    DeviceId,
+    wire::{DeviceFrame, device_frame::Body},
+};
 
 use super::{Dialect, Peer, Stop};
 use crate::{
@@ -17,6 +25,8 @@ use crate::{
 
 /// Bad frames that a session may send.
 const MAX_MALFORMED: u32 = 100;
+/// Devices of which an unreadable frame is remembered.
+const MOST_UNREADABLE: usize = 10_000;
 
 #[derive(Debug, Default)]
 enum Phase {
@@ -42,6 +52,28 @@ pub(crate) struct Native {
     offer: Option<Box<Offer>>,
 }
 
+/// What devices sent that could not be read, so that it is known when it comes again.
+#[derive(Debug, Default)]
+pub(crate) struct Unreadable {
+    last: Mutex<HashMap<DeviceId, blake3::Hash>>,
+}
+
+impl Unreadable {
+    /// True when this is what the device sent the last time that it could not be read.
+    fn again(&self, device: DeviceId, raw: &[u8]) -> bool {
+        let hash = blake3::hash(raw);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.get(&device) == Some(&hash) {
+            return true;
+        }
+        if last.len() >= MOST_UNREADABLE {
+            last.clear();
+        }
+        last.insert(device, hash);
+        false
+    }
+}
+
 /// A next key that was sent to the device in this session.
 #[derive(Debug)]
 struct Offer {
@@ -61,6 +93,13 @@ impl Dialect for Native {
             Item::Malformed(bad) => {
                 peer.malformed(self.device(), &bad.fault, &bad.raw);
                 self.malformed += 1;
+                if let (Phase::Open { .. }, Some(device)) = (&self.phase, peer.device)
+                    && !peer.shared.unreadable.again(device, &bad.raw)
+                {
+                    // An acknowledgement covers everything before it, so none may follow what was not read: the device sends it again,
+                    // and what cannot be read twice is skipped.
+                    return Err(Stop("malformed"));
+                }
                 let enough = bad.fatal || self.malformed > MAX_MALFORMED || !matches!(self.phase, Phase::Open { .. });
                 return if enough { Err(Stop("malformed")) } else { Ok(()) };
             }

@@ -24,6 +24,9 @@ use crate::{
     records, tls,
 };
 
+/// Why names that anybody can invent are refused; for other reasons there are only as many as devices.
+const OF_STRANGERS: [&str; 2] = ["unknown device", "unsupported version"];
+
 /// Where a session's bytes go: a socket, or TLS over one.
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
@@ -226,6 +229,15 @@ impl Peer {
         records::heard(&self.shared, self.protocol, known, voice, report, received_at, batch)
     }
 
+    /// Answers what needs no append. `positional`: answers have no number, so it waits for those before it.
+    pub(crate) async fn reply(&mut self, positional: bool, answer: Bytes) -> Result<(), Stop> {
+        if positional && !self.under_way.is_empty() {
+            self.append(Batch::default(), Timestamp::now(), answer);
+            return Ok(());
+        }
+        self.send(&answer).await
+    }
+
     /// Sends a command's bytes. `reference`: what the device's answer carries.
     pub(crate) async fn instruct(&mut self, order: Order, reference: u32, frames: &[Bytes]) -> Result<(), Stop> {
         let sending = order.sending(reference);
@@ -276,6 +288,9 @@ impl Peer {
 
     /// Puts a device into quarantine.
     pub(crate) fn refused(&self, identity: &str, reason: &str) {
+        if OF_STRANGERS.contains(&reason) && !self.place.lists() {
+            return Quarantine::count_device(self.protocol);
+        }
         self.shared
             .quarantine
             .device(self.protocol, identity, reason, self.remote, Timestamp::now());
@@ -283,9 +298,14 @@ impl Peer {
 
     /// Waits for the appends under way, and answers them.
     pub(super) async fn finish(&mut self) -> Result<(), Stop> {
+        // Where answers name what they answer, one that does not come does not hold up those behind it.
+        let numbered = matches!(self.protocol, Protocol::Jt808 | Protocol::Gt06 | Protocol::Eelink);
         while let Some(done) = self.under_way.next().await {
-            let answer = done?;
-            self.send(&answer).await?;
+            match done {
+                Ok(answer) => self.send(&answer).await?,
+                Err(Stop("drained")) if numbered => {}
+                Err(stop) => return Err(stop),
+            }
         }
         Ok(())
     }

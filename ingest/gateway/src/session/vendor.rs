@@ -14,6 +14,8 @@ use crate::{
     records,
 };
 
+/// The protocol whose answers carry no number: they come in the order of the frames.
+const POSITIONAL: Protocol = Protocol::Teltonika;
 /// Refusals after which the connection is closed.
 const MAX_REFUSED: u32 = 3;
 /// Bad frames in a row after which the connection is closed: it speaks another protocol.
@@ -147,7 +149,7 @@ impl<T: Talk> Vendor<T> {
             return Ok(());
         }
         // Signs of life are answered also while the stream is away.
-        peer.send(&reply).await
+        peer.reply(POSITIONAL == T::PROTOCOL, reply).await
     }
 
     /// Says no where the protocol has a word for it, and records who asked.
@@ -167,7 +169,7 @@ impl<T: Talk> Vendor<T> {
             .ok()
             .and_then(|decoded| decoded.refusal);
         if let Some(refusal) = refusal {
-            peer.send(&refusal).await?;
+            peer.reply(POSITIONAL == T::PROTOCOL, refusal).await?;
         }
         if self.refused >= MAX_REFUSED {
             Err(Stop("refused"))

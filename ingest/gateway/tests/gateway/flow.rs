@@ -211,14 +211,92 @@ async fn sessions_outlive_a_stream_that_goes_away_and_comes_back() {
         line.send(&client::reports(vec![report(sequence)])).await;
     }
     line.silence().await;
-    assert!(!handle.stream_is_up());
+    assert!(handle.health().check().is_err());
     log.faults(|faults| faults.not_ready = false);
     let mut last = 0;
     while last < 8 {
         last = line.acknowledged().await;
     }
-    assert!(handle.stream_is_up());
+    assert_eq!(handle.health().check(), Ok(()));
     assert_eq!(reports(&log).await.len(), 8);
+}
+
+#[tokio::test]
+async fn one_append_goes_first_when_a_stream_answers_but_takes_nothing() {
+    let log = MemoryLog::new(4);
+    let handle = open(all(), &log).await;
+    let mut lines = vec![NativeLine::opened(&handle).await];
+    let mut other = NativeLine::open(handle.native).await;
+    assert!(matches!(other.log_in("HW-2", SECRET).await, Body::Welcome(_)));
+    lines.push(other);
+    // As with a full disk: it says that it is there, and refuses.
+    log.faults(|faults| faults.refuse_appends = 6);
+    for line in &mut lines {
+        for sequence in 1..=4 {
+            line.send(&client::reports(vec![report(sequence)])).await;
+        }
+    }
+    tokio::time::sleep(BRIEFLY).await;
+    assert!(handle.health().check().is_err(), "ready while nothing is appended");
+    for line in &mut lines {
+        let mut last = 0;
+        while last < 4 {
+            last = line.acknowledged().await;
+        }
+    }
+    assert_eq!(handle.health().check(), Ok(()));
+    assert_eq!(reports(&log).await.len(), 8);
+}
+
+#[tokio::test]
+async fn who_has_hung_up_is_not_waited_for_for_ever() {
+    let log = MemoryLog::new(4);
+    let brief = Config {
+        write_within: Duration::from_millis(400),
+        ..all()
+    };
+    let handle = open(brief, &log).await;
+    log.faults(|faults| faults.hold_appends = true);
+    for _ in 0..20 {
+        let mut line = NativeLine::opened(&handle).await;
+        line.send(&client::reports(vec![report(1)])).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while handle.sessions() > 0 {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{} sessions are left",
+            handle.sessions()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledgement_never_covers_what_could_not_be_read() {
+    let log = MemoryLog::new(4);
+    let handle = open(all(), &log).await;
+    let mut broken = client::reports(vec![report(1), report(2)]).to_vec();
+    broken[4] = 0xff; // no field that there is
+    let mut line = NativeLine::opened(&handle).await;
+    line.send(&broken).await;
+    line.send(&client::reports(vec![report(3)])).await;
+    assert_eq!(line.answer().await, None, "the session ends without an acknowledgement");
+    // The device sends again what was not acknowledged; when that comes whole, nothing is lost.
+    let mut line = NativeLine::opened(&handle).await;
+    line.send(&client::reports(vec![report(1), report(2)])).await;
+    assert_eq!(line.acknowledged().await, 2);
+    // What cannot be read twice is kept apart and skipped, so that the device is not blind for ever.
+    line.send(&broken).await;
+    assert_eq!(line.acknowledged_after(&client::reports(vec![report(4)])).await, 4);
+}
+
+impl NativeLine {
+    async fn acknowledged_after(&mut self, bytes: &[u8]) -> u64 {
+        self.send(bytes).await;
+        self.acknowledged().await
+    }
 }
 
 /// Sends reports one after the other over whatever connection it gets, until told to stop; returns the acknowledged ones.
