@@ -243,7 +243,7 @@ fn position(chance: Chance, town: &Town, person: &Person, place: Local, speed_mp
         town,
         seen,
         wire::FixSource::Gnss,
-        radio::STATED_ACCURACY_M,
+        radio::OPEN_SKY_ACCURACY_M,
         Movement::of(place, ahead, speed_mps),
         Some(satellites),
     );

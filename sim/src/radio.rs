@@ -2,11 +2,8 @@
 
 use crate::{chance::Chance, town::Local};
 
-/// 68 % of errors under open sky lie within, metres.
+/// Stated accuracy (68 % radius) under open sky, metres. Where a protocol has no field for it, the devices' profiles say it.
 pub const OPEN_SKY_ACCURACY_M: f64 = 6.0;
-/// What a device states where its protocol can: what the engine takes a GNSS fix for that states nothing. So a person is judged alike
-/// whichever protocol their device speaks.
-pub const STATED_ACCURACY_M: f64 = 15.0;
 
 /// The error of a receiver, metres east and north. Slow drift (a new target every 60 s, blended) plus noise of each fix;
 /// together 68 % of errors lie within `accuracy_m`.

@@ -298,7 +298,7 @@ fn soak(builder: &Builder, index: u64, person: &mut Person) {
                 at,
                 begin,
                 6.0,
-                (index % 8 == 4).then_some(begin + 36.0),
+                (index % 8 == 4).then_some(begin + 24.0),
             );
             violation(builder, person, EventKind::LeftDuringCurfew, &zone, begin, true);
         }
@@ -423,8 +423,7 @@ fn push(person: &mut Person, kind: EventKind, zone: Option<&PlannedZone>, onset_
 /// Notes a violation of place with its true onset, and the report by which it is beyond doubt: the second that is clearly
 /// on the wrong side (leaving) or the first (entering).
 fn violation(builder: &Builder, person: &mut Person, kind: EventKind, zone: &PlannedZone, after_s: f64, leaving: bool) {
-    // As far as it takes the decision model with fixes of the accuracy that devices state.
-    let clear_m = if leaving { 70.0 } else { 35.0 };
+    const CLEAR_M: f64 = 20.0;
     let reach = |margin: f64| {
         let zone = zone.clone();
         let route = person.route.clone();
@@ -443,7 +442,7 @@ fn violation(builder: &Builder, person: &mut Person, kind: EventKind, zone: &Pla
     let Some(onset_s) = first(&reach(0.0), after_s) else {
         return;
     };
-    let clear_s = first(&reach(clear_m), onset_s).unwrap_or(onset_s);
+    let clear_s = first(&reach(CLEAR_M), onset_s).unwrap_or(onset_s);
     let zone_id = Some(zone.zone_id);
     person.violations.push(Violation {
         kind,

@@ -285,7 +285,9 @@ proptest! {
                 prop_assert_eq!(record.battery_percent, Some(battery), "{}", protocol);
                 prop_assert_eq!(record.motion, sample.motion as i32, "{}", protocol);
                 let position = record.position.filter(|position| position.valid);
-                let place = |position: &wire::Position| (position.latitude_e7, position.longitude_e7, position.source);
+                let place = |position: &wire::Position| {
+                    (position.latitude_e7, position.longitude_e7, position.source, position.accuracy_m)
+                };
                 prop_assert_eq!(position.as_ref().map(place), sample.position.as_ref().map(place), "{}", protocol);
                 let says_stored = matches!(protocol, Protocol::Native | Protocol::Jt808 | Protocol::Gt06);
                 prop_assert_eq!(record.backfill, stored && says_stored, "{}", protocol);
