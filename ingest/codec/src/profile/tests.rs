@@ -125,7 +125,7 @@ fn the_list_is_this() {
             "gt06-lw: a profile of gt06, extends gt06",
             "gt06-personal: a profile of gt06, extends gt06",
             "gt06-vl: a profile of gt06, extends gt06",
-            "gt06-wearable: a profile of gt06, extends gt06",
+            "gt06-wearable: a profile of gt06, extends gt06-personal",
             "jt808: a profile of jt808",
             "jt808-ankle: a profile of jt808, extends jt808",
             "jt808-padlock: a profile of jt808, extends jt808",
