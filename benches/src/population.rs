@@ -203,7 +203,7 @@ impl Reopened {
             "{:.2} s / {:.2} s / {:.2} s",
             self.checkpoint.wall.as_secs_f64(),
             self.restore.wall.as_secs_f64(),
-            (self.checkpoint.processor + self.restore.processor).as_secs_f64()
+            (self.checkpoint.everything + self.restore.everything).as_secs_f64()
         )
     }
 }
@@ -348,6 +348,11 @@ fn measure_all(
         "of grouped reports, those counted as late",
         percent(grouped.late as f64 / grouped.reports.max(1) as f64),
     );
+    let quick = |measured: Measured| percent(measured.quick as f64 / measured.reports.max(1) as f64);
+    table.say(
+        "of reports, those that took the fast path: random order / grouped",
+        format!("{} / {}", quick(all_random), quick(grouped)),
+    );
     table.say(
         "random order, by the wall's clock",
         whole(random.reports as f64 / random.time.wall.as_secs_f64().max(1e-9)),
@@ -430,7 +435,7 @@ fn measure_all(
     );
     let both = |took: String, bytes: usize| format!("{took} / {}", whole(per_person(bytes as u64)));
     table.say(
-        "of which checkpoint / restore / processor time of both / bytes a person",
+        "of which checkpoint / restore / processor time of both, all threads / bytes a person",
         both(whole_took, whole_bytes),
     );
     table.say(

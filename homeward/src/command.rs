@@ -41,7 +41,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Decode { protocol, profile } => {
             // Without a name, no settings are needed: frames can be read on any machine.
-            let profile = profile.map(|name| profiles::find(&load(settings, None)?, &name)).transpose()?;
+            let profile = profile
+                .map(|name| profiles::find(&load(settings, None)?, &name))
+                .transpose()?;
             return decode::run(&protocol, profile);
         }
         Command::Profiles { command } => return profiles::run(&load(settings, None)?, command),

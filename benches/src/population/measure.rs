@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use engine::Engine;
 use proto::wire::Event;
+use rustix::time::ClockId;
 
 use super::{
     door::{self, Taken},
@@ -31,6 +32,7 @@ pub struct Heap {
 pub(super) struct Watch {
     wall: Instant,
     processor: Duration,
+    everything: Duration,
 }
 
 /// How long something took.
@@ -40,10 +42,12 @@ pub struct Took {
     pub processor: Duration,
     /// By the wall's clock.
     pub wall: Duration,
+    /// Processor time of all threads of the process.
+    pub everything: Duration,
 }
 
-fn processor() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+fn clock(id: ClockId) -> Duration {
+    let now = rustix::time::clock_gettime(id);
     Duration::new(
         u64::try_from(now.tv_sec).unwrap_or_default(),
         u32::try_from(now.tv_nsec).unwrap_or_default(),
@@ -54,14 +58,16 @@ impl Watch {
     pub(super) fn start() -> Self {
         Self {
             wall: Instant::now(),
-            processor: processor(),
+            processor: clock(ClockId::ThreadCPUTime),
+            everything: clock(ClockId::ProcessCPUTime),
         }
     }
 
     pub(super) fn stop(&self) -> Took {
         Took {
-            processor: processor().saturating_sub(self.processor),
+            processor: clock(ClockId::ThreadCPUTime).saturating_sub(self.processor),
             wall: self.wall.elapsed(),
+            everything: clock(ClockId::ProcessCPUTime).saturating_sub(self.everything),
         }
     }
 }
@@ -70,6 +76,7 @@ impl std::ops::AddAssign for Took {
     fn add_assign(&mut self, other: Self) {
         self.processor += other.processor;
         self.wall += other.wall;
+        self.everything += other.everything;
     }
 }
 
@@ -92,6 +99,8 @@ pub struct Measured {
     pub time: Took,
     /// How many of them the engine counted as late.
     pub late: u64,
+    /// How many took its fast path.
+    pub quick: u64,
     /// What followed from them.
     pub events: u64,
     /// In calls without an event: how many reports …
@@ -120,6 +129,7 @@ impl Measured {
             reports: self.reports + other.reports,
             time,
             late: self.late + other.late,
+            quick: self.quick + other.quick,
             events: self.events + other.events,
             quiet_reports: self.quiet_reports + other.quiet_reports,
             quiet_allocations: self.quiet_allocations + other.quiet_allocations,
@@ -144,6 +154,7 @@ pub(super) fn drive(
 ) -> Result<Measured> {
     let counted = |engine: &Engine| (engine.counters().judged, engine.counters().late);
     let (judged_before, late_before) = counted(engine);
+    let quick_before = engine.counters().quick;
     let mut measured = Measured::default();
     let mut clerk = Clerk::new();
     let mut chunk: Vec<Taken> = Vec::with_capacity(usize::try_from(CHUNK).unwrap_or_default());
@@ -176,6 +187,7 @@ pub(super) fn drive(
     }
     let (judged, late) = counted(engine);
     measured.late = late - late_before;
+    measured.quick = engine.counters().quick - quick_before;
     let judged = judged - judged_before + measured.late;
     if judged != measured.reports {
         bail!(

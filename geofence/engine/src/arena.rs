@@ -57,6 +57,12 @@ impl<T: Copy> Arena<T> {
         self.items.get(start..start + run.len as usize).unwrap_or(&[])
     }
 
+    /// Everything from a place on.
+    #[inline]
+    pub(crate) fn from(&self, start: u32) -> &[T] {
+        self.items.get(start as usize..).unwrap_or(&[])
+    }
+
     /// The run, to be changed.
     #[inline]
     pub(crate) fn get_mut(&mut self, run: Run) -> &mut [T] {

@@ -1,90 +1,119 @@
-//! Many readings at once: groups of 32 in passes, so that the waits for memory overlap.
+//! Many readings at once: in groups, in passes, so that the waits for memory overlap.
 
 use proto::wire::Event;
 
 use crate::{
     Engine,
-    population::{LAYERED, Register},
+    journal::{CHUNK, Entry},
+    population::Register,
     reading::Reading,
 };
 
 /// How many readings are looked up ahead of being judged.
-const GROUP: usize = 32;
+const GROUP: usize = 256;
+
+/// Readings of one person in a row.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    hash: u64,
+    /// Number of the person.
+    number: Option<u32>,
+    /// What the register's first look gives.
+    guess: u32,
+    /// How many.
+    len: usize,
+}
 
 impl Engine {
     /// Takes readings in, each with the log's time of its record in microseconds; the same as one [`Engine::fold`] each.
     pub fn fold_readings(&mut self, readings: &[(i64, Reading)], out: &mut Vec<Event>) {
+        let mut room = [Run::default(); GROUP];
         for group in readings.chunks(GROUP) {
-            let mut numbers = [None; GROUP];
-            self.find_all(group, &mut numbers);
-            let person = |at: Option<&(i64, Reading)>| at.map(|(_, reading)| reading.person);
-            if person(group.first()) != person(group.last()) {
-                self.touch(&numbers);
-            }
-            for ((appended_us, reading), number) in group.iter().zip(numbers) {
-                let target_us = self.advance(*appended_us, out);
-                self.reading(reading, number, target_us, out);
+            let runs = self.find_all(group, &mut room);
+            self.touch(runs);
+            let mut rest = group;
+            for run in runs {
+                let Some((readings, others)) = rest.split_at_checked(run.len) else {
+                    break;
+                };
+                rest = others;
+                for (appended_us, reading) in readings {
+                    let target_us = self.advance(*appended_us, out);
+                    self.reading(reading, run.number, target_us, out);
+                }
             }
         }
     }
 
-    fn find_all(&self, group: &[(i64, Reading)], numbers: &mut [Option<u32>; GROUP]) {
-        let mut hashes = [0; GROUP];
-        let mut seen = 0;
-        for (hash, (_, reading)) in hashes.iter_mut().zip(group) {
-            *hash = Register::hash(reading.person);
-            seen ^= self.register.touch(*hash);
+    /// Finds the runs of a group and whose they are.
+    fn find_all<'a>(&self, group: &[(i64, Reading)], room: &'a mut [Run; GROUP]) -> &'a [Run] {
+        let mut count = 0;
+        let same = |a: &(i64, Reading), b: &(i64, Reading)| a.1.person == b.1.person;
+        for (run, readings) in room.iter_mut().zip(group.chunk_by(same)) {
+            let hash = readings.first().map_or(0, |(_, first)| Register::hash(first.person));
+            *run = Run {
+                hash,
+                len: readings.len(),
+                ..Run::default()
+            };
+            count += 1;
+        }
+        let runs = room.get_mut(..count).unwrap_or(&mut []);
+        for run in &mut *runs {
+            run.guess = self.register.guess(run.hash);
+        }
+        let mut seen = 0_i64;
+        for run in &*runs {
+            seen ^= self.states.slot(run.guess).map_or(0, |slot| slot.frontier_us);
         }
         std::hint::black_box(seen);
-        let mut last = None;
-        for ((number, hash), (_, reading)) in numbers.iter_mut().zip(hashes).zip(group) {
-            // Grouped by person they come in runs.
-            *number = match last {
-                Some((person, known)) if person == reading.person => known,
-                _ => self.register.find_hashed(reading.person, hash),
-            };
-            last = Some((reading.person, *number));
+        let mut first = 0;
+        for run in &mut *runs {
+            if let Some((_, reading)) = group.get(first) {
+                run.number = self.register.find_hashed(reading.person, run.hash);
+            }
+            first += run.len;
         }
+        runs
     }
 
     /// Reads what judging will read, first the lines that name the next ones: plain loads, nothing is kept. Small loops, so that
     /// many of their loads are under way at once.
-    fn touch(&self, numbers: &[Option<u32>; GROUP]) {
+    fn touch(&self, runs: &[Run]) {
         let slots = || {
-            let numbers = numbers.iter().copied().flatten();
+            let numbers = runs.iter().filter_map(|run| run.number);
             numbers.filter_map(|number| Some((number, self.states.slot(number)?)))
         };
+        // For who stays at home the newest chunk's room is all.
+        let others = || slots().filter(|(_, slot)| !slot.is_calm() || usize::from(slot.tail_len) >= CHUNK);
         let mut seen = 0_i64;
         for (_, slot) in slots() {
-            seen ^= slot.frontier_us;
+            let room = self.journal.get(slot.tail).and_then(|tail| tail.at(slot.tail_len));
+            seen ^= room.map_or(0, Entry::touch);
         }
-        for (_, slot) in slots() {
+        for (number, slot) in others() {
+            let tail = self.journal.get(slot.tail);
+            seen ^= tail.map_or(0, |tail| i64::from(tail.before) ^ i64::from(tail.snapshot.outside));
+            let newest = tail.and_then(|tail| tail.at(slot.tail_len.wrapping_sub(1)));
+            seen ^= newest.map_or(0, Entry::touch);
+            seen ^= self
+                .book
+                .cold
+                .get(number as usize)
+                .map_or(0, |cold| i64::from(cold.oldest));
+        }
+        for (_, slot) in others() {
             let bounds = self.book.bounds(slot);
             seen ^= bounds.first().map_or(0, |bounds| i64::from(bounds.west));
             seen ^= bounds.last().map_or(0, |bounds| i64::from(bounds.west));
+            let trackers = self.states.trackers.get(slot.tracker_run());
+            seen ^= trackers.first().map_or(0, |tracker| tracker.belief.since_us);
+            seen ^= self.book.zones(slot).first().map_or(0, |zone| zone.in_force_us);
         }
-        for (_, slot) in slots() {
-            seen ^= self.journal.get(slot.tail).map_or(0, |chunk| i64::from(chunk.before));
-        }
-        for (number, slot) in slots() {
-            // The home box answers for most; the others are measured against a zone.
-            if slot.is(LAYERED) || slot.home_zone().is_none() {
-                let cold = self.book.cold.get(number as usize);
-                seen ^= cold.map_or(0, |cold| i64::from(cold.head.interval_s));
-            }
-        }
-        for (_, slot) in slots() {
-            let newest = self.journal.get(slot.tail).and_then(|chunk| chunk.entries().last());
-            seen ^= newest.map_or(0, |entry| entry.time_us);
-        }
-        for (number, slot) in slots() {
-            if slot.home_zone().is_none()
-                && let Some(cold) = self.book.cold.get(number as usize)
-            {
-                let trackers = self.states.trackers.get(slot.tracker_run());
-                seen ^= self.book.zones(slot).first().map_or(0, |zone| zone.in_force_us);
-                seen ^= self.book.corners(cold).first().map_or(0, |corner| i64::from(corner[0]));
-                seen ^= trackers.first().map_or(0, |tracker| tracker.belief.since_us);
+        for (number, slot) in others() {
+            if let Some(cold) = self.book.cold.get(number as usize) {
+                let corners = self.book.zones_of(slot, cold).corners;
+                seen ^= corners.first().map_or(0, |corner| i64::from(corner[0]));
             }
         }
         std::hint::black_box(seen);

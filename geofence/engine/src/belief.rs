@@ -389,7 +389,56 @@ const TRUSTED: u8 = 1;
 const SETTLED: u8 = 2;
 const BEGUN: u8 = 4;
 
+impl Answer {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Inside => 1,
+            Self::Outside => 2,
+        }
+    }
+
+    const fn of_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Unknown),
+            1 => Some(Self::Inside),
+            2 => Some(Self::Outside),
+            _ => None,
+        }
+    }
+}
+
 impl Belief {
+    /// As it is stored: five small fields, and two times.
+    pub(crate) fn to_parts(self) -> ([u8; 8], [i64; 2]) {
+        let [a, b, c, d] = self.log_odds.to_bits().to_le_bytes();
+        let small = [
+            a,
+            b,
+            c,
+            d,
+            self.answer.code(),
+            self.run.code(),
+            self.run_fixes,
+            self.flags,
+        ];
+        (small, [self.since_us, self.run_since_us])
+    }
+
+    /// `None`: there is no such answer.
+    pub(crate) fn of_parts([a, b, c, d, answer, run, run_fixes, flags]: [u8; 8], times_us: [i64; 2]) -> Option<Self> {
+        let [since_us, run_since_us] = times_us;
+        Some(Self {
+            log_odds: f32::from_bits(u32::from_le_bytes([a, b, c, d])),
+            answer: Answer::of_code(answer)?,
+            run: Answer::of_code(run)?,
+            run_fixes,
+            flags,
+            since_us,
+            run_since_us,
+        })
+    }
+
     /// The settled answer "outside", whatever it came from: what a person who was never near a zone has.
     #[expect(clippy::cast_possible_truncation, reason = "as the sum itself is kept")]
     pub fn outside(points: &Points) -> Self {
@@ -407,6 +456,12 @@ impl Belief {
     /// Says whether a run against the answer in force has begun.
     pub const fn wavers(&self) -> bool {
         !matches!(self.run, Answer::Unknown)
+    }
+
+    /// The time of a lone trusted fix that makes "inside" likelier than not, and that nothing has confirmed or denied since.
+    pub(crate) fn lone_fix_inside_us(&self) -> Option<i64> {
+        let lone = self.run == Answer::Inside && self.run_fixes == 1 && self.flags & TRUSTED != 0;
+        (lone && self.log_odds >= 0.0).then_some(self.run_since_us)
     }
 
     /// Says whether this is the answer and nothing but a fix on the other side, or very near the edge, can change anything.

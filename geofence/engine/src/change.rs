@@ -11,12 +11,11 @@ use proto::{
 };
 
 use crate::{
-    arena::Run,
     belief::{SETTLED_SIGMAS, see},
     flat::{Asks, Compiled, FlatZone, Zones},
     fold::{Cause, Engine},
     journal::{Chain, LATE_WINDOW_US, NONE, Snapshot},
-    live::{Head, More, MovingZone, PointSet, Rare, Ruled, SharedTracker},
+    live::{Head, More, MovingZone, PointSet, Rare, Ruled, SharedTracker, Terms},
     outcome::Outcome,
     population::{Cold, Extra, MONITORED, chain, pack, unpack},
     proximity::Moving,
@@ -32,6 +31,8 @@ const MOST_ZONES: usize = 10_000;
 /// Compiled rules that have not been put away.
 struct New {
     head: Head,
+    terms: Terms,
+    more: More,
     compiled: Compiled,
 }
 
@@ -95,25 +96,7 @@ impl Engine {
     pub(crate) fn add(&mut self, person: PersonId) -> u32 {
         let number = self.register.add(person);
         self.states.add();
-        self.book.cold.push(Cold {
-            head: Head {
-                order: None,
-                revision: 0,
-                since_us: 0,
-                valid_from_us: 0,
-                valid_until_us: NEVER,
-                interval_s: 0,
-                silence_after_s: 0,
-                grace_s: 0,
-                late_return_s: 0,
-                time_zone: 0,
-                points: 0,
-                layer_set: 0,
-                more: None,
-            },
-            corners: Run::default(),
-            oldest: NONE,
-        });
+        self.book.cold.push(Cold::NONE);
         number
     }
 
@@ -129,7 +112,7 @@ impl Engine {
                 .add(zone, schedule, in_force_us, quick_m)
                 .map_err(|crate::zone::ShapeError::Geometry(error)| RulesError::from(RulesFault::from(error)))?;
         }
-        let moving: Vec<MovingZone> = rules
+        let moving = rules
             .proximities
             .iter()
             .map(|proximity| MovingZone {
@@ -142,30 +125,34 @@ impl Engine {
                 in_force_us,
             })
             .collect();
-        let kept = std::mem::take(&mut compiled.kept);
-        let plain = rules.layer_ids.is_empty() && moving.is_empty() && kept.is_empty();
-        let head = Head {
-            order: rules.order_id,
+        let more = More {
+            layers: rules.layer_ids.iter().map(|id| (*id, in_force_us)).collect(),
+            moving,
+            kept: std::mem::take(&mut compiled.kept).into(),
+        };
+        let mut head = Head {
             revision: rules.revision,
             since_us: self.now_us().max(rules.valid_from.as_microsecond()),
             valid_from_us: rules.valid_from.as_microsecond(),
             valid_until_us: rules.valid_until.map_or(NEVER, jiff::Timestamp::as_microsecond),
+            ..Head::NONE
+        };
+        head.set_order(rules.order_id);
+        let terms = Terms {
             interval_s: rules.reporting_interval_s,
             silence_after_s: rules.silence_after_s,
             grace_s: rules.home_exit_grace_s,
             late_return_s: rules.late_return_after_s,
             time_zone: self.book.time_zone_number(&rules.time_zone),
             points: self.book.points_number(rules.operating_points),
-            layer_set: 0,
-            more: (!plain).then(|| {
-                Box::new(More {
-                    layers: rules.layer_ids.iter().map(|id| (*id, in_force_us)).collect(),
-                    moving,
-                    kept,
-                })
-            }),
+            layer_set: self.book.layer_set_number(&more.layers),
         };
-        Ok(New { head, compiled })
+        Ok(New {
+            head,
+            terms,
+            more,
+            compiled,
+        })
     }
 
     fn schedule(&mut self, rule: Option<&proto::rules::Schedule>, zone: &jiff::tz::TimeZone) -> u32 {
@@ -174,11 +161,16 @@ impl Engine {
 
     /// Puts compiled rules in force.
     fn put_rules(&mut self, number: u32, new: New) {
-        let New { mut head, compiled } = new;
+        let New {
+            mut head,
+            terms,
+            more,
+            compiled,
+        } = new;
         let Self { book, states, .. } = self;
-        if let Some(more) = &head.more {
-            head.layer_set = book.layer_set_number(&more.layers);
-        }
+        head.terms = book.terms_number(terms);
+        let known = book.cold.get(number as usize).map_or(0, |cold| cold.head.more);
+        head.more = book.put_more(known, more);
         if let Some(cold) = book.cold.get_mut(number as usize) {
             cold.head = head;
         }
@@ -262,11 +254,10 @@ impl Engine {
         let old_moving: Vec<MovingZone> = ruled.moving().to_vec();
         let head = &mut new.head;
         head.since_us = ruled.head.since_us;
-        let kept = head.more.as_ref().map_or(&[][..], |more| &more.kept);
         let new_zones = Zones {
             zones: &new.compiled.zones,
             corners: &new.compiled.corners,
-            kept,
+            kept: &new.more.kept,
         };
         let new_geometry: Vec<_> = new_zones
             .zones
@@ -274,7 +265,12 @@ impl Engine {
             .map(|zone| zone.whole_geometry(&new_zones))
             .collect();
         // A rule that is judged by other numbers is another rule: what was judged before is not judged anew by them.
-        let same = Sameness::of(ruled.head, head, ruled.points, self.book.points(head.points));
+        let same = Sameness::of(
+            ruled.terms,
+            &new.terms,
+            ruled.points,
+            self.book.points(new.terms.points),
+        );
         let mut from = Vec::with_capacity(new.compiled.zones.len());
         let mut taken = vec![false; old.len()];
         let mut goes_on = vec![false; old.len()];
@@ -296,9 +292,8 @@ impl Engine {
             }
             from.push(found);
         }
-        let more = head.more.as_deref_mut();
         let mut moving_from = Vec::new();
-        for zone in more.map_or(&mut [][..], |more| &mut more.moving) {
+        for zone in &mut new.more.moving {
             let found = old_moving
                 .iter()
                 .position(|old| same.proximity && same_moving(old, zone));
@@ -308,7 +303,7 @@ impl Engine {
             moving_from.push(found);
         }
         let mut layers = Vec::new();
-        for (layer_id, since_us) in head.more.as_deref_mut().map_or(&mut [][..], |more| &mut more.layers) {
+        for (layer_id, since_us) in &mut new.more.layers {
             let old = ruled.layers_bound().iter().find(|(old, _)| old == layer_id);
             if let (true, Some((_, old_us))) = (same.exclusion, old) {
                 *since_us = *old_us;
@@ -319,7 +314,7 @@ impl Engine {
         {
             let mut writer = cause.writer(ruled.head, slot.frontier_us, &mut extra.told, out);
             writer.rules_revision = head.revision;
-            writer.order = head.order;
+            writer.order = head.order();
             let at_us = cause.clock_us;
             let fixes = live.recent;
             let mut trackers = live.trackers.iter_mut();
@@ -498,7 +493,7 @@ struct Sameness {
 }
 
 impl Sameness {
-    fn of(old: &Head, new: &Head, old_points: &PointSet, new_points: Option<&PointSet>) -> Self {
+    fn of(old: &Terms, new: &Terms, old_points: &PointSet, new_points: Option<&PointSet>) -> Self {
         let times =
             old.grace_s == new.grace_s && old.late_return_s == new.late_return_s && old.interval_s == new.interval_s;
         let points = |of: fn(&PointSet) -> &crate::belief::Points| {

@@ -1,35 +1,33 @@
 //! The state as bytes, and back.
 //!
-//! `"HWEN"`, a version (u16, little-endian), 8 bytes of BLAKE3 over what follows, then the state in postcard. Equal states
-//! give equal bytes. Layers are not in it, only which are in force ([`Engine::layers_wanted`]).
+//! `"HWEN"`, a version (u16, little-endian), a checksum (8 bytes of BLAKE3), the length of what comes next, that in postcard, then
+//! the people in the order of their ids, in parts with a checksum each; the first checksum is over all but what theirs are over.
+//! Equal states give equal bytes, whatever the number of threads. Layers are not in it, only which are in force
+//! ([`Engine::layers_wanted`]).
 //!
 //! Of the journal the entries are stored and the oldest state of each person; the states between are made again when it is
 //! restored, by judging the entries again.
+
+mod stored;
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-use proto::{
-    LayerId, OrderId, PersonId, Revision, ZoneId,
-    rules::{Geometry, OperatingPoints as OrderPoints, Schedule as Rule, time_zone},
-    wire,
-};
+use proto::{PersonId, Revision, ZoneId, rules::Geometry, wire};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     change::quick_reach_m,
-    flat::FlatZone,
     fold::Engine,
     journal::{Chain, Entry, LATE_WINDOW_US, NONE, Snapshot},
     layers::{InForce, LayerReference},
-    live::{Head, More, MovingZone, Rare},
-    population::{Extra, Kept, MONITORED, StoredExtra, chain, is_left_out, unpack},
-    timetable::ALWAYS,
-    tracker::Tracker,
+    live::{Head, More, Terms},
+    population::{Extra, Kept, MONITORED, is_left_out, unpack},
     zone::Shape,
 };
+use stored::{Monitored, PART, Part, PartWriter};
 
 const MAGIC: [u8; 4] = *b"HWEN";
 const PIECE_MAGIC: [u8; 4] = *b"HWEP";
@@ -47,7 +45,7 @@ pub struct Saved {
 }
 
 /// Version of the state's layout. A checkpoint of another version is not read: the fold starts from the log again.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Why a checkpoint cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -77,77 +75,12 @@ impl CheckpointError {
     }
 }
 
+/// What stands before the parts with the people.
 #[derive(Serialize, Deserialize)]
 struct State {
     clock_us: Option<i64>,
     layers: Vec<(LayerReference, i64, BTreeMap<ZoneId, i64>)>,
-    /// Time zone and encoded rule, in the order in which people use them.
-    schedules: Vec<(String, Vec<u8>)>,
-    people: Vec<StoredPerson>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredPerson {
-    id: PersonId,
-    revision: Revision,
-    monitored: Option<Box<Monitored>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Monitored {
-    rules: StoredRules,
-    frontier_us: i64,
-    heard_us: i64,
-    trackers: Vec<Tracker>,
-    outside: u8,
-    extra: Option<StoredExtra>,
-    first_us: i64,
-    first_trackers: Vec<Tracker>,
-    first_outside: u8,
-    first_rare: Option<Rare>,
-    first_fix: Option<Entry>,
-    /// Entries of each chunk, and how far the timeline was judged before them.
-    chunks: Vec<(u8, i64)>,
-    entries: Vec<Entry>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredRules {
-    order: Option<OrderId>,
-    times_us: [i64; 3],
-    seconds: [u32; 4],
-    time_zone: String,
-    points: [Option<f64>; 3],
-    zones: Vec<FlatZone>,
-    corners: Vec<[i32; 2]>,
-    kept: Vec<Vec<u8>>,
-    layers: Vec<(LayerId, i64)>,
-    moving: Vec<MovingZone>,
-}
-
-/// Schedules, numbered in the order in which they are met.
-#[derive(Default)]
-struct Numbers {
-    by_old: BTreeMap<u32, u32>,
-    list: Vec<(String, Vec<u8>)>,
-}
-
-impl Numbers {
-    fn number(&mut self, engine: &Engine, old: u32) -> u32 {
-        if old == ALWAYS {
-            return ALWAYS;
-        }
-        if let Some(number) = self.by_old.get(&old) {
-            return *number;
-        }
-        let number = u32::try_from(self.list.len()).unwrap_or(ALWAYS);
-        if let Some((name, rule)) = engine.timetables.rule(old) {
-            let encoded = prost::Message::encode_to_vec(&wire::Schedule::from(rule));
-            self.list.push((name.to_owned(), encoded));
-        }
-        self.by_old.insert(old, number);
-        number
-    }
+    people: u64,
 }
 
 impl Engine {
@@ -185,109 +118,44 @@ impl Engine {
 
     /// Entries older than the cutoff go in.
     fn encode(&self, cutoff_us: i64) -> Vec<u8> {
-        let mut numbers = Numbers::default();
-        let people = self
-            .register
-            .sorted()
-            .into_iter()
-            .map(|(id, number)| StoredPerson {
-                id,
-                revision: self.book.cold.get(number as usize).map_or(0, |cold| cold.head.revision),
-                monitored: self.monitored(number, cutoff_us, &mut numbers).map(Box::new),
-            })
-            .collect();
+        let people = self.register.sorted();
         let layers = self.book.layers.0.values();
         let state = State {
             clock_us: self.clock_us,
             layers: layers
                 .map(|in_force| (in_force.reference, in_force.since_us, in_force.changed.clone()))
                 .collect(),
-            schedules: numbers.list,
-            people,
+            people: people.len() as u64,
         };
-        sealed(MAGIC, &state)
-    }
-
-    fn monitored(&self, number: u32, cutoff_us: i64, numbers: &mut Numbers) -> Option<Monitored> {
-        let slot = self.states.slot(number).filter(|slot| slot.is(MONITORED))?;
-        let cold = self.book.cold.get(number as usize)?;
-        let Chain { head, .. } = chain(slot, cold);
-        let first = self.journal.get(head)?;
-        let mut chunks = Vec::new();
-        let mut entries = Vec::new();
-        let mut at = head;
-        while let Some(chunk) = self.journal.get(at) {
-            let count = u8::try_from(chunk.entries().len()).unwrap_or(u8::MAX);
-            chunks.push((count, chunk.snapshot.frontier_us));
-            entries.extend(chunk.entries().iter().filter(|entry| entry.time_us < cutoff_us));
-            at = chunk.after;
-        }
-        let extra = self.states.extra(slot).map(|extra| StoredExtra {
-            rare: extra.rare.clone(),
-            contact: extra.contact,
-            told: extra.told.clone(),
-        });
-        Some(Monitored {
-            rules: self.stored_rules(number, numbers)?,
-            frontier_us: slot.frontier_us,
-            heard_us: slot.heard_us,
-            trackers: self.states.trackers.get(slot.tracker_run()).to_vec(),
-            outside: slot.outside,
-            extra,
-            first_us: first.snapshot.frontier_us,
-            first_trackers: self.journal.trackers(first.snapshot.trackers).to_vec(),
-            first_outside: first.snapshot.outside,
-            first_rare: first.snapshot.rare.as_deref().cloned(),
-            first_fix: first.last_fix,
-            chunks,
-            entries,
-        })
-    }
-
-    fn stored_rules(&self, number: u32, numbers: &mut Numbers) -> Option<StoredRules> {
-        let slot = self.states.slot(number)?;
-        let cold = self.book.cold.get(number as usize)?;
-        let head = &cold.head;
-        let order = self.book.points(head.points)?.order;
-        let more = head.more.as_deref().cloned().unwrap_or_default();
-        let renumbered = |zone: &FlatZone, numbers: &mut Numbers| {
-            let mut zone = *zone;
-            zone.schedule = numbers.number(self, zone.schedule);
-            zone
+        let state = postcard::to_stdvec(&state).unwrap_or_default();
+        let (first, second) = people.split_at(halfway(people.len()));
+        let write = |people: &[(PersonId, u32)], bytes: &mut Vec<u8>| {
+            let mut writer = PartWriter::default();
+            for part in people.chunks(PART) {
+                writer.write(self, part, cutoff_us, bytes);
+            }
         };
-        Some(StoredRules {
-            order: head.order,
-            times_us: [head.since_us, head.valid_from_us, head.valid_until_us],
-            seconds: [head.interval_s, head.silence_after_s, head.grace_s, head.late_return_s],
-            time_zone: self
-                .book
-                .time_zone(head.time_zone)?
-                .iana_name()
-                .unwrap_or("UTC")
-                .to_owned(),
-            points: [order.exclusion_entry, order.home_exit, order.attendance],
-            zones: self
-                .book
-                .zones(slot)
-                .iter()
-                .map(|zone| renumbered(zone, numbers))
-                .collect(),
-            corners: self.book.corners(cold).to_vec(),
-            kept: more
-                .kept
-                .iter()
-                .map(|kept| prost::Message::encode_to_vec(&wire::Geometry::from(&*kept.geometry)))
-                .collect(),
-            layers: more.layers,
-            moving: more
-                .moving
-                .iter()
-                .map(|zone| MovingZone {
-                    schedule: numbers.number(self, zone.schedule),
-                    ..*zone
+        let mut bytes = Vec::with_capacity(people.len() * TYPICAL);
+        bytes.extend_from_slice(&header(MAGIC));
+        bytes.extend_from_slice(&u32::try_from(state.len()).unwrap_or(u32::MAX).to_le_bytes());
+        bytes.extend_from_slice(&state);
+        // The parts are the same whoever writes them.
+        let rest = std::thread::scope(|scope| {
+            let other = (!second.is_empty()).then(|| {
+                scope.spawn(|| {
+                    let mut bytes = Vec::with_capacity(second.len() * TYPICAL);
+                    write(second, &mut bytes);
+                    bytes
                 })
-                .collect(),
-        })
+            });
+            write(first, &mut bytes);
+            other.and_then(|other| other.join().ok()).unwrap_or_default()
+        });
+        bytes.extend_from_slice(&rest);
+        drop(rest);
+        let sum = Layout::of(&bytes).map(|layout| layout.checksum()).unwrap_or_default();
+        seal(&mut bytes, sum);
+        bytes
     }
 
     /// The engine that continues exactly where the checkpoint was taken, once its layers are given back.
@@ -297,13 +165,19 @@ impl Engine {
 
     /// As [`Self::restore`], from a state and the pieces of the journal, in the order in which they were saved.
     pub fn restore_with<P: AsRef<[u8]>>(bytes: &[u8], pieces: &[P]) -> Result<Self, CheckpointError> {
-        let body = opened(MAGIC, bytes)?;
-        let state: State = postcard::from_bytes(body).map_err(|_| CheckpointError::Damaged)?;
+        let (sum, layout) = {
+            let (sum, _) = opened(MAGIC, bytes)?;
+            (sum, Layout::of(bytes).ok_or(CheckpointError::Damaged)?)
+        };
+        if sum != layout.checksum() {
+            return Err(CheckpointError::Damaged);
+        }
+        let state: State = postcard::from_bytes(layout.state).map_err(|_| CheckpointError::Damaged)?;
         let mut journals: HashMap<PersonId, BTreeMap<(i64, [u8; 16]), Entry>> = HashMap::new();
         let cutoff_us = state.clock_us.unwrap_or(i64::MIN).saturating_sub(LATE_WINDOW_US);
         for piece in pieces {
             let items: Vec<(PersonId, Option<Entry>)> =
-                postcard::from_bytes(opened(PIECE_MAGIC, piece.as_ref())?).map_err(|_| CheckpointError::Damaged)?;
+                postcard::from_bytes(unsealed(PIECE_MAGIC, piece.as_ref())?).map_err(|_| CheckpointError::Damaged)?;
             for (person, entry) in items {
                 match entry {
                     None => _ = journals.remove(&person),
@@ -327,50 +201,58 @@ impl Engine {
                 },
             );
         }
-        let mut schedules = Vec::with_capacity(state.schedules.len());
-        for (name, encoded) in &state.schedules {
-            let wire: wire::Schedule =
-                prost::Message::decode(encoded.as_slice()).map_err(|_| CheckpointError::Damaged)?;
-            let rule = Rule::try_from(&wire).map_err(|_| CheckpointError::Damaged)?;
-            let zone = time_zone(name).map_err(|_| CheckpointError::Damaged)?;
-            schedules.push(engine.timetables.number(&zone, &rule));
+        let people = usize::try_from(state.people).unwrap_or(0).min(bytes.len() / PERSON);
+        engine.reserve(people);
+        let all: usize = layout.parts.iter().map(|part| part.people).sum();
+        if all as u64 != state.people {
+            return Err(CheckpointError::Damaged);
         }
-        for person in state.people {
-            let number = engine.add(person.id);
-            if let Some(mut monitored) = person.monitored {
-                let in_pieces = journals.remove(&person.id).unwrap_or_default();
-                monitored.entries.extend(in_pieces.into_values());
-                engine
-                    .put_stored(number, *monitored, &schedules)
-                    .ok_or(CheckpointError::Damaged)?;
-            }
-            if let Some(cold) = engine.book.cold.get_mut(number as usize) {
-                cold.head.revision = person.revision;
-            }
-        }
+        // What is read is held against its checksum meanwhile; nothing of it is used unless it is whole.
+        std::thread::scope(|scope| {
+            let (first, second) = layout.parts.split_at(layout.parts.len().min(1));
+            let whole = (!second.is_empty()).then(|| scope.spawn(|| second.iter().all(Part::is_whole)));
+            let mut room = Monitored::default();
+            let mut put = |engine: &mut Self, id: PersonId, revision: Revision, stored: Option<&mut Monitored>| {
+                let number = engine.add(id);
+                if let Some(stored) = stored {
+                    if let Some(in_pieces) = journals.remove(&id) {
+                        stored.entries.extend(in_pieces.into_values());
+                    }
+                    engine.put_stored(number, stored)?;
+                }
+                engine.book.cold.get_mut(number as usize)?.head.revision = revision;
+                Some(())
+            };
+            let mut read = || {
+                for part in &layout.parts {
+                    part.read(&mut engine, &mut room, &mut put)?;
+                }
+                Ok(())
+            };
+            let outcome = if first.iter().all(Part::is_whole) {
+                read()
+            } else {
+                Err(CheckpointError::Damaged)
+            };
+            let whole = whole.is_none_or(|whole| whole.join().is_ok_and(|whole| whole));
+            if whole { outcome } else { Err(CheckpointError::Damaged) }
+        })?;
         Ok(engine)
     }
 
+    /// Makes room for people.
+    fn reserve(&mut self, people: usize) {
+        self.register.reserve(people);
+        self.states.slots.reserve(people);
+        self.states.indexed_us.reserve(people);
+        self.book.cold.reserve(people);
+    }
+
     /// Puts a person back; `None`: what is stored does not fit together.
-    fn put_stored(&mut self, number: u32, stored: Monitored, schedules: &[u32]) -> Option<()> {
-        let schedule = |stored: u32| {
-            if stored == ALWAYS {
-                Some(ALWAYS)
-            } else {
-                schedules.get(stored as usize).copied()
-            }
-        };
-        let rules = stored.rules;
-        let mut zones = rules.zones;
-        for zone in &mut zones {
-            zone.schedule = schedule(zone.schedule)?;
-        }
-        let mut moving = rules.moving;
-        for zone in &mut moving {
-            zone.schedule = schedule(zone.schedule)?;
-        }
-        let mut kept = Vec::with_capacity(rules.kept.len());
-        for encoded in &rules.kept {
+    fn put_stored(&mut self, number: u32, stored: &mut Monitored) -> Option<()> {
+        let few = std::mem::take(&mut stored.more);
+        let mut kept = Vec::with_capacity(few.kept.len());
+        for encoded in &few.kept {
             let wire: wire::Geometry = prost::Message::decode(encoded.as_slice()).ok()?;
             let geometry = Geometry::try_from(&wire).ok()?;
             let shape = Arc::new(Shape::compile(&geometry).ok()?);
@@ -379,36 +261,26 @@ impl Engine {
                 shape,
             });
         }
-        let plain = kept.is_empty() && moving.is_empty() && rules.layers.is_empty();
-        let [since_us, valid_from_us, valid_until_us] = rules.times_us;
-        let [interval_s, silence_after_s, grace_s, late_return_s] = rules.seconds;
-        let [exclusion_entry, home_exit, attendance] = rules.points;
-        let order = OrderPoints {
-            exclusion_entry,
-            home_exit,
-            attendance,
+        let mut head = Head {
+            since_us: stored.since_us,
+            valid_from_us: stored.valid_from_us,
+            valid_until_us: stored.valid_until_us,
+            ..Head::NONE
         };
-        let head = Head {
-            order: rules.order,
-            revision: 0,
-            since_us,
-            valid_from_us,
-            valid_until_us,
-            interval_s,
-            silence_after_s,
-            grace_s,
-            late_return_s,
-            time_zone: self.book.time_zone_number(&time_zone(&rules.time_zone).ok()?),
-            points: self.book.points_number(order),
-            layer_set: self.book.layer_set_number(&rules.layers),
-            more: (!plain).then(|| {
-                Box::new(More {
-                    layers: rules.layers,
-                    moving,
-                    kept,
-                })
-            }),
+        head.set_order(stored.order);
+        let layer_set = self.book.layer_set_number(&few.layers);
+        let terms = Terms {
+            layer_set,
+            ..stored.terms
         };
+        head.terms = self.book.terms_number(terms);
+        let more = More {
+            layers: few.layers.into(),
+            moving: few.moving.into(),
+            kept: kept.into(),
+        };
+        head.more = self.book.put_more(0, more);
+        let zones = &stored.zones;
         let wanted = |outside: u8| -> usize {
             let stored = zones
                 .iter()
@@ -418,30 +290,33 @@ impl Engine {
         };
         if stored.trackers.len() != wanted(stored.outside)
             || stored.first_trackers.len() != wanted(stored.first_outside)
+            || stored.corners.len() != zones.iter().map(|zone| zone.corner_count() as usize).sum::<usize>()
         {
             return None;
         }
         let reach_m = quick_reach_m();
-        let bounds: Vec<_> = zones.iter().map(|zone| zone.bounds(&rules.corners, reach_m)).collect();
-        let Self { book, states, .. } = self;
+        let bounds = zones.iter().map(|zone| zone.bounds(&stored.corners, reach_m));
+        self.room.bounds.clear();
+        self.room.bounds.extend(bounds);
+        let Self { book, states, room, .. } = self;
         book.cold.get_mut(number as usize)?.head = head;
         let slot = states.slot_mut(number)?;
-        book.put_zones(slot, number, (&bounds, &zones, &rules.corners));
+        book.put_zones(slot, number, (&room.bounds, zones, &stored.corners));
         slot.flags = MONITORED;
         slot.frontier_us = stored.frontier_us;
         slot.heard_us = stored.heard_us;
         let mut chain = Chain::EMPTY;
         let expected: usize = stored.chunks.iter().map(|(count, _)| usize::from(*count)).sum();
-        let mut chunks = stored.chunks;
         let mut first = Snapshot {
             made: true,
             frontier_us: stored.first_us,
             trackers: self.journal.put_trackers(&stored.first_trackers),
             outside: stored.first_outside,
-            rare: stored.first_rare.map(Box::new),
+            rare: few.first_rare.map(Box::new),
         };
         let mut first_fix = stored.first_fix;
-        let mut entries = stored.entries;
+        let (mut entries, mut chunks) = (stored.entries.as_slice(), stored.chunks.as_slice());
+        let alone = [(0, stored.frontier_us)];
         if entries.len() != expected {
             // Pieces are missing: the present state is all that is known.
             self.count_lost_journal();
@@ -451,15 +326,15 @@ impl Engine {
                 frontier_us: stored.frontier_us,
                 trackers: self.journal.put_trackers(&stored.trackers),
                 outside: stored.outside,
-                rare: stored.extra.as_ref().map(|extra| Box::new(extra.rare.clone())),
+                rare: few.extra.as_ref().map(|extra| Box::new(extra.rare.clone())),
             };
             first_fix = entries.iter().rev().find(|entry| entry.is_fix()).copied().or(first_fix);
-            entries.clear();
-            chunks = vec![(0, stored.frontier_us)];
+            entries = &[];
+            chunks = &alone;
         }
-        let mut entries = entries.into_iter();
+        let mut entries = entries.iter();
         let mut first = Some((first, first_fix));
-        for (count, frontier_us) in chunks {
+        for &(count, frontier_us) in chunks {
             let later = Snapshot {
                 frontier_us,
                 ..Snapshot::default()
@@ -468,14 +343,14 @@ impl Engine {
             let tail = chain.tail;
             let chunk = self.journal.add(&mut chain, tail, snapshot, last_fix);
             for entry in entries.by_ref().take(usize::from(count)) {
-                self.journal.get_mut(chunk)?.push(entry);
+                self.journal.get_mut(chunk)?.push(*entry);
             }
         }
         if chain.head == NONE {
             return None;
         }
         self.set_chain(number, chain);
-        let stored_extra = stored.extra.unwrap_or_default();
+        let stored_extra = few.extra.unwrap_or_default();
         let extra = Extra {
             rare: stored_extra.rare,
             contact: stored_extra.contact,
@@ -508,21 +383,89 @@ impl Engine {
 /// Magic, version and the place of the checksum.
 const HEADER: usize = 14;
 
-fn sealed(magic: [u8; 4], state: &impl Serialize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(4_096);
-    bytes.extend_from_slice(&magic);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&[0; 8]);
-    // The state is plain data: postcard has no reason to refuse it.
-    let mut bytes = postcard::to_extend(state, bytes).unwrap_or_default();
-    let sum = checksum(bytes.get(HEADER..).unwrap_or(&[]));
+/// Bytes of a person in a checkpoint at the least, and usually without a journal.
+const PERSON: usize = 25;
+const TYPICAL: usize = 1_536;
+
+/// Where the second thread begins: at a part's first person; few people are left to one.
+fn halfway(people: usize) -> usize {
+    let parts = people.div_ceil(PART);
+    if parts < 4 {
+        people
+    } else {
+        (parts / 2 * PART).min(people)
+    }
+}
+
+/// Where everything is in the bytes of a state.
+struct Layout<'a> {
+    state: &'a [u8],
+    /// Its length, itself, and the parts' headers: what the first checksum is made of.
+    heads: Vec<&'a [u8]>,
+    parts: Vec<Part<'a>>,
+}
+
+impl<'a> Layout<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let body = bytes.get(HEADER..)?;
+        let (length, rest) = body.split_at_checked(4)?;
+        let (state, mut rest) = rest.split_at_checked(stored::Bytes(length).count()?)?;
+        let mut layout = Self {
+            state,
+            heads: vec![length, state],
+            parts: Vec::new(),
+        };
+        while !rest.is_empty() {
+            let (header, part) = Part::split_off(&mut rest)?;
+            layout.heads.push(header);
+            layout.parts.push(part);
+        }
+        Some(layout)
+    }
+
+    fn checksum(&self) -> [u8; 8] {
+        let mut hasher = blake3::Hasher::new();
+        for head in &self.heads {
+            hasher.update(head);
+        }
+        first_bytes(&hasher.finalize())
+    }
+}
+
+fn header(magic: [u8; 4]) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    for (room, byte) in header.iter_mut().zip(magic.into_iter().chain(VERSION.to_le_bytes())) {
+        *room = byte;
+    }
+    header
+}
+
+fn seal(bytes: &mut [u8], sum: [u8; 8]) {
     if let Some(room) = bytes.get_mut(HEADER - sum.len()..HEADER) {
         room.copy_from_slice(&sum);
     }
+}
+
+/// Something small with a checksum over all of it.
+fn sealed(magic: [u8; 4], state: &impl Serialize) -> Vec<u8> {
+    // Plain data: postcard has no reason to refuse it.
+    let mut bytes = postcard::to_extend(state, header(magic).to_vec()).unwrap_or_default();
+    let sum = checksum(bytes.get(HEADER..).unwrap_or(&[]));
+    seal(&mut bytes, sum);
     bytes
 }
 
-fn opened(magic: [u8; 4], bytes: &[u8]) -> Result<&[u8], CheckpointError> {
+fn unsealed(magic: [u8; 4], bytes: &[u8]) -> Result<&[u8], CheckpointError> {
+    let (sum, body) = opened(magic, bytes)?;
+    if sum == checksum(body) {
+        Ok(body)
+    } else {
+        Err(CheckpointError::Damaged)
+    }
+}
+
+/// The checksum that is stored, and what comes after it.
+fn opened(magic: [u8; 4], bytes: &[u8]) -> Result<([u8; 8], &[u8]), CheckpointError> {
     let not_one = || CheckpointError::NotOne { length: bytes.len() };
     let rest = bytes.strip_prefix(&magic).ok_or_else(not_one)?;
     let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(not_one)?;
@@ -531,13 +474,13 @@ fn opened(magic: [u8; 4], bytes: &[u8]) -> Result<&[u8], CheckpointError> {
         return Err(CheckpointError::Version { found: version });
     }
     let (sum, body) = rest.split_first_chunk::<8>().ok_or_else(not_one)?;
-    if *sum == checksum(body) {
-        Ok(body)
-    } else {
-        Err(CheckpointError::Damaged)
-    }
+    Ok((*sum, body))
 }
 
 fn checksum(body: &[u8]) -> [u8; 8] {
-    blake3::hash(body).as_bytes().first_chunk().copied().unwrap_or_default()
+    first_bytes(&blake3::hash(body))
+}
+
+fn first_bytes(hash: &blake3::Hash) -> [u8; 8] {
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }

@@ -12,8 +12,6 @@ use proto::{
     rules::{Geometry, LonLat, Polygon, Zone, ZoneKind},
 };
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     geodesy::{meridional_m, prime_vertical_m},
     population::Kept,
@@ -30,6 +28,8 @@ const FLAT_SPAN: i64 = 1_000_000_000;
 const FLAT_LATITUDE: f64 = 80.0;
 /// Easternmost longitude of flat zones, degrees.
 const FLAT_LONGITUDE: f64 = 179.0;
+/// No 1e-9 degree of longitude or latitude is longer, metres.
+const MOST_UNIT_M: f64 = 0.000_112;
 /// No degree of latitude is shorter, metres.
 const LEAST_DEGREE_M: f64 = 110_500.0;
 
@@ -74,7 +74,7 @@ impl Bounds {
 }
 
 /// What a zone asks, as far as trackers are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asks {
     /// To stay inside.
     Inclusion,
@@ -86,7 +86,7 @@ pub(crate) enum Asks {
     Neutral,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Circle,
     Ring,
@@ -96,7 +96,7 @@ enum Form {
 }
 
 /// A zone of one person.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct FlatZone {
     pub(crate) zone_id: ZoneId,
     pub(crate) revision: Revision,
@@ -106,7 +106,7 @@ pub(crate) struct FlatZone {
     radius_m: f64,
     /// South-west corner, degrees * 1e7.
     origin: [i32; 2],
-    /// First corner, in the person's corners.
+    /// First corner, in the person's corners; a circle's centre from the origin, packed.
     start: u32,
     pub(crate) buffer_m: f32,
     /// Number of the schedule.
@@ -265,6 +265,17 @@ impl Compiled {
             reason = "within the range of positions, as checked"
         )]
         let origin = [(west * 1e7).floor() as i32, (south * 1e7).floor() as i32];
+        if form == Form::Circle {
+            let [x, y] = line.first()?.grid();
+            let offset = [x - i64::from(origin[0]) * 100, y - i64::from(origin[1]) * 100];
+            return Some(Flat {
+                form,
+                origin,
+                start: pack_centre(offset)?,
+                corners: 0,
+                radius_m,
+            });
+        }
         let first = self.corners.len();
         for at in line {
             let [x, y] = at.grid();
@@ -281,6 +292,7 @@ impl Compiled {
         Some(Flat {
             form,
             origin,
+            start: u32::try_from(first).unwrap_or(u32::MAX),
             corners: u16::try_from(line.len()).unwrap_or(u16::MAX),
             radius_m,
         })
@@ -290,6 +302,7 @@ impl Compiled {
 struct Flat {
     form: Form,
     origin: [i32; 2],
+    start: u32,
     corners: u16,
     radius_m: f64,
 }
@@ -297,11 +310,136 @@ struct Flat {
 fn flat_into(zone: &mut FlatZone, flat: &Flat) {
     zone.form = flat.form;
     zone.origin = flat.origin;
+    zone.start = flat.start;
     zone.corners = flat.corners;
     zone.radius_m = flat.radius_m;
 }
 
+impl Asks {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Inclusion => 0,
+            Self::Attendance => 1,
+            Self::Exclusion => 2,
+            Self::Neutral => 3,
+        }
+    }
+
+    const fn of_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Inclusion),
+            1 => Some(Self::Attendance),
+            2 => Some(Self::Exclusion),
+            3 => Some(Self::Neutral),
+            _ => None,
+        }
+    }
+}
+
+impl Form {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Circle => 0,
+            Self::Ring => 1,
+            Self::Line => 2,
+            Self::Shape => 3,
+        }
+    }
+
+    const fn of_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Circle),
+            1 => Some(Self::Ring),
+            2 => Some(Self::Line),
+            3 => Some(Self::Shape),
+            _ => None,
+        }
+    }
+}
+
+/// As it is stored, words of 8 bytes.
 impl FlatZone {
+    /// How many bytes.
+    pub(crate) const STORED: usize = 64;
+
+    /// `schedule`: the number in the place of its own.
+    pub(crate) fn to_bytes(self, schedule: u32) -> [u8; Self::STORED] {
+        let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let [west, south] = self.origin.map(i32::cast_unsigned);
+        let small = u32::from(self.corners) | u32::from(self.asks.code()) << 16 | u32::from(self.form.code()) << 24;
+        let words = [
+            self.revision,
+            self.in_force_us.cast_unsigned(),
+            self.radius_m.to_bits(),
+            both(west, south),
+            both(self.start, self.buffer_m.to_bits()),
+            both(schedule, small),
+        ];
+        let mut bytes = [0; Self::STORED];
+        let (id, rest) = bytes.split_at_mut(16);
+        id.copy_from_slice(self.zone_id.as_bytes());
+        for (room, word) in rest.as_chunks_mut().0.iter_mut().zip(words) {
+            *room = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// `None`: no zone has these.
+    #[expect(clippy::cast_possible_truncation, reason = "halves and parts of words")]
+    pub(crate) fn of_bytes(bytes: &[u8; Self::STORED]) -> Option<Self> {
+        let (id, rest) = bytes.split_first_chunk::<16>()?;
+        let [revision, in_force, radius, origin, start, schedule] = rest.as_chunks().0 else {
+            return None;
+        };
+        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        let halves = |bytes: &[u8; 8]| [word(bytes) as u32, (word(bytes) >> 32) as u32];
+        let ([start, buffer], [schedule, small]) = (halves(start), halves(schedule));
+        Some(Self {
+            zone_id: ZoneId::new(uuid::Uuid::from_bytes(*id)),
+            revision: word(revision),
+            in_force_us: word(in_force).cast_signed(),
+            radius_m: f64::from_bits(word(radius)),
+            origin: halves(origin).map(u32::cast_signed),
+            start,
+            buffer_m: f32::from_bits(buffer),
+            schedule,
+            corners: small as u16,
+            asks: Asks::of_code((small >> 16) as u8)?,
+            form: Form::of_code((small >> 24) as u8)?,
+        })
+    }
+}
+
+/// The centre of a circle, 1e-9 degree from its origin, which is the south-west corner of 1e-7 degree squared around it.
+fn pack_centre([x, y]: [i64; 2]) -> Option<u32> {
+    let [x, y] = [u16::try_from(x).ok()?, u16::try_from(y).ok()?];
+    Some(u32::from(x) | u32::from(y) << 16)
+}
+
+impl FlatZone {
+    /// How many corners it has among its person's.
+    pub(crate) const fn corner_count(&self) -> u32 {
+        self.corners as u32
+    }
+
+    #[expect(clippy::cast_possible_wrap, reason = "16 bits")]
+    const fn centre(&self) -> [i32; 2] {
+        [(self.start & 0xffff) as i32, (self.start >> 16) as i32]
+    }
+
+    /// The least and the greatest corner, from the origin.
+    fn extent(&self, corners: &[[i32; 2]]) -> ([i32; 2], [i32; 2]) {
+        if self.form == Form::Circle {
+            return (self.centre(), self.centre());
+        }
+        let (mut low, mut high) = ([i32::MAX; 2], [i32::MIN; 2]);
+        for corner in self.corners(corners) {
+            low = [low[0].min(corner[0]), low[1].min(corner[1])];
+            high = [high[0].max(corner[0]), high[1].max(corner[1])];
+        }
+        (low, high)
+    }
+
     /// The zone has a state of its own for each person whom it binds, and one more for its buffer.
     pub(crate) const fn trackers(&self) -> u32 {
         match self.asks {
@@ -329,8 +467,8 @@ impl FlatZone {
         };
         let line: Vec<LonLat> = self.corners(corners).iter().map(at).collect();
         match self.form {
-            Form::Circle => line.first().map(|centre| Geometry::Circle {
-                centre: *centre,
+            Form::Circle => Some(Geometry::Circle {
+                centre: at(&self.centre()),
                 radius_m: self.radius_m,
             }),
             Form::Ring => Some(Geometry::Polygons(vec![Polygon {
@@ -350,12 +488,7 @@ impl FlatZone {
         if self.form == Form::Shape {
             return Bounds::EVERYWHERE;
         }
-        let mut low = [i32::MAX; 2];
-        let mut high = [i32::MIN; 2];
-        for corner in self.corners(corners) {
-            low = [low[0].min(corner[0]), low[1].min(corner[1])];
-            high = [high[0].max(corner[0]), high[1].max(corner[1])];
-        }
+        let (low, high) = self.extent(corners);
         let degrees = |origin: i32, offset: i32| (i64::from(origin) * 100 + i64::from(offset)) as f64 / 1e9;
         let [west, east] = [low[0], high[0]].map(|offset| degrees(self.origin[0], offset));
         let [south, north] = [low[1], high[1]].map(|offset| degrees(self.origin[1], offset));
@@ -373,11 +506,7 @@ impl FlatZone {
         if self.form == Form::Shape || self.form == Form::Line {
             return None;
         }
-        let (mut low, mut high) = ([i32::MAX; 2], [i32::MIN; 2]);
-        for corner in self.corners(zones.corners) {
-            low = [low[0].min(corner[0]), low[1].min(corner[1])];
-            high = [high[0].max(corner[0]), high[1].max(corner[1])];
-        }
+        let (low, high) = self.extent(zones.corners);
         let middle = |axis: usize, origin: i32| {
             let (low, high) = if axis == 0 {
                 (low[0], high[0])
@@ -407,6 +536,20 @@ impl FlatZone {
         corners.get(start..start + usize::from(self.corners)).unwrap_or(&[])
     }
 
+    /// At least so far inside the edge a position is, metres; negative: nobody knows. Cheap, and of circles alone.
+    pub(crate) fn surely_inside_m(&self, here: &Here) -> f64 {
+        if self.form != Form::Circle {
+            return -1.0;
+        }
+        let [cx, cy] = self.centre();
+        let away = |here_e7: i32, origin_e7: i32, offset: i32| {
+            (i64::from(here_e7) - i64::from(origin_e7)) * 100 - i64::from(offset)
+        };
+        let east = away(here.longitude_e7, self.origin[0], cx) as f64;
+        let north = away(here.latitude_e7, self.origin[1], cy) as f64;
+        self.radius_m - (east * east + north * north).sqrt() * MOST_UNIT_M
+    }
+
     /// Distance to the edge, metres, negative inside.
     pub(crate) fn signed_distance_m(&self, zones: &Zones<'_>, here: &mut Here) -> f64 {
         if self.form == Form::Shape {
@@ -421,9 +564,7 @@ impl FlatZone {
         let corners = self.corners(zones.corners);
         match self.form {
             Form::Circle => {
-                let Some(&[cx, cy]) = corners.first() else {
-                    return f64::INFINITY;
-                };
+                let [cx, cy] = self.centre();
                 let metric = if self.radius_m <= 300.0 {
                     here.metric()
                 } else {

@@ -25,9 +25,10 @@ use proto::{
 use crate::{
     contact::Heard,
     explain::Writer,
+    flat::Bounds,
     journal::{CHUNK, Entry, Journal},
     layers::{Given, LayerReference},
-    live::{Head, Live},
+    live::{Head, Live, More, Terms},
     outcome::{Counters, Outcome},
     population::{
         ALARM, Book, Extra, LAYERED, MONITORED, Memory, QUIET, Register, Slot, States, chain, load, memory, pack,
@@ -83,6 +84,7 @@ pub struct Engine {
 pub(crate) struct Room {
     pub(crate) live: Live,
     pub(crate) packed: Vec<Tracker>,
+    pub(crate) bounds: Vec<Bounds>,
     due: Vec<(PersonId, u32)>,
     /// What contact tells is no part of the timeline.
     pub(crate) aside: Vec<Told>,
@@ -131,7 +133,7 @@ impl Cause {
     ) -> Writer<'a> {
         Writer {
             person: self.person,
-            order: head.order,
+            order: head.order(),
             rules_revision: head.revision,
             decided_at_us: self.clock_us,
             timeline_us,
@@ -155,7 +157,9 @@ impl Engine {
     #[doc(hidden)]
     #[must_use]
     pub fn without_fast_path(self) -> Self {
-        Self { slow: true, ..self }
+        let mut slow = Self { slow: true, ..self };
+        slow.book.thorough = true;
+        slow
     }
 
     /// Takes a record in and adds what follows from it to `out`. Never fails: what cannot be used is said in the outcome and
@@ -261,7 +265,7 @@ impl Engine {
         let bound = |number: &u32| {
             let monitored = self.states.slot(*number).is_some_and(|slot| slot.is(MONITORED));
             let cold = self.book.cold.get(*number as usize);
-            let more = cold.and_then(|cold| cold.head.more.as_ref());
+            let more = cold.and_then(|cold| self.book.more(&cold.head));
             monitored && more.is_some_and(|more| more.layers.iter().any(|(bound, _)| *bound == layer_id))
         };
         let sorted = self.register.sorted();
@@ -269,7 +273,18 @@ impl Engine {
     }
 
     /// Lets everything happen that is due up to `target_us`.
+    #[inline]
     pub(crate) fn fire(&mut self, target_us: i64, out: &mut Vec<Event>) {
+        if self
+            .timers
+            .peek()
+            .is_some_and(|&Reverse((at_us, _))| at_us <= target_us)
+        {
+            self.fire_due(target_us, out);
+        }
+    }
+
+    fn fire_due(&mut self, target_us: i64, out: &mut Vec<Event>) {
         while let Some(&Reverse((at_us, _))) = self.timers.peek()
             && at_us <= target_us
         {
@@ -279,14 +294,14 @@ impl Engine {
                 && indexed_us == at_us
             {
                 self.timers.pop();
-                let Some(slot) = self.states.slot_mut(number) else {
+                let Some(indexed) = self.states.indexed_us.get_mut(number as usize) else {
                     continue;
                 };
-                if slot.indexed_us != at_us {
+                if *indexed != at_us {
                     // Indexed again since, under an earlier time.
                     continue;
                 }
-                slot.indexed_us = NEVER;
+                *indexed = NEVER;
                 let due_us = self.due_us(number);
                 if due_us > at_us {
                     // The index is a lower bound: a report has moved the time since.
@@ -314,7 +329,7 @@ impl Engine {
         if !slot.is(MONITORED) {
             return NEVER;
         }
-        let after_us = silence_after_us(&cold.head);
+        let after_us = self.book.terms(&cold.head).map_or(0, Terms::silence_after_us);
         let contact_us = match self.states.extra(slot) {
             Some(extra) => extra.contact.due_us(slot.heard_us, after_us),
             None if after_us == 0 => NEVER,
@@ -329,10 +344,10 @@ impl Engine {
 
     /// Puts a person among the timers, unless an earlier time has them there.
     fn index_timer(&mut self, number: u32, due_us: i64) {
-        if let Some(slot) = self.states.slot_mut(number)
-            && due_us < slot.indexed_us
+        if let Some(indexed) = self.states.indexed_us.get_mut(number as usize)
+            && due_us < *indexed
         {
-            slot.indexed_us = due_us;
+            *indexed = due_us;
             self.timers.push(Reverse((due_us, number)));
         }
     }
@@ -352,7 +367,7 @@ impl Engine {
         let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
             return;
         };
-        let after_us = silence_after_us(&cold.head);
+        let after_us = self.book.terms(&cold.head).map_or(0, Terms::silence_after_us);
         if extra.contact.due_us(slot.heard_us, after_us) <= at_us {
             let mut writer = cause.writer(&cold.head, at_us, &mut self.room.aside, out);
             extra.contact.on_due(at_us, slot.heard_us, after_us, &mut writer);
@@ -413,7 +428,7 @@ impl Engine {
             settled.outside,
             ruled.zones.zones,
         );
-        let more = ruled.head.more.as_ref();
+        let more = ruled.more;
         let quiet = extra.contact.is_quiet()
             && live.rare.is_idle(live.frontier_us)
             && ruled
@@ -432,6 +447,11 @@ impl Engine {
             slot.flags &= !(QUIET | LAYERED | ALARM);
             slot.flags |=
                 if quiet { QUIET } else { 0 } | if layered { LAYERED } else { 0 } | if alarm { ALARM } else { 0 };
+            slot.tail_len = self.journal.count(slot.tail);
+            slot.set_drop_due(None);
+            let tail = self.journal.get(slot.tail);
+            let newest = tail.and_then(|tail| tail.newest_fix(slot.tail_len));
+            self.book.mark(slot, number, newest);
         }
         self.states.put_extra(number, extra);
         self.room.live = live;
@@ -534,7 +554,7 @@ impl Engine {
         let number = self.register.find(person);
         let more = number
             .and_then(|number| self.book.cold.get(number as usize))
-            .and_then(|cold| cold.head.more.as_ref());
+            .and_then(|cold| self.book.more(&cold.head));
         let index = more.and_then(|more| more.moving.iter().position(|zone| zone.protected == protected));
         let (Some(number), Some(index)) = (number, index.and_then(|index| u16::try_from(index).ok())) else {
             return Outcome::NotMonitored;
@@ -626,62 +646,49 @@ impl Engine {
         }
         let mut live = std::mem::take(&mut self.room.live);
         self.journal.recent(chain.tail, usize::MAX, &mut live.recent);
-        self.append(
-            number,
-            &mut chain,
-            entry,
-            &slot,
-            &extra.rare,
-            live.recent.newest().copied(),
-            clock_us,
-        );
         self.note_fresh(number, Some(entry));
-        if let Some(ruled) = self.book.ruled(&slot, number) {
+        let Self {
+            book,
+            states,
+            journal,
+            timetables,
+            room,
+            ..
+        } = self;
+        let mut begun = false;
+        if let Some(ruled) = book.ruled(&slot, number) {
             let rare = std::mem::take(&mut extra.rare);
-            load(
-                &mut live,
-                &slot,
-                &self.states.trackers,
-                rare,
-                &ruled,
-                &mut self.timetables,
-            );
+            load(&mut live, &slot, &states.trackers, rare, &ruled, timetables);
             let mut writer = cause.writer(ruled.head, live.frontier_us, &mut extra.told, out);
-            live.take(entry, &ruled, &mut self.timetables, &mut writer);
+            // The state before a chunk is that in which its first report finds the person: what falls due before it has happened,
+            // whether the clock has let it happen or not.
+            live.fire(entry.time_us, &ruled, timetables, &mut writer);
+            let room_left = journal.get_mut(chain.tail).is_some_and(|chunk| chunk.push(*entry));
+            if !room_left {
+                begun = true;
+                let outside = settled(&ruled.zones, &live.trackers, 0, None).outside;
+                pack(&mut room.packed, &live.trackers, outside, ruled.zones.zones);
+                let snapshot = crate::journal::Snapshot {
+                    made: true,
+                    frontier_us: live.frontier_us,
+                    trackers: journal.put_trackers(&room.packed),
+                    outside,
+                    rare: (!live.rare.is_idle(live.frontier_us)).then(|| Box::new(live.rare.clone())),
+                };
+                let tail = chain.tail;
+                let chunk = journal.add(&mut chain, tail, snapshot, live.recent.newest().copied());
+                if let Some(chunk) = journal.get_mut(chunk) {
+                    chunk.push(*entry);
+                }
+            }
+            live.take(entry, &ruled, timetables, &mut writer);
+        }
+        if begun {
+            self.set_chain(number, chain);
+            self.drop_old(number, clock_us);
         }
         self.put_back(number, live, extra);
         outcome
-    }
-
-    /// Puts the newest entry into the journal; with a state before it where a new chunk begins.
-    #[expect(clippy::too_many_arguments, reason = "the state as it is stored; one caller")]
-    fn append(
-        &mut self,
-        number: u32,
-        chain: &mut crate::journal::Chain,
-        entry: &Entry,
-        slot: &Slot,
-        rare: &crate::live::Rare,
-        last_fix: Option<Entry>,
-        clock_us: i64,
-    ) {
-        let tail = chain.tail;
-        if self.journal.get_mut(tail).is_some_and(|chunk| chunk.push(*entry)) {
-            return;
-        }
-        let snapshot = crate::journal::Snapshot {
-            made: true,
-            frontier_us: slot.frontier_us,
-            trackers: self.journal.put_trackers(self.states.trackers.get(slot.tracker_run())),
-            outside: slot.outside,
-            rare: (!rare.is_idle(slot.frontier_us)).then(|| Box::new(rare.clone())),
-        };
-        let chunk = self.journal.add(chain, tail, snapshot, last_fix);
-        if let Some(chunk) = self.journal.get_mut(chunk) {
-            chunk.push(*entry);
-        }
-        self.set_chain(number, *chain);
-        self.drop_old(number, clock_us);
     }
 
     pub(crate) fn drop_old(&mut self, number: u32, clock_us: i64) {
@@ -694,11 +701,16 @@ impl Engine {
         if chain != before {
             self.set_chain(number, chain);
         }
+        let due_us = self.journal.drop_due_us(chain);
+        if let Some(slot) = self.states.slot_mut(number) {
+            slot.set_drop_due(due_us);
+        }
     }
 
     pub(crate) fn set_chain(&mut self, number: u32, chain: crate::journal::Chain) {
         if let Some(slot) = self.states.slot_mut(number) {
             slot.tail = chain.tail;
+            slot.set_drop_due(None);
         }
         if let Some(cold) = self.book.cold.get_mut(number as usize) {
             cold.oldest = chain.head;
@@ -736,8 +748,10 @@ impl Engine {
             slot.flags = 0;
             slot.next_us = NEVER;
         }
+        let known = book.cold.get(number as usize).map_or(0, |cold| cold.head.more);
+        let more = book.put_more(known, More::default());
         if let Some(cold) = book.cold.get_mut(number as usize) {
-            cold.head.more = None;
+            cold.head.more = more;
         }
     }
 
@@ -834,10 +848,6 @@ impl Engine {
         }
         self.put_back(number, live, extra);
     }
-}
-
-pub(crate) fn silence_after_us(head: &Head) -> i64 {
-    i64::from(head.silence_after_s) * 1_000_000
 }
 
 /// Tells what a report says that is too old to be judged: tampering and calls for help count whenever they come.

@@ -9,7 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     arena::{Run, Segments},
     belief::OperatingPoints,
+    flat::Bounds,
     live::Rare,
+    quick::is_good,
     reading::{Reading, Said},
     tracker::Tracker,
 };
@@ -28,8 +30,8 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 /// A report, as far as judging needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[repr(C)]
 pub(crate) struct Entry {
-    report: [u8; 16],
     /// The device's time where it is believed, else the log's.
     pub(crate) time_us: i64,
     pub(crate) latitude_e7: i32,
@@ -37,9 +39,30 @@ pub(crate) struct Entry {
     /// 0: not stated.
     accuracy_m: f32,
     pub(crate) said: Said,
+    report: [u8; 16],
 }
 
 impl Entry {
+    /// Room for an entry: no time is this early.
+    const ROOM: Self = Self {
+        time_us: i64::MIN,
+        latitude_e7: 0,
+        longitude_e7: 0,
+        accuracy_m: 0.0,
+        said: Said::of_bits(0),
+        report: [0; 16],
+    };
+
+    /// Reads both of its ends: it may lie in two cache lines.
+    #[inline]
+    pub(crate) fn touch(&self) -> i64 {
+        self.time_us ^ i64::from(self.report[15])
+    }
+
+    const fn is_room(&self) -> bool {
+        self.time_us == i64::MIN
+    }
+
     pub(crate) fn new(reading: &Reading, time_us: i64, said: Said) -> Self {
         Self {
             report: *reading.report.as_bytes(),
@@ -89,6 +112,29 @@ impl Entry {
         OperatingPoints::DEFAULT.sigma_m(self.source(), self.accuracy_m())
     }
 
+    /// A fix for whose errors the boxes of zones are grown.
+    pub(crate) fn is_good(&self) -> bool {
+        is_good(self.said, self.accuracy_m)
+    }
+
+    /// The longer side of the way to another, degrees * 1e7.
+    #[inline]
+    pub(crate) fn way_e7(&self, to: &Self) -> u32 {
+        let north = self.latitude_e7.abs_diff(to.latitude_e7);
+        north.max(self.longitude_e7.abs_diff(to.longitude_e7))
+    }
+
+    /// The box around the way to another.
+    #[inline]
+    pub(crate) fn way(&self, to: &Self) -> Bounds {
+        Bounds {
+            west: self.longitude_e7.min(to.longitude_e7),
+            south: self.latitude_e7.min(to.latitude_e7),
+            east: self.longitude_e7.max(to.longitude_e7),
+            north: self.latitude_e7.max(to.latitude_e7),
+        }
+    }
+
     pub(crate) fn lon_lat(&self) -> LonLat {
         LonLat {
             longitude: f64::from(self.longitude_e7) / 1e7,
@@ -97,28 +143,9 @@ impl Entry {
     }
 }
 
-/// Bytes of an entry as it is stored: most of a checkpoint is entries, so they are copied as they are, little-endian.
-const STORED: usize = 40;
-
 impl Serialize for Entry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = [0; STORED];
-        let parts: [&[u8]; 6] = [
-            &self.report,
-            &self.time_us.to_le_bytes(),
-            &self.latitude_e7.to_le_bytes(),
-            &self.longitude_e7.to_le_bytes(),
-            &self.accuracy_m.to_le_bytes(),
-            &self.said.bits().to_le_bytes(),
-        ];
-        let mut rest = bytes.as_mut_slice();
-        for part in parts {
-            if let Some((room, others)) = std::mem::take(&mut rest).split_at_mut_checked(part.len()) {
-                room.copy_from_slice(part);
-                rest = others;
-            }
-        }
-        serializer.serialize_bytes(&bytes)
+        serializer.serialize_bytes(&self.to_bytes())
     }
 }
 
@@ -129,11 +156,12 @@ impl<'de> Deserialize<'de> for Entry {
             type Value = Entry;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{STORED} bytes of a report")
+                write!(f, "{} bytes of a report", Entry::STORED)
             }
 
             fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Entry, E> {
-                Entry::of_bytes(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &self))
+                let bytes = bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))?;
+                Ok(Entry::of_bytes(bytes))
             }
         }
         deserializer.deserialize_bytes(Stored)
@@ -141,21 +169,43 @@ impl<'de> Deserialize<'de> for Entry {
 }
 
 impl Entry {
-    fn of_bytes(bytes: &[u8]) -> Option<Self> {
-        let (report, rest) = bytes.split_first_chunk::<16>()?;
-        let (time_us, rest) = rest.split_first_chunk::<8>()?;
-        let (latitude_e7, rest) = rest.split_first_chunk::<4>()?;
-        let (longitude_e7, rest) = rest.split_first_chunk::<4>()?;
-        let (accuracy_m, rest) = rest.split_first_chunk::<4>()?;
-        let (said, rest) = rest.split_first_chunk::<4>()?;
-        rest.is_empty().then(|| Self {
-            report: *report,
-            time_us: i64::from_le_bytes(*time_us),
-            latitude_e7: i32::from_le_bytes(*latitude_e7),
-            longitude_e7: i32::from_le_bytes(*longitude_e7),
-            accuracy_m: f32::from_le_bytes(*accuracy_m),
-            said: Said::of_bits(u32::from_le_bytes(*said)),
-        })
+    /// Bytes of an entry as it is stored: most of a checkpoint is entries, so they are copied as they are, little-endian.
+    pub(crate) const STORED: usize = 40;
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::STORED] {
+        let mut bytes = [0; Self::STORED];
+        let (report, rest) = bytes.split_at_mut(16);
+        report.copy_from_slice(&self.report);
+        let (time, rest) = rest.split_at_mut(8);
+        time.copy_from_slice(&self.time_us.to_le_bytes());
+        let words = [
+            self.latitude_e7.cast_unsigned(),
+            self.longitude_e7.cast_unsigned(),
+            self.accuracy_m.to_bits(),
+            self.said.bits(),
+        ];
+        for (room, word) in rest.as_chunks_mut().0.iter_mut().zip(words) {
+            *room = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    pub(crate) fn of_bytes(bytes: &[u8; Self::STORED]) -> Self {
+        let mut entry = Self::default();
+        let Some((report, rest)) = bytes.split_first_chunk::<16>() else {
+            return entry;
+        };
+        entry.report = *report;
+        if let Some((time, words)) = rest.split_first_chunk::<8>() {
+            entry.time_us = i64::from_le_bytes(*time);
+            let mut words = words.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word));
+            let mut next = || words.next().unwrap_or(0);
+            entry.latitude_e7 = next().cast_signed();
+            entry.longitude_e7 = next().cast_signed();
+            entry.accuracy_m = f32::from_bits(next());
+            entry.said = Said::of_bits(next());
+        }
+        entry
     }
 }
 
@@ -171,12 +221,12 @@ pub(crate) struct Snapshot {
     pub(crate) rare: Option<Box<Rare>>,
 }
 
-/// A few reports of one person.
+/// A few reports of one person. It holds no count of them: who adds one in order knows where, and touches nothing but the room.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) before: u32,
     pub(crate) after: u32,
-    len: u16,
+    /// Behind the last entry: [`Entry::ROOM`].
     entries: [Entry; CHUNK],
     /// The newest fix before; for the paths between fixes.
     pub(crate) last_fix: Option<Entry>,
@@ -184,33 +234,61 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
+    pub(crate) fn len(&self) -> usize {
+        if self.entries.last().is_some_and(|last| !last.is_room()) {
+            CHUNK
+        } else {
+            self.entries.partition_point(|entry| !entry.is_room())
+        }
+    }
+
     pub(crate) fn entries(&self) -> &[Entry] {
-        self.entries.get(..usize::from(self.len)).unwrap_or(&[])
+        self.entries.get(..self.len()).unwrap_or(&[])
     }
 
     /// Entries, to renumber protected people.
     pub(crate) fn entries_mut(&mut self) -> &mut [Entry] {
-        self.entries.get_mut(..usize::from(self.len)).unwrap_or(&mut [])
+        let len = self.len();
+        self.entries.get_mut(..len).unwrap_or(&mut [])
+    }
+
+    /// The place of an entry, taken or not.
+    #[inline]
+    pub(crate) fn at(&self, place: u8) -> Option<&Entry> {
+        self.entries.get(usize::from(place))
+    }
+
+    /// Where the newest fix is, when `len` entries are in it and the newest of all is a fix.
+    #[inline]
+    pub(crate) fn newest_fix(&self, len: u8) -> Option<&Entry> {
+        match len.checked_sub(1) {
+            Some(last) => self.at(last).filter(|entry| entry.is_fix()),
+            None => self.last_fix.as_ref(),
+        }
     }
 
     fn insert(&mut self, at: usize, entry: Entry) {
-        let len = usize::from(self.len);
+        let len = self.len();
         if let Some(room) = self.entries.get_mut(at..=len) {
             room.rotate_right(1);
             if let Some(first) = room.first_mut() {
                 *first = entry;
             }
-            self.len += 1;
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        if let Some(rest) = self.entries.get_mut(len..) {
+            rest.fill(Entry::ROOM);
         }
     }
 
     /// Adds the newest entry; `false` when there is no room.
-    #[inline]
     pub(crate) fn push(&mut self, entry: Entry) -> bool {
-        match self.entries.get_mut(usize::from(self.len)) {
+        let len = self.len();
+        match self.entries.get_mut(len) {
             Some(room) => {
                 *room = entry;
-                self.len += 1;
                 true
             }
             None => false,
@@ -253,6 +331,30 @@ impl Journal {
         self.segments.get_mut(number / SEGMENT)?.get_mut(number % SEGMENT)
     }
 
+    /// Puts the newest entry in the room that a chunk is known to have for it.
+    #[inline]
+    pub(crate) fn put(&mut self, number: u32, place: u8, entry: Entry) -> bool {
+        let number = number as usize;
+        let segment = self.segments.get_mut(number / SEGMENT);
+        let room = segment
+            .and_then(|segment| segment.get_mut(number % SEGMENT))
+            .and_then(|chunk| chunk.entries.get_mut(usize::from(place)));
+        room.map(|room| *room = entry).is_some()
+    }
+
+    /// How many entries a chunk has.
+    pub(crate) fn count(&self, number: u32) -> u8 {
+        let count = self.get(number).map_or(0, Chunk::len);
+        u8::try_from(count).unwrap_or(u8::MAX)
+    }
+
+    /// When the oldest chunk may be dropped, on the log's clock; `None`: not with so few.
+    pub(crate) fn drop_due_us(&self, chain: Chain) -> Option<i64> {
+        let next = self.get(self.get(chain.head)?.after)?;
+        self.get(next.after)?;
+        Some(next.snapshot.frontier_us.saturating_add(LATE_WINDOW_US))
+    }
+
     /// Adds a chunk behind another (or as the first).
     pub(crate) fn add(&mut self, chain: &mut Chain, behind: u32, snapshot: Snapshot, last_fix: Option<Entry>) -> u32 {
         let after = match self.get(behind) {
@@ -262,8 +364,7 @@ impl Journal {
         let chunk = Chunk {
             before: behind,
             after,
-            len: 0,
-            entries: [Entry::default(); CHUNK],
+            entries: [Entry::ROOM; CHUNK],
             last_fix,
             snapshot,
         };
@@ -370,7 +471,7 @@ impl Journal {
             .map(<[Entry]>::to_vec)
             .unwrap_or_default();
         if let Some(chunk) = self.get_mut(number) {
-            chunk.len = u16::try_from(half).unwrap_or(0);
+            chunk.truncate(half);
         }
         let second = self.add(chain, number, Snapshot::default(), None);
         if let Some(chunk) = self.get_mut(second) {

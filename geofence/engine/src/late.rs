@@ -66,6 +66,11 @@ impl Engine {
         while let Some(old) = journal.get(at).map(|chunk| chunk.snapshot.trackers) {
             if at != from_chunk {
                 journal.give_back(old);
+                // As when they came in order: what falls due before the chunk's first report has happened.
+                if let Some(first_us) = journal.get(at).and_then(|chunk| Some(chunk.entries().first()?.time_us)) {
+                    let mut writer = cause.writer(ruled.head, live.frontier_us, &mut comparison.new, &mut events);
+                    live.fire(first_us, &ruled, timetables, &mut writer);
+                }
                 let outside = settled(&ruled.zones, &live.trackers, 0, None).outside;
                 pack(&mut room.packed, &live.trackers, outside, ruled.zones.zones);
                 let trackers = journal.put_trackers(&room.packed);

@@ -9,11 +9,12 @@ use crate::{
     crossing::Path,
     device::Conditions,
     explain::{About, Outline, Writer},
-    flat::{Asks, FlatZone, Here, Zones},
+    flat::{Asks, Bounds, FlatZone, Here, Zones},
     journal::{Entry, Recent},
     layers::Layers,
     population::Kept,
     proximity::Moving,
+    quick::QUICK_WAY_E7,
     timetable::{ALWAYS, Timetables},
     tracker::{Margins, Step, Target, Tracker},
     violation::{Ended, NEVER},
@@ -33,14 +34,45 @@ pub(crate) struct MovingZone {
 }
 
 /// A person's rules beside their zones.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
-    pub(crate) order: Option<OrderId>,
+    /// Nil: none; [`Head::order`].
+    pub(crate) order: OrderId,
     pub(crate) revision: Revision,
     /// Since when the person is monitored.
     pub(crate) since_us: i64,
     pub(crate) valid_from_us: i64,
     pub(crate) valid_until_us: i64,
+    /// Number of the [`Terms`] in [`crate::population::Book`].
+    pub(crate) terms: u32,
+    /// Number of the [`More`] there, counted from 1; 0: there is none.
+    pub(crate) more: u32,
+}
+
+impl Head {
+    /// Of nobody.
+    pub(crate) const NONE: Self = Self {
+        order: OrderId::new(uuid::Uuid::nil()),
+        revision: 0,
+        since_us: 0,
+        valid_from_us: 0,
+        valid_until_us: NEVER,
+        terms: 0,
+        more: 0,
+    };
+
+    pub(crate) fn order(&self) -> Option<OrderId> {
+        Some(self.order).filter(|order| !order.uuid().is_nil())
+    }
+
+    pub(crate) fn set_order(&mut self, order: Option<OrderId>) {
+        self.order = order.unwrap_or(Self::NONE.order);
+    }
+}
+
+/// What the orders of many people have alike, kept once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Terms {
     pub(crate) interval_s: u32,
     pub(crate) silence_after_s: u32,
     pub(crate) grace_s: u32,
@@ -51,17 +83,26 @@ pub(crate) struct Head {
     pub(crate) points: u16,
     /// Number of the set of layers.
     pub(crate) layer_set: u16,
-    /// What few people have.
-    pub(crate) more: Option<Box<More>>,
 }
 
-/// Layers and moving zones of a person.
+impl Terms {
+    pub(crate) fn silence_after_us(&self) -> i64 {
+        i64::from(self.silence_after_s) * 1_000_000
+    }
+}
+
+/// What few people have: layers, moving zones, and zones that are not flat.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct More {
-    pub(crate) layers: Vec<(LayerId, i64)>,
-    pub(crate) moving: Vec<MovingZone>,
-    /// Zones that are not flat.
-    pub(crate) kept: Vec<Kept>,
+    pub(crate) layers: Box<[(LayerId, i64)]>,
+    pub(crate) moving: Box<[MovingZone]>,
+    pub(crate) kept: Box<[Kept]>,
+}
+
+impl More {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.layers.is_empty() && self.moving.is_empty() && self.kept.is_empty()
+    }
 }
 
 /// What the thresholds of all sorts of zones are for an order.
@@ -100,7 +141,11 @@ impl PointSet {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ruled<'a> {
     pub(crate) head: &'a Head,
+    pub(crate) terms: &'a Terms,
+    pub(crate) more: Option<&'a More>,
     pub(crate) zones: Zones<'a>,
+    /// Boxes of the zones; empty where every zone is to be looked at.
+    pub(crate) bounds: &'a [Bounds],
     pub(crate) points: &'a PointSet,
     pub(crate) layers: &'a Layers,
     pub(crate) time_zone: &'a jiff::tz::TimeZone,
@@ -147,9 +192,10 @@ impl Ruled<'_> {
         let micros = |seconds: u32| i64::from(seconds) * 1_000_000;
         let settle_s = belief::OperatingPoints::DEFAULT.settle_s;
         Margins {
-            grace_us: micros(self.head.grace_s),
-            settle_us: micros(self.head.interval_s) + micros(settle_s),
-            late_return_us: micros(self.head.late_return_s),
+            grace_us: micros(self.terms.grace_s),
+            settle_us: micros(self.terms.interval_s) + micros(settle_s),
+            late_return_us: micros(self.terms.late_return_s),
+            silence_us: micros(self.terms.silence_after_s),
         }
     }
 
@@ -227,7 +273,7 @@ impl Ruled<'_> {
 
     /// Shared layers, and since when each binds the person.
     pub(crate) fn layers_bound(&self) -> &[(LayerId, i64)] {
-        self.head.more.as_ref().map_or(&[], |more| &more.layers)
+        self.more.map_or(&[], |more| &more.layers)
     }
 
     /// Since when a layer's zone binds the person, the zone being in force since `zone_us`.
@@ -243,7 +289,7 @@ impl Ruled<'_> {
     }
 
     pub(crate) fn moving(&self) -> &[MovingZone] {
-        self.head.more.as_ref().map_or(&[], |more| &more.moving)
+        self.more.map_or(&[], |more| &more.moving)
     }
 }
 
@@ -395,8 +441,24 @@ impl Live {
         let mut here = Here::new(entry.latitude_e7, entry.longitude_e7);
         let mut trackers = self.trackers.iter_mut();
         let fixes = &self.recent;
-        for zone in ruled.zones.zones {
+        // The fast path's reason, here too: a zone of which the person is settled outside, and whose box neither the fix nor the way
+        // to it touches, learns nothing from it.
+        let way = before
+            .filter(|before| entry.is_good() && before.way_e7(entry) <= QUICK_WAY_E7)
+            .map(|before| before.way(entry));
+        for (number, zone) in ruled.zones.zones.iter().enumerate() {
             if zone.trackers() == 0 {
+                continue;
+            }
+            if let (Some(way), Some(bounds)) = (&way, ruled.bounds.get(number))
+                && !bounds.touches(way)
+                && let count = zone.trackers() as usize
+                && let Some(of_zone) = trackers.as_slice().get(..count)
+                && of_zone
+                    .iter()
+                    .all(|tracker| tracker.is_far() && !tracker.needs_fix(zone.asks))
+            {
+                trackers.by_ref().take(count).for_each(drop);
                 continue;
             }
             let buffer = if zone.trackers() == 2 { trackers.next() } else { None };

@@ -4,7 +4,7 @@
 //! Of a person who complies there are 64 bytes of [`Slot`], 32 of each [`Tracker`], an entry in the index of ids and one among the
 //! timers: the state. The compiled rules are [`Cold`], 16 bytes of [`Bounds`] and 64 of [`FlatZone`] a zone, and 8 a corner.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::tz::TimeZone;
 use proto::{
@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     arena::{Arena, Run},
+    change::quick_reach_m,
     contact::Contact,
     flat::{Asks, Bounds, FlatZone, Zones},
-    journal::{Chain, NONE},
+    journal::{Chain, Entry, NONE},
     layers::Layers,
-    live::{Head, Live, PointSet, Rare, Ruled},
+    live::{Head, Live, More, PointSet, Rare, Ruled, Terms},
     timetable::Timetables,
     told::Told,
     tracker::Tracker,
@@ -37,8 +38,6 @@ pub(crate) struct Slot {
     pub(crate) next_us: i64,
     /// The log's time of the newest report.
     pub(crate) heard_us: i64,
-    /// The time under which the timers have this person; never later than what is due.
-    pub(crate) indexed_us: i64,
     /// Middle of a box within a zone in which the person is settled: whoever is in it stays so.
     home: [i32; 2],
     /// Start in the arenas of boxes and zones, which are filled alike.
@@ -48,13 +47,19 @@ pub(crate) struct Slot {
     pub(crate) tail: u32,
     /// Number in the rare things, from 1.
     pub(crate) extra: u32,
+    /// Before this time on the log's clock no chunk of the journal is old enough to be dropped, seconds.
+    drop_due_s: u32,
     zone_count: u16,
     tracker_count: u16,
+    /// Half a side of that box, [`HOME_UNIT_E7`] * degrees * 1e-7; 0: there is none.
+    home_half: u16,
     /// Bit n: the trackers of zone n are settled outside.
     pub(crate) outside: u8,
     pub(crate) flags: u8,
-    /// Half a side of that box, [`HOME_UNIT_E7`] * degrees * 1e-7; 0: there is none.
-    home_half: u16,
+    /// How many entries the newest chunk has.
+    pub(crate) tail_len: u8,
+    /// [`CALM`] and [`AT_HOME`].
+    marks: u8,
 }
 
 /// The person is monitored.
@@ -69,16 +74,33 @@ pub(crate) const ALARM: u8 = 8;
 const HOME_SHIFT: u8 = 4;
 const HOME_ZONE: u8 = 0b111 << HOME_SHIFT;
 
+/// Whoever stays in the home box is far from every other zone, those of layers included.
+pub(crate) const CALM: u8 = 1;
+/// The newest report is a fix in the home box.
+pub(crate) const AT_HOME: u8 = 2;
+/// Half a side of a home box in which no way is too long for the fast path, degrees * 1e-7.
+const CALM_HALF_E7: i32 = 100_000;
+
 /// Unit of the home box's half side, degrees * 1e-7: 4.5 cm.
 const HOME_UNIT_E7: i32 = 4;
 
-/// What is looked at when rules change and when events are written.
+/// What is looked at when rules change and when events are written: one cache line.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Cold {
     pub(crate) head: Head,
-    pub(crate) corners: Run,
+    /// The first corner of the zones.
+    corners: u32,
     /// The oldest chunk of the journal.
     pub(crate) oldest: u32,
+}
+
+impl Cold {
+    pub(crate) const NONE: Self = Self {
+        head: Head::NONE,
+        corners: 0,
+        oldest: NONE,
+    };
 }
 
 /// What few people have.
@@ -100,9 +122,15 @@ pub(crate) struct Kept {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     pub(crate) cold: Vec<Cold>,
+    /// Every zone is looked at with every fix: for comparing.
+    pub(crate) thorough: bool,
     bounds: Arena<Bounds>,
     zones: Arena<FlatZone>,
     corners: Arena<[i32; 2]>,
+    terms: Vec<Terms>,
+    terms_numbers: HashMap<Terms, u32>,
+    mores: Vec<More>,
+    free_mores: Vec<u32>,
     points: Vec<PointSet>,
     time_zones: Vec<TimeZone>,
     pub(crate) layers: Layers,
@@ -114,6 +142,8 @@ pub(crate) struct Book {
 #[derive(Debug, Default)]
 pub(crate) struct States {
     pub(crate) slots: Vec<Slot>,
+    /// The time under which the timers have each person; never later than what is due.
+    pub(crate) indexed_us: Vec<i64>,
     pub(crate) trackers: Arena<Tracker>,
     extras: Vec<Extra>,
     free_extras: Vec<u32>,
@@ -123,8 +153,9 @@ pub(crate) struct States {
 #[derive(Debug, Default)]
 pub(crate) struct Register {
     ids: Vec<PersonId>,
-    /// Open addressing: a part of the hash, and the number counted from 1 (0: free); at most half full.
-    table: Vec<[u32; 2]>,
+    /// Open addressing: the id, and the number counted from 1 (0: free); at most half full. The ids are in it, so that a search reads
+    /// one line.
+    table: Vec<(PersonId, u32)>,
 }
 
 /// Bytes of memory by what they are for; see [`crate::Engine::memory`].
@@ -145,17 +176,19 @@ impl Slot {
         frontier_us: i64::MIN,
         next_us: NEVER,
         heard_us: i64::MIN,
-        indexed_us: NEVER,
         home: [0, 0],
         zones: 0,
         trackers: 0,
         tail: NONE,
         extra: 0,
+        drop_due_s: 0,
         zone_count: 0,
         tracker_count: 0,
+        home_half: 0,
         outside: 0,
         flags: 0,
-        home_half: 0,
+        tail_len: 0,
+        marks: 0,
     };
 
     pub(crate) const fn is(&self, flag: u8) -> bool {
@@ -188,6 +221,54 @@ impl Slot {
         self.flags = self.flags & !HOME_ZONE | (u8::try_from(zone & 7).unwrap_or(0) << HOME_SHIFT);
     }
 
+    /// Says whether the newest report and the next one are fixes in a calm home box: then the next one changes nothing.
+    #[inline]
+    pub(crate) const fn stays(&self, latitude_e7: i32, longitude_e7: i32) -> bool {
+        self.is_calm() && self.home_of(latitude_e7, longitude_e7).is_some()
+    }
+
+    /// Says whether the newest report is a fix in a calm home box.
+    #[inline]
+    pub(crate) const fn is_calm(&self) -> bool {
+        self.marks == CALM | AT_HOME
+    }
+
+    /// Notes whether the newest report is a fix in the home box.
+    #[inline]
+    pub(crate) const fn note_newest(&mut self, latitude_e7: i32, longitude_e7: i32) {
+        if self.home_of(latitude_e7, longitude_e7).is_some() {
+            self.marks |= AT_HOME;
+        } else {
+            self.marks &= !AT_HOME;
+        }
+    }
+
+    /// The home box, when it is small enough to be calm: its middle as latitude and longitude, and half a side.
+    fn calm_box(&self) -> Option<(usize, Bounds, (i32, i32), i32)> {
+        let half = i32::from(self.home_half) * HOME_UNIT_E7;
+        let zone = self.home_zone().filter(|_| half <= CALM_HALF_E7)?;
+        let [longitude, latitude] = self.home;
+        let around = Bounds {
+            west: longitude.saturating_sub(half),
+            south: latitude.saturating_sub(half),
+            east: longitude.saturating_add(half),
+            north: latitude.saturating_add(half),
+        };
+        Some((zone, around, (latitude, longitude), half))
+    }
+
+    /// Says whether a chunk of the journal may be old enough to be dropped.
+    #[inline]
+    pub(crate) const fn may_drop(&self, clock_us: i64) -> bool {
+        clock_us >= self.drop_due_s as i64 * 1_000_000
+    }
+
+    /// Notes when the oldest chunk can be dropped at the earliest; `None`: it is not known.
+    pub(crate) fn set_drop_due(&mut self, due_us: Option<i64>) {
+        let due_s = due_us.and_then(|due_us| u32::try_from(due_us / 1_000_000).ok());
+        self.drop_due_s = due_s.unwrap_or(0);
+    }
+
     const fn zone_run(&self) -> Run {
         Run {
             start: self.zones,
@@ -211,6 +292,9 @@ fn hash(person: PersonId) -> u64 {
         .rotate_left(23)
 }
 
+/// Room in the table.
+const FREE: (PersonId, u32) = (PersonId::new(uuid::Uuid::nil()), 0);
+
 #[expect(clippy::cast_possible_truncation, reason = "a hash is cut to what is needed")]
 impl Register {
     /// The hash of an id, to ask with.
@@ -219,11 +303,11 @@ impl Register {
         hash(person)
     }
 
-    /// Reads the line of the table where a search begins.
+    /// The number that is probably found, from the line of the table where a search begins.
     #[inline]
-    pub(crate) fn touch(&self, hash: u64) -> u32 {
+    pub(crate) fn guess(&self, hash: u64) -> u32 {
         let start = hash as usize & self.table.len().wrapping_sub(1);
-        self.table.get(start).map_or(0, |[tag, _]| *tag)
+        self.table.get(start).map_or(0, |(_, number)| number.wrapping_sub(1))
     }
 
     #[inline]
@@ -237,9 +321,9 @@ impl Register {
         let mask = self.table.len().wrapping_sub(1);
         let mut at = hash as usize & mask;
         loop {
-            let [tag, number] = *self.table.get(at)?;
+            let (known, number) = self.table.get(at)?;
             let number = number.checked_sub(1)?;
-            if tag == (hash >> 32) as u32 && self.ids.get(number as usize) == Some(&person) {
+            if *known == person {
                 return Some(number);
             }
             at = (at + 1) & mask;
@@ -251,23 +335,32 @@ impl Register {
         self.ids.push(person);
         if self.ids.len() * 2 > self.table.len() {
             let size = (self.ids.len() * 2).next_power_of_two().max(16);
-            self.table = vec![[0, 0]; size];
+            self.table = vec![FREE; size];
             let Self { ids, table } = self;
             for (number, person) in (0..).zip(ids.iter()) {
-                Self::put(table, hash(*person), number);
+                Self::put(table, *person, number);
             }
         } else {
-            Self::put(&mut self.table, hash(person), number);
+            Self::put(&mut self.table, person, number);
         }
         number
     }
 
-    fn put(table: &mut [[u32; 2]], hash: u64, number: u32) {
+    /// Makes room for people.
+    pub(crate) fn reserve(&mut self, people: usize) {
+        let size = (people * 2).next_power_of_two().max(16);
+        if self.ids.is_empty() && self.table.len() < size {
+            self.table = vec![FREE; size];
+        }
+        self.ids.reserve(people);
+    }
+
+    fn put(table: &mut [(PersonId, u32)], person: PersonId, number: u32) {
         let mask = table.len().wrapping_sub(1);
-        let mut at = hash as usize & mask;
+        let mut at = hash(person) as usize & mask;
         while let Some(room) = table.get_mut(at) {
-            if let [_, 0] = room {
-                *room = [(hash >> 32) as u32, number + 1];
+            if room.1 == 0 {
+                *room = (person, number + 1);
                 return;
             }
             at = (at + 1) & mask;
@@ -291,12 +384,16 @@ impl Book {
     #[inline]
     pub(crate) fn ruled(&self, slot: &Slot, number: u32) -> Option<Ruled<'_>> {
         let cold = self.cold.get(number as usize)?;
+        let terms = self.terms(&cold.head)?;
         Some(Ruled {
             head: &cold.head,
+            terms,
+            more: self.more(&cold.head),
             zones: self.zones_of(slot, cold),
-            points: self.points.get(usize::from(cold.head.points))?,
+            bounds: if self.thorough { &[] } else { self.bounds(slot) },
+            points: self.points.get(usize::from(terms.points))?,
             layers: &self.layers,
-            time_zone: self.time_zones.get(usize::from(cold.head.time_zone))?,
+            time_zone: self.time_zones.get(usize::from(terms.time_zone))?,
         })
     }
 
@@ -310,9 +407,64 @@ impl Book {
         self.zones.get(slot.zone_run())
     }
 
+    /// The corners of a person's zones.
+    pub(crate) fn corners(&self, slot: &Slot, cold: &Cold) -> &[[i32; 2]] {
+        self.corners.get(self.corner_run(slot, cold))
+    }
+
+    fn corner_run(&self, slot: &Slot, cold: &Cold) -> Run {
+        let len = self.zones(slot).iter().map(FlatZone::corner_count).sum();
+        let start = if len == 0 { 0 } else { cold.corners };
+        Run { start, len }
+    }
+
+    /// What the order says beside its zones.
     #[inline]
-    pub(crate) fn corners(&self, cold: &Cold) -> &[[i32; 2]] {
-        self.corners.get(cold.corners)
+    pub(crate) fn terms(&self, head: &Head) -> Option<&Terms> {
+        self.terms.get(head.terms as usize)
+    }
+
+    /// The number of an order's terms.
+    pub(crate) fn terms_number(&mut self, terms: Terms) -> u32 {
+        *self.terms_numbers.entry(terms).or_insert_with(|| {
+            self.terms.push(terms);
+            u32::try_from(self.terms.len() - 1).unwrap_or(0)
+        })
+    }
+
+    /// What few people have, of somebody.
+    #[inline]
+    pub(crate) fn more(&self, head: &Head) -> Option<&More> {
+        self.mores.get((head.more as usize).checked_sub(1)?)
+    }
+
+    /// Puts what few people have in the place of what somebody had; returns its number.
+    pub(crate) fn put_more(&mut self, number: u32, more: More) -> u32 {
+        let room = (number as usize)
+            .checked_sub(1)
+            .and_then(|index| self.mores.get_mut(index));
+        match (room, more.is_empty()) {
+            (None, true) => 0,
+            (Some(room), true) => {
+                *room = More::default();
+                self.free_mores.push(number);
+                0
+            }
+            (Some(room), false) => {
+                *room = more;
+                number
+            }
+            (None, false) => {
+                if let Some(number) = self.free_mores.pop() {
+                    if let Some(room) = self.mores.get_mut((number as usize).saturating_sub(1)) {
+                        *room = more;
+                    }
+                    return number;
+                }
+                self.mores.push(more);
+                u32::try_from(self.mores.len()).unwrap_or(0)
+            }
+        }
     }
 
     /// The zones of a person.
@@ -320,9 +472,40 @@ impl Book {
         let run = slot.zone_run();
         Zones {
             zones: self.zones.get(run),
-            corners: self.corners.get(cold.corners),
-            kept: cold.head.more.as_ref().map_or(&[], |more| &more.kept),
+            // The zones know how many of these are theirs.
+            corners: self.corners.from(cold.corners),
+            kept: self.more(&cold.head).map_or(&[], |more| &more.kept),
         }
+    }
+
+    /// Works out [`CALM`] and [`AT_HOME`]; `newest`: the newest report, where it is a fix.
+    pub(crate) fn mark(&self, slot: &mut Slot, number: u32, newest: Option<&Entry>) {
+        slot.marks = 0;
+        if let Some(newest) = newest {
+            slot.note_newest(newest.latitude_e7, newest.longitude_e7);
+        }
+        if self.calm(slot, number) == Some(true) {
+            slot.marks |= CALM;
+        }
+    }
+
+    fn calm(&self, slot: &Slot, number: u32) -> Option<bool> {
+        let (home, around, middle, half) = slot.calm_box()?;
+        let far = |(bit, (bounds, zone)): (usize, (&Bounds, &FlatZone))| {
+            let outside = bit < 8 && slot.outside & (1 << bit) != 0;
+            bit == home || zone.trackers() == 0 || outside && !bounds.touches(&around)
+        };
+        if !self.bounds(slot).iter().zip(self.zones(slot)).enumerate().all(far) {
+            return Some(false);
+        }
+        if !slot.is(LAYERED) {
+            return Some(true);
+        }
+        let terms = self.terms(&self.cold.get(number as usize)?.head)?;
+        // 11.2 mm a unit at most, and both axes.
+        let reach_m = quick_reach_m() + f64::from(half) * 0.011_2 * std::f64::consts::SQRT_2;
+        let mut layers = self.layer_set(terms.layer_set)?.iter();
+        Some(!layers.any(|layer_id| self.layers.may_be_near(*layer_id, middle, reach_m)))
     }
 
     pub(crate) fn points(&self, number: u16) -> Option<&PointSet> {
@@ -386,36 +569,34 @@ impl Book {
         slot.zone_count = u16::try_from(run.len).unwrap_or(0);
         let corners = self.corners.put(corners);
         if let Some(cold) = self.cold.get_mut(cold_number as usize) {
-            cold.corners = corners;
+            cold.corners = corners.start;
         }
     }
 
     /// Takes a person's zones away.
     pub(crate) fn take_zones(&mut self, slot: &mut Slot, cold_number: u32) {
+        if let Some(cold) = self.cold.get(cold_number as usize) {
+            self.corners.give_back(self.corner_run(slot, cold));
+        }
         self.zones.give_back(slot.zone_run());
         self.bounds.give_back(slot.zone_run());
         slot.zone_count = 0;
-        if let Some(cold) = self.cold.get_mut(cold_number as usize) {
-            self.corners.give_back(cold.corners);
-            cold.corners = Run::default();
-        }
     }
 
     fn bytes(&self) -> usize {
-        let more = |cold: &Cold| {
-            cold.head.more.as_ref().map_or(0, |more| {
-                size_of_val(&**more)
-                    + more.layers.len() * 16
-                    + more.moving.len() * 80
-                    + more
-                        .kept
-                        .iter()
-                        .map(|kept| 200 + kept.geometry.vertices() * 60)
-                        .sum::<usize>()
-            })
+        let more = |more: &More| {
+            size_of_val(more)
+                + size_of_val(&*more.layers)
+                + size_of_val(&*more.moving)
+                + more
+                    .kept
+                    .iter()
+                    .map(|kept| 200 + kept.geometry.vertices() * 60)
+                    .sum::<usize>()
         };
         self.cold.len() * size_of::<Cold>()
-            + self.cold.iter().map(more).sum::<usize>()
+            + self.mores.iter().map(more).sum::<usize>()
+            + self.terms.len() * 3 * size_of::<Terms>()
             + self.bounds.bytes()
             + self.zones.bytes()
             + self.corners.bytes()
@@ -426,6 +607,7 @@ impl States {
     /// A slot for one more person.
     pub(crate) fn add(&mut self) {
         self.slots.push(Slot::EMPTY);
+        self.indexed_us.push(NEVER);
     }
 
     #[inline]
@@ -497,7 +679,9 @@ impl States {
     fn bytes(&self) -> usize {
         let extra =
             |extra: &Extra| size_of::<Extra>() + extra.told.len() * size_of::<Told>() + extra.rare.shared.len() * 80;
-        self.slots.len() * size_of::<Slot>() + self.trackers.bytes() + self.extras.iter().map(extra).sum::<usize>()
+        self.slots.len() * (size_of::<Slot>() + size_of::<i64>())
+            + self.trackers.bytes()
+            + self.extras.iter().map(extra).sum::<usize>()
             - self.free_extras.len() * size_of::<Extra>()
     }
 }
@@ -510,7 +694,7 @@ pub(crate) fn memory(
     (timers, journal): (usize, usize),
     schedules: usize,
 ) -> Memory {
-    let index = register.table.len() * size_of::<[u32; 2]>();
+    let index = size_of_val(&*register.table);
     Memory {
         people: register.ids.len(),
         state: states.bytes() + index + timers,
@@ -606,8 +790,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hot_line_is_one_cache_line() {
-        assert_eq!((size_of::<Slot>(), size_of::<Tracker>()), (64, 32));
+    fn lines_are_cache_lines() {
+        assert_eq!(
+            (size_of::<Slot>(), size_of::<Cold>(), size_of::<Tracker>()),
+            (64, 64, 32)
+        );
     }
 
     #[test]

@@ -8,21 +8,21 @@
 use proto::wire::FixSource;
 
 use crate::{
-    belief::{Answer, OperatingPoints, SETTLED_SIGMAS},
+    belief::{Answer, OperatingPoints, SETTLED_SIGMAS, Seen},
     change::quick_reach_m,
-    flat::{Asks, Bounds, Here, Zones},
+    flat::{Asks, FlatZone, Here, Zones},
     fold::Engine,
     journal::{CHUNK, Entry, Snapshot},
     live::{Ruled, seen},
     population::{LAYERED, MONITORED, QUIET, Slot, chain, is_left_out},
-    reading::Reading,
+    reading::{Reading, Said},
     tracker::Tracker,
 };
 
 /// Largest stated accuracy of fixes that go the fast path: the boxes are grown for it.
 pub(crate) const QUICK_ACCURACY_M: f32 = 30.0;
 /// Longest way since the fix before, degrees * 1e7: some kilometres, so that no jump is impossible.
-const QUICK_WAY_E7: u32 = 300_000;
+pub(crate) const QUICK_WAY_E7: u32 = 300_000;
 /// The same where shared layers are to be asked: 140 m of latitude.
 const LAYER_WAY_E7: u32 = 12_600;
 /// Slower than this no crossing is looked for, metres a second, with a margin.
@@ -30,9 +30,50 @@ const CROSSING_MPS: f64 = 4.0;
 /// Ahead of the clock a fix may be, and since when times are believed (`proto::fix::check_time`).
 const MOST_AHEAD_US: i64 = 120_000_000;
 
+/// Nothing about a report or the person but its place and the zones could make it news.
+#[inline]
+fn is_quiet(slot: &Slot, reading: &Reading, clock_us: i64) -> bool {
+    let time_us = reading.fix_time_us;
+    slot.flags & (MONITORED | QUIET) == (MONITORED | QUIET)
+        && slot.extra == 0
+        && time_us > slot.frontier_us
+        && time_us < slot.next_us
+        && time_us.saturating_sub(reading.received_at_us) <= MOST_AHEAD_US
+        && time_us.saturating_sub(clock_us) <= MOST_AHEAD_US
+        && time_us >= proto::fix::EARLIEST_FIX_TIME_US
+        && reading.unusable.is_none()
+        && reading.said.is_quiet(OperatingPoints::DEFAULT.battery_low_end)
+        && is_good(reading.said, reading.accuracy_m)
+}
+
 impl Engine {
     /// Takes a report in, when it is one of those; `false`: nothing was done.
+    #[inline]
     pub(crate) fn quick(&mut self, number: u32, reading: &Reading, clock_us: i64) -> bool {
+        let Some(slot) = self.states.slots.get_mut(number as usize) else {
+            return false;
+        };
+        if !is_quiet(slot, reading, clock_us) {
+            return false;
+        }
+        // Most people are at home: nothing but the slot is read for them, and the report is written down.
+        if slot.stays(reading.latitude_e7, reading.longitude_e7) {
+            let entry = Entry::new(reading, reading.fix_time_us, reading.said);
+            if self.journal.put(slot.tail, slot.tail_len, entry) {
+                slot.tail_len += 1;
+                slot.frontier_us = entry.time_us;
+                slot.heard_us = clock_us;
+                if let Some(fresh) = &mut self.fresh {
+                    fresh.push((number, Some(entry)));
+                }
+                return true;
+            }
+        }
+        self.quick_away(number, reading, clock_us)
+    }
+
+    /// The same for those who are not in a calm home box, and where the journal needs a new chunk.
+    fn quick_away(&mut self, number: u32, reading: &Reading, clock_us: i64) -> bool {
         let Self {
             book, states, journal, ..
         } = self;
@@ -40,43 +81,20 @@ impl Engine {
             return false;
         };
         let time_us = reading.fix_time_us;
-        let quiet = slot.flags & (MONITORED | QUIET) == (MONITORED | QUIET)
-            && slot.extra == 0
-            && time_us > slot.frontier_us
-            && time_us < slot.next_us
-            && time_us.saturating_sub(reading.received_at_us) <= MOST_AHEAD_US
-            && time_us.saturating_sub(clock_us) <= MOST_AHEAD_US
-            && time_us >= proto::fix::EARLIEST_FIX_TIME_US
-            && reading.unusable.is_none()
-            && reading.said.is_quiet(OperatingPoints::DEFAULT.battery_low_end)
-            && is_good(reading);
-        if !quiet {
-            return false;
-        }
         let Some(tail) = journal.get(slot.tail) else {
             return false;
         };
-        let full = tail.entries().len() == CHUNK;
-        let before = match tail.entries().last() {
-            Some(entry) if entry.is_fix() => Some(entry),
-            Some(_) => return false,
-            None => tail.last_fix.as_ref(),
+        let full = usize::from(slot.tail_len) >= CHUNK;
+        let Some(before) = tail.newest_fix(slot.tail_len) else {
+            return false;
         };
-        let Some(before) = before else { return false };
-        let way_e7 = before
-            .latitude_e7
-            .abs_diff(reading.latitude_e7)
-            .max(before.longitude_e7.abs_diff(reading.longitude_e7));
+        let entry = Entry::new(reading, time_us, reading.said);
+        let way_e7 = before.way_e7(&entry);
         let most_e7 = if slot.is(LAYERED) { LAYER_WAY_E7 } else { QUICK_WAY_E7 };
         if way_e7 > most_e7 {
             return false;
         }
-        let way = Bounds {
-            west: before.longitude_e7.min(reading.longitude_e7),
-            south: before.latitude_e7.min(reading.latitude_e7),
-            east: before.longitude_e7.max(reading.longitude_e7),
-            north: before.latitude_e7.max(reading.latitude_e7),
-        };
+        let way = before.way(&entry);
         let home = slot.home_of(reading.latitude_e7, reading.longitude_e7);
         let bounds = book.bounds(&slot);
         if bounds.len() > 32 {
@@ -87,12 +105,12 @@ impl Engine {
             let far = bit < 8 && slot.outside & (1 << bit) != 0 && !bounds.touches(&way);
             near |= u32::from(!far && home != Some(bit)) << bit;
         }
-        let entry = Entry::new(reading, time_us, reading.said);
         if slot.is(LAYERED) {
             let Some(set) = book
                 .cold
                 .get(number as usize)
-                .and_then(|cold| book.layer_set(cold.head.layer_set))
+                .and_then(|cold| book.terms(&cold.head))
+                .and_then(|terms| book.layer_set(terms.layer_set))
             else {
                 return false;
             };
@@ -137,8 +155,12 @@ impl Engine {
                 rare: None,
             };
             journal.add(&mut chain, behind, snapshot, last_fix);
-            self.set_chain(number, chain);
-            self.drop_old(number, clock_us);
+            if let Some(slot) = states.slot_mut(number) {
+                (slot.tail, slot.tail_len) = (chain.tail, 0);
+            }
+            if slot.may_drop(clock_us) {
+                self.drop_old(number, clock_us);
+            }
         }
         self.finish_quick(number, &entry, clock_us, changed.as_ref());
         true
@@ -161,9 +183,9 @@ impl Engine {
         }
         slot.frontier_us = entry.time_us;
         slot.heard_us = clock_us;
-        if let Some(tail) = journal.get_mut(slot.tail) {
-            tail.push(*entry);
-        }
+        journal.put(slot.tail, slot.tail_len, *entry);
+        slot.tail_len += 1;
+        slot.note_newest(entry.latitude_e7, entry.longitude_e7);
         if let Some(changed) = changed {
             let trackers = states.trackers.get_mut(slot.tracker_run());
             for (at, new) in changed.items.iter().flatten() {
@@ -178,6 +200,7 @@ impl Engine {
             let before = slot.outside;
             let settled = settled(&zones, stored, before, slot.home_zone());
             settled.put(slot);
+            book.mark(slot, number, Some(entry));
             if settled.outside != before {
                 // What is now left out.
                 room.packed.clear();
@@ -223,13 +246,18 @@ fn measure(
     way_e7: u32,
 ) -> Measured {
     let mut changed: Option<Changed> = None;
-    let seen = seen(entry, Some(before));
+    let sigma_m = entry.sigma_m();
+    // What costs more is worked out for beliefs that are not settled alone.
+    let mut known: Option<Seen> = None;
     let seconds = entry.time_us.saturating_sub(before.time_us) as f64 / 1e6;
     // 11 mm a unit of latitude and at most that of longitude.
     let fast = f64::from(way_e7) * 0.011_2 * std::f64::consts::SQRT_2 >= CROSSING_MPS * seconds;
     let mut here = Here::new(entry.latitude_e7, entry.longitude_e7);
     let mut index = 0;
     for (bit, zone) in ruled.zones.zones.iter().enumerate() {
+        if bit >= 32 || near >> bit == 0 {
+            break;
+        }
         let left_out = is_left_out(zone, bit, outside);
         let count = if left_out { 0 } else { zone.trackers() as usize };
         let first = index;
@@ -240,14 +268,18 @@ fn measure(
         if fast && zone.asks == Asks::Exclusion {
             return Measured::News;
         }
+        if !left_out && count == 1 && stays_inside(zone, trackers.get(first), &here, sigma_m) {
+            continue;
+        }
         let signed_distance_m = zone.signed_distance_m(&ruled.zones, &mut here);
         if left_out {
             // Settled outside: only a fix that is not surely outside too is news, of the buffer first.
-            if signed_distance_m - f64::from(zone.buffer_m) < SETTLED_SIGMAS * seen.sigma_m {
+            if signed_distance_m - f64::from(zone.buffer_m) < SETTLED_SIGMAS * sigma_m {
                 return Measured::News;
             }
             continue;
         }
+        let seen = *known.get_or_insert_with(|| seen(entry, Some(before)));
         for at in first..index {
             let Some(tracker) = trackers.get(at) else {
                 return Measured::News;
@@ -267,6 +299,12 @@ fn measure(
         }
     }
     changed.map_or(Measured::Same, Measured::Changed)
+}
+
+/// Says whether a fix is so surely inside a zone that a belief which is settled inside stays as it is; a cheap look.
+fn stays_inside(zone: &FlatZone, tracker: Option<&Tracker>, here: &Here, sigma_m: f64) -> bool {
+    tracker.is_some_and(|tracker| tracker.belief.is_settled(Answer::Inside) && !tracker.needs_fix(zone.asks))
+        && zone.surely_inside_m(here) >= SETTLED_SIGMAS * sigma_m
 }
 
 /// Middle and half a side, degrees * 1e7; `None`: there is none.
@@ -323,12 +361,12 @@ pub(crate) fn settled(zones: &Zones<'_>, trackers: &[Tracker], left_out: u8, hom
 }
 
 /// A fix for whose errors the boxes are grown.
-fn is_good(reading: &Reading) -> bool {
-    let source = reading.said.source();
-    match source {
+#[inline]
+pub(crate) fn is_good(said: Said, accuracy_m: f32) -> bool {
+    match said.source() {
         FixSource::Cell => false,
-        FixSource::Wifi => reading.accuracy_m > 0.0 && reading.accuracy_m <= QUICK_ACCURACY_M,
-        _ => reading.accuracy_m <= QUICK_ACCURACY_M,
+        FixSource::Wifi => accuracy_m > 0.0 && accuracy_m <= QUICK_ACCURACY_M,
+        _ => accuracy_m <= QUICK_ACCURACY_M,
     }
 }
 

@@ -43,6 +43,8 @@ struct Timetable {
     schedule: Schedule,
     /// Contiguous.
     windows: Vec<Window>,
+    /// The one that was last asked for: the next question is mostly about it too.
+    last: Option<Window>,
 }
 
 /// All schedules of the engine.
@@ -72,6 +74,7 @@ impl Timetables {
             rule: rule.clone(),
             schedule: Schedule::new(zone.clone(), rule.clone()),
             windows: Vec::new(),
+            last: None,
         });
         number
     }
@@ -90,7 +93,12 @@ impl Timetables {
         let Some(timetable) = self.list.get_mut(number as usize) else {
             return Window::ALWAYS;
         };
-        if let Some(window) = timetable.known(at_us) {
+        let here = |window: &Window| window.from_us <= at_us && at_us < window.to_us;
+        if let Some(window) = timetable.last.filter(here) {
+            return window;
+        }
+        timetable.last = timetable.known(at_us);
+        if let Some(window) = timetable.last {
             return window;
         }
         timetable.work_out(at_us);

@@ -25,6 +25,8 @@ pub(crate) struct Margins {
     pub(crate) settle_us: i64,
     /// An absence at the start that ends within this was a late return; 0: never.
     pub(crate) late_return_us: i64,
+    /// How long a device may say nothing; 0: for ever.
+    pub(crate) silence_us: i64,
 }
 
 /// A zone as it binds a person: their own, one of a shared layer, or around a protected person.
@@ -96,6 +98,36 @@ impl Tracker {
         }
     }
 
+    /// Bytes of a tracker as it is stored.
+    pub(crate) const STORED: usize = 32;
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::STORED] {
+        let (small, [since_us, run_since_us]) = self.belief.to_parts();
+        let parts = [
+            small,
+            since_us.to_le_bytes(),
+            run_since_us.to_le_bytes(),
+            self.packed.to_le_bytes(),
+        ];
+        let mut bytes = [0; Self::STORED];
+        for (room, part) in bytes.as_chunks_mut().0.iter_mut().zip(parts) {
+            *room = part;
+        }
+        bytes
+    }
+
+    /// `None`: no tracker has these.
+    pub(crate) fn of_bytes(bytes: &[u8; Self::STORED]) -> Option<Self> {
+        let [small, since, run_since, packed] = bytes.as_chunks().0 else {
+            return None;
+        };
+        let times_us = [since, run_since].map(|time| i64::from_le_bytes(*time));
+        Some(Self {
+            belief: Belief::of_parts(*small, times_us)?,
+            packed: i64::from_le_bytes(*packed),
+        })
+    }
+
     const fn has(&self, flag: i64) -> bool {
         self.packed & flag != 0
     }
@@ -122,13 +154,15 @@ impl Tracker {
     }
 
     /// A fix that changes no belief needs to look here all the same.
-    pub(crate) const fn needs_fix(&self, asks: Asks) -> bool {
+    pub(crate) fn needs_fix(&self, asks: Asks) -> bool {
         match (asks, self.belief.answer) {
             (Asks::Inclusion, Answer::Outside) | (Asks::Exclusion, Answer::Inside) => {
                 self.has(ACTIVE) && !self.is_open()
             }
             (Asks::Inclusion, Answer::Inside) => self.is_open() || !self.has(WAS_INSIDE),
             (Asks::Attendance, Answer::Inside) => self.has(ASKED) && !self.has(SEEN),
+            // A timer begins with it.
+            (Asks::Exclusion, _) => self.belief.lone_fix_inside_us().is_some(),
             _ => false,
         }
     }
@@ -159,7 +193,8 @@ impl Tracker {
     pub(crate) fn due_us(&self, target: &Target<'_>, timeline_us: i64, timetables: &mut Timetables) -> i64 {
         let pending_us = self
             .pending_due_us(target, timeline_us, timetables)
-            .min(self.awaited_us(target, timeline_us));
+            .min(self.awaited_us(target, timeline_us))
+            .min(self.lone_fix_due_us(target, timeline_us));
         if target.schedule == ALWAYS {
             return pending_us;
         }
@@ -174,8 +209,9 @@ impl Tracker {
     }
 
     /// A timer here may tell something though no report comes.
-    pub(crate) const fn has_alarm(&self, asks: Asks) -> bool {
+    pub(crate) fn has_alarm(&self, asks: Asks) -> bool {
         self.is_open()
+            || asks == Asks::Exclusion && self.belief.lone_fix_inside_us().is_some()
             || matches!(
                 (asks, self.belief.answer),
                 (Asks::Inclusion, Answer::Outside) | (Asks::Exclusion, Answer::Inside) | (Asks::Attendance, _)
@@ -190,6 +226,14 @@ impl Tracker {
             && self.has(ACTIVE)
             && target.in_force_us > timeline_us;
         if waits { target.in_force_us } else { NEVER }
+    }
+
+    /// A lone fix inside an exclusion zone: when the device will have said nothing for too long since.
+    fn lone_fix_due_us(&self, target: &Target<'_>, timeline_us: i64) -> i64 {
+        let asked = target.asks == Asks::Exclusion && !target.buffer && !target.moving && target.margins.silence_us > 0;
+        let lone_us = self.belief.lone_fix_inside_us().filter(|_| asked && !self.is_open());
+        let due_us = lone_us.map_or(NEVER, |lone_us| lone_us.saturating_add(target.margins.silence_us));
+        if due_us > timeline_us { due_us } else { NEVER }
     }
 
     /// Lets everything happen here that is due at `due_us`; the timeline is judged up to just before it.
@@ -209,6 +253,9 @@ impl Tracker {
             self.schedule_changed(target, before, due_us, fixes, timetables, writer);
         }
         self.absence_due(target, due_us, fixes, timetables, writer);
+        if self.lone_fix_due_us(target, due_us.saturating_sub(1)) == due_us {
+            self.on_lone_fix(target, fixes, timetables, writer);
+        }
         if self.awaited_us(target, due_us.saturating_sub(1)) == due_us {
             self.entered(target, due_us, fixes, None, writer);
         }

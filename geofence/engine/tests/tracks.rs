@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 const HOME: (f64, f64) = (120.16, 30.25);
 
 /// Rows of a file of reports, with a clock of their own.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Track {
     rows: String,
 }
@@ -341,6 +341,38 @@ fn silence_and_its_end() {
     rules["people"][0]["silence_after_s"] = json!(900);
     let track = Track::new().fix("12:00:00", 0.0, 0.0).fix("12:40:00", 0.0, 0.0);
     check!(rules, track, "5T13:00:00");
+}
+
+/// One fix may be wild: it is told as possible, and only where nothing came after it.
+#[test]
+fn a_lone_fix_in_an_exclusion_zone_before_silence_is_told_as_possible() {
+    let mut rules = rules(&json!([circle("z", "exclusion", 1_000.0, 150.0)]));
+    let before = Track::new()
+        .fix("12:00:00", 0.0, 0.0)
+        .fix("12:01:00", 0.0, 0.0)
+        .fix("12:02:00", 0.0, 0.0);
+    let kinds = |rules: &Value, track: &Track| -> Vec<String> {
+        let told = events(rules, track, "5T13:00:00");
+        told.iter()
+            .map(|event| event.split(' ').take(2).collect::<Vec<_>>().join(" "))
+            .collect()
+    };
+    let lone = || before.clone().fix("12:17:00", 1_000.0, 0.0);
+    assert!(kinds(&rules, &lone()).is_empty(), "silence is not asked about");
+    rules["people"][0]["silence_after_s"] = json!(1_200);
+    assert_eq!(
+        kinds(&rules, &lone()),
+        ["silence onset", "possible_crossing onset", "possible_crossing end"]
+    );
+    // The next fix says that it was wild.
+    let denied = lone().fix("12:18:00", 0.0, 0.0);
+    assert_eq!(kinds(&rules, &denied), ["silence onset"]);
+    // A stored fix that comes much later takes it back, as if it had come in time.
+    let taken_back = kinds(&rules, &lone().stored("12:50:00", "12:18:00", 0.0, 0.0));
+    assert!(
+        taken_back.contains(&"possible_crossing correction".to_owned()),
+        "{taken_back:?}"
+    );
 }
 
 #[test]

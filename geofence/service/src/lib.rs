@@ -8,6 +8,7 @@
 //! - A partition that waits (for a layer, for the stream) holds up no other, within the records that may wait in memory.
 //! - A record that cannot be read is counted, logged by its place and passed over.
 
+mod batch;
 mod config;
 mod error;
 mod layers;

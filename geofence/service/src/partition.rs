@@ -28,6 +28,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     Config, Error,
+    batch::Reports,
     layers::{Layers, Missing},
 };
 
@@ -51,8 +52,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
 }
 
-/// Records folded before other tasks get their turn.
-const TURN: usize = 200;
+/// Records folded before other tasks get their turn, and most reports that are folded together.
+const TURN: usize = 256;
 
 /// The task of a partition.
 pub(crate) struct Fold {
@@ -60,6 +61,8 @@ pub(crate) struct Fold {
     partition: Partition,
     stop: CancellationToken,
     engine: Engine,
+    /// Taken in, and not yet folded; empty between two turns.
+    reports: Reports,
     epoch: i64,
     /// The next record to fold.
     next: Offset,
@@ -193,6 +196,7 @@ impl Fold {
             partition,
             stop,
             engine,
+            reports: Reports::default(),
             epoch,
             next,
             saved,
@@ -227,17 +231,17 @@ impl Fold {
     async fn fold(&mut self, records: &[Record]) -> Result<(), Interrupted> {
         let mut events = Vec::new();
         self.durable = false;
-        for (index, record) in records.iter().enumerate() {
-            if index % TURN == TURN - 1 {
-                tokio::task::yield_now().await;
-            }
-            if record.offset < self.next {
-                continue;
-            }
+        for records in records.chunks(TURN) {
             let before = events.len();
-            self.fold_one(record, &mut events).await?;
-            self.next = record.offset + 1;
+            for record in records {
+                if record.offset >= self.next {
+                    self.fold_one(record, &mut events).await?;
+                    self.next = record.offset + 1;
+                }
+            }
+            self.reports.fold(&mut self.engine, &mut events);
             observe(events.get(before..).unwrap_or_default());
+            tokio::task::yield_now().await;
         }
         metrics::counter!("homeward_geofence_records_total").increment(records.len() as u64);
         self.append(&events).await?;
@@ -264,7 +268,7 @@ impl Fold {
         Ok(())
     }
 
-    /// Gives a record to the engine; the inner error says why it cannot be given.
+    /// Gives a record to the engine, reports with those that come after them; the inner error says why it cannot be given.
     async fn take_in(
         &mut self,
         record: &Record,
@@ -275,6 +279,12 @@ impl Fold {
             Ok(_) => return Ok(Err("record of an unknown kind".to_owned())),
             Err(fault) => return Ok(Err(fault.to_string())),
         };
+        if let Body::Report(report) = &body
+            && self.reports.push(record.appended_at, report)
+        {
+            return Ok(Ok(Outcome::Heard));
+        }
+        self.reports.fold(&mut self.engine, events);
         let input = match &body {
             Body::Report(report) => Input::Report(report),
             Body::Rules(rules) => Input::Rules(rules),

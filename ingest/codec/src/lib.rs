@@ -29,7 +29,9 @@ use std::fmt;
 pub use command::{BadCommand, Command, MAX_INTERVAL_S, MAX_TEXT_CHARS, MIN_INTERVAL_S};
 pub use decode::{decode_line, decode_lines};
 pub use fault::Fault;
-pub use message::{AccessPoint, Authenticate, Cell, Decoded, Extra, Fix, Heartbeat, Message, Register, Rejected, Report};
+pub use message::{
+    AccessPoint, Authenticate, Cell, Decoded, Extra, Fix, Heartbeat, Message, Register, Rejected, Report,
+};
 pub use profile::{Profile, ProfileError, Profiles};
 pub use talk::{Malformed, Piece, Talk, Unsupported};
 pub use words::{alarm_name, parse_alarm};

@@ -75,6 +75,38 @@ impl Tracker {
         });
     }
 
+    /// Tells of a lone fix in the zone that no other fix has confirmed or denied for as long as a device may be silent.
+    pub(super) fn on_lone_fix(
+        &self,
+        target: &Target<'_>,
+        fixes: &Recent,
+        timetables: &mut Timetables,
+        writer: &mut Writer<'_>,
+    ) {
+        let Some(lone_us) = self.belief.lone_fix_inside_us() else {
+            return;
+        };
+        let newest = fixes.newest().is_some_and(|newest| newest.time_us == lone_us);
+        if !newest || lone_us < target.in_force_us || Self::holds(target, lone_us, timetables).is_none() {
+            return;
+        }
+        let onset = Onset {
+            kind: EventKind::PossibleCrossing,
+            at_us: lone_us,
+            about: Some(target.about),
+            grounds: Grounds {
+                claim: Answer::Inside,
+                threshold: 0.0,
+                probability: self.belief.probability_inside(),
+                fixes: 1,
+            },
+        };
+        let silent = span(target.margins.silence_us);
+        whole(writer, fixes, onset, lone_us, |place, _| {
+            format!("{place} which must not be entered; no fix came for {silent} to confirm or deny it")
+        });
+    }
+
     pub(super) fn entered(
         &mut self,
         target: &Target<'_>,

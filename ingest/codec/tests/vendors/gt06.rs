@@ -52,6 +52,8 @@ fn take(wire: &[u8]) -> Decoded {
 
 fn report(wire: &[u8]) -> Report {
     let mut messages = take(wire).messages;
-    let Some(Message::Report(report)) = messages.pop() else { panic!("{messages:?}") };
+    let Some(Message::Report(report)) = messages.pop() else {
+        panic!("{messages:?}")
+    };
     *report
 }

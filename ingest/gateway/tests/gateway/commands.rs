@@ -1,5 +1,7 @@
 //! Commands from the case database to devices over real sockets, and their answers back.
 
+use std::fmt::Write as _;
+
 use casedb::{
     Database,
     access::Purpose,
@@ -48,7 +50,8 @@ impl Scene {
         );
         for (protocol, identity, known) in people() {
             let (person, device) = (known.person_id.unwrap(), known.device_id);
-            sql += &format!(
+            write!(
+                sql,
                 "INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
                     VALUES ('{person}', '{protocol}', 'Invented', '{agency}', '{agency}', 'UTC');
                 INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at) VALUES (gen_random_uuid(),
@@ -56,7 +59,8 @@ impl Scene {
                 INSERT INTO device (device_id, protocol, identity) VALUES ('{device}', '{protocol}', '{identity}');
                 INSERT INTO device_assignment (assignment_id, device_id, person_id)
                     VALUES (gen_random_uuid(), '{device}', '{person}');"
-            );
+            )
+            .unwrap();
         }
         db.client().await.unwrap().batch_execute(&sql).await.unwrap();
         Some(Self {
