@@ -415,8 +415,8 @@ fn alone() -> (Commands, DeviceId) {
     (commands, DeviceId::from_name("a device"))
 }
 
-fn body(device: DeviceId, command: Command) -> Box<Body> {
-    Box::new(Body {
+fn body(device: DeviceId, command: Command) -> Body {
+    Body {
         command_id: Uuid::now_v7(),
         device,
         command,
@@ -424,12 +424,12 @@ fn body(device: DeviceId, command: Command) -> Box<Body> {
         reference: Reference::Lasting(3),
         told: None,
         expires_at: Timestamp::now() + 1.minute(),
-    })
+    }
 }
 
 /// Hands over a command to be found with one of the sessions: the one that has it.
 fn given<'a>(commands: &Commands, device: DeviceId, sessions: &[&'a Orders], now: Timestamp) -> (&'a Orders, Order) {
-    let body = body(device, Command::Vibrate);
+    let body = Box::new(body(device, Command::Vibrate));
     let suspected = commands.0.registry.is_suspected(device, now);
     commands.0.mailboxes.hand_over(body, suspected, now).unwrap();
     let mut found = sessions
@@ -521,7 +521,7 @@ async fn of_a_suspected_device_the_first_session_is_told_and_it_alone_answers() 
     let (told, order) = given(&commands, device, &[&first, &second], now);
     assert_eq!(told.session(), 1);
     order.sending(Reference::Lasting(3)).delivered();
-    let locate = body(device, Command::Locate);
+    let locate = Box::new(body(device, Command::Locate));
     commands.0.mailboxes.hand_over(locate, true, now).unwrap();
     first.next().await.sending(Reference::Lasting(4)).delivered();
     let open = || commands.0.pending.count();
@@ -551,7 +551,11 @@ async fn a_serial_of_a_session_means_nothing_in_another() {
     let said = |session, serial| Some(Reference::OfSession { session, serial });
     let first = commands.enter(device, 1);
     let now = Timestamp::now();
-    commands.0.mailboxes.hand_over(body(device, text), false, now).unwrap();
+    commands
+        .0
+        .mailboxes
+        .hand_over(Box::new(body(device, text)), false, now)
+        .unwrap();
     first.next().await.sending(said(1, 3).unwrap()).delivered();
     commands.answered(device, 2, said(2, 3), Some(true), "done");
     commands.0.pending.located_by(device, said(2, 3).unwrap(), now);
@@ -569,7 +573,7 @@ async fn a_device_with_a_slow_clock_is_located_and_an_old_position_is_not_believ
         commands
             .0
             .mailboxes
-            .hand_over(body(device, Command::Locate), false, now)
+            .hand_over(Box::new(body(device, Command::Locate)), false, now)
             .unwrap();
         orders.next().await.sending(Reference::Lasting(3)).delivered();
     };
