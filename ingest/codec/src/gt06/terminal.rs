@@ -81,11 +81,7 @@ impl Location {
             | u8::from(self.case == Case::Closed) << 7;
         content.put_slice(&[information | worn, level, signal]);
         content.put_u8(alarm);
-        if self.stored {
-            content.put_slice(&[0, 0, 1]); // ignition, upload mode, sent again
-        } else {
-            content.put_u8(2); // English
-        }
+        content.put_slice(&[0, 0, self.stored.into()]); // ignition, upload mode, sent again
         content.freeze()
     }
 }
