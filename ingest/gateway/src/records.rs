@@ -25,6 +25,7 @@ pub(crate) fn take(
     shared: &Shared,
     protocol: Protocol,
     known: &Known,
+    session: u64,
     report: &Report,
     received_at: Timestamp,
     batch: &mut Batch,
@@ -36,7 +37,12 @@ pub(crate) fn take(
         Fate::Discard(reason) => count(protocol, reason),
     }
     if report.fix.as_ref().is_some_and(|fix| fix.valid) {
-        shared.commands.located(known.device_id, report.fix_time, received_at);
+        shared
+            .commands
+            .located(known.device_id, session, report.fix_time, received_at);
+    }
+    if !report.stored && normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible {
+        shared.commands.timed(known.device_id, report.fix_time, received_at);
     }
     if lane == Lane::Live && normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible {
         shared.presence.clock(known.device_id, report.fix_time, received_at);
@@ -71,7 +77,7 @@ pub(crate) fn heard(
         });
     let said = Said { made, spot };
     if !shared.registry.heard(voice, said, received_at) {
-        return take(shared, protocol, known, report, received_at, batch);
+        return take(shared, protocol, known, voice.session, report, received_at, batch);
     }
     if known.protected.is_some() {
         // What goes on of a protected person's device carries no alarms. That another moves their circle must not stay unseen.
@@ -83,7 +89,7 @@ pub(crate) fn heard(
     }
     let mut marked = report.clone();
     marked.raise(Alarm::Cloned);
-    take(shared, protocol, known, &marked, received_at, batch)
+    take(shared, protocol, known, voice.session, &marked, received_at, batch)
 }
 
 /// Counts a report that was not appended.

@@ -30,9 +30,9 @@ const MAX_MALFORMED: u32 = 100;
 const HEADER_BYTES: [usize; 4] = [34, 33, 22, 17];
 
 /// A session: registration, authentication, then reports. A device that has no secret needs neither.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Jt808 {
-    /// Number of the platform's next message.
+    /// Number of the platform's next message. The first is random: an answer that belongs to an earlier session fits nothing.
     serial: u16,
     /// Header of the terminal's last good message: ours to it have the same shape.
     heard: Option<Box<Header>>,
@@ -41,6 +41,19 @@ pub(crate) struct Jt808 {
     assembler: Assembler,
     refused: u32,
     malformed: u32,
+}
+
+impl Default for Jt808 {
+    fn default() -> Self {
+        Self {
+            serial: rand::random(),
+            heard: None,
+            authenticated: None,
+            assembler: Assembler::default(),
+            refused: 0,
+            malformed: 0,
+        }
+    }
 }
 
 impl Dialect for Jt808 {
@@ -242,6 +255,16 @@ impl Jt808 {
                 records::count(Protocol::Jt808, "rejected");
             }
         }
+        if let [
+            Message::Report(report),
+            Message::CommandAnswer {
+                reference: Some(serial),
+                ..
+            },
+        ] = &content.messages[..]
+        {
+            peer.located_by(*serial, report);
+        }
         let answer = self.answer(header, serials, Outcome::Success, received_at);
         if reports {
             peer.append(batch, received_at, answer);
@@ -284,4 +307,15 @@ fn header_of(raw: &Bytes) -> Option<Header> {
         let content = delimiter.unescape(wire.get(..*length).unwrap_or(wire)).ok()?;
         Some(Header::parse(delimiter, &content).ok()?.0)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_begin_with_serials_of_their_own() {
+        let first = Jt808::default().next_serial();
+        assert!((0..16).any(|_| Jt808::default().next_serial() != first));
+    }
 }
