@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::clone::{Spot, Voice};
+use crate::clone::{Said, Spot, Voice};
 
 /// Longer than any look at the queue takes.
 const SOON: Duration = Duration::from_secs(20);
@@ -451,15 +451,15 @@ fn suspect(commands: &Commands, device: DeviceId, sessions: [u64; 2], now: Times
             };
             let at = now - (60 - 10 * turn).seconds();
             let longitude = 20.0;
-            commands.0.registry.heard(
-                voice,
-                Some(Spot {
+            let said = Said {
+                made: Some(at),
+                spot: Some(Spot {
                     at,
                     latitude,
                     longitude,
                 }),
-                at,
-            );
+            };
+            commands.0.registry.heard(voice, said, at);
         }
     }
     assert!(commands.0.registry.is_suspected(device, now));
