@@ -19,7 +19,7 @@ use jiff::Timestamp;
 pub use frame::{Framer, Imei, MAX_PACKAGE_BYTES, Package};
 
 use crate::{
-    Command, Decoded, Fault, Heartbeat, Message, Profile, Protocol, Rejected, Report, Talk, Unsupported, cursor::Cursor,
+    Command, Decoded, Fault, Heartbeat, Message, Profile, Protocol, Rejected, Talk, Unsupported, cursor::Cursor,
 };
 
 /// Identifiers of packages.
@@ -116,15 +116,20 @@ pub struct Eelink {
 }
 
 impl Eelink {
-    fn package(package: &Package, profile: &Profile) -> Result<Vec<Message>, Fault> {
-        let report = |report: Report| vec![Message::Report(Box::new(report))];
+    /// The messages of a package, and what is wrong with the place in it.
+    fn package(package: &Package, profile: &Profile) -> Result<(Vec<Message>, Option<Fault>), Fault> {
+        let mut wrong = None;
+        let mut report = |(report, fault): location::Read| {
+            wrong = fault;
+            vec![Message::Report(Box::new(report))]
+        };
         let status = |kind| {
             vec![Message::Status {
                 kind,
                 device_time: None,
             }]
         };
-        Ok(match package.id {
+        let messages = match package.id {
             id::LOGIN => {
                 login(&package.content)?;
                 status("login")
@@ -146,7 +151,8 @@ impl Eelink {
             id::COMMAND => command::answer(package)?,
             id::DATA => status("data"),
             other => vec![Message::Unknown { id: other.into() }],
-        })
+        };
+        Ok((messages, wrong))
     }
 }
 
@@ -157,6 +163,13 @@ fn login(content: &[u8]) -> Result<Imei, Fault> {
         what: "IMEI",
         value: hex::encode(imei),
     })
+}
+
+fn rejected(index: usize, package: &Package, fault: &Fault) -> Rejected {
+    Rejected {
+        sequence: package.sequence.into(),
+        ..Rejected::of_one(index, fault)
+    }
 }
 
 fn digits(imei: Option<Imei>) -> String {
@@ -181,13 +194,14 @@ impl Talk for Eelink {
                 size: frame.len() - size,
             });
         }
-        let messages = Self::package(&package, profile)?;
+        let (messages, wrong) = Self::package(&package, profile)?;
         if package.id == id::LOGIN {
             self.imei = login(&package.content).ok();
         }
         Ok(Decoded {
             device: digits(self.imei),
             messages,
+            rejected: wrong.iter().map(|fault| rejected(0, &package, fault)).collect(),
             reply: reply::accepting(&package, now).map(|reply| reply.to_wire()),
             ..Decoded::default()
         })
@@ -212,7 +226,9 @@ impl Talk for Eelink {
                 Ok((package, size)) => {
                     packages = packages.split_off(size);
                     match Self::package(&package, profile) {
-                        Ok(messages) => {
+                        Ok((messages, wrong)) => {
+                            let wrong = wrong.iter().map(|fault| rejected(index, &package, fault));
+                            decoded.rejected.extend(wrong);
                             decoded.messages.extend(messages);
                             if let Some(answer) = reply::accepting(&package, now) {
                                 answer.write(&mut reply);

@@ -5,6 +5,7 @@
 //!
 //! The way of a frame: [`Framer`] → [`Frame::parse`] → messages, and the answer to them.
 
+mod again;
 mod answer;
 mod body;
 mod command;
@@ -25,7 +26,7 @@ use jiff::Timestamp;
 
 pub use frame::{Frame, Framer};
 
-use crate::{Command, Decoded, Fault, Message, Profile, Protocol, Talk, Unsupported};
+use crate::{Command, Decoded, Fault, Message, Profile, Protocol, Rejected, Talk, Unsupported};
 
 /// A conversation.
 #[derive(Debug, Default)]
@@ -35,6 +36,7 @@ pub struct Gt06 {
     zone: time::Zone,
     /// What was last said of the device's state.
     state: Option<(state::Known, Timestamp)>,
+    lately: again::Lately,
     /// Of the next command.
     serial: u16,
 }
@@ -43,6 +45,7 @@ impl Gt06 {
     fn log_in(&mut self, frame: &Frame<'_>) -> Result<(), Fault> {
         self.device = body::imei(frame)?;
         self.state = None;
+        self.lately = again::Lately::default();
         // Behind the identity and the model, where there are such.
         self.zone = match frame.content.get(10..12) {
             Some([high, low]) => time::Zone::of_login(u16::from_be_bytes([*high, *low])),
@@ -61,14 +64,20 @@ impl Talk for Gt06 {
         body::imei(&frame).ok()
     }
 
-    fn take(&mut self, frame: &Bytes, profile: &Profile, now: Timestamp) -> Result<Decoded, Fault> {
-        let mut reader = body::Reader::new(frame, profile, self.zone, now)?;
+    fn take(&mut self, wire: &Bytes, profile: &Profile, now: Timestamp) -> Result<Decoded, Fault> {
+        let mut reader = body::Reader::new(wire, profile, self.zone, now)?;
+        reader.first = self.lately.first(&reader.frame, now);
         let mut messages = reader.messages()?;
         self.zone = reader.zone;
         let frame = reader.frame;
+        let timeless = |message: &Message| matches!(message, Message::Report(report) if reader.is_timeless(report));
+        if messages.iter().any(timeless) {
+            self.lately
+                .remember(&frame, wire.slice_ref(frame.content), reader.first);
+        }
         match frame.kind {
             kind::LOGIN => self.log_in(&frame)?,
-            kind::STATE | kind::HEARTBEAT | kind::STATE_MODULES | kind::WEARABLE => {
+            kind if again::is_state(kind) => {
                 let settle = |message| match message {
                     Message::Report(report) if report.fix.is_none() => state::settle(report, &mut self.state),
                     other => other,
@@ -80,7 +89,7 @@ impl Talk for Gt06 {
         Ok(Decoded {
             device: self.device.clone(),
             messages,
-            rejected: Vec::new(),
+            rejected: reader.faults.iter().map(|fault| Rejected::of_one(0, fault)).collect(),
             reply: reply::to(&frame, now),
             refusal: None,
         })

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use proto::wire::{Alarm, Case, FixSource, Motion, Strap};
 
+use crate::Fault;
+
 /// What came out of one frame.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Decoded {
@@ -28,6 +30,17 @@ pub struct Rejected {
     pub sequence: u64,
     /// Why.
     pub reason: String,
+}
+
+impl Rejected {
+    /// What is wrong with number `index`, where the protocol has no numbering of reports.
+    pub(crate) fn of_one(index: usize, fault: &Fault) -> Self {
+        Self {
+            index,
+            sequence: 0,
+            reason: fault.to_string(),
+        }
+    }
 }
 
 /// One message.

@@ -15,3 +15,12 @@ pub const BOUND_VERSION: u32 = 2;
 
 /// Most reports that a device may put into one batch; the welcome says it.
 pub const MAX_BATCH: u32 = 256;
+
+/// What makes a copy of a report the same report: its sequence number, and its time, because a device that was reset counts from 1 again.
+pub fn natural_key(sequence: u64, fix_time_us: i64) -> [u8; 16] {
+    let mut key = [0; 16];
+    let (first, second) = key.split_at_mut(8);
+    first.copy_from_slice(&sequence.to_be_bytes());
+    second.copy_from_slice(&fix_time_us.to_be_bytes());
+    key
+}

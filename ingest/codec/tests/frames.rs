@@ -10,7 +10,7 @@ use std::fs;
 
 use bytes::BytesMut;
 use homeward_codec::{
-    Message, Protocol, Report, decode_line, decode_lines,
+    Command, Message, Protocol, Report, decode_line, decode_lines,
     jt808::{
         self, Assembled, Assembler, Delimiter, Frame, Framer, Header, Item, Phone, Variant, decode_body, id, reply,
         terminal::{Answer, Location, Terminal, answer},
@@ -372,7 +372,7 @@ fn open_messages_are_bounded_and_forgotten() {
         let frames = terminal.split(id::BATCH, &[0; 3_000], 1_000);
         take(&mut assembler, &frames[0], now()).unwrap();
     }
-    assert!(assembler.held() <= 4_000, "{}", assembler.held());
+    assert!(assembler.held() <= 2_000, "{}", assembler.held());
     let frames = terminal.split(id::BATCH, &[0; 2_000], 1_000);
     take(&mut assembler, &frames[0], now()).unwrap();
     let late = now() + jiff::SignedDuration::from_secs(61);
@@ -389,6 +389,85 @@ fn open_messages_are_bounded_and_forgotten() {
 }
 
 #[test]
+fn parts_hold_no_more_than_one_longest_message() {
+    let mut terminal = Terminal::new("13912345678", Variant::V2013).unwrap();
+    let mut assembler = Assembler::default();
+    let parsed = |wire: &[u8]| {
+        let frame = Frame::from_wire(Delimiter::Standard, &wire[1..wire.len() - 1]).unwrap();
+        frame.parse().unwrap()
+    };
+    let longest = vec![7; 64 * 1_023];
+    // Two at a time, each but for its last part.
+    for message in [id::BATCH, id::TRANSPARENT, id::BATCH] {
+        let frames = terminal.split(message, &longest, 1_023);
+        for wire in &frames[..63] {
+            let (header, body) = parsed(wire);
+            assembler.take(&header, body, now()).unwrap();
+            assert!(assembler.held() <= 64 * 1_023, "{}", assembler.held());
+        }
+    }
+    // The last of them is whole.
+    let frames = terminal.split(id::BATCH, &longest, 1_023);
+    let mut whole = None;
+    for wire in &frames {
+        let (header, body) = parsed(wire);
+        if let Assembled::Whole { body, .. } = assembler.take(&header, body, now()).unwrap() {
+            whole = Some(body);
+        }
+    }
+    assert!(whole.is_some_and(|whole| whole[..] == longest[..]));
+    // No part is longer than its length can say, whatever came between two delimiters.
+    let (header, _) = parsed(&frames[0]);
+    let held = assembler.held();
+    let fault = assembler.take(&header, vec![7; 1_024].into(), now()).unwrap_err();
+    assert_eq!((fault.reason(), assembler.held()), ("oversize", held));
+}
+
+#[test]
+fn a_place_off_the_earth_does_not_hide_an_alarm() {
+    let mut body = location().body().to_vec();
+    body[8..12].copy_from_slice(&91_000_000_u32.to_be_bytes());
+    let mut terminal = Terminal::new("13912345678", Variant::V2013).unwrap();
+    let answer = jt808(&hex::encode(&terminal.message(id::LOCATION, &body)[0]));
+    let message = &answer["messages"][0];
+    assert_eq!(message["type"], "event", "{answer}");
+    assert_eq!(
+        message["alarms"],
+        serde_json::json!(["sos", "strap_tamper", "low_battery"])
+    );
+    assert_eq!(
+        (message["battery_percent"].as_u64(), message["fix_time"].as_str()),
+        (Some(42), Some("2026-02-28T17:30:59Z"))
+    );
+    assert_eq!(
+        answer["rejected"],
+        serde_json::json!([{"index": 0, "reason": "range: latitude is -91"}])
+    );
+    assert!(answer["reply"].is_string());
+}
+
+#[test]
+fn a_text_longer_than_a_body_is_refused() {
+    let header = Header::of_terminal(
+        Phone::from_digits("13912345678", Variant::V2013).unwrap(),
+        Variant::V2013,
+    );
+    let profile = homeward_codec::Profile::default_for(Protocol::Jt808);
+    let said = |size| {
+        let text = Command::Text { text: "a".repeat(size) };
+        jt808::command::command(&header, 7, &text, profile)
+    };
+    let frames = said(1_022).unwrap();
+    let wire = &frames[0];
+    let (back, body) = Frame::from_wire(Delimiter::Standard, &wire[1..wire.len() - 1])
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!((back.properties & 0x3ff, body.len()), (1_023, 1_023));
+    assert_eq!(said(1_023).unwrap_err().command, "text");
+}
+
+#[test]
 fn one_bad_report_does_not_cost_the_batch() {
     let good = location().body();
     let mut bad = good.to_vec();
@@ -401,6 +480,7 @@ fn one_bad_report_does_not_cost_the_batch() {
     let mut terminal = Terminal::new("1", Variant::V2013).unwrap();
     let answer = jt808(&hex::encode(&terminal.message(id::BATCH, &body)[0]));
     assert_eq!(positions(&answer).len(), 2);
+    assert_eq!(answer["messages"][1]["type"], "event", "what else it says is kept");
     assert_eq!(
         answer["rejected"],
         serde_json::json!([{"index": 1, "reason": "range: latitude is -91"}])
@@ -538,6 +618,58 @@ fn native_frames_and_proofs() {
         );
     }
     assert_eq!(decode_line(Protocol::Native, 1, "  ", now()), Value::Null);
+}
+
+#[test]
+fn a_native_report_is_its_sequence_and_its_time() {
+    let key = |sequence, fix_time_us, battery_percent| {
+        let report = DeviceReport {
+            sequence,
+            fix_time_us,
+            battery_percent,
+            ..DeviceReport::default()
+        };
+        let frame = DeviceFrame {
+            body: Some(proto::wire::device_frame::Body::Reports(proto::wire::ReportBatch {
+                reports: vec![report],
+            })),
+        };
+        let decoded = gateway::decode(&frame).unwrap();
+        let [Message::Report(report)] = &decoded.messages[..] else {
+            panic!("{decoded:?}")
+        };
+        report.natural_key.clone()
+    };
+    let first = key(1, 1_787_000_000_000_000, Some(80));
+    assert_eq!(key(1, 1_787_000_000_000_000, Some(79)), first);
+    assert_ne!(key(2, 1_787_000_000_000_000, Some(80)), first);
+    assert_ne!(
+        key(1, 1_787_000_060_000_000, Some(80)),
+        first,
+        "a device that was reset counts from 1 again"
+    );
+}
+
+#[test]
+fn an_unreadable_native_frame_is_kept_whole() {
+    let mut wire = client::reports(
+        (1..=1_000)
+            .map(|sequence| DeviceReport {
+                sequence,
+                fix_time_us: 1,
+                ..DeviceReport::default()
+            })
+            .collect(),
+    )
+    .to_vec();
+    assert!(wire.len() > 4_100, "{}", wire.len());
+    wire[4] = 0xff;
+    let mut source = BytesMut::from(&wire[..]);
+    let item = native::Framer::<DeviceFrame>::default().decode(&mut source).unwrap();
+    let Some(native::Item::Malformed(bad)) = item else {
+        panic!("{item:?}")
+    };
+    assert_eq!((&bad.raw[..], bad.fatal), (&wire[..], false));
 }
 
 const PROOF: &str = "fb49f7883881114cdac149f8ecf972d4fb251353e766510a32219d2408932c11";

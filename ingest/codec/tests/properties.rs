@@ -261,6 +261,8 @@ proptest! {
 
     #[test]
     fn frames_come_back(content in prop::collection::vec(any::<u8>(), 11..300), alternative: bool) {
+        // No message id begins so; between two of the other delimiters it would look like a frame of its own.
+        prop_assume!(content[0] != 0x7e);
         let delimiter = if alternative { Delimiter::Alternative } else { Delimiter::Standard };
         let frame = Frame { delimiter, content: content.into() };
         let found = frames(&[&frame.to_wire()]);

@@ -294,6 +294,13 @@ impl Registry {
         suspected
     }
 
+    /// True while what is said under the device's name is to be marked.
+    pub(crate) fn is_suspected(&self, device: DeviceId, now: Timestamp) -> bool {
+        self.lock()
+            .get(&device)
+            .is_some_and(|device| device.watch.is_suspected(now))
+    }
+
     /// Notes that a session has ended.
     pub(crate) fn leave(&self, device: DeviceId, session: u64) {
         if let Some(device) = self.lock().get_mut(&device) {

@@ -23,6 +23,7 @@ pub(crate) fn take(
     shared: &Shared,
     protocol: Protocol,
     known: &Known,
+    session: u64,
     report: &Report,
     received_at: Timestamp,
     batch: &mut Batch,
@@ -34,7 +35,12 @@ pub(crate) fn take(
         Fate::Discard(reason) => count(protocol, reason),
     }
     if report.fix.as_ref().is_some_and(|fix| fix.valid) {
-        shared.commands.located(known.device_id, report.fix_time, received_at);
+        shared
+            .commands
+            .located(known.device_id, session, report.fix_time, received_at);
+    }
+    if !report.stored && normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible {
+        shared.commands.timed(known.device_id, report.fix_time, received_at);
     }
     if lane == Lane::Live && normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible {
         shared.presence.clock(known.device_id, report.fix_time, received_at);
@@ -64,11 +70,11 @@ pub(crate) fn heard(
             longitude: fix.longitude,
         });
     if !shared.registry.heard(voice, spot, received_at) {
-        return take(shared, protocol, known, report, received_at, batch);
+        return take(shared, protocol, known, voice.session, report, received_at, batch);
     }
     let mut marked = report.clone();
     marked.raise(Alarm::Cloned);
-    take(shared, protocol, known, &marked, received_at, batch)
+    take(shared, protocol, known, voice.session, &marked, received_at, batch)
 }
 
 /// Counts a report that was not appended.

@@ -155,7 +155,7 @@ impl Gateway {
             sweep,
             AbortOnDropHandle::new(tokio::spawn(confirmed.write(database.clone()))),
         ];
-        let (commands, command_tasks) = Commands::start(database.clone(), &config.name);
+        let (commands, command_tasks) = Commands::start(database.clone(), &config.name, Arc::clone(&registry));
         let shared = Arc::new(Shared {
             config,
             commands,

@@ -24,7 +24,7 @@ use codec::{
         self, Variant,
         terminal::{Answer, Location, Terminal, answer},
     },
-    native::{self, client},
+    native::{self, client, natural_key},
 };
 use homeward_gateway::{Config, Directory, Found, Gateway, Handle, Known};
 use jiff::Timestamp;
@@ -326,18 +326,19 @@ async fn native_session_from_hello_to_acknowledgement() {
     let log = MemoryLog::new(4);
     let handle = start(&log).await;
     let mut line = NativeLine::opened(&handle).await;
-    line.send(&client::reports(vec![report(1), report(2)])).await;
+    let second = report(2);
+    line.send(&client::reports(vec![report(1), second.clone()])).await;
     assert_eq!(line.acknowledged().await, 2);
     line.send(&client::heartbeat(0, Some(80))).await;
     assert!(matches!(line.answer().await, Some(Body::HeartbeatReply(_))));
     // The acknowledgement was lost: the device sends the same again, and it is the same report.
-    line.send(&client::reports(vec![report(2), report(3)])).await;
+    line.send(&client::reports(vec![second, report(3)])).await;
     assert_eq!(line.acknowledged().await, 3);
     let stored = reports(&log).await;
     let sequences: Vec<u64> = stored.iter().map(|report| report.sequence).collect();
     assert_eq!(sequences, [1, 2, 2, 3]);
     assert_eq!(stored[1].report_id, stored[2].report_id);
-    let expected = ReportId::derive(DeviceId::from_name("HW-1"), &2_u64.to_be_bytes());
+    let expected = ReportId::derive(DeviceId::from_name("HW-1"), &natural_key(2, stored[1].fix_time_us));
     assert_eq!(stored[1].report_id, expected.to_wire());
     assert!(stored[0].received_at_us >= stored[0].fix_time_us);
     // A bad report is refused for good, the others are taken.
@@ -387,7 +388,8 @@ async fn a_protected_person_is_told_to_those_bound_and_to_nobody_else() {
         let of_person: Vec<_> = fixes.iter().filter(|fix| fix.person_id == person).collect();
         assert_eq!(of_person.len(), 2);
         for (fix, report) in of_person.iter().zip(&sent) {
-            let id = ReportId::derive(DeviceId::from_name("HW-protected"), &report.sequence.to_be_bytes());
+            let key = natural_key(report.sequence, report.fix_time_us);
+            let id = ReportId::derive(DeviceId::from_name("HW-protected"), &key);
             assert_eq!(fix.report_id, id.to_wire());
             assert_eq!(fix.protected_id, PersonId::from_name("the protected one").to_wire());
             assert_eq!((fix.fix_time_us, fix.position), (report.fix_time_us, report.position));
@@ -395,7 +397,7 @@ async fn a_protected_person_is_told_to_those_bound_and_to_nobody_else() {
     }
     assert_eq!(fixes.len(), 4, "the one whose order is over hears nothing");
     // Sent again after a lost acknowledgement: the same ids.
-    line.send(&client::reports(vec![report(2)])).await;
+    line.send(&client::reports(vec![sent[1].clone()])).await;
     assert_eq!(line.acknowledged().await, 2);
     let again = protected_fixes(&log).await;
     let ids: std::collections::HashSet<_> = again.iter().map(|fix| (&fix.person_id, &fix.report_id)).collect();
@@ -648,12 +650,13 @@ async fn nothing_is_acknowledged_before_it_is_durable() {
     ));
     // A session that ends before its append has come back acknowledged nothing; the copy is recognised.
     log.faults(|faults| faults.hold_appends = true);
-    line.send(&client::reports(vec![report(2)])).await;
+    let second = report(2);
+    line.send(&client::reports(vec![second.clone()])).await;
     line.silence().await;
     drop(line);
     log.faults(|faults| faults.hold_appends = false);
     let mut line = NativeLine::opened(&handle).await;
-    line.send(&client::reports(vec![report(2)])).await;
+    line.send(&client::reports(vec![second])).await;
     assert_eq!(line.acknowledged().await, 2);
     // A write whose acknowledgement was lost is appended again, under the same id.
     log.faults(|faults| faults.lose_acknowledgements = 1);

@@ -13,8 +13,11 @@ use crate::{Fault, Fix, Profile, Report, cursor::Cursor, normalize::in_range};
 /// Coordinates are in this many parts of a degree: 1/30000 of a minute.
 const PARTS_OF_A_DEGREE: f64 = 1_800_000.0;
 
+/// A report; and what is wrong with its place, where the device vouches for one that is not on the Earth.
+pub(super) type Read = (Report, Option<Fault>);
+
 /// Reads a position of the old format and what its kind of package adds.
-pub(super) fn old(package: &Package, profile: &Profile) -> Result<Report, Fault> {
+pub(super) fn old(package: &Package, profile: &Profile) -> Result<Read, Fault> {
     let mut cursor = Cursor::new(&package.content);
     let mut report = start(package, &mut cursor)?;
     let latitude = cursor.i32("latitude")?;
@@ -24,11 +27,12 @@ pub(super) fn old(package: &Package, profile: &Profile) -> Result<Report, Fault>
     let cell = network::old_cell(&mut cursor)?;
     let valid = cursor.u8("validity")? & 1 == 1;
     report.extra.cells.push(cell);
-    if let Some(mut fix) = place(valid, latitude, longitude)? {
-        fix.speed_kmh = Some(speed.into());
-        fix.course_deg = Some(course.into());
-        report.fix = Some(fix);
-    }
+    let (fix, fault) = place(valid, latitude, longitude);
+    report.fix = fix.map(|fix| Fix {
+        speed_kmh: Some(speed.into()),
+        course_deg: Some(course.into()),
+        ..fix
+    });
     let mut fields = Fields::new(&package.content, profile, &mut report);
     match package.id {
         id::GPS => {
@@ -54,11 +58,11 @@ pub(super) fn old(package: &Package, profile: &Profile) -> Result<Report, Fault>
         }
         _ => {}
     }
-    Ok(report)
+    Ok((report, fault))
 }
 
 /// Reads a position of the new format and what its kind of package adds.
-pub(super) fn new(package: &Package, profile: &Profile) -> Result<Report, Fault> {
+pub(super) fn new(package: &Package, profile: &Profile) -> Result<Read, Fault> {
     let mut cursor = Cursor::new(&package.content);
     let mut report = start(package, &mut cursor)?;
     let mask = cursor.u8("mask")?;
@@ -79,10 +83,9 @@ pub(super) fn new(package: &Package, profile: &Profile) -> Result<Report, Fault>
     if package.id == id::NORMAL {
         fields.sensors(&mut cursor)?;
     }
-    if let Some(raw) = raw {
-        report.fix = raw.fix(valid)?;
-    }
-    Ok(report)
+    let (fix, fault) = raw.map_or((None, None), |raw| raw.fix(valid));
+    report.fix = fix;
+    Ok((report, fault))
 }
 
 /// Whether content found in the middle of garbage can be what its package claims.
@@ -92,7 +95,9 @@ pub(super) fn is_plausible(identifier: u8, content: &[u8]) -> bool {
         sequence: 0,
         content: Bytes::copy_from_slice(content),
     };
-    let sound = |report: Result<Report, Fault>| report.is_ok_and(|report| report.fix_time.as_second() > 946_684_800);
+    let sound = |read: Result<Read, Fault>| {
+        read.is_ok_and(|(report, fault)| fault.is_none() && report.fix_time.as_second() > 946_684_800)
+    };
     match identifier {
         id::LOGIN => content.get(..8).is_some_and(|imei| Imei::from_wire(imei).is_some()),
         id::HEARTBEAT => content.len() <= 16,
@@ -144,26 +149,26 @@ impl Raw {
         })
     }
 
-    fn fix(&self, valid: bool) -> Result<Option<Fix>, Fault> {
-        let fix = place(valid, self.latitude, self.longitude)?;
-        Ok(fix.map(|fix| Fix {
+    fn fix(&self, valid: bool) -> (Option<Fix>, Option<Fault>) {
+        let (fix, fault) = place(valid, self.latitude, self.longitude);
+        let fix = fix.map(|fix| Fix {
             altitude_m: Some(self.altitude.into()),
             speed_kmh: Some(self.speed.into()),
             course_deg: Some(self.course.into()),
             satellites: Some(self.satellites.into()),
             ..fix
-        }))
+        });
+        (fix, fault)
     }
 }
 
-/// A place that a device vouches for has to be on the Earth; one that it does not vouch for is left out when it is not, because
-/// the warning beside it may be good.
-fn place(valid: bool, latitude: i32, longitude: i32) -> Result<Option<Fix>, Fault> {
+/// A place that is not on the Earth is left out, because the warning beside it may be good. It is a fault if the device vouches for it; without
+/// a fix, some fill the field with anything.
+fn place(valid: bool, latitude: i32, longitude: i32) -> (Option<Fix>, Option<Fault>) {
     let latitude = in_range(f64::from(latitude) / PARTS_OF_A_DEGREE, 90.0, "latitude");
     let longitude = in_range(f64::from(longitude) / PARTS_OF_A_DEGREE, 180.0, "longitude");
     match (latitude, longitude) {
-        (Ok(latitude), Ok(longitude)) => Ok(Some(Fix::new(valid, latitude, longitude))),
-        (Err(fault), _) | (_, Err(fault)) if valid => Err(fault),
-        _ => Ok(None),
+        (Ok(latitude), Ok(longitude)) => (Some(Fix::new(valid, latitude, longitude)), None),
+        (Err(fault), _) | (_, Err(fault)) => (None, valid.then_some(fault)),
     }
 }

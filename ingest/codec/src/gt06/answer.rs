@@ -32,7 +32,7 @@ pub(super) fn read(reader: &Reader<'_>) -> Result<Vec<Message>, Fault> {
     }
     let mut messages = Vec::with_capacity(2);
     if let Some((time, fix)) = position(&text) {
-        let mut draft = Draft::timed(&reader.frame, time, text.as_bytes());
+        let mut draft = Draft::of_text(&reader.frame, time, text.as_bytes());
         draft.report.fix = Some(fix);
         messages.push(draft.finish());
     }
@@ -63,21 +63,27 @@ fn utf16(bytes: &[u8]) -> String {
 /// Whether the device says that it did it, by the words that such devices use.
 fn verdict(text: &str) -> Option<bool> {
     let text = text.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    // Whole words: "token" and "smoke" say nothing of it. Numbers of faults stand right behind their word.
+    let words: Vec<&str> = text.split(|letter: char| !letter.is_alphabetic()).collect();
+    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
+    let refuses = |pair: &[&str]| matches!(pair, ["not", "support" | "supported" | "running"]);
     // "Already in the state ..., the command is not running": what was asked for is so.
     if has(&["already"]) {
         Some(true)
     } else if has(&[
         "error",
+        "err",
         "fail",
+        "fails",
+        "failed",
+        "failure",
         "invalid",
-        "not support",
         "unsupported",
-        "not running",
         "unknown",
-    ]) {
+    ]) || words.windows(2).any(refuses)
+    {
         Some(false)
-    } else if has(&["success", "ok"]) {
+    } else if has(&["success", "successful", "successfully", "succeed", "succeeded", "ok"]) {
         Some(true)
     } else {
         None

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{
-    Frame, answer,
+    Frame, again, answer,
     frame::TRAILER_BYTES,
     kind, lbs, location, modules, plan,
     plan::{Plan, Rest},
@@ -12,7 +12,7 @@ use super::{
     time::Zone,
     vendors,
 };
-use crate::{Authenticate, Fault, Message, Profile, Report, cursor::Cursor};
+use crate::{Authenticate, Fault, Fix, Message, Profile, Report, cursor::Cursor};
 
 /// Item that a profile lists when its model's frames are to be read by their documents where the reference server reads them otherwise.
 const BY_DOCUMENT: u32 = 0x0f00;
@@ -26,42 +26,57 @@ pub(super) struct Reader<'a> {
     /// What was learnt about the device's clock, also from this frame.
     pub(super) zone: Zone,
     pub(super) now: Timestamp,
+    /// When this was said first, if it has no time of its own.
+    pub(super) first: again::First,
+    /// What of the frame is unusable while the rest is not.
+    pub(super) faults: Vec<Fault>,
     by_document: bool,
 }
 
-/// A report in the making: what of it makes a copy the same report is collected on the way.
+/// A report in the making.
 pub(super) struct Draft {
     pub(super) report: Report,
     key: Vec<u8>,
-    timed: bool,
+    /// Where the frame's content begins in the key.
+    content: usize,
 }
 
 impl Draft {
-    /// A report of a time that the device states; `key`: the bytes of the frame that it was read from.
-    pub(super) fn timed(frame: &Frame<'_>, time: Timestamp, key: &[u8]) -> Self {
+    /// A report of a time that the device states. Copies of it have the same content, whatever their number.
+    pub(super) fn timed(frame: &Frame<'_>, time: Timestamp) -> Self {
+        Self::of_text(frame, time, frame.content)
+    }
+
+    /// A report of a time that the device states in a text.
+    pub(super) fn of_text(frame: &Frame<'_>, time: Timestamp, text: &[u8]) -> Self {
         Self {
             report: Report::new(time, Bytes::new()),
-            key: [&[frame.kind], key].concat(),
-            timed: true,
+            key: [&[frame.kind], text].concat(),
+            content: 1,
         }
     }
 
-    /// A report without a time of its own: it is of now, and nothing sent later is a copy of it.
-    pub(super) fn timeless(frame: &Frame<'_>, now: Timestamp) -> Self {
-        let now_us = now.as_microsecond().to_be_bytes();
+    /// A report without a time of its own: it is of when it was said first.
+    pub(super) fn timeless(frame: &Frame<'_>, first: again::First) -> Self {
+        let head = first.key(frame.kind);
         Self {
-            report: Report::new(now, Bytes::new()),
-            key: [&[frame.kind], &now_us[..], &frame.serial.to_be_bytes(), frame.content].concat(),
-            timed: false,
+            report: Report::new(first.at, Bytes::new()),
+            key: [&head[..], frame.content].concat(),
+            content: head.len(),
         }
     }
 
-    /// Applies an alarm code; copies of the report have the same.
+    /// Applies an alarm code.
     pub(super) fn alarm(&mut self, profile: &Profile, code: u32) {
-        if code != 0 && self.timed {
-            self.key.extend_from_slice(&code.to_be_bytes());
-        }
         profile.alarm(code, &mut self.report);
+    }
+
+    /// Applies the byte that says whether the report is sent again, which is all that a copy may differ in. `at`: its place in the content.
+    pub(super) fn again(&mut self, at: usize, byte: u8) {
+        self.report.stored = byte > 0;
+        if let Some(byte) = self.key.get_mut(self.content + at) {
+            *byte = 0;
+        }
     }
 
     /// Applies a field, or keeps it when the profile does not know it.
@@ -89,6 +104,8 @@ impl<'a> Reader<'a> {
             profile,
             zone,
             now,
+            first: again::First::now(&frame, now),
+            faults: Vec::new(),
             by_document: profile.item(BY_DOCUMENT, &[0], &mut scratch),
         })
     }
@@ -105,14 +122,22 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a time and a position.
-    pub(super) fn position(&mut self, cursor: &mut Cursor<'a>, form: location::Form) -> Result<Draft, Fault> {
-        let mut copy = cursor.clone();
+    pub(super) fn position(&mut self, cursor: &mut Cursor<'_>, form: location::Form) -> Result<Draft, Fault> {
         let time = self.time(cursor)?;
-        let fix = location::read(cursor, form)?;
-        let read = copy.left() - cursor.left();
-        let mut draft = Draft::timed(&self.frame, time, copy.take(read, "position")?);
-        draft.report.fix = Some(fix);
+        let place = location::read(cursor, form)?;
+        let mut draft = Draft::timed(&self.frame, time);
+        draft.report.fix = self.usable(place);
         Ok(draft)
+    }
+
+    /// A place that is none is noted; what else the frame says, an alarm perhaps, is good all the same.
+    pub(super) fn usable(&mut self, place: location::Place) -> Option<Fix> {
+        place.map_err(|fault| self.faults.push(fault)).ok()
+    }
+
+    /// Whether a report of this frame has no time of its own.
+    pub(super) fn is_timeless(&self, report: &Report) -> bool {
+        report.natural_key.starts_with(&self.first.key(self.frame.kind))
     }
 
     /// The messages of the frame.
@@ -181,7 +206,7 @@ impl<'a> Reader<'a> {
         let mut draft = if plan.position {
             self.position(&mut cursor, location::Form::Usual)?
         } else {
-            Draft::timeless(&self.frame, self.now)
+            Draft::timeless(&self.frame, self.first)
         };
         let trailer = if beyond { TRAILER_BYTES } else { 0 };
         // What is cut off behind a good position costs only itself.
@@ -289,7 +314,7 @@ impl<'a> Reader<'a> {
     fn listed(&mut self, listing: lbs::Listing) -> Result<Message, Fault> {
         let mut cursor = Cursor::new(self.frame.content);
         let time = self.time(&mut cursor)?;
-        let mut draft = Draft::timed(&self.frame, time, self.frame.content);
+        let mut draft = Draft::timed(&self.frame, time);
         let listed = lbs::list(&mut cursor, listing, &mut draft.report.extra);
         if self.frame.kind == kind::WIFI_ALARM && listed.is_ok() {
             let code = cursor.u8("alarm").unwrap_or_default();
@@ -302,7 +327,7 @@ impl<'a> Reader<'a> {
     fn access_points(&mut self) -> Result<Message, Fault> {
         let mut cursor = Cursor::new(self.frame.content);
         let time = time::read_decimal(&mut cursor)?;
-        let mut draft = Draft::timed(&self.frame, time, self.frame.content);
+        let mut draft = Draft::timed(&self.frame, time);
         let _ = lbs::wifi(&mut cursor, &mut draft.report.extra);
         Ok(draft.finish())
     }
@@ -316,7 +341,8 @@ pub(super) fn length(frame: &Frame<'_>) -> usize {
 /// Reads ignition, the reason of the report, and whether it is sent again.
 pub(super) fn flags(cursor: &mut Cursor<'_>, draft: &mut Draft) -> Result<(), Fault> {
     cursor.take(2, "ignition and reason")?;
-    draft.report.stored = cursor.u8("re-upload")? > 0;
+    let at = cursor.at();
+    draft.again(at, cursor.u8("re-upload")?);
     Ok(())
 }
 

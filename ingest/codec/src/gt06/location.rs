@@ -23,8 +23,11 @@ pub(super) enum Form {
     Camera,
 }
 
+/// A place; or that it is not on the Earth.
+pub(super) type Place = Result<Fix, Fault>;
+
 /// Reads what follows the time of a position.
-pub(super) fn read(cursor: &mut Cursor<'_>, form: Form) -> Result<Fix, Fault> {
+pub(super) fn read(cursor: &mut Cursor<'_>, form: Form) -> Result<Place, Fault> {
     let satellites = match form {
         Form::Bare => None,
         Form::Usual | Form::Camera => Some(cursor.u8("satellites")? & 0x0f),
@@ -39,14 +42,15 @@ pub(super) fn read(cursor: &mut Cursor<'_>, form: Form) -> Result<Fix, Fault> {
             (Some(cursor.u16("speed")?), flags)
         }
     };
-    let mut fix = place(latitude, longitude, flags)?;
-    fix.satellites = satellites.map(u32::from);
-    fix.speed_kmh = speed.map(f64::from);
-    Ok(fix)
+    Ok(place(latitude, longitude, flags).map(|fix| Fix {
+        satellites: satellites.map(u32::from),
+        speed_kmh: speed.map(f64::from),
+        ..fix
+    }))
 }
 
 /// Reads module 0x33 of the modular message: an epoch, satellites, altitude, coordinates, speed, flags.
-pub(super) fn read_module(cursor: &mut Cursor<'_>) -> Result<(Timestamp, Fix), Fault> {
+pub(super) fn read_module(cursor: &mut Cursor<'_>) -> Result<(Timestamp, Place), Fault> {
     let second = cursor.u32("time")?;
     let time = Timestamp::from_second(i64::from(second)).map_err(|_| Fault::Range {
         what: "time",
@@ -57,14 +61,16 @@ pub(super) fn read_module(cursor: &mut Cursor<'_>) -> Result<(Timestamp, Fix), F
     let latitude = cursor.u32("latitude")?;
     let longitude = cursor.u32("longitude")?;
     let speed = cursor.u8("speed")?;
-    let mut fix = place(latitude, longitude, cursor.u16("course")?)?;
-    fix.satellites = Some(u32::from(satellites));
-    fix.altitude_m = Some(f64::from(altitude));
-    fix.speed_kmh = Some(f64::from(speed));
-    Ok((time, fix))
+    let place = place(latitude, longitude, cursor.u16("course")?).map(|fix| Fix {
+        satellites: Some(u32::from(satellites)),
+        altitude_m: Some(f64::from(altitude)),
+        speed_kmh: Some(f64::from(speed)),
+        ..fix
+    });
+    Ok((time, place))
 }
 
-fn place(latitude: u32, longitude: u32, flags: u16) -> Result<Fix, Fault> {
+fn place(latitude: u32, longitude: u32, flags: u16) -> Place {
     let sign = |negative: bool| if negative { -1.0 } else { 1.0 };
     // Plus zero: no negative zero.
     let latitude = f64::from(latitude) / PER_DEGREE * sign(flags & NORTH == 0) + 0.0;

@@ -54,9 +54,10 @@ pub(super) fn of_position(cursor: &mut Cursor<'_>, report: &mut Report) -> Resul
 }
 
 /// Reads 0x70: modules with lengths of two bytes.
-pub(super) fn modular(reader: &Reader<'_>) -> Result<Message, Fault> {
-    let mut draft = Draft::timeless(&reader.frame, reader.now);
+pub(super) fn modular(reader: &mut Reader<'_>) -> Result<Message, Fault> {
+    let mut draft = Draft::timeless(&reader.frame, reader.first);
     let mut device_time = None;
+    let mut has_place = false;
     let mut satellites = None;
     let mut hdop = None;
     let mut events = Vec::new();
@@ -85,10 +86,11 @@ pub(super) fn modular(reader: &Reader<'_>) -> Result<Message, Fault> {
                 draft.report.extra.mileage_m = Some(u32::from_le_bytes([*a, *b, *c, *d]).into());
             }
             (0x0033, _) => {
-                let (time, fix) = location::read_module(&mut inner)?;
+                let (time, place) = location::read_module(&mut inner)?;
                 let extra = std::mem::take(&mut draft.report.extra);
-                draft = Draft::timed(&reader.frame, time, value);
-                draft.report.fix = Some(fix);
+                draft = Draft::timed(&reader.frame, time);
+                draft.report.fix = reader.usable(place);
+                has_place = true;
                 draft.report.extra = extra;
             }
             (0x0034, [event, ..]) => events.push(u32::from(*event)),
@@ -101,6 +103,8 @@ pub(super) fn modular(reader: &Reader<'_>) -> Result<Message, Fault> {
     if let Some(fix) = &mut draft.report.fix {
         fix.satellites = satellites.or(fix.satellites);
         fix.hdop = hdop;
+    }
+    if has_place {
         return Ok(draft.finish());
     }
     if draft.report.alarms.is_empty() {
@@ -108,7 +112,7 @@ pub(super) fn modular(reader: &Reader<'_>) -> Result<Message, Fault> {
     }
     // An alarm without a position is of the time that the device states.
     if let Some(time) = device_time {
-        let timeless = std::mem::replace(&mut draft, Draft::timed(&reader.frame, time, &[]));
+        let timeless = std::mem::replace(&mut draft, Draft::timed(&reader.frame, time));
         draft.report.extra = timeless.report.extra;
         for event in events {
             draft.alarm(reader.profile, EVENT + event);
@@ -136,7 +140,7 @@ fn cell(cursor: &mut Cursor<'_>) -> Option<Cell> {
 pub(super) fn device_state(reader: &Reader<'_>) -> Result<Message, Fault> {
     let mut cursor = Cursor::new(reader.frame.content);
     let time = epoch(&mut cursor)?;
-    let mut draft = Draft::timed(&reader.frame, time, reader.frame.content);
+    let mut draft = Draft::timed(&reader.frame, time);
     for _ in 0..MAX_MODULES {
         if cursor.left() < 3 {
             break;

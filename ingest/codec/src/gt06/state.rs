@@ -99,7 +99,7 @@ pub(super) fn read(
 
 /// Reads the heartbeat 0x23: status, battery voltage, signal.
 pub(super) fn heartbeat(reader: &Reader<'_>) -> Message {
-    let mut draft = Draft::timeless(&reader.frame, reader.now);
+    let mut draft = Draft::timeless(&reader.frame, reader.first);
     let mut cursor = Cursor::new(reader.frame.content);
     if let Ok(status) = cursor.u8("status") {
         draft.item(reader.profile, HEARTBEAT, &[status]);
@@ -115,7 +115,7 @@ pub(super) fn heartbeat(reader: &Reader<'_>) -> Message {
 
 /// Reads the state of a temperature logger: 0x13 with length 0x15.
 pub(super) fn short_logger(reader: &Reader<'_>) -> Message {
-    let mut draft = Draft::timeless(&reader.frame, reader.now);
+    let mut draft = Draft::timeless(&reader.frame, reader.first);
     let mut cursor = Cursor::new(reader.frame.content);
     if cursor.take(5, "information, satellites, alarm and language").is_ok()
         && let Ok(percent) = cursor.u8("battery")

@@ -68,11 +68,7 @@ impl Location {
         content.put_slice(&CELL);
         content.put_slice(&state(self.battery_percent, self.charging));
         content.put_u8(alarm);
-        if self.stored {
-            content.put_slice(&[0, 0, 1]); // ignition, upload mode, sent again
-        } else {
-            content.put_u8(2); // English
-        }
+        content.put_slice(&[0, 0, self.stored.into()]); // ignition, upload mode, sent again
         content.freeze()
     }
 }

@@ -74,7 +74,10 @@ pub(super) fn any_cell(reader: &mut Reader<'_>) -> Result<Message, Fault> {
     let mut cursor = Cursor::new(reader.frame.content);
     let mut draft = reader.position(&mut cursor, Form::Usual)?;
     let _ = cursor.u8("upload mode");
-    draft.report.stored = cursor.u8("re-upload").is_ok_and(|again| again > 0);
+    let at = cursor.at();
+    if let Ok(again) = cursor.u8("re-upload") {
+        draft.again(at, again);
+    }
     let _ = lbs::cell(&mut cursor, lbs::Form::TYPED, &mut draft.report.extra);
     Ok(draft.finish())
 }
@@ -84,7 +87,8 @@ pub(super) fn camera(reader: &mut Reader<'_>) -> Result<Message, Fault> {
     let content = reader.frame.content;
     let mut cursor = Cursor::new(content);
     let marked = !reader.frame.long && content.starts_with(&[0xff, 0xff]);
-    let mut draft = if content.len() > 7 {
+    let has_place = content.len() > 7;
+    let mut draft = if has_place {
         if marked {
             cursor.take(3, "marker and version")?;
         }
@@ -92,17 +96,13 @@ pub(super) fn camera(reader: &mut Reader<'_>) -> Result<Message, Fault> {
         reader.position(&mut cursor, form)?
     } else {
         let time = reader.time(&mut cursor)?;
-        Draft::timed(&reader.frame, time, content)
+        Draft::timed(&reader.frame, time)
     };
     if marked {
         cursor.u16("voltage")?;
     }
     if let Ok(event) = cursor.u8("event") {
-        let codes = if draft.report.fix.is_some() {
-            CAMERA
-        } else {
-            CAMERA_BLIND
-        };
+        let codes = if has_place { CAMERA } else { CAMERA_BLIND };
         draft.alarm(reader.profile, codes + u32::from(event));
     }
     Ok(draft.finish())
@@ -115,13 +115,12 @@ pub(super) fn az735(reader: &mut Reader<'_>) -> Result<Message, Fault> {
     let stated = cursor.take(6, "time")?;
     let mut draft = if cursor.u8("length of the position")? == 0 {
         let time = reader.time(&mut Cursor::new(stated))?;
-        Draft::timed(&reader.frame, time, content)
+        Draft::timed(&reader.frame, time)
     } else {
         let time = reader.time(&mut Cursor::new(stated))?;
-        let fix = super::location::read(&mut cursor, Form::Usual)?;
-        let read = content.get(..cursor.at()).unwrap_or_default();
-        let mut draft = Draft::timed(&reader.frame, time, read);
-        draft.report.fix = Some(fix);
+        let place = super::location::read(&mut cursor, Form::Usual)?;
+        let mut draft = Draft::timed(&reader.frame, time);
+        draft.report.fix = reader.usable(place);
         draft
     };
     let _ = after_az735(reader, &mut cursor, &mut draft);

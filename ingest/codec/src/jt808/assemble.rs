@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Header;
+use super::{Header, header::MAX_BODY_BYTES};
 use crate::Fault;
 
 /// Messages of one session that may be incomplete at a time.
-pub(super) const MAX_OPEN: usize = 4;
+pub(super) const MAX_OPEN: usize = 2;
 
 /// Most sub-packages of a message: 64 times 1,023 bytes hold some 900 position reports.
 pub(super) const MAX_PACKAGES: u16 = 64;
+
+/// Most bytes held of all incomplete messages together: the longest message there may be.
+pub(super) const MAX_HELD_BYTES: usize = MAX_PACKAGES as usize * MAX_BODY_BYTES;
 
 /// How long a message may stay incomplete.
 pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
@@ -64,8 +67,8 @@ impl Assembler {
 
     /// Takes a frame's header and body.
     ///
-    /// The oldest incomplete message goes when there are too many, and any that is older than [`PATIENCE`]: nothing of it
-    /// was acknowledged, so its device still has it.
+    /// The oldest incomplete message goes when there are too many or too much is held, and any that is older than [`PATIENCE`]:
+    /// nothing of it was acknowledged, so its device still has it.
     pub fn take(&mut self, header: &Header, body: Bytes, now: Timestamp) -> Result<Assembled, Fault> {
         let (total, number) = match header.package {
             None | Some((0 | 1, _)) => {
@@ -78,6 +81,12 @@ impl Assembler {
         };
         if number == 0 || number > total || total > MAX_PACKAGES {
             return Err(Fault::Package(format!("number {number} of {total}")));
+        }
+        if body.len() > MAX_BODY_BYTES {
+            return Err(Fault::Oversize {
+                size: body.len(),
+                limit: MAX_BODY_BYTES,
+            });
         }
         self.open.retain(|open| now.duration_since(open.since) <= PATIENCE);
         let base = header.serial.wrapping_sub(number - 1);
@@ -93,7 +102,7 @@ impl Assembler {
                 });
             lacking.next().filter(|_| number > 1).map(|(index, _)| index)
         });
-        let index = found.unwrap_or_else(|| {
+        let mut index = found.unwrap_or_else(|| {
             if self.open.len() >= MAX_OPEN {
                 self.open.remove(0);
             }
@@ -106,6 +115,12 @@ impl Assembler {
             });
             self.open.len() - 1
         });
+        // One message alone is never too long: it has so many parts at most.
+        while self.held() + body.len() > MAX_HELD_BYTES && self.open.len() > 1 {
+            let oldest = usize::from(index == 0);
+            self.open.remove(oldest);
+            index -= usize::from(oldest < index);
+        }
         let complete = self.open.get_mut(index).is_some_and(|open| {
             open.parts.insert(number, (header.serial, body));
             open.parts.len() == usize::from(total)

@@ -13,7 +13,7 @@ use crate::{
 pub struct Content {
     /// In the order of the frame.
     pub messages: Vec<Message>,
-    /// Reports of a batch that are unusable while the others are not.
+    /// Reports of a batch that are unusable while the others are not, and places that are not on the Earth.
     pub rejected: Vec<Rejected>,
 }
 
@@ -50,7 +50,10 @@ pub fn decode_body_with(header: &Header, body: &Bytes, profile: &Profile) -> Res
 
 fn decode(header: &Header, body: &Bytes, suspect: bool, profile: &Profile) -> Result<Content, Fault> {
     let mut cursor = Cursor::new(body);
-    let report = |report| Content::from(Message::Report(Box::new(report)));
+    let report = |(report, fault): location::Read| Content {
+        rejected: fault.iter().map(|fault| Rejected::of_one(0, fault)).collect(),
+        ..Content::from(Message::Report(Box::new(report)))
+    };
     match header.id {
         id::LOCATION => location::decode(body, body, false, suspect, profile).map(report),
         id::LOCATION_ANSWER => {
@@ -153,13 +156,13 @@ fn batch<'a>(
         let part = length(&mut cursor).and_then(|length| cursor.take(length, "report of a batch"));
         let broken = part.is_err();
         match part.and_then(|part| location::decode(whole, part, stored, suspect, profile)) {
-            Ok(report) => content.messages.push(Message::Report(Box::new(report))),
+            Ok((report, fault)) => {
+                content.messages.push(Message::Report(Box::new(report)));
+                let fault = fault.map(|fault| Rejected::of_one(index, &fault));
+                content.rejected.extend(fault);
+            }
             Err(fault) => {
-                content.rejected.push(Rejected {
-                    index,
-                    sequence: 0,
-                    reason: fault.to_string(),
-                });
+                content.rejected.push(Rejected::of_one(index, &fault));
                 first_fault.get_or_insert(fault);
             }
         }
@@ -233,7 +236,7 @@ fn transparent(mut cursor: Cursor<'_>) -> Result<Content, Fault> {
     let report = match (kind, body.len()) {
         (0x53 | 0x54, 24..) => {
             let status = cursor.u32("status")?;
-            let fix = with_motion(location::coordinates(&mut cursor, status)?, &mut cursor)?;
+            let fix = with_motion(location::coordinates(&mut cursor, status)??, &mut cursor)?;
             let fix_time = time::read(&mut cursor)?;
             Report {
                 fix: Some(fix),

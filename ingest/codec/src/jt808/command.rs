@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use encoding_rs::GBK;
 
-use super::{Header, id};
+use super::{Header, header::MAX_BODY_BYTES, id};
 use crate::{Command, Message, Profile, Protocol, Unsupported, cursor::Cursor};
 
 /// Parameter: seconds between reports (8.9, table 12).
@@ -61,7 +61,7 @@ pub fn command(header: &Header, serial: u16, command: &Command, profile: &Profil
     }
 }
 
-/// Body of a text; `None`: it has characters that GBK, the standard's, does not have.
+/// Body of a text; `None`: it has characters that GBK, the standard's, does not have, or is longer than a body may be.
 fn text(header: &Header, words: &str) -> Option<BytesMut> {
     let (encoded, _, lossy) = GBK.encode(words);
     if lossy {
@@ -73,7 +73,7 @@ fn text(header: &Header, words: &str) -> Option<BytesMut> {
         body.put_u8(TEXT_KIND);
     }
     body.put_slice(&encoded);
-    Some(body)
+    (body.len() <= MAX_BODY_BYTES).then_some(body)
 }
 
 /// The terminal's side: what a frame of the platform asks for. An interval of 0 s ends temporary tracking.

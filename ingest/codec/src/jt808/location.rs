@@ -13,6 +13,9 @@ const STATUS_ITEM: u32 = 0x100;
 /// Item of a profile: the alarm word of a compact report, plus its product.
 const COMPACT_ALARMS_ITEM: u32 = 0x55_0100;
 
+/// A report; and what is wrong with its place, where that is not on the Earth. What else it says, an alarm perhaps, is good all the same.
+pub(super) type Read = (Report, Option<Fault>);
+
 /// Reads a position report. `suspect`: the header says that it is encrypted, so it must look like one in every field.
 ///
 /// `whole`: the message that `body` lies in, so that nothing is copied.
@@ -22,11 +25,11 @@ pub(super) fn decode(
     stored: bool,
     suspect: bool,
     profile: &Profile,
-) -> Result<Report, Fault> {
+) -> Result<Read, Fault> {
     let mut cursor = Cursor::new(body);
     let alarm_bits = cursor.u32("alarms")?;
     let status = cursor.u32("status")?;
-    let fix = coordinates(&mut cursor, status)?;
+    let place = coordinates(&mut cursor, status)?;
     let altitude_m = cursor.i16("altitude")?;
     let speed = cursor.u16("speed")?;
     let course = cursor.u16("course")?;
@@ -38,11 +41,15 @@ pub(super) fn decode(
                 value: hex::encode(packed),
             });
         }
+        if let Err(fault) = place {
+            return Err(fault);
+        }
     }
     let fix_time = time::read(&mut cursor)?;
     let mut report = Report::new(fix_time, whole.slice_ref(body));
     report.stored = stored;
-    report.fix = Some(Fix {
+    let (fix, fault) = apart(place);
+    report.fix = fix.map(|fix| Fix {
         altitude_m: Some(f64::from(altitude_m)),
         speed_kmh: Some(f64::from(speed) / 10.0),
         course_deg: Some(f64::from(course)),
@@ -55,11 +62,11 @@ pub(super) fn decode(
     }
     profile.item(STATUS_ITEM, &status.to_be_bytes(), &mut report);
     items::read(whole, cursor.rest(), profile, &mut report);
-    Ok(report)
+    Ok((report, fault))
 }
 
 /// Reads latitude and longitude in millionths of a degree, whose signs are in the status.
-pub(super) fn coordinates(cursor: &mut Cursor<'_>, status: u32) -> Result<Fix, Fault> {
+pub(super) fn coordinates(cursor: &mut Cursor<'_>, status: u32) -> Result<Result<Fix, Fault>, Fault> {
     let latitude = f64::from(cursor.u32("latitude")?) / 1e6;
     let longitude = f64::from(cursor.u32("longitude")?) / 1e6;
     let valid = status & STATUS_VALID != 0;
@@ -73,15 +80,23 @@ pub(super) fn coordinates(cursor: &mut Cursor<'_>, status: u32) -> Result<Fix, F
     } else {
         -longitude
     };
-    Ok(Fix::new(
-        valid,
-        in_range(latitude, 90.0, "latitude")?,
-        in_range(longitude, 180.0, "longitude")?,
-    ))
+    Ok(place(valid, latitude, longitude))
+}
+
+fn place(valid: bool, latitude: f64, longitude: f64) -> Result<Fix, Fault> {
+    let latitude = in_range(latitude, 90.0, "latitude")?;
+    Ok(Fix::new(valid, latitude, in_range(longitude, 180.0, "longitude")?))
+}
+
+fn apart(place: Result<Fix, Fault>) -> (Option<Fix>, Option<Fault>) {
+    match place {
+        Ok(fix) => (Some(fix), None),
+        Err(fault) => (None, Some(fault)),
+    }
 }
 
 /// Reads the compact form (0x5501 with a fix, 0x5502 without): day first, UTC, degrees and minutes in decimal digits.
-pub(super) fn decode_compact(body: &[u8], has_fix: bool, profile: &Profile) -> Result<Report, Fault> {
+pub(super) fn decode_compact(body: &[u8], has_fix: bool, profile: &Profile) -> Result<Read, Fault> {
     let mut cursor = Cursor::new(body);
     let &[day, month, year, hour, minute, second] = cursor.take(6, "time")? else {
         return Err(Fault::Truncated {
@@ -117,23 +132,21 @@ pub(super) fn decode_compact(body: &[u8], has_fix: bool, profile: &Profile) -> R
             altitude_m = Some(f64::from(value));
         }
     });
-    let mut fix = Fix::new(
-        has_fix,
-        in_range(latitude, 90.0, "latitude")?,
-        in_range(longitude, 180.0, "longitude")?,
-    );
-    fix.altitude_m = altitude_m;
-    fix.speed_kmh = u32::try_from(knots).ok().map(|knots| f64::from(knots) * 1.852);
-    fix.course_deg = Some(course);
-    fix.satellites = Some(satellites);
+    let (fix, fault) = apart(place(has_fix, latitude, longitude));
     let mut report = Report::new(fix_time, Bytes::copy_from_slice(body));
-    report.fix = Some(fix);
+    report.fix = fix.map(|fix| Fix {
+        altitude_m,
+        speed_kmh: u32::try_from(knots).ok().map(|knots| f64::from(knots) * 1.852),
+        course_deg: Some(course),
+        satellites: Some(satellites),
+        ..fix
+    });
     report.battery_percent = (battery <= 100).then_some(u32::from(battery));
     report.charging = matches!(battery, 0xaa | 0xab).then_some(true);
     report.extra.mileage_m = Some(u64::from(mileage_km) * 1_000);
     report.extra.signal = Some(signal);
     profile.item(COMPACT_ALARMS_ITEM | u32::from(product), &alarms, &mut report);
-    Ok(report)
+    Ok((report, fault))
 }
 
 fn decimal(bytes: &[u8]) -> u32 {

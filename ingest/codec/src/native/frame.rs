@@ -16,7 +16,7 @@ const LENGTH_BYTES: usize = 4;
 /// Most bytes of room made at a time.
 const RESERVED_BYTES: usize = 4_096;
 
-/// Bytes of a bad frame that are kept to be looked at.
+/// Bytes that are kept to be looked at of what ends a stream.
 const KEPT_BYTES: usize = 4_096;
 
 /// Writes a message as a frame.
@@ -33,7 +33,7 @@ pub fn to_wire(message: &impl Message) -> Bytes {
 pub struct Malformed {
     /// Why.
     pub fault: Fault,
-    /// As on the wire, length included; at most its first 4 KiB.
+    /// As on the wire, length included: a frame that cannot be read is whole; of what ends a stream, at most the first 4 KiB.
     pub raw: Bytes,
     /// Nothing after it can be found: the session is to be closed.
     pub fatal: bool,
@@ -106,8 +106,7 @@ impl<M: Message + Default> Decoder for Framer<M> {
                 Item::Frame(message)
             }
             Err(error) => {
-                let mut raw = source.split_to(LENGTH_BYTES + length);
-                raw.truncate(KEPT_BYTES);
+                let raw = source.split_to(LENGTH_BYTES + length);
                 Item::Malformed(Malformed {
                     fault: Fault::Protobuf(error.to_string()),
                     raw: raw.freeze(),

@@ -8,7 +8,7 @@ use proto::wire::{
     gateway_frame::Body,
 };
 
-use super::{MAX_BATCH, handshake::NONCE_BYTES, to_wire};
+use super::{MAX_BATCH, handshake::NONCE_BYTES, natural_key, to_wire};
 use crate::{Authenticate, Command, Decoded, Fault, Fix, Heartbeat, Message, Rejected, Report, normalize::in_range};
 
 /// Most characters of what a device says of a command.
@@ -121,7 +121,10 @@ fn report(wire: &DeviceReport, last: u64) -> Result<Report, Fault> {
         case: wire.case(),
         motion: wire.motion(),
         alarms,
-        ..Report::new(fix_time, Bytes::copy_from_slice(&wire.sequence.to_be_bytes()))
+        ..Report::new(
+            fix_time,
+            Bytes::copy_from_slice(&natural_key(wire.sequence, wire.fix_time_us)),
+        )
     })
 }
 

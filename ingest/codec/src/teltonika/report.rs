@@ -32,7 +32,8 @@ pub(super) struct Records {
     complete: bool,
 }
 
-/// Reads the records of a frame. `frame` is what `data` lies in.
+/// Reads the records of a frame. `frame` is what `data` lies in. Also one without a single good record is to be acknowledged: its
+/// checksum is right, so it would come again as it is, for ever, and nothing behind it would.
 pub(super) fn read(frame: &Bytes, data: &[u8], profile: &Profile) -> Result<Records, Fault> {
     let mut reader = Reader::new(data);
     let (Some(id), Some(count)) = (reader.u8(), reader.u8()) else {
@@ -57,18 +58,6 @@ pub(super) fn read(frame: &Bytes, data: &[u8], profile: &Profile) -> Result<Reco
     } else {
         records(reader, count, |reader| gh3000(reader, frame, profile))
     };
-    // Nothing good in it: the device had better keep it.
-    if records.messages.is_empty() && !records.rejected.is_empty() {
-        return Err(Fault::Range {
-            what: "records",
-            value: records
-                .rejected
-                .into_iter()
-                .next()
-                .map(|one| one.reason)
-                .unwrap_or_default(),
-        });
-    }
     Ok(records)
 }
 

@@ -415,7 +415,20 @@ fn a_place_off_the_earth_does_not_hide_a_warning() {
         valid: true,
         ..location
     };
-    assert_eq!(take(&vouched).unwrap_err().reason(), "range");
+    let decoded = take(&vouched).unwrap();
+    let report = self::report(&decoded.messages);
+    assert_eq!((&report.alarms[..], &report.fix), (&[Alarm::Sos][..], &None));
+    let [rejected] = &decoded.rejected[..] else {
+        panic!("{decoded:?}")
+    };
+    assert!(rejected.reason.starts_with("range: latitude is "), "{rejected:?}");
+    assert!(decoded.reply.is_some(), "the device goes on");
+    let packages = terminal().report(&vouched, &[Alarm::Sos]);
+    let decoded = Eelink::default()
+        .datagram(&terminal().datagram(&packages), profile(), now())
+        .unwrap();
+    assert_eq!((decoded.messages.len(), decoded.rejected.len()), (2, 2));
+    assert_eq!(decoded.rejected[1].index, 1);
 }
 
 #[test]

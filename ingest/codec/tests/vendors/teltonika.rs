@@ -306,10 +306,35 @@ fn bad_records_do_not_cost_the_good_ones() {
     let decoded = take(&mut talk, &plain(layout, &[good.clone(), good], 1));
     assert_eq!((decoded.messages.len(), decoded.rejected[0].index), (1, 1));
 
-    // Nothing good at all: the device keeps it.
-    let broken = reply::frame(&[codec::EIGHT, 1, 0, 0, 0, 1]);
-    assert_eq!(talk.take(&broken, profile(), now()).unwrap_err().reason(), "range");
     assert!(take(&mut talk, &plain(layout, &[], 0)).messages.is_empty());
+}
+
+#[test]
+fn a_frame_with_nothing_good_in_it_does_not_hold_up_those_behind_it() {
+    let layout = Layout::of(codec::EIGHT).unwrap();
+    let mut never = location().record();
+    never.head.time_ms = u64::MAX;
+    let mut talk = Teltonika::default();
+    let decoded = take(&mut talk, &plain(layout, &[never.clone(), never.clone()], 2));
+    assert_eq!((decoded.messages.len(), decoded.rejected.len()), (0, 2));
+    assert_eq!(decoded.reply.as_deref(), Some(&[0, 0, 0, 2][..]));
+    assert_eq!(decoded.refusal.as_deref(), Some(&[0; 4][..]));
+    // Not even the end of the first record is there.
+    let broken = reply::frame(&[codec::EIGHT, 1, 0, 0, 0, 1]);
+    let decoded = take(&mut talk, &broken);
+    assert_eq!((decoded.messages.len(), decoded.rejected.len()), (0, 1));
+    assert_eq!(decoded.reply.as_deref(), Some(&[0, 0, 0, 1][..]));
+
+    // The same in a datagram.
+    let data = Record::write_all(codec::EIGHT, layout, &[never.clone(), never]);
+    let mut wire = vec![0, 0, 0xca, 0xfe, 0x01, 0x05, 0, 15];
+    wire.extend_from_slice(IMEI.as_bytes());
+    wire.extend_from_slice(&data);
+    let length = u16::try_from(wire.len() - 2).unwrap();
+    wire[..2].copy_from_slice(&length.to_be_bytes());
+    let decoded = talk.datagram(&wire.into(), profile(), now()).unwrap();
+    assert_eq!((decoded.messages.len(), decoded.rejected.len()), (0, 2));
+    assert_eq!(Terminal::read_datagram(&decoded.reply.unwrap()), Some((5, 2)));
 }
 
 #[test]

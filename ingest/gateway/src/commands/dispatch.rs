@@ -112,7 +112,10 @@ async fn take(commands: &Commands, database: &Database, devices: &[DeviceId]) ->
         let all = i64::try_from(claimed.len()).is_ok_and(|claimed| claimed < AT_ONCE);
         for command in claimed {
             count(command.instruction.kind(), "claimed");
-            if let Err(body) = commands.0.mailboxes.hand_over(Box::new(Body::of(&command, commands))) {
+            let now = Timestamp::now();
+            let suspected = commands.0.registry.is_suspected(command.device_id, now);
+            let body = Box::new(Body::of(&command, commands));
+            if let Err(body) = commands.0.mailboxes.hand_over(body, suspected, now) {
                 // The session has gone meanwhile.
                 drop(Order::new(body, commands.clone()));
             }

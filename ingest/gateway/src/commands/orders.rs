@@ -2,25 +2,39 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use casedb::command::Outcome;
 use codec::Command;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proto::DeviceId;
 use tokio::sync::Notify;
 
-use super::{Body, Commands, What, count};
+use super::{Body, Commands, Reference, What, count};
 
 /// A session that gave an order back is not given the next at once: after the first time, doubled with each further one.
 const PUT_OFF: Duration = Duration::from_secs(1);
 const LONGEST_PUT_OFF: Duration = Duration::from_mins(5);
 
+/// Who has only logged in counts as one who spoke so long ago: a device that comes back is given orders at once where its old
+/// connection has been silent for so long, and one that only knows the name is not where it has not.
+const LOGGED_IN: SignedDuration = SignedDuration::from_mins(1);
+/// Of a device that is suspected of being two, the first session that has said anything within this time is given the orders.
+const LIVES: SignedDuration = SignedDuration::from_mins(5);
+
 /// Orders that wait for one session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Mailbox {
+    session: u64,
+    /// When it last spoke, in microseconds.
+    spoke: AtomicI64,
+    /// It has spoken since it is here: the log-in.
+    greeted: AtomicBool,
     waiting: Mutex<VecDeque<Box<Body>>>,
     arrived: Notify,
 }
@@ -28,23 +42,31 @@ struct Mailbox {
 /// The mailboxes of the devices whose sessions are open here.
 #[derive(Debug, Default)]
 pub(super) struct Mailboxes {
-    open: Mutex<HashMap<DeviceId, (u64, Arc<Mailbox>)>>,
+    /// The one that came last is last.
+    open: Mutex<HashMap<DeviceId, Vec<Arc<Mailbox>>>>,
     /// Devices whose sessions gave orders back unsent: how often in a row, and until when they get none.
     put_off: Mutex<HashMap<DeviceId, (u32, Instant)>>,
 }
 
 impl Mailboxes {
     pub(super) fn enter(&self, commands: &Commands, device: DeviceId, session: u64) -> Orders {
-        let mailbox = Arc::new(Mailbox::default());
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(device, (session, Arc::clone(&mailbox)));
+        let since = Timestamp::now().saturating_sub(LOGGED_IN).unwrap_or(Timestamp::MIN);
+        let mailbox = Arc::new(Mailbox {
+            session,
+            spoke: AtomicI64::new(since.as_microsecond()),
+            greeted: AtomicBool::new(false),
+            waiting: Mutex::default(),
+            arrived: Notify::new(),
+        });
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = open.entry(device).or_default();
+        sessions.reserve_exact(1);
+        sessions.push(Arc::clone(&mailbox));
+        drop(open);
         self.took(device);
         Orders {
             mailbox,
             device,
-            session,
             commands: commands.clone(),
         }
     }
@@ -53,6 +75,13 @@ impl Mailboxes {
     pub(super) fn has(&self, device: DeviceId) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.contains_key(&device)
+    }
+
+    /// The device's sessions that are here.
+    pub(super) fn sessions(&self, device: DeviceId) -> Vec<u64> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_device = open.get(&device).into_iter().flatten();
+        of_device.map(|mailbox| mailbox.session).collect()
     }
 
     /// True when the device's session is here and takes orders.
@@ -75,10 +104,13 @@ impl Mailboxes {
         put_off.remove(&device);
     }
 
-    /// Hands an order to the device's session; back with it when there is none.
-    pub(super) fn hand_over(&self, body: Box<Body>) -> Result<(), Box<Body>> {
+    /// Hands an order to the device's session; back with it when there is none. `suspected`: of being two.
+    pub(super) fn hand_over(&self, body: Box<Body>, suspected: bool, now: Timestamp) -> Result<(), Box<Body>> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((_, mailbox)) = open.get(&body.device) else {
+        let Some(mailbox) = open
+            .get(&body.device)
+            .and_then(|sessions| chosen(sessions, suspected, now))
+        else {
             return Err(body);
         };
         // Under the lock of `open`: a session that leaves now finds the order, and gives it back.
@@ -91,9 +123,11 @@ impl Mailboxes {
         Ok(())
     }
 
-    fn leave(&self, device: DeviceId, session: u64) {
+    fn leave(&self, device: DeviceId, mailbox: &Arc<Mailbox>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.get(&device).is_some_and(|(current, _)| *current == session) {
+        let Some(sessions) = open.get_mut(&device) else { return };
+        sessions.retain(|other| !Arc::ptr_eq(other, mailbox));
+        if sessions.is_empty() {
             open.remove(&device);
             drop(open);
             self.took(device);
@@ -101,28 +135,59 @@ impl Mailboxes {
     }
 }
 
+/// Which of a device's sessions is given an order: the one that spoke last; of a device that is suspected of being two, the one
+/// that was there first and lives.
+fn chosen(sessions: &[Arc<Mailbox>], suspected: bool, now: Timestamp) -> Option<&Arc<Mailbox>> {
+    let spoke = |mailbox: &Mailbox| mailbox.spoke.load(Ordering::Relaxed);
+    let lives = now.saturating_sub(LIVES).unwrap_or(Timestamp::MIN).as_microsecond();
+    let first = sessions.iter().find(|mailbox| suspected && spoke(mailbox) >= lives);
+    // Of equals the last is taken: the older.
+    first.or_else(|| sessions.iter().rev().max_by_key(|mailbox| spoke(mailbox)))
+}
+
 /// What a session is told to send. Dropping it leaves; what still waits goes back into the queue.
 #[derive(Debug)]
 pub(crate) struct Orders {
     mailbox: Arc<Mailbox>,
     device: DeviceId,
-    session: u64,
     commands: Commands,
 }
 
 impl Orders {
+    /// Notes that the session has proved that it is the device's: it is given what comes from now on.
+    pub(crate) fn proven(&self, now: Timestamp) {
+        self.mailbox.spoke.fetch_max(now.as_microsecond(), Ordering::Relaxed);
+    }
+
+    /// Notes a good frame. The first is the log-in: anybody can say that.
+    pub(crate) fn spoke(&self, now: Timestamp) {
+        if self.mailbox.greeted.swap(true, Ordering::Relaxed) {
+            self.proven(now);
+        }
+    }
+
     /// Waits for the next order; for ever where none comes. Dropping the future loses nothing. An order whose time is over while it
     /// waited for the session is not handed out.
     pub(crate) async fn next(&self) -> Order {
         loop {
             if let Some(order) = self.take() {
                 if !order.is_over() {
-                    return order.handed_out();
+                    return order.handed_out(self.mailbox.session);
                 }
                 continue; // dropped, it goes back, and expires there
             }
             self.mailbox.arrived.notified().await;
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn session(&self) -> u64 {
+        self.mailbox.session
+    }
+
+    #[cfg(test)]
+    pub(super) fn silent_since(&self, at: Timestamp) {
+        self.mailbox.spoke.store(at.as_microsecond(), Ordering::Relaxed);
     }
 
     fn take(&self) -> Option<Order> {
@@ -133,7 +198,7 @@ impl Orders {
 
 impl Drop for Orders {
     fn drop(&mut self) {
-        self.commands.0.mailboxes.leave(self.device, self.session);
+        self.commands.0.mailboxes.leave(self.device, &self.mailbox);
         while let Some(order) = self.take() {
             drop(order);
         }
@@ -177,8 +242,9 @@ impl Order {
         })
     }
 
-    fn handed_out(mut self) -> Self {
+    fn handed_out(mut self, session: u64) -> Self {
         self.0.handed_out = true;
+        self.0.body.told = Some(session);
         self
     }
 
@@ -203,7 +269,7 @@ impl Order {
 
     /// The case database's number for it, 1 to 2147483647, for protocols that carry one back.
     pub(crate) fn reference(&self) -> u32 {
-        self.0.body.reference
+        self.0.body.number
     }
 
     /// The device's protocol, or its profile, has no words for it: it fails, with the reason.
@@ -214,7 +280,7 @@ impl Order {
 
     /// To be called before the first byte goes out. `reference`: what the device's answer will carry, where it carries anything.
     /// From now on it is not sent again, whatever happens.
-    pub(crate) fn sending(mut self, reference: u32) -> Sending {
+    pub(crate) fn sending(mut self, reference: Reference) -> Sending {
         let lost = What::Ended(Outcome::ConnectionLost, String::new(), None);
         self.0.on_drop = Some(lost);
         self.0.body.reference = reference;

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use proto::DeviceId;
 use uuid::Uuid;
 
-use super::{Body, What, count};
+use super::{Body, Reference, What, clocks::MOST, count};
 
 /// A position that was made this long before the command was sent still answers it: devices' clocks are not that good.
 const BEFORE: SignedDuration = SignedDuration::from_secs(15);
@@ -29,6 +29,13 @@ struct Sent {
     heard: bool,
     /// What it said.
     words: String,
+}
+
+impl Sent {
+    /// True when one of these sessions was told.
+    fn is_of(&self, sessions: &[u64]) -> bool {
+        self.body.told.is_some_and(|told| sessions.contains(&told))
+    }
 }
 
 /// All of them, by device.
@@ -56,15 +63,25 @@ impl Pending {
         self.count.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// True while no command is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
     /// Forgets a command.
     pub(super) fn forget(&self, device: DeviceId, command_id: Uuid) {
-        self.retain(Some(device), |sent| sent.body.command_id != command_id);
+        self.retain_of(device, |sent| sent.body.command_id != command_id);
     }
 
     /// Drops what is over. Of a locate-now that was answered in words only, the words are its answer then.
     pub(super) fn over(&self, now: Timestamp) -> Vec<(DeviceId, Uuid, What)> {
         let mut ended = Vec::new();
-        self.retain(None, |sent| {
+        self.retain(|sent| {
             if !sent.words.is_empty() && sent.body.expires_at <= now + WORDS_BEFORE_END {
                 let what = What::Ended(Outcome::Done, std::mem::take(&mut sent.words), None);
                 ended.push((sent.body.device, sent.body.command_id, what));
@@ -75,22 +92,26 @@ impl Pending {
         ended
     }
 
-    /// Finds the command that an answer is for, and what it comes to.
+    /// Finds the command that an answer is for, and what it comes to. `others`: what these sessions were told is not meant.
     pub(super) fn answered(
         &self,
         device: DeviceId,
-        reference: Option<u32>,
+        reference: Option<Reference>,
+        others: &[u64],
         done: Option<bool>,
         text: &str,
     ) -> Option<(Uuid, What)> {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.is_empty() {
             return None;
         }
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let of_device = sent.get_mut(&device)?;
-        let found = of_device.iter().position(|sent| match reference {
-            Some(reference) => sent.body.reference == reference,
-            None => !sent.heard,
+        let found = of_device.iter().position(|sent| {
+            let meant = match reference {
+                Some(reference) => sent.body.reference == reference,
+                None => !sent.heard,
+            };
+            meant && !sent.is_of(others)
         })?;
         let one = of_device.get_mut(found)?;
         let command_id = one.body.command_id;
@@ -117,16 +138,21 @@ impl Pending {
         Some((command_id, What::Ended(outcome, text.to_owned(), None)))
     }
 
-    /// Finds the locate-nows that a position answers.
-    pub(super) fn located(&self, device: DeviceId, fix_time: Timestamp, received_at: Timestamp) -> Vec<Uuid> {
+    /// Finds the locate-nows that a position answers. `made_at`: by our clock. `others`: it does not answer what these sessions were
+    /// told.
+    pub(super) fn located(
+        &self,
+        device: DeviceId,
+        others: &[u64],
+        made_at: Timestamp,
+        received_at: Timestamp,
+    ) -> Vec<Uuid> {
         let mut found = Vec::new();
-        if self.count.load(Ordering::Acquire) == 0 {
-            return found;
-        }
-        self.retain(Some(device), |sent| {
+        self.retain_of(device, |sent| {
             let answers = sent.body.command == Command::Locate
                 && received_at >= sent.since
-                && fix_time >= sent.since.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN);
+                && made_at >= sent.since.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN)
+                && !sent.is_of(others);
             if answers {
                 count("locate", "located");
                 found.push(sent.body.command_id);
@@ -136,15 +162,47 @@ impl Pending {
         found
     }
 
-    fn retain(&self, device: Option<DeviceId>, mut keep: impl FnMut(&mut Sent) -> bool) {
+    /// Finds the locate-now that a position names as its question. The fix may still be one that the device had.
+    pub(super) fn located_by(&self, device: DeviceId, reference: Reference, fix_time: Timestamp) -> Option<Uuid> {
+        let mut found = None;
+        self.retain_of(device, |sent| {
+            let answers = sent.body.command == Command::Locate
+                && sent.body.reference == reference
+                && fix_time >= sent.since.saturating_sub(MOST).unwrap_or(Timestamp::MIN);
+            if answers {
+                count("locate", "located");
+                found = Some(sent.body.command_id);
+            }
+            !answers
+        });
+        found
+    }
+
+    /// Keeps what is to be kept of one device's.
+    fn retain_of(&self, device: DeviceId, keep: impl FnMut(&mut Sent) -> bool) {
+        if self.is_empty() {
+            return;
+        }
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(of_device) = sent.get_mut(&device) else {
+            return;
+        };
+        let before = of_device.len();
+        of_device.retain_mut(keep);
+        self.count.fetch_sub(before - of_device.len(), Ordering::AcqRel);
+        if of_device.is_empty() {
+            sent.remove(&device);
+        }
+    }
+
+    /// Keeps what is to be kept of all.
+    fn retain(&self, mut keep: impl FnMut(&mut Sent) -> bool) {
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut dropped = 0;
-        sent.retain(|of, list| {
-            if device.is_none_or(|device| device == *of) {
-                let before = list.len();
-                list.retain_mut(&mut keep);
-                dropped += before - list.len();
-            }
+        sent.retain(|_, list| {
+            let before = list.len();
+            list.retain_mut(&mut keep);
+            dropped += before - list.len();
             !list.is_empty()
         });
         self.count.fetch_sub(dropped, Ordering::AcqRel);

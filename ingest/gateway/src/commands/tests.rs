@@ -7,6 +7,7 @@ use casedb::{
     access::Purpose,
     command::{Instruction, Request, State},
 };
+use futures::FutureExt;
 use jiff::ToSpan;
 use proto::PersonId;
 use testkit::TestDatabase;
@@ -18,6 +19,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::clone::{Spot, Voice};
 
 /// Longer than any look at the queue takes.
 const SOON: Duration = Duration::from_secs(20);
@@ -116,7 +118,7 @@ async fn a_command_goes_to_the_session_and_its_answer_back() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());
     };
-    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one");
+    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default());
     let orders = commands.enter(scene.device, 1);
     let text = scene
         .place(Instruction::Text {
@@ -132,18 +134,24 @@ async fn a_command_goes_to_the_session_and_its_answer_back() -> Result<()> {
     );
     assert!(order.reference() > 0);
     scene.becomes(text, State::Sent).await?; // before the first byte
-    order.sending(77).delivered();
+    order.sending(Reference::Lasting(77)).delivered();
     scene.becomes(text, State::Delivered).await?;
     // Neither another device's answer, nor an answer to another command.
-    commands.answered(DeviceId::new(Uuid::now_v7()), Some(77), Some(true), "x");
-    commands.answered(scene.device, Some(78), Some(true), "x");
-    commands.answered(scene.device, Some(77), Some(true), "shown");
+    commands.answered(
+        DeviceId::new(Uuid::now_v7()),
+        1,
+        Some(Reference::Lasting(77)),
+        Some(true),
+        "x",
+    );
+    commands.answered(scene.device, 1, Some(Reference::Lasting(78)), Some(true), "x");
+    commands.answered(scene.device, 1, Some(Reference::Lasting(77)), Some(true), "shown");
     let end = scene.becomes(text, State::Acknowledged).await?;
     assert_eq!(end, ("done".to_owned(), "shown".to_owned()));
     // Refused by the device; and by the protocol.
     let vibrate = scene.place(Instruction::Vibrate).await?;
-    next(&orders).await?.sending(1).delivered();
-    commands.answered(scene.device, None, Some(false), "no motor");
+    next(&orders).await?.sending(Reference::Lasting(1)).delivered();
+    commands.answered(scene.device, 1, None, Some(false), "no motor");
     let end = scene.becomes(vibrate, State::Failed).await?;
     assert_eq!(end, ("refused".to_owned(), "no motor".to_owned()));
     let vibrate = scene.place(Instruction::Vibrate).await?;
@@ -158,22 +166,22 @@ async fn a_locate_is_answered_by_a_position_made_after_it() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());
     };
-    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one");
+    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default());
     let orders = commands.enter(scene.device, 1);
     let locate = scene.place(Instruction::Locate).await?;
-    next(&orders).await?.sending(5).delivered();
+    next(&orders).await?.sending(Reference::Lasting(5)).delivered();
     let now = Timestamp::now();
     // A receipt, a position from the device's store, and one that was received before: no answer.
-    commands.answered(scene.device, Some(5), Some(true), "received");
-    commands.located(scene.device, now - 1.hour(), now);
-    commands.located(scene.device, now, now - 10.seconds());
+    commands.answered(scene.device, 1, Some(Reference::Lasting(5)), Some(true), "received");
+    commands.located(scene.device, 1, now - 1.hour(), now);
+    commands.located(scene.device, 1, now, now - 10.seconds());
     scene.becomes(locate, State::Delivered).await?;
-    commands.located(scene.device, now + 1.second(), now + 2.seconds());
+    commands.located(scene.device, 1, now + 1.second(), now + 2.seconds());
     assert_eq!(scene.becomes(locate, State::Acknowledged).await?.0, "located");
     // One that the device answers in words alone: they are the answer when its time is over.
     scene.place(Instruction::Locate).await?;
-    next(&orders).await?.sending(6).delivered();
-    commands.answered(scene.device, Some(6), None, "Lat:N1.5");
+    next(&orders).await?.sending(Reference::Lasting(6)).delivered();
+    commands.answered(scene.device, 1, Some(Reference::Lasting(6)), None, "Lat:N1.5");
     assert!(commands.0.pending.over(Timestamp::now()).is_empty());
     let ended = commands.0.pending.over(Timestamp::now() + 166.seconds());
     let [(_, _, What::Ended(Outcome::Done, words, None))] = ended.as_slice() else {
@@ -188,8 +196,8 @@ async fn a_command_follows_the_device_and_goes_out_once() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());
     };
-    let (one, _tasks_one) = Commands::start(Some(scene.db.clone()), "one");
-    let (two, _tasks_two) = Commands::start(Some(scene.db.clone()), "two");
+    let (one, _tasks_one) = Commands::start(Some(scene.db.clone()), "one", Arc::default());
+    let (two, _tasks_two) = Commands::start(Some(scene.db.clone()), "two", Arc::default());
     // Claimed by the first, whose session ends before it sends anything: the second gets it.
     let first = one.enter(scene.device, 1);
     let vibrate = scene.place(Instruction::Vibrate).await?;
@@ -199,7 +207,7 @@ async fn a_command_follows_the_device_and_goes_out_once() -> Result<()> {
     let order = next(&second).await?;
     // A newer session of the device in the same gateway gets what comes from now on; the older one keeps what it holds.
     let newer = two.enter(scene.device, 2);
-    let sending = order.sending(1);
+    let sending = order.sending(Reference::Lasting(1));
     drop(second);
     assert!(two.0.mailboxes.has(scene.device), "the newer session's entry stays");
     let text = scene.place(Instruction::Text { text: "x".to_owned() }).await?;
@@ -208,7 +216,7 @@ async fn a_command_follows_the_device_and_goes_out_once() -> Result<()> {
     // The connection breaks while it is sent: failed, and never sent again.
     drop(sending);
     assert_eq!(scene.becomes(vibrate, State::Failed).await?.0, "connection_lost");
-    order.sending(2).delivered();
+    order.sending(Reference::Lasting(2)).delivered();
     // The device answers over a session of another gateway.
     drop(newer);
     let elsewhere = one.enter(scene.device, 9);
@@ -216,7 +224,13 @@ async fn a_command_follows_the_device_and_goes_out_once() -> Result<()> {
     let reference = scene.db.client().await?;
     let sql = "SELECT reference FROM device_command WHERE command_id = $1";
     let reference: i32 = reference.query_one(sql, &[&text]).await?.get(0);
-    one.answered(scene.device, Some(u32::try_from(reference)?), Some(true), "late");
+    one.answered(
+        scene.device,
+        9,
+        Some(Reference::Lasting(u32::try_from(reference)?)),
+        Some(true),
+        "late",
+    );
     assert_eq!(scene.becomes(text, State::Acknowledged).await?.1, "late");
     scene.close().await
 }
@@ -226,14 +240,14 @@ async fn after_a_crash_nothing_is_sent_again() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());
     };
-    let (commands, tasks) = Commands::start(Some(scene.db.clone()), "one");
+    let (commands, tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default());
     let orders = commands.enter(scene.device, 1);
     let locate = scene.place(Instruction::Locate).await?;
-    let sending = next(&orders).await?.sending(1);
+    let sending = next(&orders).await?.sending(Reference::Lasting(1));
     // kill -9: neither the session nor the tasks say anything more.
     drop(tasks);
     std::mem::forget((sending, orders));
-    let (again, tasks) = Commands::start(Some(scene.db.clone()), "one after the restart");
+    let (again, tasks) = Commands::start(Some(scene.db.clone()), "one after the restart", Arc::default());
     let orders = again.enter(scene.device, 1);
     assert!(nothing(&orders).await);
     assert_eq!(scene.read(locate).await?.0, State::Sent);
@@ -282,21 +296,21 @@ async fn without_the_database_nothing_is_sent_and_nothing_lost() -> Result<()> {
         return Ok(());
     };
     let (through, cut) = cuttable(&scene.test.url).await?;
-    let (commands, tasks) = Commands::start(Some(Database::connect(&through, 4).await?), "one");
+    let (commands, tasks) = Commands::start(Some(Database::connect(&through, 4).await?), "one", Arc::default());
     let orders = commands.enter(scene.device, 1);
     let first = scene.place(Instruction::Vibrate).await?;
-    let sending = next(&orders).await?.sending(1);
+    let sending = next(&orders).await?.sending(Reference::Lasting(1));
     cut.send(true)?;
     // What was under way goes on; what is placed meanwhile waits.
     sending.delivered();
-    commands.answered(scene.device, Some(1), Some(true), "buzz");
+    commands.answered(scene.device, 1, Some(Reference::Lasting(1)), Some(true), "buzz");
     let second = scene.place(Instruction::Vibrate).await?;
     assert!(nothing(&orders).await);
     assert_eq!(scene.read(first).await?.0, State::Sent);
     assert_eq!(scene.read(second).await?.0, State::Queued);
     cut.send(false)?;
     assert_eq!(scene.becomes(first, State::Acknowledged).await?.1, "buzz");
-    next(&orders).await?.sending(2).delivered();
+    next(&orders).await?.sending(Reference::Lasting(2)).delivered();
     scene.becomes(second, State::Delivered).await?;
     tasks.flush(SOON).await;
     drop((orders, tasks, commands));
@@ -308,7 +322,7 @@ async fn a_session_that_gives_orders_back_gets_them_seldom() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());
     };
-    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one");
+    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default());
     let orders = commands.enter(scene.device, 1);
     let text = scene.place(Instruction::Text { text: "x".to_owned() }).await?;
     let began = tokio::time::Instant::now();
@@ -318,7 +332,7 @@ async fn a_session_that_gives_orders_back_gets_them_seldom() -> Result<()> {
     // After 1 s and 2 s; the fourth time, 4 s later, it is sent.
     assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
     assert!(nothing(&orders).await);
-    next(&orders).await?.sending(1).delivered();
+    next(&orders).await?.sending(Reference::Lasting(1)).delivered();
     scene.becomes(text, State::Delivered).await?;
     assert!(commands.0.mailboxes.wants(scene.device));
     scene.close().await
@@ -331,7 +345,7 @@ async fn many_sessions_come_and_go_and_every_command_goes_out_once() -> Result<(
     };
     let gateways: Vec<_> = ["one", "two", "three"]
         .into_iter()
-        .map(|name| Commands::start(Some(scene.db.clone()), name))
+        .map(|name| Commands::start(Some(scene.db.clone()), name, Arc::default()))
         .collect();
     let mut placed = Vec::new();
     for _ in 0..12 {
@@ -348,7 +362,7 @@ async fn many_sessions_come_and_go_and_every_command_goes_out_once() -> Result<(
                     break;
                 }
                 let id = order.id();
-                order.sending(1).delivered();
+                order.sending(Reference::Lasting(1)).delivered();
                 sent.lock().unwrap().push(id);
             }
             if sent.lock().unwrap().len() >= placed.len() {
@@ -393,4 +407,217 @@ fn the_case_database_and_the_codec_mean_the_same() {
         assert_eq!(command.check().is_ok(), instruction.check().is_ok(), "{instruction:?}");
         assert_eq!(command.name(), instruction.kind());
     }
+}
+
+/// Commands without a database: what would be written is only kept.
+fn alone() -> (Commands, DeviceId) {
+    let (commands, _) = Commands::start(None, "one", Arc::default());
+    (commands, DeviceId::from_name("a device"))
+}
+
+fn body(device: DeviceId, command: Command) -> Body {
+    Body {
+        command_id: Uuid::now_v7(),
+        device,
+        command,
+        number: 3,
+        reference: Reference::Lasting(3),
+        told: None,
+        expires_at: Timestamp::now() + 1.minute(),
+    }
+}
+
+/// Hands over a command to be found with one of the sessions: the one that has it.
+fn given<'a>(commands: &Commands, device: DeviceId, sessions: &[&'a Orders], now: Timestamp) -> (&'a Orders, Order) {
+    let body = Box::new(body(device, Command::Vibrate));
+    let suspected = commands.0.registry.is_suspected(device, now);
+    commands.0.mailboxes.hand_over(body, suspected, now).unwrap();
+    let mut found = sessions
+        .iter()
+        .filter_map(|orders| orders.next().now_or_never().map(|order| (*orders, order)));
+    let one = found.next().expect("one of them has it");
+    assert!(found.next().is_none());
+    one
+}
+
+/// Makes the device suspected of being two: its sessions are at two places at once, again and again.
+fn suspect(commands: &Commands, device: DeviceId, sessions: [u64; 2], now: Timestamp) {
+    for turn in 0..6 {
+        for (session, latitude) in sessions.into_iter().zip([10.0, 40.0]) {
+            let voice = Voice {
+                device,
+                session,
+                address: format!("10.0.0.{session}").parse().unwrap(),
+            };
+            let at = now - (60 - 10 * turn).seconds();
+            let longitude = 20.0;
+            commands.0.registry.heard(
+                voice,
+                Some(Spot {
+                    at,
+                    latitude,
+                    longitude,
+                }),
+                at,
+            );
+        }
+    }
+    assert!(commands.0.registry.is_suspected(device, now));
+}
+
+#[tokio::test]
+async fn an_older_session_is_told_again_when_the_newer_one_has_left() {
+    let (commands, device) = alone();
+    let (first, second) = (commands.enter(device, 1), commands.enter(device, 2));
+    drop(second);
+    assert!(commands.0.mailboxes.wants(device));
+    given(&commands, device, &[&first], Timestamp::now());
+    drop(first);
+    assert!(!commands.0.mailboxes.has(device));
+}
+
+#[tokio::test]
+async fn orders_go_to_the_session_that_spoke_last_and_a_log_in_says_little() {
+    let (commands, device) = alone();
+    let now = Timestamp::now();
+    let (first, second) = (commands.enter(device, 1), commands.enter(device, 2));
+    let goes_to = |at: Timestamp| given(&commands, device, &[&first, &second], at).0.session();
+    first.spoke(now);
+    first.spoke(now + 1.second());
+    second.spoke(now + 2.seconds());
+    assert_eq!(goes_to(now + 3.seconds()), 1, "the other only knows the name");
+    second.spoke(now + 4.seconds());
+    assert_eq!(goes_to(now + 5.seconds()), 2);
+    first.spoke(now + 6.seconds());
+    assert_eq!(goes_to(now + 7.seconds()), 1);
+    // One that has proved itself need say nothing more.
+    let third = commands.enter(device, 3);
+    third.proven(now + 8.seconds());
+    let (told, _) = given(&commands, device, &[&first, &second, &third], now + 8.seconds());
+    assert_eq!(told.session(), 3);
+}
+
+#[tokio::test]
+async fn a_device_that_comes_back_is_told_where_its_old_connection_is_silent() {
+    let (commands, device) = alone();
+    let first = commands.enter(device, 1);
+    first.silent_since(Timestamp::now() - 2.minutes());
+    let second = commands.enter(device, 2);
+    let (told, _) = given(&commands, device, &[&first, &second], Timestamp::now());
+    assert_eq!(told.session(), 2);
+}
+
+#[tokio::test]
+async fn of_a_suspected_device_the_first_session_is_told_and_it_alone_answers() {
+    let (commands, device) = alone();
+    let now = Timestamp::now();
+    let (first, second) = (commands.enter(device, 1), commands.enter(device, 2));
+    for second_of in 0..3 {
+        first.spoke(now);
+        second.spoke(now + second_of.seconds());
+    }
+    assert_eq!(given(&commands, device, &[&first, &second], now).0.session(), 2);
+    suspect(&commands, device, [1, 2], now);
+    let (told, order) = given(&commands, device, &[&first, &second], now);
+    assert_eq!(told.session(), 1);
+    order.sending(Reference::Lasting(3)).delivered();
+    let locate = Box::new(body(device, Command::Locate));
+    commands.0.mailboxes.hand_over(locate, true, now).unwrap();
+    first.next().await.sending(Reference::Lasting(4)).delivered();
+    let open = || commands.0.pending.count();
+    assert_eq!(open(), 2);
+    let later = Timestamp::now() + 1.second();
+    commands.located(device, 2, later, later);
+    commands.answered(device, 2, Some(Reference::Lasting(3)), Some(true), "");
+    commands.answered(device, 2, None, Some(true), "");
+    assert_eq!(open(), 2, "it was not asked");
+    commands.located(device, 1, later, later);
+    assert_eq!(open(), 1);
+    // When the session that was told is gone, the other may be it.
+    drop(first);
+    commands.answered(device, 2, Some(Reference::Lasting(3)), Some(true), "");
+    assert_eq!(open(), 0);
+}
+
+#[tokio::test]
+async fn a_serial_of_a_session_means_nothing_in_another() {
+    let (commands, device) = alone();
+    let text = Command::Text { text: "x".to_owned() };
+    // One of another gateway, with the case database's number; and one of this gateway's session before.
+    commands
+        .0
+        .pending
+        .add(&body(device, Command::Vibrate), Timestamp::now());
+    let said = |session, serial| Some(Reference::OfSession { session, serial });
+    let first = commands.enter(device, 1);
+    let now = Timestamp::now();
+    commands
+        .0
+        .mailboxes
+        .hand_over(Box::new(body(device, text)), false, now)
+        .unwrap();
+    first.next().await.sending(said(1, 3).unwrap()).delivered();
+    commands.answered(device, 2, said(2, 3), Some(true), "done");
+    commands.0.pending.located_by(device, said(2, 3).unwrap(), now);
+    assert_eq!(commands.0.pending.count(), 2);
+    commands.answered(device, 1, said(1, 3), Some(true), "done");
+    assert_eq!(commands.0.pending.count(), 1);
+}
+
+#[tokio::test]
+async fn a_device_with_a_slow_clock_is_located_and_an_old_position_is_not_believed() {
+    let (commands, device) = alone();
+    let orders = commands.enter(device, 1);
+    let now = Timestamp::now();
+    let ask = async || {
+        commands
+            .0
+            .mailboxes
+            .hand_over(Box::new(body(device, Command::Locate)), false, now)
+            .unwrap();
+        orders.next().await.sending(Reference::Lasting(3)).delivered();
+    };
+    let slow = 90.seconds();
+    let is_open = || commands.0.pending.count() == 1;
+    ask().await;
+    // Nothing is known of its clock: it may be an old position.
+    let at = Timestamp::now();
+    commands.located(device, 1, at - slow, at);
+    assert!(is_open());
+    for before in [40, 20, 0] {
+        let received_at = at - before.seconds();
+        commands.timed(device, received_at - slow, received_at);
+    }
+    // One that was sent late, and the one that answers.
+    commands.located(device, 1, at - 3.minutes(), at);
+    assert!(is_open());
+    commands.located(device, 1, at - slow, at);
+    assert!(!is_open());
+    // The clock is set right: what is as old as it was slow is old.
+    ask().await;
+    let at = Timestamp::now();
+    commands.timed(device, at, at);
+    commands.located(device, 1, at - slow, at);
+    assert!(is_open());
+    // A position that carries the number of the question was made after it, whatever the clock says; an hour is no clock's fault.
+    commands.located_by(device, Reference::Lasting(4), at);
+    commands.located_by(device, Reference::Lasting(3), at - 1.hour());
+    assert!(is_open());
+    commands.located_by(device, Reference::Lasting(3), at - slow);
+    assert!(!is_open());
+}
+
+#[test]
+fn other_devices_commands_are_left_alone() {
+    let pending = Pending::default();
+    let (one, other) = (DeviceId::from_name("one"), DeviceId::from_name("another"));
+    let now = Timestamp::now();
+    for device in [one, other] {
+        pending.add(&body(device, Command::Locate), now);
+    }
+    assert_eq!(pending.located(one, &[], now, now).len(), 1);
+    assert_eq!(pending.count(), 1);
+    assert_eq!(pending.located(one, &[], now, now).len(), 0);
+    assert_eq!(pending.located(other, &[], now, now).len(), 1);
+    assert!(pending.is_empty());
 }

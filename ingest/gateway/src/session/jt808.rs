@@ -27,9 +27,9 @@ const MAX_REFUSED: u32 = 10;
 const MAX_MALFORMED: u32 = 100;
 
 /// A session: registration, authentication, then reports. A device that has no secret needs neither.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Jt808 {
-    /// Number of the platform's next message.
+    /// Number of the platform's next message. The first is random: an answer that belongs to an earlier session fits nothing.
     serial: u16,
     /// Header of the terminal's last good message: ours to it have the same shape.
     heard: Option<Box<Header>>,
@@ -38,6 +38,19 @@ pub(crate) struct Jt808 {
     assembler: Assembler,
     refused: u32,
     malformed: u32,
+}
+
+impl Default for Jt808 {
+    fn default() -> Self {
+        Self {
+            serial: rand::random(),
+            heard: None,
+            authenticated: None,
+            assembler: Assembler::default(),
+            refused: 0,
+            malformed: 0,
+        }
+    }
 }
 
 impl Dialect for Jt808 {
@@ -231,6 +244,16 @@ impl Jt808 {
                 records::count(Protocol::Jt808, "rejected");
             }
         }
+        if let [
+            Message::Report(report),
+            Message::CommandAnswer {
+                reference: Some(serial),
+                ..
+            },
+        ] = &content.messages[..]
+        {
+            peer.located_by(*serial, report);
+        }
         let answer = self.answer(header, serials, Outcome::Success, received_at);
         if reports {
             peer.append(batch, received_at, answer);
@@ -257,5 +280,16 @@ impl Jt808 {
             wire.extend_from_slice(&frame.to_wire());
         }
         wire.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_begin_with_serials_of_their_own() {
+        let first = Jt808::default().next_serial();
+        assert!((0..16).any(|_| Jt808::default().next_serial() != first));
     }
 }

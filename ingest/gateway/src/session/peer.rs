@@ -17,7 +17,7 @@ use super::{Shared, Stop};
 use crate::{
     Known,
     clone::{Rule, Voice},
-    commands::{Order, Orders},
+    commands::{Order, Orders, Reference},
     lanes::Batch,
     limits::Place,
     quarantine::Quarantine,
@@ -143,6 +143,9 @@ impl Peer {
             let now = Timestamp::now();
             self.shared.presence.saw(device, now);
             self.shared.registry.heard(self.voice(device), None, now);
+            if let Some(orders) = &self.orders {
+                orders.spoke(now);
+            }
         }
     }
 
@@ -184,8 +187,9 @@ impl Peer {
         if let Some(before) = self.device.replace(device) {
             self.shared.registry.leave(before, self.session);
         }
-        self.orders = Some(self.shared.commands.enter(device, self.session));
+        let orders = self.orders.insert(self.shared.commands.enter(device, self.session));
         let rule = if self.protocol == Protocol::Native {
+            orders.proven(Timestamp::now());
             Rule::NewestWins
         } else {
             Rule::BothStay
@@ -240,7 +244,7 @@ impl Peer {
 
     /// Sends a command's bytes. `reference`: what the device's answer carries.
     pub(crate) async fn instruct(&mut self, order: Order, reference: u32, frames: &[Bytes]) -> Result<(), Stop> {
-        let sending = order.sending(reference);
+        let sending = order.sending(self.reference(reference));
         for frame in frames {
             self.send(frame).await?;
         }
@@ -248,10 +252,35 @@ impl Peer {
         Ok(())
     }
 
+    /// What a number is that the device's answer carries.
+    fn reference(&self, number: u32) -> Reference {
+        if self.protocol == Protocol::Jt808 {
+            Reference::OfSession {
+                session: self.session,
+                serial: number,
+            }
+        } else {
+            Reference::Lasting(number)
+        }
+    }
+
     /// Notes a device's answer to a command.
     pub(crate) fn answered(&self, message: &Message) {
         if let (Some(device), Message::CommandAnswer { reference, text, done }) = (self.device, message) {
-            self.shared.commands.answered(device, *reference, *done, text);
+            let reference = reference.map(|number| self.reference(number));
+            self.shared
+                .commands
+                .answered(device, self.session, reference, *done, text);
+        }
+    }
+
+    /// Notes a position that carries the number of the question to which it is the answer.
+    pub(crate) fn located_by(&self, reference: u32, report: &Report) {
+        if let Some(device) = self.device
+            && report.fix.as_ref().is_some_and(|fix| fix.valid)
+        {
+            let reference = self.reference(reference);
+            self.shared.commands.located_by(device, reference, report.fix_time);
         }
     }
 

@@ -315,3 +315,53 @@ async fn trackers_are_told_in_their_profiles_words() {
     drop(handle);
     scene.close().await;
 }
+
+#[tokio::test]
+async fn an_older_session_is_told_when_the_newer_one_has_left() {
+    let Some(scene) = Scene::set().await else { return };
+    let handle = scene.gateway("one").await;
+    let address = handle.address(Protocol::Gt06, Transport::Tcp).unwrap();
+    let mut anklet = gt06::Terminal::new(IMEI).unwrap();
+    let mut line = Line::<codec::gt06::Framer>::open(Some(address)).await;
+    line.send(&anklet.log_in(1, 0)).await;
+    line.next().await.expect("an answer to the log-in");
+    // Somebody who knows the number logs in, and leaves.
+    let mut other = Line::<codec::gt06::Framer>::open(Some(address)).await;
+    other.send(&gt06::Terminal::new(IMEI).unwrap().log_in(1, 0)).await;
+    other.next().await.expect("an answer to the log-in");
+    drop(other);
+    let locate = scene.place("anklet", Instruction::Locate, None).await;
+    loop {
+        let codec::Piece::Frame(frame) = line.next().await.expect("closed") else {
+            panic!("no frame")
+        };
+        if let gt06::Answer::Command { .. } = gt06::answer(&frame).unwrap() {
+            break;
+        }
+    }
+    scene.becomes(locate, State::Delivered).await;
+    drop(handle);
+    scene.close().await;
+}
+
+#[tokio::test]
+async fn a_terminal_whose_clock_is_slow_is_located_by_its_answer() {
+    let Some(scene) = Scene::set().await else { return };
+    let handle = scene.gateway("one").await;
+    let (mut line, mut terminal) = Jt808Line::opened(&handle, "13900000002", Variant::V2019).await;
+    let locate = scene.place("T-2", Instruction::Locate, None).await;
+    let Some(Answer::Command { serial, .. }) = line.answer().await else {
+        panic!("no command")
+    };
+    let slow = codec::jt808::terminal::Location {
+        time: Timestamp::now() - SignedDuration::from_secs(60),
+        ..location()
+    };
+    line.send(&terminal.located(serial.wrapping_add(1), &slow)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    scene.becomes(locate, State::Delivered).await;
+    line.send(&terminal.located(serial, &slow)).await;
+    assert_eq!(scene.becomes(locate, State::Acknowledged).await.0, "located");
+    drop(handle);
+    scene.close().await;
+}

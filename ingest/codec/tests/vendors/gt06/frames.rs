@@ -153,6 +153,148 @@ fn the_same_report_sent_again_has_the_same_key() {
 }
 
 #[test]
+fn another_report_of_the_same_second_and_place_has_another_key() {
+    let key = |kind, rest: &str| report(&short(kind, &format!("{POSITION} {rest}"))).natural_key;
+    // Ignition, reason, re-upload, mileage.
+    let flags = |flags: &str| key(kind::POSITION_FLAGS, &format!("{CELL} {flags}"));
+    let first = flags("00 03 00");
+    assert_eq!(flags("00 03 01"), first, "the same, sent again later");
+    assert_ne!(flags("01 03 00"), first, "ignition");
+    assert_ne!(flags("00 04 00"), first, "reason");
+    assert_eq!(flags("01 03 00 00000007"), flags("01 03 01 00000007"));
+    assert_ne!(flags("01 03 00 00000007"), flags("01 03 00 00000008"), "mileage");
+    // Charging, then not; the strap by the model's profile is in the same byte.
+    let state = |state: &str| key(kind::ALARM, &format!("09 {CELL} {state}"));
+    assert_ne!(state("04 03 04 00 02"), state("00 03 04 00 02"));
+    assert_ne!(state("04 03 04 13 02"), state("04 03 04 00 02"), "alarm");
+    // With the cell of any generation the mark stands elsewhere.
+    let any_cell = |again: &str| key(kind::POSITION_ANY_CELL, &format!("00 {again}"));
+    assert_eq!(any_cell("00"), any_cell("01"));
+}
+
+#[test]
+fn an_alarm_without_a_time_sent_again_is_the_same_report() {
+    let wire = |kind, serial, state: &str| {
+        let content = hex::decode(format!("{CELL} {state}").replace(' ', "")).unwrap();
+        let (content, long) = (&content[..], false);
+        Frame {
+            long,
+            kind,
+            content,
+            serial,
+        }
+        .to_wire()
+    };
+    let minute = jiff::SignedDuration::from_mins(1);
+    let mut talk = Gt06::default();
+    let mut said = |wire: &Bytes, at| {
+        let mut messages = talk.take(wire, profile(), at).unwrap().messages;
+        let Some(Message::Report(report)) = messages.pop() else {
+            panic!("{messages:?}")
+        };
+        assert_eq!(report.alarms, [Alarm::Sos]);
+        (report.natural_key, report.fix_time)
+    };
+    let sos = "40 03 04 01 02";
+    let first = said(&wire(kind::CELL_STATE, 9, sos), now());
+    assert_eq!(first.1, now());
+    assert_eq!(
+        said(&wire(kind::CELL_STATE, 9, sos), now() + minute),
+        first,
+        "the same bytes"
+    );
+    let renumbered = said(&wire(kind::CELL_STATE, 11, sos), now() + minute);
+    assert_eq!(renumbered, first, "under another number");
+    let weaker = said(&wire(kind::CELL_STATE, 12, "40 02 04 01 02"), now() + minute);
+    assert_ne!(weaker.0, first.0, "another level");
+    assert_eq!(
+        said(&wire(kind::CELL_STATE, 9, sos), now() + minute),
+        first,
+        "the same bytes, late"
+    );
+    let third = said(&wire(kind::CELL_STATE, 13, sos), now() + minute * 2);
+    assert_ne!(third.0, first.0, "something else in between: it is so again");
+    assert_eq!(third.1, now() + minute * 2);
+    let later = said(&wire(kind::CELL_STATE, 14, sos), now() + minute * 6);
+    assert_ne!(later.0, first.0, "minutes later it is another alarm");
+    assert_eq!(later.1, now() + minute * 6);
+    // Without an answer the device connects anew, or to another gateway.
+    let anew = |kind, at| {
+        let mut messages = Gt06::default()
+            .take(&wire(kind, 9, sos), profile(), at)
+            .unwrap()
+            .messages;
+        let Some(Message::Report(report)) = messages.pop() else {
+            panic!("{messages:?}")
+        };
+        report.natural_key
+    };
+    assert_eq!(anew(kind::CELL_STATE, now() + minute), first.0);
+    // A state may have changed and come back meanwhile.
+    let at = |content: &str| short(kind::STATE, content);
+    let mut talk = Gt06::default();
+    let mut state = |wire: &Bytes, at| talk.take(wire, profile(), at).unwrap().messages.remove(0);
+    let open = state(&at("58 03 04 00 02"), now());
+    assert!(matches!(
+        state(&at("44 03 04 00 02"), now() + minute),
+        Message::Report(_)
+    ));
+    let frame = Frame {
+        long: false,
+        kind: kind::STATE,
+        content: &[0x58, 3, 4, 0, 2],
+        serial: 21,
+    };
+    let again = state(&frame.to_wire(), now() + minute * 2);
+    let (Message::Report(open), Message::Report(again)) = (open, again) else {
+        panic!()
+    };
+    assert_ne!(open.natural_key, again.natural_key);
+    assert_eq!(again.fix_time, now() + minute * 2);
+}
+
+#[test]
+fn a_place_off_the_earth_does_not_hide_an_alarm() {
+    let off = POSITION.replace("033ed750", "ffffffff");
+    let decoded = take(&short(kind::ALARM, &format!("{off} 09 {CELL} 44 03 04 01 02")));
+    let [Message::Report(report)] = &decoded.messages[..] else {
+        panic!("{decoded:?}")
+    };
+    assert_eq!((&report.fix, &report.alarms[..]), (&None, &[Alarm::Sos][..]));
+    assert_eq!((report.battery_percent, report.charging), (Some(50), Some(true)));
+    assert_eq!(report.fix_time, "2026-08-17T14:18:12Z".parse().unwrap());
+    let reasons: Vec<_> = decoded.rejected.iter().map(|one| one.reason.as_str()).collect();
+    assert!(
+        matches!(reasons[..], [reason] if reason.starts_with("range: latitude is ")),
+        "{reasons:?}"
+    );
+    assert!(decoded.reply.is_some(), "the device goes on");
+}
+
+#[test]
+fn words_of_an_answer_are_whole_words() {
+    for (text, done) in [
+        ("The token is 4711", None),
+        ("smoke detector: none", None),
+        ("failover address: none", None),
+        ("terror zone", None),
+        ("SET OK", Some(true)),
+        ("SOS,OK!", Some(true)),
+        ("Succeeded", Some(true)),
+        ("ERROR:101", Some(false)),
+        ("ERROR101", Some(false)),
+        ("SET FAILED", Some(false)),
+        ("not supported", Some(false)),
+    ] {
+        let said = take(&terminal().answer(77, text)).messages;
+        assert!(
+            matches!(&said[..], [Message::CommandAnswer { done: told, .. }] if *told == done),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn commands_reach_the_device_and_their_answers_come_back() {
     let mut talk = Gt06::default();
     let interval = Command::Interval {
