@@ -124,6 +124,13 @@ pub enum Command {
         command: DemoCommand,
     },
     /// Simulated people wear monitors in the demo's town: real frames over real sockets to the gateways of the settings.
+    ///
+    /// Give `homeward demo seed` the same --devices, --seed, --scenario and --protocol before: it registers the devices. Seeding again
+    /// with another --protocol gives the same people other monitors, and the same scenario gives the same incidents.
+    ///
+    /// The devices keep every report until it is acknowledged, and do what `homeward command send` tells them: locate at once, another
+    /// interval, vibrate, text. JSON lines on standard output say what truly happens (`violation`), what devices were told (`command`),
+    /// and in the end how many reports were made and acknowledged (`done`).
     Simulate(SimulateArgs),
     /// Decodes device frames: hex on standard input, one frame a line, escaped as on the wire; JSON on standard output.
     ///
@@ -332,6 +339,26 @@ pub struct WorldArgs {
     /// Seconds between two reports of a device.
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     pub interval: f64,
+    /// What the devices speak. Whatever it is, the same scenario gives the same incidents (docs/protocols.md).
+    #[arg(long, value_enum, default_value_t = Spoken::Mixed)]
+    pub protocol: Spoken,
+}
+
+/// What simulated devices speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Spoken {
+    /// All five, as far as the settings have a gateway for them; most of the demo's speak the native one.
+    Mixed,
+    /// Homeward's own protocol.
+    Native,
+    /// JT/T 808-2019.
+    Jt808,
+    /// Teltonika, Codec 8 extended.
+    Teltonika,
+    /// GT06.
+    Gt06,
+    /// Eelink.
+    Eelink,
 }
 
 /// What happens in the simulated world.

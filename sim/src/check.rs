@@ -16,6 +16,21 @@ const TICK_S: f64 = 5.0;
 
 /// Folds a world's first `seconds` and returns the engine's events.
 pub fn events(world: &World, zone: &TimeZone, seconds: f64) -> Vec<wire::Event> {
+    let mut log = Vec::new();
+    for person in &world.people {
+        for tick in 0..world.ticks_until(seconds) {
+            let appended_s = world.report_time_s(person, tick) + DELAY_S;
+            let appended_at = time_at(world.config.start, appended_s);
+            // `None`: the device is off.
+            let sample = world.sample(person, tick);
+            log.extend(sample.map(|sample| (appended_s, report(person, &sample, appended_at))));
+        }
+    }
+    fold(world, zone, seconds, log)
+}
+
+/// Folds reports in the order of the log, with the seconds from the world's start at which they got there, and returns the engine's events.
+pub fn fold(world: &World, zone: &TimeZone, seconds: f64, reports: Vec<(f64, wire::Report)>) -> Vec<wire::Event> {
     let start = world.config.start;
     let mut engine = Engine::new();
     let mut events = Vec::new();
@@ -26,13 +41,8 @@ pub fn events(world: &World, zone: &TimeZone, seconds: f64) -> Vec<wire::Event> 
             &mut events,
         );
     }
-    // Every report and every tick, in the order of the log.
-    let mut log: Vec<(f64, Option<(usize, u64)>)> = Vec::new();
-    for (index, person) in world.people.iter().enumerate() {
-        for tick in 0..world.ticks_until(seconds) {
-            log.push((world.report_time_s(person, tick) + DELAY_S, Some((index, tick))));
-        }
-    }
+    let mut log: Vec<(f64, Option<wire::Report>)> =
+        reports.into_iter().map(|(at_s, report)| (at_s, Some(report))).collect();
     let mut tick = 0.0;
     while tick < seconds {
         log.push((tick, None));
@@ -40,16 +50,8 @@ pub fn events(world: &World, zone: &TimeZone, seconds: f64) -> Vec<wire::Event> 
     }
     log.sort_by(|a, b| a.0.total_cmp(&b.0));
     for (appended_s, entry) in log {
-        let appended_at = time_at(start, appended_s);
-        let report = entry.and_then(|(index, tick)| {
-            let person = world.people.get(index)?;
-            Some(report(person, &world.sample(person, tick)?, appended_at))
-        });
-        match (&report, entry) {
-            (Some(report), _) => engine.fold(appended_at, Input::Report(report), &mut events),
-            (None, None) => engine.fold(appended_at, Input::Tick, &mut events),
-            (None, Some(_)) => continue, // the device is off
-        };
+        let input = entry.as_ref().map_or(Input::Tick, Input::Report);
+        engine.fold(time_at(start, appended_s), input, &mut events);
     }
     events
 }

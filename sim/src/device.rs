@@ -85,7 +85,7 @@ pub const WEEK_ROLLOVER_S: f64 = 1_024.0 * 7.0 * 86_400.0;
 /// One report, as a device keeps it until it is acknowledged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Counts up for the life of the device, over restarts too: microseconds of the world's start plus the tick.
+    /// Counts up for the life of the device, over restarts too: microseconds of the world's start plus milliseconds since.
     pub sequence: u64,
     /// Number of the report in this world, from 0.
     pub tick: u64,
@@ -125,20 +125,29 @@ pub fn report_time_s(chance: Chance, person: &Person, interval_s: f64, tick: u64
     phase + tick as f64 * interval_s
 }
 
-/// What a person's device reports at its `tick`-th time, `None` while it is off.
-pub fn sample(
-    chance: Chance,
-    town: &Town,
-    person: &Person,
-    start: Timestamp,
-    interval_s: f64,
-    tick: u64,
-) -> Option<Sample> {
-    let time_s = report_time_s(chance, person, interval_s, tick);
+/// When a report is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Moment {
+    /// Number of the report in the plan; of one between two, the number of the one before.
+    pub(crate) tick: u64,
+    /// Seconds from the world's start.
+    pub(crate) time_s: f64,
+    /// The receiver fixes at whole seconds, and the device tells the last.
+    pub(crate) whole: bool,
+}
+
+/// What a person's device reports at a time, `None` while it is off.
+///
+/// Times and places are such that every protocol can carry them: most count whole seconds, and their coordinates have in common
+/// [`GRID_E7`].
+pub(crate) fn sample(chance: Chance, town: &Town, person: &Person, start: Timestamp, moment: Moment) -> Option<Sample> {
+    let Moment { tick, time_s, whole } = moment;
     let condition = condition(person, start, tick, time_s, battery(chance, person.index, time_s))?;
     let mut sample = condition.sample;
+    let fixed_s = if whole { time_s.floor() } else { time_s };
+    sample.fix_time = time_at(start, fixed_s + condition.clock_ahead_s);
     if condition.has_fix {
-        let seen_s = condition.frozen_since_s.unwrap_or(time_s);
+        let seen_s = condition.frozen_since_s.unwrap_or(fixed_s);
         let (place, speed_mps) = person.route.place(seen_s);
         sample.position = Some(position(chance, town, person, place, speed_mps, seen_s));
     }
@@ -155,7 +164,7 @@ pub(crate) fn condition(
 ) -> Option<Condition> {
     let within = |from: f64, until: f64| (from..until).contains(&time_s);
     let mut sample = Sample {
-        sequence: u64::try_from(start.as_microsecond()).unwrap_or(0) + tick,
+        sequence: sequence(start, time_s),
         tick,
         time_s,
         fix_time: time_at(start, time_s),
@@ -198,28 +207,51 @@ pub(crate) fn condition(
     })
 }
 
+/// The sequence number of a report.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "milliseconds since the world's start"
+)]
+fn sequence(start: Timestamp, time_s: f64) -> u64 {
+    u64::try_from(start.as_microsecond()).unwrap_or(0) + (time_s.max(0.0) * 1e3).round() as u64
+}
+
+/// What the coordinates of all protocols have in common, in degrees times 10^7: half a metre. JT/T 808 counts millionths of a degree,
+/// GT06 and Eelink 1/1,800,000.
+const GRID_E7: i32 = 50;
+
+#[expect(clippy::cast_possible_truncation, reason = "a number divided and multiplied again")]
+fn on_grid(degrees_e7: i32) -> i32 {
+    (f64::from(degrees_e7) / f64::from(GRID_E7)).round() as i32 * GRID_E7
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "half minutes since start"
 )]
 fn position(chance: Chance, town: &Town, person: &Person, place: Local, speed_mps: f64, time_s: f64) -> wire::Position {
-    let accuracy_m = radio::OPEN_SKY_ACCURACY_M;
-    let error = radio::error(chance, person.index, time_s, accuracy_m);
+    let error = radio::error(chance, person.index, time_s, radio::OPEN_SKY_ACCURACY_M);
     let seen = Local {
         east: place.east + error.east,
         north: place.north + error.north,
     };
     let (ahead, _) = person.route.place(time_s + 1.0);
     let satellites = 8 + (chance.uniform("satellites", person.index, (time_s / 30.0) as u64) * 6.0) as u32;
-    on_the_wire(
+    let told = on_the_wire(
         town,
         seen,
         wire::FixSource::Gnss,
-        accuracy_m,
+        radio::OPEN_SKY_ACCURACY_M,
         Movement::of(place, ahead, speed_mps),
         Some(satellites),
-    )
+    );
+    wire::Position {
+        latitude_e7: on_grid(told.latitude_e7),
+        longitude_e7: on_grid(told.longitude_e7),
+        ..told
+    }
 }
 
 /// Speed, and course while there is any.

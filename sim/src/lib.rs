@@ -16,6 +16,7 @@ pub mod route;
 pub mod scenario;
 pub mod town;
 pub mod track;
+pub mod voice;
 pub mod world;
 
 pub use world::World;

@@ -1,5 +1,6 @@
 //! An invented person: who they are, which rules apply, where they truly are, and what is going to happen.
 
+use codec::Protocol;
 use jiff::{Timestamp, tz::TimeZone};
 use proto::{DeviceId, OrderId, PersonId, ZoneId, wire};
 
@@ -15,6 +16,68 @@ pub enum Speaks {
         /// 2019 header.
         header_2019: bool,
     },
+    /// Teltonika, Codec 8 extended.
+    Teltonika,
+    /// GT06.
+    Gt06,
+    /// Eelink, the new format.
+    Eelink,
+}
+
+impl Speaks {
+    /// Which protocol that is.
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Self::Native => Protocol::Native,
+            Self::Jt808 { .. } => Protocol::Jt808,
+            Self::Teltonika => Protocol::Teltonika,
+            Self::Gt06 => Protocol::Gt06,
+            Self::Eelink => Protocol::Eelink,
+        }
+    }
+
+    /// What a device speaks of which only the protocol was said.
+    pub const fn of(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Native => Self::Native,
+            Protocol::Jt808 => Self::Jt808 { header_2019: true },
+            Protocol::Teltonika => Self::Teltonika,
+            Protocol::Gt06 => Self::Gt06,
+            Protocol::Eelink => Self::Eelink,
+        }
+    }
+
+    /// The profile that says what the simulated devices mean by their codes; empty: the protocol has one meaning only.
+    pub const fn profile(self) -> &'static str {
+        match self {
+            Self::Native => "",
+            Self::Jt808 { .. } => "jt808-wearable",
+            Self::Teltonika => "teltonika-wearable",
+            Self::Gt06 => "gt06-wearable",
+            Self::Eelink => "eelink-wearable",
+        }
+    }
+
+    /// How the device of the `index`-th person calls itself: an invented name, terminal number or IMEI.
+    pub fn identity(self, index: u64) -> String {
+        match self {
+            Self::Native => format!("HW-{:06}", 100_000 + index),
+            // Invented terminal numbers: no mobile number begins with 9; leading zeros are the header's padding.
+            Self::Jt808 { .. } => (90_000_000 + index).to_string(),
+            Self::Teltonika | Self::Gt06 | Self::Eelink => imei(index),
+        }
+    }
+}
+
+/// Fifteen digits of which the last is the check digit.
+fn imei(index: u64) -> String {
+    let digits = format!("990000{index:08}");
+    let doubled = |(place, digit): (usize, u8)| {
+        let value = u32::from(digit - b'0') * if place % 2 == 0 { 2 } else { 1 };
+        value / 10 + value % 10
+    };
+    let sum: u32 = digits.bytes().rev().enumerate().map(doubled).sum();
+    format!("{digits}{}", (10 - sum % 10) % 10)
 }
 
 /// Who may see a zone and what it causes.

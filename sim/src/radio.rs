@@ -2,7 +2,7 @@
 
 use crate::{chance::Chance, town::Local};
 
-/// Stated accuracy (68 % radius) under open sky, metres.
+/// Stated accuracy (68 % radius) under open sky, metres. Where a protocol has no field for it, the devices' profiles say it.
 pub const OPEN_SKY_ACCURACY_M: f64 = 6.0;
 
 /// The error of a receiver, metres east and north. Slow drift (a new target every 60 s, blended) plus noise of each fix;

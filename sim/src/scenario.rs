@@ -238,9 +238,12 @@ fn device_story(builder: &Builder, index: u64, person: &mut Person) {
 /// Somebody of the crowd: at home under curfew, or out and about with a curfew later today.
 fn daily(builder: &Builder, index: u64, person: &mut Person) {
     person.speaks = match index % 8 {
-        // JT/T 808 knows whole seconds: devices that report more often speak the native protocol.
+        // Most protocols know whole seconds: devices that report more often speak the native one.
         _ if builder.interval_s < 1.0 => Speaks::Native,
+        1 => Speaks::Teltonika,
+        3 => Speaks::Gt06,
         5 => Speaks::Jt808 { header_2019: false },
+        6 => Speaks::Eelink,
         7 => Speaks::Jt808 { header_2019: true },
         _ => Speaks::Native,
     };
@@ -273,6 +276,17 @@ fn daily(builder: &Builder, index: u64, person: &mut Person) {
 
 /// Fault tests: within a minute some leave home and some of them come back, one in eight enters a zone, one in eight is cut.
 fn soak(builder: &Builder, index: u64, person: &mut Person) {
+    if builder.interval_s >= 1.0 {
+        person.speaks = match index % 5 {
+            1 => Speaks::Jt808 {
+                header_2019: index.is_multiple_of(2),
+            },
+            2 => Speaks::Teltonika,
+            3 => Speaks::Gt06,
+            4 => Speaks::Eelink,
+            _ => Speaks::Native,
+        };
+    }
     let at = builder.home_crossing(index);
     let begin = 6.0 + 26.0 * builder.chance.uniform("soak", index, 0);
     match index % 8 {

@@ -1,12 +1,13 @@
 //! A world: a town and its people under one seed.
 
+use codec::Protocol;
 use jiff::Timestamp;
 use proto::{DeviceId, OrderId, PersonId, ZoneId, wire};
 use uuid::Builder as UuidBuilder;
 
 use crate::{
     chance::Chance,
-    device::{Sample, report_time_s, sample},
+    device::{Moment, Sample, report_time_s, sample},
     person::{Audience, Person, PlannedHours, PlannedShape, PlannedZone, Speaks},
     route::Route,
     scenario::{Scenario, tell},
@@ -142,13 +143,34 @@ impl Builder {
             life: None,
         };
         tell(self, scenario, &mut person);
-        person.identity = match person.speaks {
-            Speaks::Native => format!("HW-{:06}", 100_000 + index),
-            // Invented terminal numbers: no mobile number begins with 9; leading zeros are the header's padding.
-            Speaks::Jt808 { .. } => (90_000_000 + index).to_string(),
-        };
+        person.identity = person.speaks.identity(index);
+        if !matches!(person.speaks, Speaks::Native | Speaks::Jt808 { .. }) {
+            person.device_id = spare_device(self.chance, index, person.speaks.protocol());
+        }
         person
     }
+}
+
+/// Gives a person of a story another monitor, if theirs speaks another protocol.
+fn equip(chance: Chance, person: &mut Person, protocol: Protocol) {
+    let before = person.speaks.protocol();
+    if before == protocol {
+        return;
+    }
+    person.speaks = Speaks::of(protocol);
+    person.identity = person.speaks.identity(person.index);
+    person.device_id = match (before, protocol) {
+        (Protocol::Jt808, _) | (_, Protocol::Jt808 | Protocol::Teltonika | Protocol::Gt06 | Protocol::Eelink) => {
+            spare_device(chance, person.index, protocol)
+        }
+        // As it was before stories had devices of these protocols.
+        (_, Protocol::Native) => DeviceId::new(uuid(chance, "device", person.index)),
+    };
+}
+
+/// The device of a person for a protocol that the story did not give them, or not from the beginning.
+fn spare_device(chance: Chance, index: u64, protocol: Protocol) -> DeviceId {
+    DeviceId::new(uuid(chance, &format!("device {protocol}"), index))
 }
 
 impl World {
@@ -172,16 +194,46 @@ impl World {
         }
     }
 
+    /// The same world with devices that all speak one protocol: the same people, ways and troubles, other monitors.
+    #[must_use]
+    pub fn speaking(mut self, protocol: Protocol) -> Self {
+        for person in &mut self.people {
+            equip(self.chance, person, protocol);
+        }
+        self
+    }
+
+    /// The same world with devices of the native protocol in place of those for which there is no gateway.
+    #[must_use]
+    pub fn without(mut self, missing: &[Protocol]) -> Self {
+        for person in &mut self.people {
+            if missing.contains(&person.speaks.protocol()) {
+                equip(self.chance, person, Protocol::Native);
+            }
+        }
+        self
+    }
+
+    /// Every device that a person may have in any world of this seed.
+    pub fn devices(&self, person: &Person) -> impl Iterator<Item = DeviceId> {
+        let (chance, index) = (self.chance, person.index);
+        let spare = Protocol::ALL.map(|protocol| spare_device(chance, index, protocol));
+        std::iter::once(DeviceId::new(uuid(chance, "device", index))).chain(spare)
+    }
+
     /// What a person's device reports at its `tick`-th time, `None` while it is off.
     pub fn sample(&self, person: &Person, tick: u64) -> Option<Sample> {
-        sample(
-            self.chance,
-            &self.town,
-            person,
-            self.config.start,
-            self.config.interval_s,
+        self.sample_at(person, tick, self.report_time_s(person, tick))
+    }
+
+    /// What it reports at a time between its `tick`-th and the next, because it was asked to.
+    pub fn sample_at(&self, person: &Person, tick: u64, time_s: f64) -> Option<Sample> {
+        let moment = Moment {
             tick,
-        )
+            time_s,
+            whole: self.config.interval_s >= 1.0,
+        };
+        sample(self.chance, &self.town, person, self.config.start, moment)
     }
 
     /// Everything that a device tells about a life, in the order of arrival and with the truth beside it.

@@ -10,14 +10,15 @@ use anyhow::{Context, Result};
 use casedb::{
     Database, GenericClient,
     agency::{self, Agency, AgencyKind},
-    device::{self, Device},
+    device::{self, Changes, Device},
     order::{self, Order},
     person,
     user::{self, NewUser, Role},
 };
+use codec::Protocol;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{Timestamp, ToSpan};
-use sim::person::Speaks;
+use sim::World;
 use uuid::Uuid;
 
 use super::world::{self, TIME_ZONE};
@@ -42,10 +43,15 @@ pub async fn run(config: Config, command: DemoCommand) -> Result<()> {
     let database = Database::connect(config.database_url()?, 4)
         .await
         .context("case database")?;
-    seed(&database, &world, credentials_file.as_deref()).await
+    seed(&config, &database, &world, credentials_file.as_deref()).await
 }
 
-async fn seed(database: &Database, arguments: &WorldArgs, credentials_file: Option<&Path>) -> Result<()> {
+async fn seed(
+    config: &Config,
+    database: &Database,
+    arguments: &WorldArgs,
+    credentials_file: Option<&Path>,
+) -> Result<()> {
     let now = Timestamp::now();
     let client = database.client().await?;
     let police = ensure_agency(&client, "demo.police", "Demo police station", AgencyKind::Police).await?;
@@ -59,7 +65,7 @@ async fn seed(database: &Database, arguments: &WorldArgs, credentials_file: Opti
     let credentials = ensure_users(&client, credentials_file).await?;
     drop(client);
 
-    let world = world::build(arguments, now);
+    let world = world::build(config, arguments, now)?;
     let bar = ProgressBar::new(world.people.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("people {bar:40} {pos}/{len}") {
         bar.set_style(style);
@@ -67,7 +73,7 @@ async fn seed(database: &Database, arguments: &WorldArgs, credentials_file: Opti
     for someone in &world.people {
         let mut client = database.client().await?;
         let transaction = client.transaction().await.context("transaction")?;
-        ensure_person(&transaction, someone, police, social, now)
+        ensure_person(&transaction, &world, someone, police, social, now)
             .await
             .with_context(|| someone.reference.clone())?;
         transaction.commit().await.context("commit")?;
@@ -175,6 +181,7 @@ fn write_credentials(file: &Path, credentials: &[(String, String)]) -> Result<()
 
 async fn ensure_person(
     client: &impl GenericClient,
+    world: &World,
     someone: &sim::person::Person,
     police: Uuid,
     social: Uuid,
@@ -207,34 +214,50 @@ async fn ensure_person(
         };
         order::create(client, &order).await?;
     }
-    ensure_device(client, someone, now).await
+    ensure_device(client, world, someone, now).await
 }
 
-async fn ensure_device(client: &impl GenericClient, someone: &sim::person::Person, now: Timestamp) -> Result<()> {
-    let protocol = match someone.speaks {
-        Speaks::Native => "native",
-        Speaks::Jt808 { .. } => "jt808",
-    };
-    if device::by_identity(client, protocol, &someone.identity)
-        .await?
-        .is_some()
-    {
-        return Ok(());
+/// Registers the device, and gives it to its wearer in place of one that speaks another protocol.
+async fn ensure_device(
+    client: &impl GenericClient,
+    world: &World,
+    someone: &sim::person::Person,
+    now: Timestamp,
+) -> Result<()> {
+    let protocol = someone.speaks.protocol();
+    let profile = someone.speaks.profile();
+    if let Some(known) = device::lookup(client, protocol.name(), &someone.identity).await? {
+        if known.device.profile != profile {
+            let changes = Changes {
+                profile: Some(profile.to_owned()),
+                ..Changes::default()
+            };
+            device::set(client, known.device.device_id, &changes).await?;
+        }
+        if known.person_id.is_some() || known.protected.is_some() {
+            return Ok(());
+        }
+    } else {
+        // A JT/T 808 code is text that the gateway hands out at registration; a native key stays secret; the others have none.
+        let secret = match protocol {
+            Protocol::Native => Some(rand::random::<[u8; 32]>().to_vec()),
+            Protocol::Jt808 => Some(user::random_password().into_bytes()),
+            Protocol::Teltonika | Protocol::Gt06 | Protocol::Eelink => None,
+        };
+        let device = Device {
+            device_id: someone.device_id,
+            protocol: protocol.name().to_owned(),
+            identity: someone.identity.clone(),
+            secret,
+            model: "simulated".to_owned(),
+            profile: profile.to_owned(),
+            ..Device::default()
+        };
+        device::register(client, &device).await?;
     }
-    // A JT/T 808 code is text that the gateway hands out at registration; a native key stays secret.
-    let secret = match someone.speaks {
-        Speaks::Native => rand::random::<[u8; 32]>().to_vec(),
-        Speaks::Jt808 { .. } => user::random_password().into_bytes(),
-    };
-    let device = Device {
-        device_id: someone.device_id,
-        protocol: protocol.to_owned(),
-        identity: someone.identity.clone(),
-        secret: Some(secret),
-        model: "simulated".to_owned(),
-        ..Device::default()
-    };
-    device::register(client, &device).await?;
+    for other in world.devices(someone).filter(|other| *other != someone.device_id) {
+        device::unassign(client, other, now).await?;
+    }
     device::assign(client, someone.device_id, someone.person_id, now).await?;
     Ok(())
 }

@@ -4,12 +4,19 @@ mod journal;
 mod monitor;
 mod session;
 
-use std::{collections::HashMap, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use casedb::{Database, device};
+use codec::Protocol;
 use jiff::Timestamp;
-use sim::{World, person::Speaks};
+use sim::World;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -25,16 +32,16 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
     let database = Database::connect(config.database_url()?, 4)
         .await
         .context("case database")?;
-    let addresses = Addresses::of(&config)?;
     // Whole seconds: schedules are, and so onsets can be compared between runs.
     let now = Timestamp::now();
     let start = Timestamp::from_second(now.as_second() + LEAD.as_secs().cast_signed()).context("clock")?;
-    let world = Arc::new(world::build(&arguments.world, start));
+    let world = Arc::new(world::build(&config, &arguments.world, start)?);
+    let addresses = addresses(&config, &world)?;
     world::lay(&database, &world, now).await?;
     let secrets = secrets(&database, &world).await?;
     let journal = Arc::new(Journal::open(arguments.acknowledged.as_deref())?);
     journal.say(&serde_json::json!({"type": "start", "start": start, "devices": world.people.len()}));
-    info!(devices = world.people.len(), native = %addresses.native, jt808 = %addresses.jt808, "simulating");
+    info!(devices = world.people.len(), gateways = ?addresses, "simulating");
 
     let stop = CancellationToken::new();
     let mut devices = JoinSet::new();
@@ -42,9 +49,8 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
         let Some(person) = world.people.get(index) else {
             continue;
         };
-        let address = match person.speaks {
-            Speaks::Native => addresses.native,
-            Speaks::Jt808 { .. } => addresses.jt808,
+        let Some(&address) = addresses.get(&person.speaks.protocol()) else {
+            continue;
         };
         let monitor = monitor::Monitor {
             world: Arc::clone(&world),
@@ -81,45 +87,41 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
 /// The devices' secrets, in the order of the world's people.
 async fn secrets(database: &Database, world: &World) -> Result<Vec<Vec<u8>>> {
     let client = database.client().await?;
-    let directory = device::directory(&client, &["native", "jt808"])
+    let directory = device::directory(&client, &Protocol::ALL.map(Protocol::name))
         .await
         .context("devices")?;
     let secrets: HashMap<_, _> = directory
         .into_iter()
-        .map(|entry| (entry.device.device_id, entry.device.secret))
+        .map(|entry| ((entry.device.device_id, entry.person_id), entry.device.secret))
         .collect();
-    let of = |person: &sim::person::Person| match secrets.get(&person.device_id) {
+    let of = |person: &sim::person::Person| match secrets.get(&(person.device_id, Some(person.person_id))) {
         Some(secret) => Ok(secret.clone().unwrap_or_default()),
         None => bail!(
-            "device {} of the simulated world is not registered: `homeward demo seed` with the same --devices, --seed and --scenario first",
-            person.identity
+            "device {} of the simulated world is not registered, or not worn by {}: `homeward demo seed` with the same --devices, --seed, --scenario and --protocol first",
+            person.identity,
+            person.reference
         ),
     };
     world.people.iter().map(of).collect()
 }
 
-/// Where the gateways listen, as seen from this machine.
-struct Addresses {
-    native: SocketAddr,
-    jt808: SocketAddr,
-}
-
-impl Addresses {
-    fn of(config: &Config) -> Result<Self> {
-        let reachable = |key: &str, text: &str| -> Result<SocketAddr> {
-            let mut address: SocketAddr = text
-                .parse()
-                .with_context(|| format!("{key}: {text:?} is no address to connect to"))?;
-            if address.ip().is_unspecified() {
-                address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-            }
-            Ok(address)
-        };
-        Ok(Self {
-            native: reachable("gateway.native_listen", &config.gateway.native_listen)?,
-            jt808: reachable("gateway.jt808_listen", &config.gateway.jt808_listen)?,
-        })
+/// Where the gateways of the devices listen, as seen from this machine.
+fn addresses(config: &Config, world: &World) -> Result<BTreeMap<Protocol, SocketAddr>> {
+    let mut addresses = BTreeMap::new();
+    for protocol in world.people.iter().map(|person| person.speaks.protocol()) {
+        if addresses.contains_key(&protocol) {
+            continue;
+        }
+        let text = world::gateway(config, protocol);
+        let mut address: SocketAddr = text
+            .parse()
+            .with_context(|| format!("gateway.{protocol}_listen: {text:?} is no address to connect to"))?;
+        if address.ip().is_unspecified() {
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        addresses.insert(protocol, address);
     }
+    Ok(addresses)
 }
 
 async fn sleep_or_forever(seconds: Option<f64>) {

@@ -1,11 +1,12 @@
 //! The demo's world in the case database: who is in it, and schedules laid around a moment.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use casedb::{
     Database, GenericClient,
     rules::{self, Settings},
     zone::{self, Audience, Schedule, Shape, Zone, ZoneKind, schedule::Weekly},
 };
+use codec::Protocol;
 use jiff::{Timestamp, tz::TimeZone};
 use proto::wire;
 use serde_json::json;
@@ -17,7 +18,10 @@ use sim::{
     world,
 };
 
-use crate::cli::{Story, WorldArgs};
+use crate::{
+    cli::{Spoken, Story, WorldArgs},
+    config::Config,
+};
 
 /// The invented town lies here, so that a map of the region can be put under it.
 const LATITUDE: f64 = 30.2825;
@@ -35,8 +39,24 @@ pub fn town() -> Town {
 }
 
 /// Builds the world of the arguments, with second 0 at `start`.
-pub fn build(arguments: &WorldArgs, start: Timestamp) -> World {
-    World::new(world::Config {
+pub fn build(config: &Config, arguments: &WorldArgs, start: Timestamp) -> Result<World> {
+    let protocol = match arguments.protocol {
+        Spoken::Mixed => None,
+        Spoken::Native => Some(Protocol::Native),
+        Spoken::Jt808 => Some(Protocol::Jt808),
+        Spoken::Teltonika => Some(Protocol::Teltonika),
+        Spoken::Gt06 => Some(Protocol::Gt06),
+        Spoken::Eelink => Some(Protocol::Eelink),
+    };
+    if let Some(protocol @ (Protocol::Jt808 | Protocol::Gt06 | Protocol::Eelink)) = protocol
+        && arguments.interval < 1.0
+    {
+        bail!(
+            "--interval {}: {protocol} counts whole seconds; give 1 or more, or --protocol native",
+            arguments.interval
+        );
+    }
+    let world = World::new(world::Config {
         seed: arguments.seed,
         people: arguments.devices,
         scenario: match arguments.scenario {
@@ -48,7 +68,25 @@ pub fn build(arguments: &WorldArgs, start: Timestamp) -> World {
         interval_s: arguments.interval,
         latitude: LATITUDE,
         longitude: LONGITUDE,
-    })
+    });
+    if let Some(protocol) = protocol {
+        return Ok(world.speaking(protocol));
+    }
+    let closed = |protocol: &Protocol| gateway(config, *protocol).is_empty();
+    let missing: Vec<_> = Protocol::ALL.into_iter().filter(closed).collect();
+    Ok(world.without(&missing))
+}
+
+/// Where the gateway of a protocol listens; empty: nowhere.
+pub fn gateway(config: &Config, protocol: Protocol) -> &str {
+    let gateway = &config.gateway;
+    match protocol {
+        Protocol::Native => &gateway.native_listen,
+        Protocol::Jt808 => &gateway.jt808_listen,
+        Protocol::Teltonika => &gateway.teltonika_listen,
+        Protocol::Gt06 => &gateway.gt06_listen,
+        Protocol::Eelink => &gateway.eelink_listen,
+    }
 }
 
 /// Writes everybody's zones, schedules and settings around the world's start, and publishes them.

@@ -1,5 +1,5 @@
-//! The whole way on both stream kinds, in one process and in five: simulated monitors, incidents in the case database, an
-//! orderly end.
+//! The whole way on both stream kinds, in one process and in five: simulated monitors of all five protocols, incidents in the case
+//! database, commands to the monitors, an orderly end.
 
 use std::{
     collections::BTreeSet,
@@ -17,6 +17,19 @@ const WORLD: [&str; 8] = [
     "soak",
     "--interval",
     "1",
+];
+
+/// The first five people have devices of the five protocols.
+const COMMANDS: [&[&str]; 9] = [
+    &["locate", "DEMO-0001"],
+    &["locate", "DEMO-0002"],
+    &["locate", "DEMO-0003"],
+    &["locate", "DEMO-0004"],
+    &["locate", "DEMO-0005"],
+    &["vibrate", "DEMO-0003"],
+    &["vibrate", "DEMO-0004"],
+    &["text", "DEMO-0005", "Call the station"],
+    &["interval", "DEMO-0002", "--every", "2s"],
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,6 +77,11 @@ async fn simulate_and_compare(installation: &Installation, what: &str, server: &
         WHERE p.reference = $1 AND i.kind = $2";
     let arguments = [&["simulate"], WORLD.as_slice(), &["--duration", "75"]].concat();
     let mut simulator = installation.start("simulate", &arguments);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    for arguments in COMMANDS {
+        let why = ["--purpose", "maintenance", "--by", "officer"];
+        installation.succeed(&[&["command", "send"], arguments, &why].concat());
+    }
     simulator.wait(Duration::from_mins(2)).await;
 
     let lines = simulator.lines();
@@ -99,5 +117,32 @@ async fn simulate_and_compare(installation: &Installation, what: &str, server: &
         raised.unsigned_abs(),
         violators.len() as u64,
         "{what}: incidents of people who comply"
+    );
+
+    // Violators of every protocol were found, and every device did what it was told.
+    let spoken: Vec<String> = client
+        .query(
+            "SELECT DISTINCT d.protocol FROM incident i JOIN device_assignment a USING (person_id) JOIN device d USING (device_id)",
+            &[],
+        )
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert_eq!(spoken.len(), 5, "{what}: {spoken:?}");
+    let told = client
+        .query(
+            "SELECT p.reference, c.kind, c.state, c.outcome FROM device_command c JOIN person p USING (person_id)",
+            &[],
+        )
+        .await
+        .unwrap();
+    let words = |row: &tokio_postgres::Row| -> [String; 4] { [0, 1, 2, 3].map(|column| row.get(column)) };
+    let told: Vec<_> = told.iter().map(words).collect();
+    assert_eq!(told.len(), COMMANDS.len(), "{what}: {told:?}");
+    assert!(
+        told.iter().all(|[_, _, state, _]| state == "acknowledged"),
+        "{what}: {told:?}"
     );
 }

@@ -1,11 +1,18 @@
-//! One monitor: takes reports at their times, keeps them until acknowledged, connects again when the line breaks.
+//! One monitor: takes reports at their times, keeps them until acknowledged, connects again when the line breaks, and does what it is
+//! told.
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Result;
+use codec::Command;
 use jiff::Timestamp;
 use serde_json::json;
-use sim::{World, device::Sample, person::time_at};
+use sim::{
+    World,
+    device::Sample,
+    person::{Person, time_at},
+    voice::{Asked, Said},
+};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -23,6 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const LATE_S: f64 = 30.0;
 /// Without an answer for so long the line counts as broken.
 const ANSWER: Duration = Duration::from_secs(10);
+/// Two reports of a device are at least this far apart.
+const APART_S: f64 = 0.002;
 
 /// A simulated monitor.
 pub struct Monitor {
@@ -43,6 +52,17 @@ struct Memory {
     sent: VecDeque<Instant>,
     next_tick: u64,
     told: usize,
+    /// Seconds from the world's start of the last report.
+    last_s: f64,
+    pace: Option<Pace>,
+}
+
+/// An interval that the device was told to report at.
+#[derive(Clone, Copy)]
+struct Pace {
+    every_s: f64,
+    /// Seconds from the world's start; then as usual.
+    until_s: f64,
 }
 
 impl Monitor {
@@ -95,8 +115,17 @@ impl Monitor {
         if self.over(memory) {
             return std::future::pending().await;
         }
-        let tick = memory.next_tick;
-        let due_s = self.world.report_time_s(person, tick);
+        let planned_s = self.world.report_time_s(person, memory.next_tick);
+        let paced_s = memory
+            .pace
+            .map(|pace| (memory.last_s + pace.every_s, pace.until_s))
+            .filter(|(next_s, until_s)| next_s < until_s)
+            .map(|(next_s, _)| next_s);
+        // A pace that leads beyond the end of the simulation has no further report.
+        let beyond = |next_s: &f64| self.duration_s.is_some_and(|until_s| *next_s >= until_s);
+        let last = paced_s.as_ref().is_some_and(beyond);
+        let paced_s = paced_s.filter(|_| !last);
+        let due_s = paced_s.unwrap_or(planned_s);
         let due = time_at(self.world.config.start, due_s);
         let wait = Timestamp::now()
             .until(due)
@@ -105,8 +134,26 @@ impl Monitor {
         if let Some(wait) = wait {
             tokio::time::sleep(wait).await;
         }
-        memory.next_tick += 1;
-        if let Some(sample) = self.world.sample(person, tick) {
+        let tick = memory.next_tick;
+        // Reports of the plan that the new interval passes over are not taken.
+        while self.world.report_time_s(person, memory.next_tick) <= due_s {
+            memory.next_tick += 1;
+        }
+        if last {
+            return;
+        }
+        memory.last_s = due_s;
+        let tick = if paced_s.is_some() {
+            tick.saturating_sub(1)
+        } else {
+            tick
+        };
+        self.take(memory, self.world.sample_at(person, tick, due_s));
+    }
+
+    /// Puts a report to those that wait; `None`: the device is off.
+    fn take(&self, memory: &mut Memory, sample: Option<Sample>) {
+        if let Some(sample) = sample {
             self.journal.made();
             memory.waiting.push_back(sample);
             if memory.waiting.len() > MEMORY {
@@ -114,6 +161,45 @@ impl Monitor {
                 memory.sent.pop_front();
             }
         }
+    }
+
+    /// Seconds from the world's start.
+    fn now_s(&self) -> f64 {
+        Timestamp::now().duration_since(self.world.config.start).as_secs_f64()
+    }
+
+    /// Does what a command says, and answers it.
+    async fn obey(&self, person: &Person, asked: &Asked, memory: &mut Memory, session: &mut Session) -> Result<()> {
+        let now_s = self.now_s();
+        let mut here = None;
+        match &asked.command {
+            Some(Command::Locate) => {
+                // A report between the last one and the next.
+                let planned_s = self.world.report_time_s(person, memory.next_tick);
+                let at_s = now_s.min(planned_s - APART_S);
+                if at_s >= (memory.last_s + APART_S).max(0.0) && !self.over(memory) {
+                    here = self.world.sample_at(person, memory.next_tick.saturating_sub(1), at_s);
+                    memory.last_s = at_s;
+                    self.take(memory, here.clone());
+                }
+            }
+            Some(Command::Interval { seconds, for_seconds }) => {
+                let until_s = match for_seconds {
+                    0 => f64::INFINITY,
+                    seconds => now_s + f64::from(*seconds),
+                };
+                let every_s = f64::from(*seconds).max(APART_S);
+                memory.pace = Some(Pace { every_s, until_s });
+            }
+            _ => (),
+        }
+        let done = asked.command.is_some();
+        session.answer(asked, done, here.as_ref()).await?;
+        self.journal.say(&json!({
+            "type": "command", "command": asked.command, "person_id": person.person_id, "reference": person.reference,
+            "done": done,
+        }));
+        Ok(())
     }
 
     /// One connection: sign in, then send what waits and take acknowledgements until the line breaks.
@@ -146,8 +232,15 @@ impl Monitor {
                 continue;
             }
             tokio::select! {
-                answered = session.acknowledged() => {
-                    let count = answered?.min(memory.sent.len());
+                said = session.hear() => {
+                    let count = match said? {
+                        Said::Done(count) => count.min(memory.sent.len()),
+                        Said::Command(asked) => {
+                            self.obey(person, &asked, memory, &mut session).await?;
+                            continue;
+                        }
+                        Said::Next(_) | Said::Welcome | Said::Other => continue,
+                    };
                     answer_by = Instant::now() + ANSWER;
                     for (sample, sent) in memory.waiting.drain(..count).zip(memory.sent.drain(..count)) {
                         self.journal.acknowledged(sent.elapsed(), || json!({
@@ -163,7 +256,7 @@ impl Monitor {
     }
 
     /// Says on standard output which true violation is proved by a report that has just been sent.
-    fn tell(&self, person: &sim::person::Person, memory: &mut Memory, sent: &[Sample]) {
+    fn tell(&self, person: &Person, memory: &mut Memory, sent: &[Sample]) {
         let Some(last) = sent.last() else { return };
         let mut ordered: Vec<_> = person.violations.iter().collect();
         ordered.sort_by(|a, b| a.proof_s.total_cmp(&b.proof_s));

@@ -68,24 +68,34 @@ pub(super) fn new(package: &Package, profile: &Profile) -> Result<Read, Fault> {
     let mask = cursor.u8("mask")?;
     let raw = (mask & 1 == 1).then(|| Raw::read(&mut cursor)).transpose()?;
     network::read(mask, &mut cursor, &mut report.extra)?;
+    // First of all, so that a profile can say more of the position.
+    let valid = is_valid(package.id, cursor.clone());
+    let (fix, fault) = raw.map_or((None, None), |raw| raw.fix(valid));
+    report.fix = fix;
     let mut fields = Fields::new(&package.content, profile, &mut report);
     match package.id {
         id::WARNING => fields.warning(cursor.u8("warning")?),
         id::REPORT => fields.item(item::EVENT, cursor.take(1, "kind of report")?),
         _ => {}
     }
-    let mut valid = false;
     if matches!(package.id, id::NORMAL | id::WARNING | id::REPORT) {
-        let status = cursor.take(2, "status")?;
-        valid = matches!(status, [_, low] if low & 1 == 1);
-        fields.status(status, true);
+        fields.status(cursor.take(2, "status")?, true);
     }
     if package.id == id::NORMAL {
         fields.sensors(&mut cursor)?;
     }
-    let (fix, fault) = raw.map_or((None, None), |raw| raw.fix(valid));
-    report.fix = fix;
     Ok((report, fault))
+}
+
+/// Whether the device vouches for the position, as the status word says that follows.
+fn is_valid(identifier: u8, mut rest: Cursor<'_>) -> bool {
+    let before = match identifier {
+        id::NORMAL => 0,
+        id::WARNING | id::REPORT => 1,
+        _ => return false,
+    };
+    let status = rest.take(before, "kind").and_then(|_| rest.take(2, "status"));
+    matches!(status, Ok([_, low]) if low & 1 == 1)
 }
 
 /// Whether content found in the middle of garbage can be what its package claims.

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
-use proto::wire::Alarm;
+use proto::wire::{Alarm, Case, Motion, Strap};
 
 use super::{Frame, kind, location, time};
 use crate::{Fault, cursor::Cursor};
@@ -30,6 +30,12 @@ pub struct Location {
     pub charging: bool,
     /// Kept for want of a network.
     pub stored: bool,
+    /// On the wire of a wearable only (profile `gt06-wearable`), as the next two: closed, in the bit that says that a vehicle's alarm is armed.
+    pub strap: Strap,
+    /// Closed, in the bit that says that a vehicle is cut from fuel.
+    pub case: Case,
+    /// Moving, in the bit of the ignition.
+    pub motion: Motion,
     /// One frame each; alarms that have no code are left out.
     pub alarms: Vec<Alarm>,
 }
@@ -48,6 +54,9 @@ impl Location {
             battery_percent: 100,
             charging: false,
             stored: false,
+            strap: Strap::Unspecified,
+            case: Case::Unspecified,
+            motion: Motion::Unspecified,
             alarms: Vec::new(),
         }
     }
@@ -66,7 +75,11 @@ impl Location {
         content.put_u8(u8::try_from(round(self.speed_kmh, 255.0)).unwrap_or(u8::MAX));
         content.put_u16(flags);
         content.put_slice(&CELL);
-        content.put_slice(&state(self.battery_percent, self.charging));
+        let [information, level, signal] = state(self.battery_percent, self.charging);
+        let worn = u8::from(self.strap == Strap::Closed)
+            | u8::from(self.motion == Motion::Moving) << 1
+            | u8::from(self.case == Case::Closed) << 7;
+        content.put_slice(&[information | worn, level, signal]);
         content.put_u8(alarm);
         content.put_slice(&[0, 0, self.stored.into()]); // ignition, upload mode, sent again
         content.freeze()
@@ -91,7 +104,7 @@ fn round(value: f64, most: f64) -> u32 {
     value.round().clamp(0.0, most) as u32
 }
 
-/// The alarm byte of an alarm under the default profile.
+/// The alarm byte of an alarm under the default profile; the last two under `gt06-wearable`.
 const fn code(alarm: Alarm) -> Option<u8> {
     Some(match alarm {
         Alarm::Sos => 0x01,
@@ -104,7 +117,9 @@ const fn code(alarm: Alarm) -> Option<u8> {
         Alarm::LowBattery => 0x19,
         Alarm::Fall => 0x23,
         Alarm::Jamming => 0x30,
-        Alarm::Unspecified | Alarm::GnssFault | Alarm::Shielding | Alarm::Cloned => return None,
+        Alarm::Shielding => 0x60,
+        Alarm::GnssFault => 0x61,
+        Alarm::Unspecified | Alarm::Cloned => return None,
     })
 }
 

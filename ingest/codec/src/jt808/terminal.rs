@@ -42,7 +42,7 @@ pub struct Location {
     pub case: Case,
     /// Item 0xDA.
     pub motion: Motion,
-    /// Alarm bits; alarms that have no bit are left out.
+    /// Alarm bits; those that have none in item 0xEB 0x4857 (profile `jt808-wearable`).
     pub alarms: Vec<Alarm>,
 }
 
@@ -123,8 +123,19 @@ impl Location {
             let [high, low] = u16::try_from(whole(hdop * 10.0)).unwrap_or(u16::MAX).to_be_bytes();
             item(&mut body, 0xf9, &[0, 4, high, low]);
         }
+        let beyond = self.alarms.iter().filter(|alarm| bit(**alarm) == 0);
+        let [high, low] = beyond.fold(0_u16, |bits, alarm| bits | numbered(*alarm)).to_be_bytes();
+        if (high, low) != (0, 0) {
+            item(&mut body, 0xeb, &[0, 4, b'H', b'W', high, low]);
+        }
         body.freeze()
     }
+}
+
+/// An alarm's bit where bits are numbered as on our own wire.
+fn numbered(alarm: Alarm) -> u16 {
+    let number = u32::try_from(i32::from(alarm)).ok().filter(|number| *number > 0);
+    number.and_then(|number| 1_u16.checked_shl(number)).unwrap_or(0)
 }
 
 fn item(body: &mut BytesMut, id: u8, value: &[u8]) {

@@ -30,14 +30,18 @@ pub(super) const EMBEDDED: &[(&str, &str)] = embedded![
     "jt808",
     "jt808-ankle",
     "jt808-padlock",
+    "jt808-wearable",
     "teltonika",
     "teltonika-fmb",
     "teltonika-personal",
+    "teltonika-wearable",
     "gt06",
     "gt06-lw",
     "gt06-personal",
     "gt06-vl",
+    "gt06-wearable",
     "eelink",
+    "eelink-wearable",
 ];
 
 static BUILTIN: LazyLock<Profiles> = LazyLock::new(|| {

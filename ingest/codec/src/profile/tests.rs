@@ -120,17 +120,21 @@ fn the_list_is_this() {
         list,
         [
             "eelink: a profile of eelink",
+            "eelink-wearable: a profile of eelink, extends eelink",
             "gt06: a profile of gt06",
             "gt06-lw: a profile of gt06, extends gt06",
             "gt06-personal: a profile of gt06, extends gt06",
             "gt06-vl: a profile of gt06, extends gt06",
+            "gt06-wearable: a profile of gt06, extends gt06-personal",
             "jt808: a profile of jt808",
             "jt808-ankle: a profile of jt808, extends jt808",
             "jt808-padlock: a profile of jt808, extends jt808",
+            "jt808-wearable: a profile of jt808, extends jt808",
             "native: a profile of native",
             "teltonika: a profile of teltonika",
             "teltonika-fmb: a profile of teltonika, extends teltonika",
             "teltonika-personal: a profile of teltonika, extends teltonika",
+            "teltonika-wearable: a profile of teltonika, extends teltonika",
         ]
     );
     let shown = Profiles::builtin().get("jt808-ankle").unwrap().to_string();

@@ -1,6 +1,15 @@
 //! What the engine finds in the simulated worlds is what truly happens there, and nothing else.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure here is a failed test"
+)]
+
+mod desk;
+mod ear;
+mod protocols;
 
 use std::collections::BTreeSet;
 
@@ -66,4 +75,27 @@ fn the_soak_raises_its_violations_and_no_other() {
 fn a_quiet_town_is_quiet() {
     let world = world(Scenario::Quiet, 3, 100, 10.0);
     assert_eq!(found(&world, 3_600.0), Kinds::new());
+}
+
+#[test]
+fn a_violation_is_known_by_its_proof() {
+    let zone = TimeZone::get("Asia/Shanghai").unwrap();
+    for (scenario, interval_s) in [(Scenario::Demo, 5.0), (Scenario::Soak, 2.0), (Scenario::Soak, 1.0)] {
+        let world = world(scenario, 2026, 16, interval_s);
+        let events = check::events(&world, &zone, 300.0);
+        for person in &world.people {
+            for violation in &person.violations {
+                let known = |event: &&wire::Event| {
+                    event.edge() == wire::Edge::Onset
+                        && event.kind() == violation.kind
+                        && PersonId::from_wire(&event.person_id) == Ok(person.person_id)
+                };
+                let decided_us = events.iter().find(known).unwrap().decided_at_us;
+                let decided_s = (decided_us - world.config.start.as_microsecond()) as f64 / 1e6;
+                // Timers wait for reports that may contradict them.
+                let latest_s = violation.proof_s + interval_s + 15.0;
+                assert!(decided_s <= latest_s, "{violation:?} was known at {decided_s}");
+            }
+        }
+    }
 }
