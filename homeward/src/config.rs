@@ -61,6 +61,7 @@ pub struct Gateway {
     pub native_tls_certificate: String,
     pub native_tls_key: String,
     pub native_plaintext: bool,
+    pub jt808_hand_out_code: String,
     pub max_sessions: usize,
     pub address_share_percent: u32,
     pub address_unproven: usize,
@@ -274,6 +275,12 @@ impl Config {
         }
         if !self.console.basemap.is_empty() && !Path::new(&self.console.basemap).is_file() {
             bail!("console.basemap: there is no file {:?}", self.console.basemap);
+        }
+        if self.gateway.jt808_hand_out_code.parse::<gateway::HandOut>().is_err() {
+            bail!(
+                "gateway.jt808_hand_out_code: {:?} is none of always, bound, never",
+                self.gateway.jt808_hand_out_code
+            );
         }
         if !matches!(self.alerts.smtp_security.as_str(), "none" | "starttls" | "tls") {
             bail!(

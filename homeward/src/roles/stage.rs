@@ -68,6 +68,7 @@ impl Stage {
                 key: PathBuf::from(&settings.native_tls_key),
             }),
             native_plaintext: settings.native_plaintext,
+            hand_out_code: settings.jt808_hand_out_code.parse().unwrap_or_default(),
             max_sessions: settings.max_sessions,
             limits: gateway::Limits {
                 address_share_percent: settings.address_share_percent,

@@ -1,6 +1,6 @@
 //! What a gateway is set to.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
 
 use codec::{Profiles, Protocol};
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub backlog_per_second: u32,
     /// What models mean by their codes.
     pub profiles: Arc<Profiles>,
+    /// Whom a registration over JT/T 808 is answered with the device's authentication code.
+    pub hand_out_code: HandOut,
     /// This gateway's name, in the case database's status of devices.
     pub name: String,
 }
@@ -70,7 +72,34 @@ impl Default for Config {
             room_bytes: 256 * 1024 * 1024,
             backlog_per_second: 10_000,
             profiles: Arc::new(Profiles::builtin().clone()),
+            hand_out_code: HandOut::default(),
             name: "gateway".to_owned(),
+        }
+    }
+}
+
+/// Whom a registration over JT/T 808 is answered with the device's authentication code (8.6): whoever has it is believed to be the
+/// device, and the number that a registration names is no secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HandOut {
+    /// Whoever asks, as the standard has it.
+    #[default]
+    Always,
+    /// Devices that are bound to networks; from elsewhere they are not heard at all.
+    Bound,
+    /// Nobody: terminals are given their code by hand.
+    Never,
+}
+
+impl FromStr for HandOut {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "always" => Ok(Self::Always),
+            "bound" => Ok(Self::Bound),
+            "never" => Ok(Self::Never),
+            _ => Err(()),
         }
     }
 }

@@ -23,7 +23,7 @@ mod session;
 pub mod tls;
 mod udp;
 
-pub use config::{Config, Transport};
+pub use config::{Config, HandOut, Transport};
 pub use directory::{Directory, Found, Known};
 pub use lanes::Health;
 pub use limits::Settings as Limits;

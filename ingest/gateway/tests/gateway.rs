@@ -28,7 +28,7 @@ use codec::{
     },
     native::{self, client, natural_key},
 };
-use homeward_gateway::{Config, Directory, Found, Gateway, Handle, Known};
+use homeward_gateway::{Config, Directory, Found, Gateway, HandOut, Handle, Known};
 use jiff::Timestamp;
 use prost::Message;
 use proto::{
@@ -519,6 +519,48 @@ async fn jt808_session_in_every_edition() {
         assert_eq!(all.iter().filter(|report| report.backfill).count() % 60, 0);
         assert_eq!(all[before].battery_percent, Some(80));
         assert_eq!(all[before].device_id, DeviceId::from_name("T-1").to_wire());
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_handed_out_to_whom_the_settings_say() {
+    let network = "127.0.0.0/8".parse().unwrap();
+    let people = || {
+        let bound = Known {
+            networks: vec![network],
+            ..known("T-4", Some(b"code-4"))
+        };
+        let free = known("T-1", Some(b"code-1"));
+        Directory::fixed([
+            (Protocol::Jt808, "13900000001".to_owned(), free),
+            (Protocol::Jt808, "13900000004".to_owned(), bound),
+        ])
+    };
+    // With which result each is answered, without and with networks.
+    for (hand_out_code, free, bound) in [(HandOut::Always, 0, 0), (HandOut::Bound, 3, 0), (HandOut::Never, 3, 3)] {
+        let log = MemoryLog::new(4);
+        let config = Config {
+            hand_out_code,
+            ..config()
+        };
+        let handle = Gateway::start(config, Arc::new(log), people(), None).await.unwrap();
+        for (digits, expected) in [("13900000001", free), ("13900000004", bound)] {
+            let mut line = Jt808Line::open(handle.jt808).await;
+            let mut terminal = Terminal::new(digits, Variant::V2013).unwrap();
+            line.send(&terminal.register("HMWRD", "ANKLE-1", "0000001")).await;
+            let Some(Answer::Registered { result, code, .. }) = line.answer().await else {
+                panic!("no answer to a registration")
+            };
+            assert_eq!(
+                (result, code.is_empty()),
+                (expected, expected != 0),
+                "{hand_out_code:?} {digits}"
+            );
+            // Whoever has the code needs no registration.
+            let code = format!("code-{}", &digits[10..]);
+            line.send(&terminal.authenticate(code.as_bytes())).await;
+            assert!(matches!(line.answer().await, Some(Answer::General { result: 0, .. })));
+        }
     }
 }
 

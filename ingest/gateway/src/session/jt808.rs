@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 
 use super::{Dialect, Peer, Stop};
 use crate::{
+    HandOut,
     commands::Order,
     directory::{Found, Known},
     lanes::Batch,
@@ -163,6 +164,16 @@ impl Jt808 {
 
     async fn register(&mut self, header: &Header, known: &Known, peer: &mut Peer) -> Result<(), Stop> {
         peer.alive();
+        let handed_out = match peer.shared.config.hand_out_code {
+            HandOut::Always => true,
+            HandOut::Bound => !known.networks.is_empty(),
+            HandOut::Never => false,
+        };
+        if known.secret.is_some() && !handed_out {
+            peer.refused(&header.phone.identity(), "code not handed out");
+            let answer = reply::registered(header, self.next_serial(), Registration::TerminalRegistered, &[]);
+            return peer.send(&answer.to_wire()).await;
+        }
         let digits = header.phone.digits();
         let code = known.secret.as_deref().unwrap_or(digits.as_bytes());
         let answer = reply::registered(header, self.next_serial(), Registration::Success, code);
