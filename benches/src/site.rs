@@ -171,7 +171,16 @@ impl Site {
     pub async fn close(self) -> Result<()> {
         let client = connect(&self.admin).await?;
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        Ok(client.batch_execute(&drop).await?)
+        let mut attempts = 0;
+        while let Err(error) = client.batch_execute(&drop).await {
+            // An autovacuum worker is at work there; it belongs to the superuser, and only time makes it leave.
+            attempts += 1;
+            if attempts >= 100 {
+                return Err(error).context("drop the bench's database");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
     }
 }
 
