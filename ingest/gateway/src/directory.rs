@@ -335,19 +335,23 @@ async fn load(inner: &Inner, database: &Database) -> Option<Duration> {
     match read(database).await {
         Ok(map) => {
             metrics::gauge!("homeward_gateway_directory_devices").set(map.len() as f64);
-            let map = Arc::new(map);
-            let changed = {
+            let before = Arc::clone(&inner.read().map);
+            let changed = *before != map;
+            let map = if changed {
+                Arc::new(reusing(map, &before))
+            } else {
+                before
+            };
+            {
                 let mut copy = inner.write();
-                let before = Arc::clone(&copy.map);
-                if before.len() != map.len() {
-                    info!(before = before.len(), devices = map.len(), "device directory loaded");
+                if copy.map.len() != map.len() {
+                    info!(before = copy.map.len(), devices = map.len(), "device directory loaded");
                 }
                 *copy = Snapshot {
                     map: Arc::clone(&map),
                     ..Snapshot::default()
                 };
-                before != map
-            };
+            }
             if changed {
                 inner.remember_all(map).await;
             }
@@ -359,6 +363,16 @@ async fn load(inner: &Inner, database: &Database) -> Option<Duration> {
         }
     }
     Some(began.elapsed())
+}
+
+/// Keeps what is as it was: sessions hold it already, and the directory of a country is read anew every few seconds.
+fn reusing(mut map: Map, before: &Map) -> Map {
+    for (key, known) in &mut map {
+        if let Some(old) = before.get(key).filter(|old| *old == known) {
+            *known = Arc::clone(old);
+        }
+    }
+    map
 }
 
 async fn read(database: &Database) -> Result<Map, casedb::Error> {
