@@ -22,8 +22,11 @@ impl Process {
         let mut file = std::fs::OpenOptions::new();
         let output = file.create(true).append(true).open(log);
         let output = output.with_context(|| format!("cannot write {}", log.display()))?;
+        // As deploy/systemd runs it.
+        let arenas = std::env::var("MALLOC_ARENA_MAX").unwrap_or_else(|_| "2".to_owned());
         let child = Command::new(binary)
             .args(arguments)
+            .env("MALLOC_ARENA_MAX", arenas)
             .envs(settings)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
