@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test fmt lint clean
+.PHONY: help run test soak fmt lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -12,6 +12,11 @@ run: ## the demonstration: database, server, 200 simulated devices; Ctrl-C ends 
 
 test: ## everything the tests need, then all tests
 	@deploy/test
+
+soak: ## the property tests of the pure crates with another seed and more cases (SEED=, CASES=)
+	@seed=$${SEED:-$$RANDOM$$RANDOM}; echo "SEED=$$seed"; \
+	PROPTEST_RNG_SEED=$$seed PROPTEST_CASES=$${CASES:-5000} cargo test --release --no-fail-fast \
+	  -p homeward-proto -p homeward-codec -p homeward-engine -p homeward-alerts-core
 
 fmt: ## format the Rust code
 	@cargo fmt --all
