@@ -6,6 +6,7 @@ pub mod access;
 pub mod agency;
 pub mod backoff;
 pub mod calendar;
+pub mod canary;
 pub mod change;
 pub mod checkpoint;
 pub mod command;
