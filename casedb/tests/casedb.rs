@@ -18,6 +18,8 @@ mod folded;
 mod history;
 #[path = "casedb/orders.rs"]
 mod orders;
+#[path = "casedb/people.rs"]
+mod people;
 #[path = "casedb/publish.rs"]
 mod publish;
 #[path = "casedb/support.rs"]
