@@ -15,6 +15,7 @@ mod error;
 pub mod event;
 pub mod history;
 pub mod incident;
+pub mod law;
 mod leader;
 pub mod leave;
 pub mod migrate;
