@@ -16,6 +16,8 @@ mod devices;
 mod folded;
 #[path = "casedb/history.rs"]
 mod history;
+#[path = "casedb/incidents.rs"]
+mod incidents;
 #[path = "casedb/orders.rs"]
 mod orders;
 #[path = "casedb/publish.rs"]
