@@ -4,8 +4,10 @@
 
 pub mod access;
 pub mod agency;
+pub mod audit;
 pub mod backoff;
 pub mod calendar;
+pub mod canary;
 pub mod change;
 pub mod checkpoint;
 pub mod command;
@@ -15,6 +17,7 @@ mod error;
 pub mod event;
 pub mod history;
 pub mod incident;
+pub mod law;
 mod leader;
 pub mod leave;
 pub mod migrate;

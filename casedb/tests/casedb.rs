@@ -18,6 +18,8 @@ mod folded;
 mod history;
 #[path = "casedb/incidents.rs"]
 mod incidents;
+#[path = "casedb/law.rs"]
+mod law;
 #[path = "casedb/orders.rs"]
 mod orders;
 #[path = "casedb/publish.rs"]
