@@ -16,6 +16,8 @@ mod devices;
 mod folded;
 #[path = "casedb/history.rs"]
 mod history;
+#[path = "casedb/incidents.rs"]
+mod incidents;
 #[path = "casedb/law.rs"]
 mod law;
 #[path = "casedb/orders.rs"]
