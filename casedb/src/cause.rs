@@ -11,7 +11,7 @@ use alerts::{
         Family,
         cause::{self, Cause, Population, Shared, Sighting, Thresholds},
     },
-    lifecycle::course::Who,
+    lifecycle::course::{Part, Who},
 };
 use jiff::Timestamp;
 use proto::PersonId;
@@ -59,7 +59,10 @@ pub async fn sweep(
     thresholds: &Thresholds,
     now: Timestamp,
 ) -> Result<Swept, IncidentError> {
-    let mine: bool = row(transaction, ONE_AT_A_TIME, &[]).await?.try_get(0).map_err(crate::Error::from)?;
+    let mine: bool = row(transaction, ONE_AT_A_TIME, &[])
+        .await?
+        .try_get(0)
+        .map_err(crate::Error::from)?;
     if !mine {
         return Ok(Swept::default());
     }
@@ -93,7 +96,11 @@ async fn one(
     if fresh.is_empty() {
         return Ok(());
     }
-    let hit: Vec<Uuid> = cause.concerned.iter().map(|concerned| concerned.person.uuid()).collect();
+    let hit: Vec<Uuid> = cause
+        .concerned
+        .iter()
+        .map(|concerned| concerned.person.uuid())
+        .collect();
     let (police_agency, social_agency) = agencies(transaction, &hit).await?;
     let text = format!(
         "{} people at once: {}. They share: {}.",
@@ -114,7 +121,15 @@ async fn one(
     };
     let raised = incident::raise_system(transaction, &system).await?;
     swept.raised += usize::from(raised.new);
-    incident::merge(transaction, &fresh, raised.incident.incident_id, Who::System, &text, now).await?;
+    incident::merge(
+        transaction,
+        &fresh,
+        raised.incident.incident_id,
+        Who::System(Part::Grouping),
+        &text,
+        now,
+    )
+    .await?;
     swept.merged += fresh.len();
     Ok(())
 }
@@ -187,10 +202,7 @@ fn people(sightings: &[Sighting]) -> u64 {
 }
 
 /// The nearest agencies above everybody's, of police and of social work; `None` where there is none: then everybody of the audience sees it.
-async fn agencies(
-    client: &impl GenericClient,
-    hit: &[Uuid],
-) -> Result<(Option<Uuid>, Option<Uuid>), crate::Error> {
+async fn agencies(client: &impl GenericClient, hit: &[Uuid]) -> Result<(Option<Uuid>, Option<Uuid>), crate::Error> {
     let found = rows(client, AGENCIES, &[&hit]).await?;
     let mut nearest = [None, None];
     for (slot, column) in nearest.iter_mut().zip(["police", "social"]) {
@@ -200,7 +212,9 @@ async fn agencies(
         }
         let mut common = common(&paths);
         while !common.is_empty() && slot.is_none() {
-            *slot = agency::by_path(client, &common.join(".")).await?.map(|agency| agency.agency_id);
+            *slot = agency::by_path(client, &common.join("."))
+                .await?
+                .map(|agency| agency.agency_id);
             common.pop();
         }
     }
@@ -237,7 +251,10 @@ mod tests {
     #[test]
     fn a_firmware_belongs_to_its_model_and_what_is_unknown_is_not_shared() {
         let of = shared(Some("M1"), Some(""), Some("2.0"));
-        assert_eq!(of, BTreeSet::from([Shared::Firmware("M1 2.0".to_owned()), Shared::Model("M1".to_owned())]));
+        assert_eq!(
+            of,
+            BTreeSet::from([Shared::Firmware("M1 2.0".to_owned()), Shared::Model("M1".to_owned())])
+        );
         assert!(shared(None, None, None).is_empty());
     }
 }
