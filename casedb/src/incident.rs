@@ -250,7 +250,7 @@ pub(crate) async fn handed_over(
 pub(crate) async fn undelivered(
     transaction: &Transaction<'_>,
     incident_id: Uuid,
-    event_id: Uuid,
+    event_id: Option<Uuid>,
     channel: &str,
     now: Timestamp,
 ) -> Result<(), IncidentError> {
@@ -260,7 +260,7 @@ pub(crate) async fn undelivered(
     let word = Word {
         text: channel,
         code: Some("dead"),
-        event: Some(event_id),
+        event: event_id,
         ..Word::of_system(now)
     };
     write(transaction, incident_id, &before.standing, Action::Notify, &word).await?;

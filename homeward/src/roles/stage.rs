@@ -45,7 +45,7 @@ impl Stage {
                 Ok(())
             }
             Role::Alerts => {
-                self.alerts();
+                self.alerts()?;
                 Ok(())
             }
             Role::Console => self.console().await,
@@ -150,7 +150,7 @@ impl Stage {
         });
     }
 
-    fn alerts(&mut self) {
+    fn alerts(&mut self) -> Result<()> {
         let settings = &self.config.alerts;
         let credentials = (!settings.smtp_username.is_empty()).then(|| Credentials {
             username: settings.smtp_username.clone(),
@@ -166,6 +166,7 @@ impl Stage {
         });
         let config = WorkerConfig {
             smtp,
+            sms: self.config.sms.gateway()?,
             console_url: (!settings.console_url.is_empty()).then(|| settings.console_url.clone()),
             drain: DRAIN / 2,
             ..Default::default()
@@ -177,6 +178,7 @@ impl Stage {
                 worker::run(database, log, config, stop).await.map_err(Into::into),
             )
         });
+        Ok(())
     }
 
     async fn console(&mut self) -> Result<()> {
