@@ -4,20 +4,26 @@
 
 pub mod access;
 pub mod agency;
+pub mod audit;
 pub mod backoff;
 pub mod calendar;
+pub mod canary;
 pub mod change;
 pub mod checkpoint;
 pub mod command;
+pub mod contact;
+pub mod contract;
 pub mod device;
 pub mod edition;
 mod error;
 pub mod event;
 pub mod history;
 pub mod incident;
+pub mod law;
 mod leader;
 pub mod leave;
 pub mod migrate;
+pub mod note;
 pub mod notification;
 pub mod offset;
 pub mod order;
@@ -33,6 +39,7 @@ mod text;
 pub mod ticker;
 pub mod user;
 pub mod view;
+pub mod violation;
 pub mod zone;
 
 pub use edition::{Chunks, Edition};

@@ -69,8 +69,9 @@ pub async fn contacts(client: &impl GenericClient, incident: &IncidentRow) -> Re
         });
     }
     Ok(Contacts {
-        police_agency: incident.police_agency_id,
-        social_agency: incident.social_agency_id,
+        // Nil is nobody's: what concerns everybody goes to the consoles, and to no agency of its own.
+        police_agency: incident.police_agency_id.unwrap_or_default(),
+        social_agency: incident.social_agency_id.unwrap_or_default(),
         social_worker,
         targets,
     })
@@ -101,6 +102,7 @@ pub async fn enqueue(
     event_id: impl Into<Option<Uuid>>,
     recipients: &[Recipient],
 ) -> Result<i64, Error> {
+    let event_id: Option<Uuid> = event_id.into();
     if recipients.is_empty() {
         return Ok(0);
     }

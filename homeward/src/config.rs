@@ -28,6 +28,7 @@ pub struct Config {
     pub console: Console,
     pub alerts: Alerts,
     pub sms: Sms,
+    pub canary: Canary,
     pub metrics: Metrics,
     pub log: Log,
 }
@@ -161,6 +162,20 @@ impl Sms {
             Err(error) => bail!("sms.{error}"),
         }
     }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    pub enabled: bool,
+    pub every_seconds: u64,
+    pub blind_after_seconds: u64,
+    pub gateway: String,
+    pub tls_name: String,
+    pub tls_roots: String,
+    pub webhook: String,
+    pub webhook_secret: Secret,
+    pub mail_to: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -343,6 +358,7 @@ impl Config {
         if self.sms.receipts && self.sms.receipts_key.expose().len() < 16 {
             bail!("sms.receipts_key: set it to 16 characters or more: reports that nobody has signed are not taken");
         }
+        self.canary.check()?;
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format: {:?} is neither text nor json", self.log.format);
         }
@@ -358,6 +374,18 @@ impl Config {
             );
         }
         Ok(url)
+    }
+}
+
+impl Canary {
+    fn check(&self) -> Result<()> {
+        if self.webhook.is_empty() != self.webhook_secret.expose().is_empty() {
+            bail!("canary.webhook and canary.webhook_secret: set both, or neither");
+        }
+        if self.tls_name.is_empty() != self.tls_roots.is_empty() {
+            bail!("canary.tls_name and canary.tls_roots: set both, or neither");
+        }
+        Ok(())
     }
 }
 
