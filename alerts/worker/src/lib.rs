@@ -35,15 +35,16 @@ pub async fn run(
     // Either half stops the other when it fails: a worker that half works would look healthy.
     let stop = shutdown.child_token();
     let (queued, woken) = watch::channel(());
-    let consumer = async {
+    // Boxed: together they are too large for a caller's stack.
+    let consumer = Box::pin(async {
         let _guard = stop.clone().drop_guard();
         consume::run(&db, log.as_ref(), &config, &queued, &stop).await
-    };
-    let dispatcher = async {
+    });
+    let dispatcher = Box::pin(async {
         let _guard = stop.clone().drop_guard();
         dispatch::run(&db, &config, &woken, &stop).await
-    };
-    let sweeper = cause::run(&db, &config, &queued, &stop);
+    });
+    let sweeper = Box::pin(cause::run(&db, &config, &queued, &stop));
     let (consumed, dispatched, ()) = tokio::join!(consumer, dispatcher, sweeper);
     consumed.and(dispatched)
 }
