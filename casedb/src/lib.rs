@@ -13,6 +13,7 @@ pub mod device;
 pub mod edition;
 mod error;
 pub mod event;
+pub mod exact;
 pub mod history;
 pub mod incident;
 mod leader;

@@ -22,6 +22,8 @@ mod orders;
 mod publish;
 #[path = "casedb/support.rs"]
 mod support;
+#[path = "casedb/wide.rs"]
+mod wide;
 #[path = "casedb/zones.rs"]
 mod zones;
 
