@@ -11,6 +11,7 @@ import type {
   NewCommand,
   PersonDetail,
   PersonRow,
+  Platform,
   Purpose,
   Quarantine,
   Session,
@@ -73,6 +74,7 @@ const id = encodeURIComponent;
 export const api = {
   session: () => request<Session>("GET", "/api/v1/session"),
   logIn: (username: string, password: string) => request<Session>("POST", "/api/v1/session", { username, password }),
+  platform: () => request<Platform>("GET", "/api/v1/platform"),
   logOut: () => request<undefined>("DELETE", "/api/v1/session"),
   incidents: (asked: { severity: number; mine: boolean; limit: number; after?: string }, signal?: AbortSignal) => {
     const query = new URLSearchParams({ state: "open", limit: String(asked.limit) });

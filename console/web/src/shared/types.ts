@@ -7,6 +7,14 @@ export type State = "raised" | "notified" | "acknowledged" | "in_action" | "clos
 /** A 64-bit integer: a number as long as it is exact, a string of digits beyond 2^53. For showing and sending back, not for sums. */
 export type Exact = number | string;
 
+export interface Platform {
+  watched: boolean;
+  blind: boolean;
+  since: string | null;
+  stage: string | null;
+  newest_at: string | null;
+}
+
 export interface SessionUser {
   user_id: string;
   username: string;
