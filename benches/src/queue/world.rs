@@ -19,7 +19,7 @@ const TABLES: [&str; 8] = [
 /// Into the queue as the alert workers put it, and told as they tell it.
 const RAISE: &str = "WITH raised AS (
         INSERT INTO incident (incident_id, person_id, grouping_key, kind, severity, audience, state, ongoing, onset_at, raised_at, version)
-        VALUES ($1, $2, 'bench-new-' || $1::text, 'strap_tamper', 1, 'both', 'notified', true, now(), now(), 2) RETURNING *
+        VALUES ($1, $2, 'bench-new-' || $1::uuid::text, 'strap_tamper', 1, 'both', 'notified', true, now(), now(), 2) RETURNING *
     ), acted AS (
         INSERT INTO incident_action (incident_id, action, acted_at)
         SELECT incident_id, word.action, raised_at FROM raised, (VALUES (1, 'raise'), (2, 'notify')) AS word (place, action)

@@ -20,14 +20,14 @@ FROM (VALUES ('nation', 'supervisor', 'q'), ('province', 'duty_officer', 'q.p1.p
 JOIN agency a ON a.path = u.path::ltree;
 
 CREATE TEMP TABLE station ON COMMIT DROP AS
-SELECT (row_number() OVER (ORDER BY p.path) - 1)::int AS n, p.agency_id AS police, s.agency_id AS social
+SELECT (row_number() OVER (ORDER BY p.path) - 1)::int AS place, p.agency_id AS police, s.agency_id AS social
 FROM agency p JOIN agency s ON s.path = replace(p.path::text, '.police.', '.social.')::ltree
 WHERE p.path ~ 'q.*.police.*{2}'::lquery;
 
 INSERT INTO person (person_id, reference, display_name, risk_level, police_agency_id, social_agency_id, time_zone)
 SELECT ('0c000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid, 'Q-' || n, 'Invented person ' || n, n % 4 + 1, s.police, s.social,
     'Asia/Shanghai'
-FROM generate_series(0, {people} - 1) AS n JOIN station s ON s.n = n % 400;
+FROM generate_series(0, {people} - 1) AS n JOIN station s ON s.place = n % 400;
 
 INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at)
 SELECT gen_random_uuid(), person_id, 'bench', now() - interval '90 days', now() + interval '90 days' FROM person;

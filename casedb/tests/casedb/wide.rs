@@ -26,7 +26,7 @@ const SMALL: [&str; 9] = [
     "topic",
     "partitions",
     "casedb_migration.version",
-    "stream_migration.version",
+    "stream_migrations.version",
     "severity",
     "level",
     "step",
