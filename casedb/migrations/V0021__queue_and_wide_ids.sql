@@ -29,11 +29,11 @@ CREATE TRIGGER person_agencies_of_incidents AFTER UPDATE OF police_agency_id, so
 
 -- In the order of the queue, with all that decides who sees a row: pages and counts are read from the index alone.
 CREATE INDEX incident_queue ON incident (severity, (NOT ongoing), raised_at, incident_id)
-    INCLUDE (ongoing, police_agency_id, social_agency_id, audience, acknowledged_by) WHERE state <> 'closed';
+    INCLUDE (ongoing, police_agency_id, social_agency_id, person_id, audience, acknowledged_by) WHERE state <> 'closed';
 DROP INDEX incident_open;
 CREATE INDEX incident_mine ON incident (acknowledged_by, severity) WHERE state <> 'closed';
 CREATE INDEX incident_closed ON incident (closed_at DESC, incident_id)
-    INCLUDE (police_agency_id, social_agency_id, audience) WHERE state = 'closed';
+    INCLUDE (police_agency_id, social_agency_id, person_id, audience) WHERE state = 'closed';
 
 -- Every id has 64 bits. A protocol that has room for 31 gets a number folded into them (casedb::command).
 ALTER SEQUENCE device_command_reference AS bigint;

@@ -88,7 +88,6 @@ pub mod option {
     ///
     /// # Errors
     /// The serializer's.
-    #[expect(clippy::ref_option, reason = "the form that serde asks for")]
     pub fn serialize<S: Serializer>(number: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
         match number {
             Some(number) => super::serialize(number, serializer),

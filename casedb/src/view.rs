@@ -14,9 +14,9 @@ mod track;
 
 pub use command::{CommandRow, command, commands};
 pub use incident::{
-    Action, Asked, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList, IncidentPerson,
-    IncidentState, IncidentZone, NoPlace, NotificationRow, OpenCounts, Place, UserName, ZoneShape, incident, incidents,
-    may_see_incident, open_counts,
+    Action, Asked, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList, IncidentPerson,
+    IncidentState, IncidentZone, MergedInto, NoPlace, NotificationRow, OpenCounts, Place, Suspended, UserName, ZoneShape,
+    incident, incidents, may_see_incident, open_counts,
 };
 pub(crate) use incident::{fields, incident_columns};
 pub use live::{IncidentHead, PersonHead, head, heads, person_head};
@@ -33,6 +33,7 @@ use crate::user::{Branch, User};
 ///   that a list of incidents is read without looking at the people: two small sets of agencies are hashed once a query.
 /// - Zones, incidents, actions: of these people, and for the user's branch: `police` sees `police` and `both`,
 ///   `social_work` sees `social_work` and `both`, an administration sees all.
+/// - Incidents of nobody in particular: by audience; where they name agencies, in the branches above and below those.
 macro_rules! scoped {
     ($query:expr) => {
         concat!(
@@ -45,6 +46,8 @@ macro_rules! scoped {
                 SELECT a.agency_id FROM viewer v JOIN agency a ON a.path <@ v.path WHERE v.branch <> 'social_work'
             ), social_sight AS MATERIALIZED (
                 SELECT a.agency_id FROM viewer v JOIN agency a ON a.path <@ v.path WHERE v.branch <> 'police'
+            ), related AS MATERIALIZED (
+                SELECT a.agency_id FROM viewer v JOIN agency a ON a.path <@ v.path OR v.path <@ a.path
             ), visible_person AS NOT MATERIALIZED (
                 SELECT p.* FROM person p
                 WHERE p.police_agency_id IN (SELECT agency_id FROM police_sight)
@@ -56,10 +59,14 @@ macro_rules! scoped {
             ), sighted_incident AS NOT MATERIALIZED (
                 SELECT i.* FROM incident i
                 WHERE (i.police_agency_id IN (SELECT agency_id FROM police_sight)
-                        OR i.social_agency_id IN (SELECT agency_id FROM social_sight))
+                        OR i.social_agency_id IN (SELECT agency_id FROM social_sight)
+                        OR i.person_id IS NULL AND (coalesce(i.police_agency_id, i.social_agency_id) IS NULL
+                            OR i.police_agency_id IN (SELECT agency_id FROM related)
+                            OR i.social_agency_id IN (SELECT agency_id FROM related)))
                     AND i.audience = ANY ((SELECT v.audiences FROM viewer v)::text[])
             ), visible_incident AS NOT MATERIALIZED (
-                SELECT i.*, p.reference, p.display_name, p.risk_level FROM sighted_incident i JOIN person p USING (person_id)
+                SELECT i.*, p.reference, p.display_name, p.risk_level
+                FROM sighted_incident i LEFT JOIN person p USING (person_id)
             ), visible_action AS NOT MATERIALIZED (
                 SELECT a.* FROM incident_action a JOIN visible_incident i USING (incident_id) CROSS JOIN viewer v
                 WHERE a.audience = ANY (v.audiences)
@@ -100,18 +107,36 @@ impl Sight {
         }
     }
 
+    /// True when the user sees this incident.
+    pub fn sees_incident(&self, head: &IncidentHead) -> bool {
+        if !head.of_nobody {
+            return self.sees(&head.audience, &head.police_path, &head.social_path);
+        }
+        let audience = match self.branch {
+            Branch::Police => head.audience != "social_work",
+            Branch::SocialWork => head.audience != "police",
+            Branch::Administration => true,
+        };
+        let related = |path: &str| !path.is_empty() && (under(path, &self.path) || under(&self.path, path));
+        let everywhere = head.police_path.is_empty() && head.social_path.is_empty();
+        audience && (everywhere || related(&head.police_path) || related(&head.social_path))
+    }
+
     /// True when the user sees an incident of this audience, of a person of these agencies.
     pub fn sees(&self, audience: &str, police_path: &str, social_path: &str) -> bool {
-        let under = |path: &str| {
-            path.strip_prefix(self.path.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
+        let under = |path: &str| under(path, &self.path);
         match self.branch {
             Branch::Police => matches!(audience, "police" | "both") && under(police_path),
             Branch::SocialWork => matches!(audience, "social_work" | "both") && under(social_path),
             Branch::Administration => under(police_path) || under(social_path),
         }
     }
+}
+
+/// True when a place in the tree is in the branch under another, or is that.
+fn under(path: &str, root: &str) -> bool {
+    path.strip_prefix(root)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod wide;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use alerts::{Audience, ClosingCode, Refusal, State, route::Channel};
+use alerts::{Audience, ClosingCode, State, lifecycle::course::Refusal, route::Channel};
 use anyhow::Result;
 use casedb::{
     incident::{self, IncidentError},

@@ -30,6 +30,8 @@ pub struct IncidentHead {
     pub police_path: String,
     /// The person's social agency in the tree.
     pub social_path: String,
+    /// It is about nobody in particular: seen below its agencies as well as above, and by everybody where it has none.
+    pub of_nobody: bool,
 }
 
 impl IncidentHead {
@@ -43,6 +45,8 @@ impl IncidentHead {
         {
             incident.fields.zone = None;
         }
+        // Whether this user sees the incident that it is merged into, the list says.
+        incident.fields.merged_into = None;
         incident
     }
 }
@@ -51,11 +55,12 @@ impl IncidentHead {
 pub async fn heads(client: &impl GenericClient, incident_ids: &[Uuid]) -> Result<Vec<IncidentHead>, Error> {
     const SQL: &str = concat!(
         "SELECT ",
-        incident_columns!(),
+        incident_columns!("incident"),
         ", i.events, z.audience AS zone_audience, i.police_path, i.social_path
-        FROM (SELECT i.*, p.reference, p.display_name, p.risk_level, pa.path::text AS police_path, sa.path::text AS social_path
-            FROM incident i JOIN person p USING (person_id)
-            JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
+        FROM (SELECT i.*, p.reference, p.display_name, p.risk_level, coalesce(pa.path::text, '') AS police_path,
+                coalesce(sa.path::text, '') AS social_path
+            FROM incident i LEFT JOIN person p USING (person_id)
+            LEFT JOIN agency pa ON pa.agency_id = i.police_agency_id LEFT JOIN agency sa ON sa.agency_id = i.social_agency_id
             WHERE i.incident_id = ANY ($1)) i
         LEFT JOIN zone z ON z.zone_id = i.zone_id
         LEFT JOIN app_user ab ON ab.user_id = i.acknowledged_by LEFT JOIN app_user cb ON cb.user_id = i.closed_by"
@@ -72,6 +77,7 @@ fn read(row: &Row) -> Result<IncidentHead, Error> {
     let fields = fields(row)?;
     Ok(IncidentHead {
         incident_id: fields.incident_id,
+        of_nobody: fields.person.is_none(),
         number: fields.number,
         version: fields.version,
         state: fields.state.clone(),

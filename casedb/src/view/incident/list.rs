@@ -185,7 +185,7 @@ macro_rules! open_page {
     ($filter:literal) => {
         scoped!(concat!(
             "SELECT ",
-            incident_columns!(),
+            incident_columns!("visible_incident"),
             ", i.events
             FROM (
                 SELECT s.incident_id, s.severity, NOT s.ongoing AS over, s.raised_at FROM sighted_incident s
@@ -206,7 +206,7 @@ macro_rules! closed_page {
     ($filter:literal) => {
         scoped!(concat!(
             "SELECT ",
-            incident_columns!(),
+            incident_columns!("visible_incident"),
             ", i.events
             FROM (
                 SELECT s.incident_id, s.closed_at FROM sighted_incident s
