@@ -52,6 +52,7 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
         .map(|applied| format!("V{:04} {}", applied.version(), applied.name()))
         .collect();
     let edition = Edition::detect(&client).await?;
+    edition.prepare(&client).await?;
     info!(applied = applied.len(), %edition, "case database is up to date");
     Ok(Report { applied, edition })
 }

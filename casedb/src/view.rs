@@ -14,9 +14,9 @@ mod track;
 
 pub use command::{CommandRow, command, commands};
 pub use incident::{
-    Action, Asked, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList, IncidentPerson,
-    IncidentState, IncidentZone, MergedInto, NoPlace, NotificationRow, OpenCounts, Place, Suspended, UserName, ZoneShape,
-    incident, incidents, may_see_incident, open_counts,
+    Action, Asked, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList,
+    IncidentPerson, IncidentState, IncidentZone, MergedInto, NoPlace, NotificationRow, OpenCounts, Place, Suspended,
+    UserName, ZoneShape, incident, incidents, may_see_incident, open_counts,
 };
 pub(crate) use incident::{fields, incident_columns};
 pub use live::{IncidentHead, PersonHead, head, heads, person_head};

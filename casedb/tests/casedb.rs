@@ -8,6 +8,8 @@
 
 extern crate homeward_casedb as casedb;
 
+#[path = "casedb/capacity.rs"]
+mod capacity;
 #[path = "casedb/commands.rs"]
 mod commands;
 #[path = "casedb/devices.rs"]
@@ -26,6 +28,8 @@ mod orders;
 mod people;
 #[path = "casedb/publish.rs"]
 mod publish;
+#[path = "casedb/rollup.rs"]
+mod rollup;
 #[path = "casedb/support.rs"]
 mod support;
 #[path = "casedb/wide.rs"]

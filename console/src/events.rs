@@ -42,21 +42,24 @@ pub const BEAT: Duration = Duration::from_secs(2);
 const WAITING: usize = 1_024;
 /// Changes that are read together at most, when many come at once.
 const TOGETHER: usize = 256;
+/// How long the first of them waits for the others.
+const GATHER: Duration = Duration::from_millis(3);
 /// Beats between two looks whether the session still holds.
 const BEATS_PER_CHECK: u32 = 15;
 
 /// What changed about an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// It is new.
-    Raised,
+    // In the order of their weight.
     /// Its state or its words changed.
     Updated,
-    /// It was closed.
-    Closed,
     /// An event was added.
     Event,
+    /// It is new.
+    Raised,
+    /// It was closed.
+    Closed,
 }
 
 /// The data of an `incident` event.
@@ -146,6 +149,8 @@ async fn listen(mut listener: Listener, database: Database, sender: broadcast::S
             () = stop.cancelled() => return,
         };
         let Some(first) = first else { return };
+        // What one transaction says comes together.
+        tokio::time::sleep(GATHER).await;
         // What waits is read together: a burst of changes costs some queries, not one a change.
         let mut payloads = Vec::new();
         let mut next = Some(first);
@@ -208,17 +213,24 @@ async fn changed(database: &Database, payloads: &[String]) -> Vec<News> {
         .into_iter()
         .map(|head| (head.incident_id, Arc::new(head)))
         .collect();
-    parsed
-        .iter()
-        .filter_map(|payload| {
-            let head = found.get(&payload.incident_id)?;
-            let change = payload.change.unwrap_or(match head.state.as_str() {
-                "closed" => Change::Closed,
-                _ if head.version == 1 => Change::Raised,
-                _ => Change::Updated,
-            });
-            Some(News::Changed(head.clone(), change))
-        })
+    // One word about each incident, the weightiest: what is told is how it stands now.
+    let mut told: Vec<(Arc<IncidentHead>, Change)> = Vec::new();
+    for payload in &parsed {
+        let Some(head) = found.get(&payload.incident_id) else {
+            continue;
+        };
+        let change = payload.change.unwrap_or(match head.state.as_str() {
+            "closed" => Change::Closed,
+            _ if head.version == 1 => Change::Raised,
+            _ => Change::Updated,
+        });
+        match told.iter_mut().find(|(known, _)| known.incident_id == head.incident_id) {
+            Some((_, known)) => *known = (*known).max(change),
+            None => told.push((head.clone(), change)),
+        }
+    }
+    told.into_iter()
+        .map(|(head, change)| News::Changed(head, change))
         .collect()
 }
 
