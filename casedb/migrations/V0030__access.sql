@@ -68,8 +68,8 @@ CREATE FUNCTION access_agencies(side text, role name) RETURNS SETOF uuid LANGUAG
 SET search_path = public, pg_temp AS $$
     SELECT a.agency_id
     FROM app_user u JOIN agency own ON own.agency_id = u.agency_id JOIN agency a ON a.path <@ own.path
-    WHERE u.user_id = access_user() AND u.disabled_at IS NULL AND 'homeward_' || u.role = role
-        AND u.role NOT IN ('service_provider', 'administrator') AND own.kind IN (side, 'administration')
+    WHERE u.user_id = access_user() AND u.disabled_at IS NULL AND 'homeward_' || u.role = $2
+        AND u.role NOT IN ('service_provider', 'administrator') AND own.kind IN ($1, 'administration')
 $$;
 
 -- The agencies at or below the user's own, whatever their kind: for accounts, targets and logs.
@@ -77,7 +77,7 @@ CREATE FUNCTION access_subtree(role name) RETURNS SETOF uuid LANGUAGE sql STABLE
 SET search_path = public, pg_temp AS $$
     SELECT a.agency_id
     FROM app_user u JOIN agency own ON own.agency_id = u.agency_id JOIN agency a ON a.path <@ own.path
-    WHERE u.user_id = access_user() AND u.disabled_at IS NULL AND 'homeward_' || u.role = role
+    WHERE u.user_id = access_user() AND u.disabled_at IS NULL AND 'homeward_' || u.role = $1
 $$;
 
 -- For whom the zones, incidents and notes are that the user sees.
@@ -85,22 +85,22 @@ CREATE FUNCTION access_audiences(role name) RETURNS text[] LANGUAGE sql STABLE S
     SELECT CASE WHEN u.role = 'service_provider' OR own.kind = 'social_work' THEN ARRAY['social_work', 'both']
         WHEN own.kind = 'police' THEN ARRAY['police', 'both'] WHEN own.kind = 'administration' THEN ARRAY['police', 'social_work', 'both'] END
     FROM app_user u JOIN agency own USING (agency_id)
-    WHERE u.user_id = access_user() AND u.disabled_at IS NULL AND 'homeward_' || u.role = role
+    WHERE u.user_id = access_user() AND u.disabled_at IS NULL AND 'homeward_' || u.role = $1
 $$;
 
 -- People whom a user has opened by breaking the glass; a user learns of the own ones only.
 CREATE FUNCTION access_opened(viewer uuid) RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER ROWS 5
 SET search_path = public, pg_temp AS $$
     SELECT b.person_id FROM break_glass b JOIN app_user u USING (user_id)
-    WHERE b.user_id = viewer AND u.disabled_at IS NULL AND u.role IN ('duty_officer', 'social_worker', 'supervisor')
-        AND b.closed_at IS NULL AND b.ends_at > now() AND (viewer = access_user() OR access_unlimited())
+    WHERE b.user_id = $1 AND u.disabled_at IS NULL AND u.role IN ('duty_officer', 'social_worker', 'supervisor')
+        AND b.closed_at IS NULL AND b.ends_at > now() AND ($1 = access_user() OR access_unlimited())
 $$;
 
 -- People whom the user sees besides those of the own branch.
 CREATE FUNCTION access_extra(role name) RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER ROWS 5
 SET search_path = public, pg_temp AS $$
     SELECT o.person_id FROM app_user u CROSS JOIN LATERAL access_opened(u.user_id) o (person_id)
-    WHERE u.user_id = access_user() AND 'homeward_' || u.role = role
+    WHERE u.user_id = access_user() AND 'homeward_' || u.role = $1
 $$;
 
 -- Whom the user sees, whose zones, and which zones are hidden: ids only, for the policies. They read with the owner's rights, so that
@@ -118,9 +118,9 @@ CREATE VIEW access_hidden_zone AS
 
 CREATE FUNCTION access_sees(person uuid, role name) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM person p WHERE p.person_id = person AND (
-        p.police_agency_id IN (SELECT access_agencies('police', role)) OR p.social_agency_id IN (SELECT access_agencies('social_work', role))
-        OR p.person_id IN (SELECT access_extra(role))))
+    SELECT EXISTS (SELECT FROM person p WHERE p.person_id = $1 AND (
+        p.police_agency_id IN (SELECT access_agencies('police', $2)) OR p.social_agency_id IN (SELECT access_agencies('social_work', $2))
+        OR p.person_id IN (SELECT access_extra($2))))
 $$;
 
 -- Positions. Roles of users have no right on the table: they read through the functions below, which want the reading written down
@@ -129,7 +129,7 @@ $$;
 -- True when this transaction has written down that the user reads positions of this person.
 CREATE FUNCTION access_declared(person uuid, from_at timestamptz, to_at timestamptz) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM position_access a WHERE a.person_id = person AND a.user_id = access_user()
+    SELECT EXISTS (SELECT FROM position_access a WHERE a.person_id = $1 AND a.user_id = access_user()
         AND a.xmin = pg_current_xact_id_if_assigned()::xid AND a.accessed_at >= now()
         AND ($2 IS NULL OR a.from_at <= $2) AND ($3 IS NULL OR a.to_at >= $3))
 $$;
@@ -169,7 +169,7 @@ END $$;
 
 -- The newest fixes of an interval that this transaction has declared.
 CREATE FUNCTION read_positions(person uuid, from_at timestamptz, to_at timestamptz, most bigint)
-RETURNS SETOF position LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp ROWS 500 AS $$
+RETURNS SETOF public."position" LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp ROWS 500 AS $$
 BEGIN
     IF NOT access_declared(person, from_at, to_at) THEN
         RAISE EXCEPTION 'positions are read after the reading was written down, in the same transaction: declare_access()'
@@ -181,7 +181,7 @@ END $$;
 
 -- Both at once, for queries by hand.
 CREATE FUNCTION positions_of(person uuid, from_at timestamptz, to_at timestamptz, purpose text, case_number text)
-RETURNS SETOF position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp ROWS 500 AS $$
+RETURNS SETOF public."position" LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp ROWS 500 AS $$
 BEGIN
     PERFORM declare_access(person, from_at, to_at, purpose, case_number, from_at || '/' || to_at);
     RETURN QUERY SELECT * FROM read_positions(person, from_at, to_at, 9223372036854775807);
@@ -190,13 +190,13 @@ END $$;
 -- Which of some reports are in the history of the person.
 CREATE FUNCTION own_reports(person uuid, times timestamptz[], ids uuid[]) RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
-    SELECT p.report_id FROM position p WHERE access_declared(person, NULL, NULL)
-        AND p.person_id = person AND p.fix_time = ANY (times) AND p.report_id = ANY (ids)
+    SELECT p.report_id FROM position p WHERE access_declared($1, NULL, NULL)
+        AND p.person_id = $1 AND p.fix_time = ANY ($2) AND p.report_id = ANY ($3)
 $$;
 
 -- What an event was decided on, which is positions: NULL until this transaction has declared the reading.
 CREATE FUNCTION event_payload(event uuid) RETURNS bytea LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT e.payload FROM event e WHERE e.event_id = event AND access_declared(e.person_id, NULL, NULL)
+    SELECT e.payload FROM event e WHERE e.event_id = $1 AND access_declared(e.person_id, NULL, NULL)
         AND (access_unlimited() OR access_sees(e.person_id, access_role()))
         AND (e.zone_id IS NULL OR access_unlimited() OR NOT EXISTS (SELECT FROM zone z WHERE z.zone_id = e.zone_id
             AND z.audience <> ALL (coalesce((SELECT access_audiences(access_role())), '{}'))))
@@ -213,18 +213,18 @@ LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 SET search_path = public, pg_temp 
         ORDER BY da.assigned_at DESC LIMIT 1
     ) d ON true
     LEFT JOIN LATERAL (
-        SELECT f.fix_time FROM position f WHERE f.person_id = p.person_id AND f.fix_time > since AND f.valid
+        SELECT f.fix_time FROM position f WHERE f.person_id = p.person_id AND f.fix_time > $2 AND f.valid
         ORDER BY f.fix_time DESC LIMIT 1
     ) f ON true
     LEFT JOIN LATERAL (
-        SELECT f.received_at FROM position f WHERE f.person_id = p.person_id AND f.fix_time > since AND f.device_id = d.device_id
+        SELECT f.received_at FROM position f WHERE f.person_id = p.person_id AND f.fix_time > $2 AND f.device_id = d.device_id
         ORDER BY f.fix_time DESC LIMIT 1
     ) r ON true
     LEFT JOIN LATERAL (
         SELECT f.battery_percent FROM position f WHERE f.person_id = p.person_id AND f.battery_percent IS NOT NULL
-            AND f.fix_time > since AND f.device_id = d.device_id ORDER BY f.fix_time DESC LIMIT 1
+            AND f.fix_time > $2 AND f.device_id = d.device_id ORDER BY f.fix_time DESC LIMIT 1
     ) b ON true
-    WHERE p.person_id = ANY (people) AND ((SELECT access_unlimited())
+    WHERE p.person_id = ANY ($1) AND ((SELECT access_unlimited())
         OR p.police_agency_id IN (SELECT access_agencies('police', access_role()))
         OR p.social_agency_id IN (SELECT access_agencies('social_work', access_role()))
         OR p.person_id IN (SELECT access_extra(access_role())))
@@ -246,4 +246,4 @@ END $$;
 -- Nobody but the owner runs what was not granted; the program grants (casedb/src/access/rules.rs).
 REVOKE EXECUTE ON FUNCTION access_agencies, access_subtree, access_audiences, access_opened, access_extra, access_sees, access_declared, declare_access,
     read_positions, positions_of, own_reports, event_payload, signs_of_life, open_break_glass, position_drop_before,
-    position_make_partition FROM PUBLIC;
+    position_make_partition, audit_append, audit_seal, audit_cover FROM PUBLIC;

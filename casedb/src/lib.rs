@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod agency;
+pub mod audit;
 pub mod backoff;
 pub mod calendar;
 pub mod change;

@@ -162,7 +162,6 @@ pub const CASE: &[Role] = &[DutyOfficer, SocialWorker, Supervisor];
 /// Handle incidents, or query what is known of them.
 const CASE_ANALYST: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Analyst];
 const KEEPERS: &[Role] = &[DutyOfficer, Supervisor, Administrator];
-const CASE_PROVIDER: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, ServiceProvider];
 const ADMIN: &[Role] = &[Administrator];
 const AUDIT: &[Role] = &[Auditor];
 const WATCH: &[Role] = &[Supervisor, Auditor];
@@ -315,7 +314,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "person",
         &[
-            read(CASE_PROVIDER, PERSON),
+            read(CASE, PERSON),
             read_but(ANALYST, &["display_name"], PERSON),
             read_only(
                 AUDIT,
@@ -423,6 +422,15 @@ pub const RULES: &[Rule] = &[
         &[read(CASE, Rows::Seen), add(CASE, OWN_COMMAND), change(CASE, Rows::Seen)],
     ),
     rule("device_command_step", &[read(CASE, OF_COMMAND)]),
+    // The audit.
+    rule("audit_entry", &[read(AUDIT, Rows::All)]),
+    rule("audit_head", &[read(AUDIT, Rows::All)]),
+    rule("audit_root", &[read(AUDIT, Rows::All)]),
+    nobody("audit_pending", "entries that wait for the sealer"),
+    nobody("audit_row", "salts of the digests"),
+    nobody("audit_shape", "the program's own"),
+    nobody("history_salt", "salts of the digests"),
+    nobody("history_seal", "the program's own"),
     // Access itself.
     rule(
         "break_glass",
@@ -454,6 +462,7 @@ pub const RULES: &[Rule] = &[
     ),
     rule("access_hidden_zone", &[read(EVERYBODY, Rows::Through("ids alone"))]),
     nobody("casedb_migration", "the program's own"),
+    nobody("stream_migrations", "the program's own"),
 ];
 
 /// What roles may run: function, roles. Functions not named here are the owner's, or harm nothing.
@@ -474,6 +483,7 @@ pub const FUNCTIONS: &[(&str, &[Role])] = &[
     ("own_reports(uuid, timestamptz[], uuid[])", CASE_ANALYST),
     ("event_payload(uuid)", CASE_ANALYST),
     ("signs_of_life(uuid[], timestamptz)", CASE_ANALYST),
+    ("audit_append(text, text, text, jsonb)", EVERYBODY),
     ("open_break_glass(uuid, uuid, text, text, integer)", CASE),
 ];
 
