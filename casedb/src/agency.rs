@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
+    law::Level,
     pool::{GenericClient, execute, optional, rows},
     text::{check_time_zone, words},
 };
@@ -92,6 +93,13 @@ pub async fn by_path(client: &impl GenericClient, path: &str) -> Result<Option<A
         .as_ref()
         .map(from_row)
         .transpose()
+}
+
+const SET_LEVEL: &str = "UPDATE agency SET level = $2 WHERE path = $1::text::ltree";
+
+/// Says where an agency stands in the administration of its country; false when there is none of the path.
+pub async fn set_level(client: &impl GenericClient, path: &str, level: Level) -> Result<bool, Error> {
+    Ok(execute(client, SET_LEVEL, &[&path, &level.as_str()]).await? == 1)
 }
 
 /// Lists an agency and everything below it.

@@ -20,6 +20,8 @@ mod devices;
 mod folded;
 #[path = "casedb/history.rs"]
 mod history;
+#[path = "casedb/law.rs"]
+mod law;
 #[path = "casedb/orders.rs"]
 mod orders;
 #[path = "casedb/publish.rs"]

@@ -255,6 +255,7 @@ const OF_COMMAND: Rows = Rows::Through("EXISTS (SELECT FROM device_command c WHE
 const OWN_COMMAND: Rows = Rows::Through(
     "{t}.requested_by = (SELECT access_user()) AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
 );
+const OF_ORDER: Rows = Rows::Through("EXISTS (SELECT FROM supervision_order o WHERE o.order_id = {t}.order_id)");
 /// By users of the own subtree, or of people seen.
 const WATCHED: Rows = Rows::Mine(
     "EXISTS (SELECT FROM app_user u WHERE u.user_id = {t}.user_id AND u.agency_id IN (SELECT access_subtree(current_user)))
@@ -323,7 +324,21 @@ pub const RULES: &[Rule] = &[
             ),
         ],
     ),
-    rule("supervision_order", &[read(CASE_ANALYST, Rows::Seen)]),
+    rule(
+        "supervision_order",
+        &[
+            read(CASE, Rows::Seen),
+            read_but(ANALYST, &["grounds", "conditions"], Rows::Seen),
+        ],
+    ),
+    rule("order_term", &[read(CASE_ANALYST, Rows::Seen)]),
+    rule("order_past_term", &[read(CASE_ANALYST, Rows::Seen)]),
+    rule("order_revision", &[read(CASE, Rows::Seen)]),
+    rule("order_approval", &[read(CASE, OF_ORDER)]),
+    rule("order_extension", &[read(CASE, OF_ORDER)]),
+    rule("order_notice", &[read(CASE, OF_ORDER)]),
+    rule("order_review", &[read(CASE, OF_ORDER)]),
+    rule("order_warning", &[read(CASE, OF_ORDER)]),
     rule(
         "device",
         &[
@@ -431,6 +446,9 @@ pub const RULES: &[Rule] = &[
     nobody("audit_shape", "the program's own"),
     nobody("history_salt", "salts of the digests"),
     nobody("history_seal", "the program's own"),
+    // The canary.
+    nobody("canary", "which person and device it is"),
+    rule("platform_blind", &[read(EVERYBODY, Rows::All)]),
     // Access itself.
     rule(
         "break_glass",
@@ -494,5 +512,7 @@ pub const SEQUENCES: &[(&str, &[Role])] = &[("device_command_reference", CASE)];
 /// path: table, column, what stands there instead.
 pub const PSEUDONYMS: &[(&str, &str, &str)] = &[
     ("person", "display_name", "reference"),
+    ("supervision_order", "grounds", "''"),
+    ("supervision_order", "conditions", "''"),
     ("incident_action", "text", "''"),
 ];

@@ -140,8 +140,7 @@ pub async fn people(
             ORDER BY coalesce(o.count, 0) > 0 DESC, p.display_name, p.person_id LIMIT $4
         )
         SELECT p.person_id, p.reference, p.display_name, p.risk_level, coalesce(p.count, 0), last.last_fix_at,
-            EXISTS (SELECT FROM supervision_order o WHERE o.person_id = p.person_id AND o.starts_at <= $3
-                AND o.ends_at > $3 AND o.revoked_at IS NULL)
+            EXISTS (SELECT FROM order_term t WHERE t.person_id = p.person_id AND t.starts_at <= $3 AND t.ends_at > $3)
             AND EXISTS (SELECT FROM device_assignment d WHERE d.person_id = p.person_id AND d.ended_at IS NULL)
         FROM page p
         LEFT JOIN signs_of_life(ARRAY(SELECT person_id FROM page), $3::timestamptz - interval '30 days') last USING (person_id)
@@ -174,21 +173,22 @@ pub async fn person(
     const SQL: &str = scoped!(
         "SELECT p.person_id, p.reference, p.display_name, p.risk_level, p.time_zone, pa.name, sa.name, w.display_name,
             o.order_id, o.legal_basis, o.grounds, o.starts_at, o.ends_at, o.revoked_at,
-            o.starts_at <= $3 AND o.ends_at > $3 AND o.revoked_at IS NULL,
+            o.in_force,
             d.device_id, d.protocol, d.identity, d.model, d.assigned_at, s.last_seen_at, l.last_report_at, l.battery_percent
         FROM visible_person p
         JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
         LEFT JOIN app_user w ON w.user_id = p.social_worker_id
         LEFT JOIN LATERAL (
-            SELECT * FROM supervision_order o WHERE o.person_id = p.person_id
-            ORDER BY o.starts_at <= $3 AND o.ends_at > $3 AND o.revoked_at IS NULL DESC, o.starts_at DESC LIMIT 1
+            SELECT o.*, EXISTS (SELECT FROM order_term t WHERE t.order_id = o.order_id AND t.starts_at <= $3 AND t.ends_at > $3)
+                AS in_force
+            FROM supervision_order o WHERE o.person_id = p.person_id ORDER BY in_force DESC, o.starts_at DESC LIMIT 1
         ) o ON true
         LEFT JOIN LATERAL (
             SELECT d.device_id, d.protocol, d.identity, d.model, da.assigned_at FROM device_assignment da JOIN device d USING (device_id)
             WHERE da.person_id = p.person_id AND da.ended_at IS NULL ORDER BY da.assigned_at DESC LIMIT 1
         ) d ON true
         LEFT JOIN device_status s ON s.device_id = d.device_id
-        LEFT JOIN signs_of_life(ARRAY[$2], $3::timestamptz - interval '30 days') l ON true
+        LEFT JOIN signs_of_life(ARRAY[$2::uuid], $3::timestamptz - interval '30 days') l ON true
         WHERE p.person_id = $2"
     );
     let Some(row) = optional(client, SQL, &[&user_id, &person_id, &now]).await? else {

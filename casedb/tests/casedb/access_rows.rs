@@ -14,6 +14,18 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
         VALUES (md5('{k}person')::uuid, 'MX-{k}', 'Name of {k}', '{police}', '{social}', 'Asia/Shanghai')"),
     ("supervision_order", "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at)
         VALUES (md5('{k}order')::uuid, '{person}', 'act', now(), now() + interval '1 day')"),
+    ("order_past_term", "INSERT INTO order_past_term (order_id, person_id, starts_at, ends_at)
+        VALUES (md5('{k}order')::uuid, '{person}', now() - interval '1 day', now())"),
+    ("order_extension", "INSERT INTO order_extension (extension_id, order_id, from_end, to_end, reason, requested_by, requested_at)
+        VALUES (md5('{k}extension')::uuid, md5('{k}order')::uuid, now(), now() + interval '1 day', 'r', '{user}', now())"),
+    ("order_approval", "INSERT INTO order_approval (approval_id, order_id, decision, decided_by, role, agency_id, decided_at)
+        VALUES (md5('{k}approval')::uuid, md5('{k}order')::uuid, 'refused', '{user}', 'r', '{agency}', now())"),
+    ("order_notice", "INSERT INTO order_notice (notice_id, order_id, step, given_to, done_at, recorded_by)
+        VALUES (md5('{k}notice')::uuid, md5('{k}order')::uuid, 'copy_sent', 'x', now(), '{user}')"),
+    ("order_review", "INSERT INTO order_review (review_id, order_id, kind, due_at) VALUES (md5('{k}review')::uuid, md5('{k}order')::uuid, 'asked', now())"),
+    ("order_warning", "INSERT INTO order_warning (order_id, kind, for_at, days, warned_at) VALUES (md5('{k}order')::uuid, 'order_ends', now(), 7, now())"),
+    ("order_revision", "SELECT 1"),
+    ("platform_blind", "INSERT INTO platform_blind (blind_id, watcher, since, stage, raised_at) VALUES (md5('{k}blind')::uuid, 'w', now(), 'gateway', now())"),
     ("device", "INSERT INTO device (device_id, protocol, identity, secret) VALUES (md5('{k}device')::uuid, 'native', 'M-{k}', 'secret')"),
     ("device_assignment", "INSERT INTO device_assignment (assignment_id, device_id, person_id)
         VALUES (md5('{k}assignment')::uuid, md5('{k}device')::uuid, '{person}')"),
@@ -84,6 +96,7 @@ pub(crate) const ELSEWHERE: &[&str] = &[
     "access_hidden_zone",
     "audit_head",
     "device_command_step",
+    "order_term",
 ];
 
 /// The letter of a kind.
