@@ -41,9 +41,8 @@ CREATE INDEX break_glass_open ON break_glass (user_id, ends_at) WHERE closed_at 
 CREATE INDEX break_glass_waiting ON break_glass (opened_at) WHERE reviewed_at IS NULL;
 CREATE INDEX break_glass_person ON break_glass (person_id, opened_at);
 
--- For the policies, which look from a zone or a device to its person.
+-- For the policies, which look from a zone to its people.
 CREATE INDEX person_zone_zone ON person_zone (zone_id);
-CREATE INDEX device_assignment_device ON device_assignment (device_id);
 CREATE INDEX person_police_agency ON person (police_agency_id);
 CREATE INDEX person_social_agency ON person (social_agency_id);
 
@@ -78,6 +77,23 @@ SET search_path = public, pg_temp AS $$
     SELECT a.agency_id
     FROM app_user u JOIN agency own ON own.agency_id = u.agency_id JOIN agency a ON a.path <@ own.path
     WHERE u.user_id = access_user() AND u.disabled_at IS NULL AND 'homeward_' || u.role = $1
+$$;
+
+-- The agencies above and below the user's own, and it: for contracts, and for incidents of nobody that name an agency.
+CREATE FUNCTION access_lineage(role name) RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
+SET search_path = public, pg_temp AS $$
+    SELECT a.agency_id
+    FROM app_user u JOIN agency own ON own.agency_id = u.agency_id JOIN agency a ON a.path <@ own.path OR own.path <@ a.path
+    WHERE u.user_id = access_user() AND u.disabled_at IS NULL AND 'homeward_' || u.role = $1
+$$;
+
+-- Whom the contracts of a service provider cover, and for what: a word of service_contract.scope, or 'person' for all of them.
+CREATE FUNCTION access_contract(what text, role name) RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
+SET search_path = public, pg_temp AS $$
+    SELECT c.person_id
+    FROM app_user u JOIN agency own ON own.agency_id = u.agency_id CROSS JOIN contract_people(now()) c
+    WHERE u.user_id = access_user() AND u.disabled_at IS NULL AND own.disabled_at IS NULL AND u.role = 'service_provider'
+        AND 'homeward_' || u.role = $2 AND own.path <@ c.provider_path AND ($1 = 'person' OR $1 = ANY (c.scope))
 $$;
 
 -- For whom the zones, incidents and notes are that the user sees.
@@ -244,6 +260,6 @@ BEGIN
 END $$;
 
 -- Nobody but the owner runs what was not granted; the program grants (casedb/src/access/rules.rs).
-REVOKE EXECUTE ON FUNCTION access_agencies, access_subtree, access_audiences, access_opened, access_extra, access_sees, access_declared, declare_access,
+REVOKE EXECUTE ON FUNCTION access_agencies, access_subtree, access_lineage, access_contract, contract_people, contract_covers, access_audiences, access_opened, access_extra, access_sees, access_declared, declare_access,
     read_positions, positions_of, own_reports, event_payload, signs_of_life, open_break_glass, position_drop_before,
     position_make_partition, audit_append, audit_seal, audit_cover FROM PUBLIC;

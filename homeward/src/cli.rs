@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod device;
 pub mod orders;
+pub mod people;
 pub mod zones;
 
 mod proof;
@@ -74,6 +75,35 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// The tree of agencies: police, social work, administration, service providers.
+    Agency {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::AgencyCommand,
+    },
+    /// Contracts with service providers: whom they see, and what of them.
+    Contract {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::ContractCommand,
+    },
+    /// Supervised people, their contacts, and notes on them.
+    Person {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::PersonCommand,
+    },
+    /// Violations, and what became of them.
+    Violation {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::ViolationCommand,
+    },
+    /// Everything a court needs of a person's violations, as JSON and as a page to print.
+    ///
+    /// Orders, violations with their outcomes, incidents with every action, explanations, notes and leave. It is written down that
+    /// it was read. Only what the reader's branch may see is in it.
+    BreachPack(people::BreachPackArgs),
     /// Registers devices, gives them to people, changes their keys, and says from where they may speak.
     Device {
         /// What to do.
@@ -252,12 +282,18 @@ pub enum ProfilesCommand {
 /// `homeward notify …`
 #[derive(Debug, Subcommand)]
 pub enum NotifyCommand {
-    /// Adds a mail address or a webhook of an agency. A webhook's key is made and shown once.
+    /// Adds a mail address, a webhook or a telephone of an agency. A webhook's key is made and shown once.
     Add {
-        /// mail or webhook.
+        /// mail, webhook or sms.
         channel: NotifyChannel,
-        /// Mail address, or URL of the webhook.
+        /// Mail address, URL of the webhook, or telephone number like +8613800000000.
         address: String,
+        /// The form of a webhook's request.
+        #[arg(long, default_value = "homeward", value_parser = ["homeward", "wecom", "dingtalk"])]
+        template: String,
+        /// A file with the key that the receiver has made (DingTalk: SEC…), - for standard input; otherwise one is made here.
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
         /// The agency's path, such as `demo.police`.
         #[arg(long, value_name = "PATH")]
         agency: String,
@@ -291,6 +327,8 @@ pub enum NotifyChannel {
     Mail,
     /// Signed HTTP request.
     Webhook,
+    /// Short message.
+    Sms,
 }
 
 impl NotifyChannel {
@@ -299,6 +337,7 @@ impl NotifyChannel {
         match self {
             Self::Mail => "mail",
             Self::Webhook => "webhook",
+            Self::Sms => "sms",
         }
     }
 }

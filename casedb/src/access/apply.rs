@@ -220,6 +220,7 @@ fn statements(tables: &BTreeMap<String, Table>) -> String {
             END LOOP;
             FOR one IN SELECT p.oid::regprocedure AS fn FROM pg_proc p
                 WHERE p.pronamespace = 'public'::regnamespace AND p.prorettype = 'trigger'::regtype AND NOT p.prosecdef
+                    AND p.prosrc !~ 'current_user'
                     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
             LOOP
                 EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = public, pg_temp', one.fn);

@@ -162,6 +162,9 @@ pub const CASE: &[Role] = &[DutyOfficer, SocialWorker, Supervisor];
 /// Handle incidents, or query what is known of them.
 const CASE_ANALYST: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Analyst];
 const KEEPERS: &[Role] = &[DutyOfficer, Supervisor, Administrator];
+const CASE_ADMIN: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Administrator];
+const CASE_ADMIN_PROVIDER: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Administrator, ServiceProvider];
+const PROVIDER: &[Role] = &[ServiceProvider];
 const ADMIN: &[Role] = &[Administrator];
 const AUDIT: &[Role] = &[Auditor];
 const WATCH: &[Role] = &[Supervisor, Auditor];
@@ -214,6 +217,57 @@ const PERSON: Rows = Rows::Through(
 );
 /// Of an agency at or below the user's own.
 const SUBTREE: Rows = Rows::Mine("{t}.agency_id IN (SELECT access_subtree(current_user))");
+/// Incidents of people seen, and those of nobody that name no agency or one above or below.
+const INCIDENTS: Rows = Rows::ThroughForUs(
+    "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[])
+    AND (EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id) OR {t}.person_id IS NULL
+        AND (coalesce({t}.police_agency_id, {t}.social_agency_id) IS NULL
+            OR {t}.police_agency_id IN (SELECT access_lineage(current_user))
+            OR {t}.social_agency_id IN (SELECT access_lineage(current_user))))",
+);
+/// Of contracts with the own agency, one above or one below.
+const CONTRACT: Rows = Rows::Mine(
+    "{t}.client_id IN (SELECT access_lineage(current_user)) OR {t}.provider_id IN (SELECT access_lineage(current_user))",
+);
+const OF_CONTRACT: Rows = Rows::Through(
+    "EXISTS (SELECT FROM service_contract c WHERE c.contract_id = {t}.contract_id)
+    AND EXISTS (SELECT FROM person p WHERE p.person_id = {t}.person_id)",
+);
+const COVERED: Rows = Rows::Through("{t}.person_id IN (SELECT access_contract('person', current_user))");
+const COVERED_CONTACT: Rows = Rows::Through("{t}.person_id IN (SELECT access_contract('contacts', current_user))");
+const COVERED_SCHEDULE: Rows = Rows::ThroughForUs(
+    "{t}.person_id IN (SELECT access_contract('schedule', current_user))
+    AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
+);
+const COVERED_DEVICE: Rows = Rows::Through("{t}.person_id IN (SELECT access_contract('device', current_user))");
+const COVERED_NOTE: Rows = Rows::ThroughForUs(
+    "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[])
+    AND {t}.person_id IN (SELECT access_contract('notes', current_user))",
+);
+const COVERED_OWN_NOTE: Rows = Rows::ThroughForUs(
+    "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[]) AND {t}.written_by = (SELECT access_user())
+    AND {t}.person_id IN (SELECT access_contract('notes', current_user))",
+);
+const COVERED_INCIDENT: Rows = Rows::ThroughForUs(
+    "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[])
+    AND {t}.person_id IN (SELECT access_contract('incidents', current_user))",
+);
+const CONTACT: Rows = Rows::Through(
+    "EXISTS (SELECT FROM contact c WHERE c.contact_id = {t}.contact_id)
+    AND (NOT {t}.protected_address OR 'police' = ANY ((SELECT access_audiences(current_user))::text[]))",
+);
+const OWN_NOTE: Rows = Rows::ThroughForUs(
+    "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[]) AND {t}.written_by = (SELECT access_user())
+    AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
+);
+const OWN_OUTCOME: Rows = Rows::Through(
+    "{t}.decided_by = (SELECT access_user()) AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
+);
+const ASSIGNED_LADDER: Rows =
+    Rows::Through("{t}.person_id IS NULL OR EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)");
+const OF_COLLEAGUE: Rows = Rows::Mine(
+    "EXISTS (SELECT FROM app_user u WHERE u.user_id = {t}.user_id AND u.agency_id IN (SELECT access_subtree(current_user)))",
+);
 const INCIDENT: Rows = Rows::ThroughForUs("EXISTS (SELECT FROM incident i WHERE i.incident_id = {t}.incident_id)");
 const ACTION: Rows = Rows::ThroughForUs(
     "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[])
@@ -303,6 +357,7 @@ pub const RULES: &[Rule] = &[
                     "password_hash",
                     "locale",
                     "email",
+                    "phone",
                     "disabled_at",
                 ]),
                 SUBTREE,
@@ -316,6 +371,11 @@ pub const RULES: &[Rule] = &[
         "person",
         &[
             read(CASE, PERSON),
+            read_only(
+                PROVIDER,
+                &["person_id", "reference", "display_name", "time_zone"],
+                COVERED,
+            ),
             read_but(ANALYST, &["display_name"], PERSON),
             read_only(
                 AUDIT,
@@ -357,6 +417,7 @@ pub const RULES: &[Rule] = &[
         "device_assignment",
         &[
             read(CASE_ANALYST, Rows::Seen),
+            read(PROVIDER, COVERED_DEVICE),
             read_only(
                 ADMIN,
                 &["assignment_id", "device_id", "assigned_at", "ended_at"],
@@ -370,7 +431,10 @@ pub const RULES: &[Rule] = &[
     // Zones and rules.
     rule("zone", &[read(CASE_ANALYST, ZONE)]),
     rule("zone_revision", &[read(CASE_ANALYST, OF_ZONE)]),
-    rule("person_zone", &[read(CASE_ANALYST, SEEN_OF_ZONE)]),
+    rule(
+        "person_zone",
+        &[read(CASE_ANALYST, SEEN_OF_ZONE), read(PROVIDER, COVERED_SCHEDULE)],
+    ),
     rule("zone_layer", &[read(CASE_ANALYST, Rows::All)]),
     rule("zone_layer_revision", &[read(CASE_ANALYST, Rows::All)]),
     rule("person_layer", &[read(CASE_ANALYST, Rows::Seen)]),
@@ -410,7 +474,28 @@ pub const RULES: &[Rule] = &[
     nobody("violation", "a view with the owner's rights over events"),
     rule(
         "incident",
-        &[read(CASE_ANALYST, Rows::SeenForUs), change(CASE, Rows::SeenForUs)],
+        &[
+            read(CASE_ANALYST, INCIDENTS),
+            read_only(
+                PROVIDER,
+                &[
+                    "incident_id",
+                    "number",
+                    "person_id",
+                    "kind",
+                    "severity",
+                    "audience",
+                    "state",
+                    "onset_at",
+                    "ended_at",
+                    "raised_at",
+                    "closed_at",
+                    "closing_code",
+                ],
+                COVERED_INCIDENT,
+            ),
+            change(CASE, INCIDENTS),
+        ],
     ),
     rule("incident_event", &[read(CASE_ANALYST, INCIDENT)]),
     rule(
@@ -446,6 +531,76 @@ pub const RULES: &[Rule] = &[
     nobody("audit_shape", "the program's own"),
     nobody("history_salt", "salts of the digests"),
     nobody("history_seal", "the program's own"),
+    // Ladders and rotas.
+    rule("ladder", &[read(CASE_ADMIN, Rows::All)]),
+    rule("ladder_revision", &[read(CASE_ADMIN, Rows::All)]),
+    rule(
+        "ladder_assignment",
+        &[read(CASE, ASSIGNED_LADDER), read_but(ADMIN, &["person_id"], Rows::All)],
+    ),
+    rule("rota", &[read(CASE_ADMIN, Rows::All)]),
+    rule("rota_revision", &[read(CASE_ADMIN, Rows::All)]),
+    rule("rota_shift", &[read(CASE_ADMIN, Rows::All)]),
+    rule("rota_team", &[read(CASE_ADMIN, Rows::All)]),
+    rule("rota_holiday", &[read(CASE_ADMIN, Rows::All)]),
+    rule("rota_exception", &[read(CASE_ADMIN, Rows::All)]),
+    rule("absence", &[read_but(CASE_ADMIN, &["reason"], OF_COLLEAGUE)]),
+    // Channels.
+    rule(
+        "push_subscription",
+        &[
+            read_but(EVERYBODY, &["p256dh", "auth"], GLASS),
+            add(EVERYBODY, GLASS),
+            change(EVERYBODY, GLASS),
+            right(EVERYBODY, Op::Delete, Columns::All, GLASS),
+        ],
+    ),
+    nobody("notification_hold", "receivers that asked to be left alone"),
+    // Service providers, and what is written about people.
+    rule("service_contract", &[read(CASE_ADMIN_PROVIDER, CONTRACT)]),
+    rule(
+        "service_contract_person",
+        &[read(CASE, OF_CONTRACT), read(PROVIDER, OF_CONTRACT)],
+    ),
+    nobody("contract_person", "a view with the owner's rights"),
+    rule(
+        "contact",
+        &[
+            read(CASE, Rows::Seen),
+            read(PROVIDER, COVERED_CONTACT),
+            add(CASE, Rows::Seen),
+        ],
+    ),
+    rule(
+        "contact_revision",
+        &[read(CASE, CONTACT), read(PROVIDER, CONTACT), add(CASE, CONTACT)],
+    ),
+    rule(
+        "person_note",
+        &[
+            read(CASE, Rows::SeenForUs),
+            read(PROVIDER, COVERED_NOTE),
+            add(CASE, OWN_NOTE),
+            add(PROVIDER, COVERED_OWN_NOTE),
+        ],
+    ),
+    rule(
+        "device_fault",
+        &[
+            read(CASE, DEVICE),
+            read(PROVIDER, COVERED_DEVICE),
+            read_but(ADMIN, &["person_id", "detail"], Rows::All),
+        ],
+    ),
+    rule("fitted_but_silent", &[read(CASE, Rows::Seen)]),
+    rule(
+        "violation_outcome",
+        &[
+            read(CASE, Rows::Seen),
+            read_but(ANALYST, &["reason"], Rows::Seen),
+            add(CASE, OWN_OUTCOME),
+        ],
+    ),
     // The canary.
     nobody("canary", "which person and device it is"),
     rule("platform_blind", &[read(EVERYBODY, Rows::All)]),
@@ -487,6 +642,8 @@ pub const RULES: &[Rule] = &[
 pub const FUNCTIONS: &[(&str, &[Role])] = &[
     ("access_agencies(text, name)", EVERYBODY),
     ("access_subtree(name)", EVERYBODY),
+    ("access_lineage(name)", EVERYBODY),
+    ("access_contract(text, name)", PROVIDER),
     ("access_audiences(name)", EVERYBODY),
     ("access_opened(uuid)", EVERYBODY),
     ("access_extra(name)", EVERYBODY),

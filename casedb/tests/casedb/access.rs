@@ -45,9 +45,10 @@ async fn fill(client: &Client) {
             "INSERT INTO agency (agency_id, path, name, kind, time_zone)
             SELECT md5(path)::uuid, path::ltree, path, kind, 'Asia/Shanghai' FROM (VALUES
                 ('harbour', 'administration'), ('harbour.police', 'police'), ('harbour.social', 'social_work'),
-                ('inland', 'administration'), ('inland.police', 'police'), ('inland.social', 'social_work')) a (path, kind);
+                ('care', 'service_provider'), ('elsewhere', 'service_provider'), ('inland', 'administration'), ('inland.police', 'police'), ('inland.social', 'social_work')) a (path, kind);
             INSERT INTO app_user (user_id, username, display_name, role, agency_id, password_hash)
-            SELECT md5(role || side)::uuid, role || '.' || side, role, role, md5('harbour.' || side)::uuid, 'x'
+            SELECT md5(role || side)::uuid, role || '.' || side, role, role,
+                CASE role WHEN 'service_provider' THEN md5('care')::uuid ELSE md5('harbour.' || side)::uuid END, 'x'
             FROM unnest(ARRAY['duty_officer', 'social_worker', 'service_provider', 'analyst', 'supervisor', 'auditor', 'administrator']) role
             CROSS JOIN unnest(ARRAY['police', 'social']) side;
             INSERT INTO app_user (user_id, username, display_name, role, agency_id, password_hash)
@@ -67,14 +68,19 @@ async fn id(client: &Client, of: &str) -> Uuid {
 /// The user of a role on a side.
 async fn user(client: &Client, role: Role, branch: Branch) -> User {
     let side = side(branch);
+    let path = if role == Role::ServiceProvider {
+        "care".to_owned()
+    } else {
+        format!("harbour.{side}")
+    };
     User {
         user_id: id(client, &format!("{}{side}", role.name())).await,
         username: format!("{}.{side}", role.name()),
         display_name: role.name().to_owned(),
         role,
-        agency_id: id(client, &format!("harbour.{side}")).await,
+        agency_id: id(client, &path).await,
         agency_name: String::new(),
-        agency_path: format!("harbour.{side}"),
+        agency_path: path,
         branch,
         time_zone: "Asia/Shanghai".to_owned(),
         locale: "en".to_owned(),
@@ -274,6 +280,12 @@ async fn every_table_refuses_and_allows_what_its_rule_says() {
             .flat_map(|role| [(role, Branch::Police), (role, Branch::SocialWork)])
         {
             let me = user(&client, role, branch).await;
+            // What is for the police alone is never a provider's.
+            let branch = if role == Role::ServiceProvider {
+                Branch::SocialWork
+            } else {
+                branch
+            };
             client.batch_execute("BEGIN").await.unwrap();
             let mut rows = Vec::new();
             for kind in Kind::ALL {

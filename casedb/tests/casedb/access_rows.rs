@@ -25,10 +25,34 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("order_review", "INSERT INTO order_review (review_id, order_id, kind, due_at) VALUES (md5('{k}review')::uuid, md5('{k}order')::uuid, 'asked', now())"),
     ("order_warning", "INSERT INTO order_warning (order_id, kind, for_at, days, warned_at) VALUES (md5('{k}order')::uuid, 'order_ends', now(), 7, now())"),
     ("order_revision", "SELECT 1"),
+    ("ladder", "INSERT INTO ladder (ladder_id, name) VALUES (md5('{k}ladder')::uuid, 'ladder-{k}')"),
+    ("ladder_revision", "INSERT INTO ladder_revision (ladder_id, revision, laps, steps) VALUES (md5('{k}ladder')::uuid, 1, 1, '[]')"),
+    ("ladder_assignment", "INSERT INTO ladder_assignment (person_id, ladder_id) VALUES ('{person}', md5('{k}ladder')::uuid)"),
+    ("rota", "INSERT INTO rota (rota_id, name) VALUES (md5('{k}rota')::uuid, 'rota-{k}')"),
+    ("rota_revision", "INSERT INTO rota_revision (rota_id, revision, time_zone, overlap_s) VALUES (md5('{k}rota')::uuid, 1, 'UTC', 0)"),
+    ("rota_shift", "INSERT INTO rota_shift (rota_id, revision, shift, on_holidays, days, starts, ends) VALUES (md5('{k}rota')::uuid, 1, 1, true, '{}', '08:00', '20:00')"),
+    ("rota_team", "INSERT INTO rota_team (rota_id, revision, shift, team, members) VALUES (md5('{k}rota')::uuid, 1, 1, 1, ARRAY['{user}']::uuid[])"),
+    ("rota_holiday", "INSERT INTO rota_holiday (rota_id, revision, day) VALUES (md5('{k}rota')::uuid, 1, current_date)"),
+    ("rota_exception", "INSERT INTO rota_exception (rota_id, revision, exception, starts, ends, instead) VALUES (md5('{k}rota')::uuid, 1, 1, '2026-01-01', '2026-01-02', '{}')"),
+    ("absence", "INSERT INTO absence (user_id, starts_at, ends_at) VALUES ('{user}', now(), now() + interval '1 day')"),
+    ("push_subscription", "INSERT INTO push_subscription (subscription_id, user_id, endpoint, p256dh, auth) VALUES (md5('{k}push')::uuid, '{user}',
+        'https://push.example/{k}', sha256('{k}') || sha256('{k}') || 'x', substring(sha256('{k}') FROM 1 FOR 16))"),
+    ("service_contract", "INSERT INTO service_contract (contract_id, reference, provider_id, client_id, scope, starts_at, ends_at)
+        SELECT md5('{k}contract')::uuid, 'contract {k}', CASE WHEN '{k}' = 'o' THEN md5('care')::uuid ELSE md5('elsewhere')::uuid END, '{social}',
+        '{contacts,schedule,visits,notes,device,incidents}', now() - interval '1 day', now() + interval '1 day'"),
+    ("service_contract_person", "INSERT INTO service_contract_person (contract_id, person_id, added_at)
+        VALUES (md5('{k}contract')::uuid, '{person}', now() - interval '1 hour')"),
+    ("contact", "INSERT INTO contact (contact_id, person_id) VALUES (md5('{k}contact')::uuid, '{person}')"),
+    ("contact_revision", "INSERT INTO contact_revision (contact_id, revision, kind, name) VALUES (md5('{k}contact')::uuid, 1, 'family', 'Somebody')"),
+    ("person_note", "INSERT INTO person_note (person_id, audience, text, happened_at, written_by) VALUES ('{person}', '{audience}', 'words', now(), '{user}')"),
+    ("violation_outcome", "INSERT INTO violation_outcome (violation_id, revision, person_id, outcome, reason, decided_by)
+        VALUES (md5('{k}violation')::uuid, 1, '{person}', 'warning', 'r', '{user}')"),
     ("platform_blind", "INSERT INTO platform_blind (blind_id, watcher, since, stage, raised_at) VALUES (md5('{k}blind')::uuid, 'w', now(), 'gateway', now())"),
     ("device", "INSERT INTO device (device_id, protocol, identity, secret) VALUES (md5('{k}device')::uuid, 'native', 'M-{k}', 'secret')"),
     ("device_assignment", "INSERT INTO device_assignment (assignment_id, device_id, person_id)
         VALUES (md5('{k}assignment')::uuid, md5('{k}device')::uuid, '{person}')"),
+    ("device_fault", "INSERT INTO device_fault (fault_id, device_id, person_id, reason, faulty_since, reported_at)
+        VALUES (md5('{k}fault')::uuid, md5('{k}device')::uuid, '{person}', 'battery', now(), now())"),
     ("device_status", "INSERT INTO device_status (device_id, last_seen_at) VALUES (md5('{k}device')::uuid, now())"),
     ("quarantined_device", "INSERT INTO quarantined_device (protocol, identity, reason) VALUES ('native', 'Q-{k}', 'unknown')"),
     ("quarantined_frame", "INSERT INTO quarantined_frame (protocol, reason, raw, raw_length) VALUES ('native', 'r', 'x', 1)"),
@@ -86,6 +110,7 @@ pub(crate) const BY_AUDIENCE: &[&str] = &[
     "incident_event",
     "incident_action",
     "notification",
+    "person_note",
 ];
 
 /// Tables that need no row: there is one, or the rule is tried elsewhere.
@@ -97,6 +122,7 @@ pub(crate) const ELSEWHERE: &[&str] = &[
     "audit_head",
     "device_command_step",
     "order_term",
+    "fitted_but_silent",
 ];
 
 /// The letter of a kind.

@@ -103,25 +103,27 @@ async fn detail(app: &App, user: &User, incident_id: Uuid, asked: &DetailQuery) 
     if let Some((purpose, case_number)) = stated {
         let head = view::incident_span(&transaction, user.user_id, incident_id).await?;
         let head = head.ok_or(ApiError::NotFound("incident"))?;
-        let (from, to) = view::around_incident(head.onset_at, head.ended_at, Timestamp::now());
-        let access = Access {
-            user_id: user.user_id,
-            person_id: head.person_id,
-            purpose,
-            case_number,
-            scope: &format!("incident {}", head.number),
-        };
-        access::declare(&transaction, &access, from, to).await?;
-        interval = Some((from, to));
+        // Of nobody no positions are read.
+        if let Some(person_id) = head.person_id {
+            let (from, to) = view::around_incident(head.onset_at, head.ended_at, Timestamp::now());
+            let access = Access {
+                user_id: user.user_id,
+                person_id,
+                purpose,
+                case_number,
+                scope: &format!("incident {}", head.number),
+            };
+            access::declare(&transaction, &access, from, to).await?;
+            interval = Some((person_id, from, to));
+        }
     }
     let found = view::incident(&transaction, user.user_id, incident_id).await?;
     let mut detail = found.ok_or(ApiError::NotFound("incident"))?;
-    if let Some((from, to)) = interval {
-        let person_id = detail.fields.person.person_id;
+    detail.positions_withheld = interval.is_none() && detail.fields.person.is_some();
+    if let Some((person_id, from, to)) = interval {
         let track = view::track(&transaction, user.user_id, person_id, from, to).await?;
         detail.track = track.fixes;
         detail.track_truncated = track.truncated;
-        detail.positions_withheld = false;
     }
     // The record stays, or nobody gets anything.
     transaction.commit().await.map_err(casedb::Error::from)?;
@@ -195,6 +197,10 @@ fn refused(error: IncidentError) -> ApiError {
     match error {
         IncidentError::NotFound(_) => ApiError::NotFound("incident"),
         IncidentError::Conflict { .. } | IncidentError::Refused(_) => ApiError::Conflict(error.to_string()),
+        IncidentError::Damaged(_) => {
+            tracing::error!(%error, "incident not changed");
+            ApiError::Internal
+        }
         IncidentError::Database(error) => error.into(),
     }
 }
