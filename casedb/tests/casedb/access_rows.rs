@@ -37,9 +37,10 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("absence", "INSERT INTO absence (user_id, starts_at, ends_at) VALUES ('{user}', now(), now() + interval '1 day')"),
     ("push_subscription", "INSERT INTO push_subscription (subscription_id, user_id, endpoint, p256dh, auth) VALUES (md5('{k}push')::uuid, '{user}',
         'https://push.example/{k}', sha256('{k}') || sha256('{k}') || 'x', substring(sha256('{k}') FROM 1 FOR 16))"),
-    ("service_contract", "INSERT INTO service_contract (contract_id, reference, provider_id, client_id, scope, starts_at, ends_at)
-        SELECT md5('{k}contract')::uuid, 'contract {k}', CASE WHEN '{k}' = 'o' THEN md5('care')::uuid ELSE md5('elsewhere')::uuid END, '{social}',
-        '{contacts,schedule,visits,notes,device,incidents}', now() - interval '1 day', now() + interval '1 day'"),
+    ("service_contract", "INSERT INTO service_contract (contract_id, reference, provider_id, client_id, area_id, scope, starts_at, ends_at)
+        SELECT md5('{k}contract')::uuid, 'contract {k}', CASE WHEN '{k}' = 'o' THEN md5('care')::uuid ELSE md5('elsewhere')::uuid END, c, c,
+        '{contacts,schedule,visits,notes,device,incidents}', now() - interval '1 day', now() + interval '1 day'
+        FROM (SELECT CASE WHEN '{k}' = 'o' THEN md5('harbour')::uuid ELSE md5('inland')::uuid END) client (c)"),
     ("service_contract_person", "INSERT INTO service_contract_person (contract_id, person_id, added_at)
         VALUES (md5('{k}contract')::uuid, '{person}', now() - interval '1 hour')"),
     ("contact", "INSERT INTO contact (contact_id, person_id) VALUES (md5('{k}contact')::uuid, '{person}')"),
