@@ -12,6 +12,8 @@ extern crate homeward_casedb as casedb;
 mod access;
 #[path = "casedb/access_rows.rs"]
 mod access_rows;
+#[path = "casedb/causes.rs"]
+mod causes;
 #[path = "casedb/commands.rs"]
 mod commands;
 #[path = "casedb/devices.rs"]
