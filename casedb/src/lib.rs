@@ -5,6 +5,7 @@
 pub mod access;
 pub mod agency;
 pub mod backoff;
+pub mod basis;
 pub mod calendar;
 pub mod change;
 pub mod checkpoint;

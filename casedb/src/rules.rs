@@ -154,7 +154,12 @@ async fn compose(
         operating_points: (settings.points != OperatingPoints::default()).then(|| settings.points.into()),
         ..wire::Rules::default()
     };
-    // Without a legal basis nothing is told to the stages that would judge by it, not even the zones.
+    // Without a legal basis nothing is told to the stages that would judge by it, not even the zones; but since when there is none.
+    if order.is_none() {
+        let orders = order::of_person(client, person_id).await?;
+        let ends = orders.iter().map(Order::valid_until).filter(|until| *until <= now);
+        rules.valid_until_us = ends.max().map(Timestamp::as_microsecond);
+    }
     if let Some(order) = order {
         rules.active = true;
         rules.order_id = order.order_id.to_wire();

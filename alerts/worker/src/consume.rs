@@ -266,7 +266,10 @@ impl Consumer<'_> {
                         "another event has this id and another end; skipped"
                     );
                 }
-                apply::Outcome::Invalid | apply::Outcome::Known | apply::Outcome::New { .. } => {}
+                apply::Outcome::Invalid
+                | apply::Outcome::NoBasis
+                | apply::Outcome::Known
+                | apply::Outcome::New { .. } => {}
             }
             done.push(outcome);
         }
