@@ -1,4 +1,11 @@
-//! Who read whose positions, and why. Written before the positions are read: no record, no reading.
+//! Who may read and write what, and who read whose positions, and why.
+//!
+//! [`begin`] opens the transaction in which a request of a user is served: as the database role of the user's role, so that the
+//! database's own rules hold. Positions are read only after the reading was written down: no record, no reading.
+
+mod begin;
+
+pub use begin::{begin, begin_as, system};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -11,6 +11,7 @@ use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
 use crate::{
     Error,
+    audit::{self, Deletion},
     pool::{GenericClient, execute, row as one_row},
 };
 pub use query::{Fix, last_fixes, track};
@@ -49,5 +50,15 @@ pub async fn maintain(client: &impl GenericClient, now: Timestamp) -> Result<u32
 pub async fn drop_before(client: &impl GenericClient, before: Timestamp) -> Result<i64, Error> {
     let days = one_row(client, DROP, &[&before]).await?.try_get(0)?;
     execute(client, DROP_COPIES, &[&before]).await?;
+    for table in ["position", "report_copy", "quarantined_copy"] {
+        let deletion = Deletion {
+            table,
+            person_id: None,
+            before: Some(before),
+            rows: None,
+            reason: "retention of history",
+        };
+        audit::record_deletion(client, &deletion).await?;
+    }
     Ok(days)
 }

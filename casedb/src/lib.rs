@@ -4,9 +4,11 @@
 
 pub mod access;
 pub mod agency;
+pub mod audit;
 pub mod backoff;
 pub mod basis;
 pub mod calendar;
+pub mod canary;
 pub mod change;
 pub mod checkpoint;
 pub mod command;

@@ -3,7 +3,7 @@
 use tokio_postgres::NoTls;
 use tracing::info;
 
-use crate::{Edition, Error, pool};
+use crate::{Edition, Error, audit, pool};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -30,7 +30,7 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
     let mut config = pool::config(url)?;
     // Waiting for another process and building an index may both take long.
     config
-        .options("-c statement_timeout=0 -c lock_timeout=0 -c timezone=UTC")
+        .options("-c statement_timeout=0 -c lock_timeout=0 -c timezone=UTC -c homeward.migrating=on")
         .application_name("homeward migrate");
     let (mut client, connection) = config.connect(NoTls).await?;
     tokio::spawn(async move {
@@ -45,6 +45,7 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
         .run_async(&mut client)
         .await
         .map_err(|error| refinery_error(&error))?;
+    attach_audit(url).await?;
     let applied: Vec<String> = report
         .applied_migrations()
         .iter()
@@ -53,6 +54,22 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
     let edition = Edition::detect(&client).await?;
     info!(applied = applied.len(), %edition, "case database is up to date");
     Ok(Report { applied, edition })
+}
+
+/// Takes tables that are new, or whose columns changed, under the audit.
+async fn attach_audit(url: &str) -> Result<(), Error> {
+    let database = pool::Database::later(url, 1)?;
+    let mut client = database.client().await?;
+    let transaction = client.transaction().await?;
+    // What a migration did to rows is no act of anybody; a first look at a large table takes long.
+    transaction
+        .batch_execute(
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL homeward.migrating = 'on'",
+        )
+        .await?;
+    audit::cover::attach(&transaction).await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 fn refinery_error(error: &refinery::Error) -> Error {

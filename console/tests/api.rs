@@ -523,7 +523,7 @@ async fn late_and_corrected_events_show_as_such() -> Result<()> {
     let fix = &onset["fixes"][1];
     assert_eq!(
         (&fix["sigma_m"], &fix["signed_distance_m"]),
-        (&json!(10.7), &json!(55.5))
+        (&json!(9.4 + 1.3), &json!(55.5))
     );
     assert!(["gnss", "cell"].contains(&fix["source"].as_str().unwrap()));
     // What a device says has no probability.

@@ -60,6 +60,12 @@ pub enum Command {
     Alerts,
     /// Runs only the console.
     Console(ConsoleArgs),
+    /// Runs the canary: a test device that goes through the whole platform every 30 s, and tells within a minute when it does not come out.
+    ///
+    /// It registers its device by itself, in an agency of its own, and raises no incidents. Run it as a process of its own, at best on
+    /// another machine; it needs neither stream nor console. Where to tell: canary.webhook, canary.mail_to, and the case database while it
+    /// is there (`homeward config --defaults`).
+    Canary,
     /// Creates or upgrades the tables of the stream and the case database; safe to repeat.
     Migrate,
     /// Adds people who sign in to the console.

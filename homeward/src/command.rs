@@ -82,6 +82,11 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::History => serve(settings, None, &[Role::History])?,
         Command::Alerts => serve(settings, None, &[Role::Alerts])?,
         Command::Console(console) => serve(settings, Some(&console), &[Role::Console])?,
+        Command::Canary => {
+            let config = load(settings, None)?;
+            telemetry::log(&config.log)?;
+            block_on(crate::canary::alone(config))?;
+        }
         Command::Migrate => {
             let config = load(settings, None)?;
             block_on(migrate(config))?;

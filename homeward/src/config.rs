@@ -27,6 +27,7 @@ pub struct Config {
     pub zones: Zones,
     pub console: Console,
     pub alerts: Alerts,
+    pub canary: Canary,
     pub metrics: Metrics,
     pub log: Log,
 }
@@ -110,6 +111,20 @@ pub struct Alerts {
     pub smtp_password: Secret,
     pub smtp_from: String,
     pub console_url: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    pub enabled: bool,
+    pub every_seconds: u64,
+    pub blind_after_seconds: u64,
+    pub gateway: String,
+    pub tls_name: String,
+    pub tls_roots: String,
+    pub webhook: String,
+    pub webhook_secret: Secret,
+    pub mail_to: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -288,6 +303,7 @@ impl Config {
                 self.alerts.smtp_security
             );
         }
+        self.canary.check()?;
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format: {:?} is neither text nor json", self.log.format);
         }
@@ -303,6 +319,18 @@ impl Config {
             );
         }
         Ok(url)
+    }
+}
+
+impl Canary {
+    fn check(&self) -> Result<()> {
+        if self.webhook.is_empty() != self.webhook_secret.expose().is_empty() {
+            bail!("canary.webhook and canary.webhook_secret: set both, or neither");
+        }
+        if self.tls_name.is_empty() != self.tls_roots.is_empty() {
+            bail!("canary.tls_name and canary.tls_roots: set both, or neither");
+        }
+        Ok(())
     }
 }
 

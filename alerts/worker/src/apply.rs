@@ -27,6 +27,8 @@ pub(crate) enum Outcome {
     NoBasis,
     /// It is stored already.
     Known,
+    /// It is stored now, and is the test device's: it came through, and that is all.
+    Canary,
     /// Its id is that of another event: two words of the engine under one name, of which the second is lost.
     Contradicts,
     /// It is stored now.
@@ -52,6 +54,7 @@ impl Outcome {
             Self::UnknownPerson => "unknown_person",
             Self::NoBasis => "no_legal_basis",
             Self::Known => "known",
+            Self::Canary => "canary",
             Self::Contradicts => "contradicts",
             Self::New { .. } => "new",
         };
@@ -119,6 +122,7 @@ pub(crate) async fn event(
     let context = match event::store(transaction, event, payload).await? {
         Stored::UnknownPerson => return Ok(Outcome::UnknownPerson),
         Stored::Known => return Ok(Outcome::Known),
+        Stored::Canary => return Ok(Outcome::Canary),
         Stored::Contradicts => return Ok(Outcome::Contradicts),
         Stored::New(context) => context,
     };

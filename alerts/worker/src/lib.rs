@@ -4,6 +4,7 @@
 //! messages and its own offset in one transaction; [`dispatch`] leases queued messages and sends them. Any number of
 //! workers may run at once: partitions have one owner, and messages one lease.
 
+pub mod alarm;
 mod apply;
 mod backoff;
 pub mod channel;

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     Database, Error,
+    audit::history::{SALTS, columns, quarantined_columns, quarantined_copy_columns, sealing},
     basis::{self, Refused, Stage},
     offset::{to_i32, to_i64},
     pool::{GenericClient, optional},
@@ -85,14 +86,6 @@ impl Pending {
 
 /// Not logged, seen by this session only, emptied by every commit.
 const STAGING: &str = "CREATE TEMP TABLE IF NOT EXISTS staging_position (LIKE position) ON COMMIT DELETE ROWS";
-/// The columns of `position`, in the order of the rows written here.
-macro_rules! columns {
-    () => {
-        r#"person_id, fix_time, report_id, device_id, received_at, appended_at, sequence, latitude, longitude, valid, source,
-        accuracy_m, altitude_m, speed_kmh, course_deg, satellites, battery_percent, strap, "case", motion, alarms, backfill,
-        log_offset, protocol, charging, hdop"#
-    };
-}
 const COPY: &str = concat!("COPY staging_position (", columns!(), ") FROM STDIN BINARY");
 const TYPES: [Type; 26] = [
     Type::UUID,
@@ -140,37 +133,58 @@ const EMPTY: &str = "UPDATE stream.record r SET payload = $4
     WHERE r.topic = 0 AND r.partition = s.partition AND r.\"offset\" = s.\"offset\" AND r.key = s.key";
 /// In the order of the key: neighbours in the index are written together, and two writers cannot deadlock. Of copies that
 /// came together the first is kept.
-const MERGE: &str = concat!(
-    "INSERT INTO position (",
+const MERGE: &str = sealing!(
+    position,
     columns!(),
-    ") SELECT ",
-    columns!(),
-    " FROM staging_position ORDER BY person_id, fix_time, report_id, log_offset
-    ON CONFLICT (person_id, fix_time, report_id) DO NOTHING"
+    concat!(
+        "INSERT INTO position (",
+        columns!(),
+        ") SELECT ",
+        columns!(),
+        " FROM staging_position ORDER BY person_id, fix_time, report_id, log_offset
+        ON CONFLICT (person_id, fix_time, report_id) DO NOTHING"
+    )
 );
 /// What was not merged because the report is there already, from another place of the log.
-const COPIES: &str = concat!(
-    "INSERT INTO report_copy (",
+const COPIES: &str = sealing!(
+    report_copy,
     columns!(),
-    ") SELECT ",
-    columns!(),
-    " FROM staging_position s WHERE NOT EXISTS (
-        SELECT FROM position p WHERE p.person_id = s.person_id AND p.fix_time = s.fix_time AND p.report_id = s.report_id
-            AND p.log_offset = s.log_offset)
-    ON CONFLICT DO NOTHING"
+    concat!(
+        "INSERT INTO report_copy (",
+        columns!(),
+        ") SELECT ",
+        columns!(),
+        " FROM staging_position s WHERE NOT EXISTS (
+            SELECT FROM position p WHERE p.person_id = s.person_id AND p.fix_time = s.fix_time AND p.report_id = s.report_id
+                AND p.log_offset = s.log_offset)
+        ON CONFLICT DO NOTHING"
+    )
 );
-const QUARANTINE: &str = "INSERT INTO quarantined_report
-    (report_id, person_id, device_id, reason, fix_time, received_at, payload, appended_at, log_offset)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bytea[],
-        $8::timestamptz[], $9::int8[])
-    ON CONFLICT (report_id) DO NOTHING";
-const QUARANTINED_COPIES: &str = "INSERT INTO quarantined_copy (person_id, appended_at, log_offset, payload)
-    SELECT s.person_id, s.appended_at, s.log_offset, s.payload
-    FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::int8[])
-        AS s (report_id, person_id, payload, appended_at, log_offset)
-    WHERE NOT EXISTS (SELECT FROM quarantined_report q
-        WHERE q.report_id = s.report_id AND q.person_id = s.person_id AND q.log_offset = s.log_offset)
-    ON CONFLICT DO NOTHING";
+const QUARANTINE: &str = sealing!(
+    quarantined_report,
+    quarantined_columns!(),
+    concat!(
+        "INSERT INTO quarantined_report (",
+        quarantined_columns!(),
+        ") SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bytea[],
+            $8::timestamptz[], $9::int8[])
+        ON CONFLICT (report_id) DO NOTHING"
+    )
+);
+const QUARANTINED_COPIES: &str = sealing!(
+    quarantined_copy,
+    quarantined_copy_columns!(),
+    concat!(
+        "INSERT INTO quarantined_copy (",
+        quarantined_copy_columns!(),
+        ") SELECT s.person_id, s.appended_at, s.log_offset, s.payload
+        FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::int8[])
+            AS s (report_id, person_id, payload, appended_at, log_offset)
+        WHERE NOT EXISTS (SELECT FROM quarantined_report q
+            WHERE q.report_id = s.report_id AND q.person_id = s.person_id AND q.log_offset = s.log_offset)
+        ON CONFLICT DO NOTHING"
+    )
+);
 /// A revision that was published before its place was kept gets it when it is read again.
 const RULES: &str = "INSERT INTO rules_revision (person_id, revision, appended_at, log_offset, payload)
     SELECT DISTINCT ON (person_id, revision) * FROM unnest($1::uuid[], $2::int8[], $3::timestamptz[], $4::int8[], $5::bytea[])
@@ -225,11 +239,19 @@ pub(super) async fn store(client: &mut Client, batch: &BTreeMap<Partition, &Pend
     let mut stored = Stored::default();
     if rows > 0 {
         copy(&transaction, batch).await?;
+        let people: Vec<_> = batch
+            .values()
+            .flat_map(|pending| &pending.positions)
+            .map(|row| row.person_id)
+            .collect();
+        transaction.execute(SALTS, &[&people]).await?;
+        stored.positions = count(&transaction, MERGE, &[]).await?;
+        stored.copies = (rows as u64).saturating_sub(stored.positions);
         stored.refused = refuse(&transaction, batch).await?;
         stored.positions = transaction.execute(MERGE, &[]).await?;
         stored.copies = (rows as u64).saturating_sub(stored.positions + stored.refused);
         if stored.copies > 0 {
-            transaction.execute(COPIES, &[]).await?;
+            count(&transaction, COPIES, &[]).await?;
         }
     }
     let mut quarantined: Vec<&QuarantinedRow> = batch.values().flat_map(|pending| &pending.quarantined).collect();
@@ -247,6 +269,12 @@ pub(super) async fn store(client: &mut Client, batch: &BTreeMap<Partition, &Pend
     }
     transaction.commit().await?;
     Ok(stored)
+}
+
+/// Runs a statement that stores and seals, and returns how many rows it stored.
+async fn count(transaction: &Transaction<'_>, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+    let count: i64 = transaction.query_one(sql, values).await?.try_get(0)?;
+    Ok(count.unsigned_abs())
 }
 
 async fn advance(transaction: &Transaction<'_>, partition: Partition, pending: &Pending) -> Result<(), Error> {
@@ -404,10 +432,11 @@ async fn quarantine(transaction: &Transaction<'_>, rows: &[&QuarantinedRow]) -> 
         &times,
         &offsets,
     ];
-    let new = transaction.execute(QUARANTINE, &values).await?;
+    transaction.execute(SALTS, &[&people]).await?;
+    let new = count(transaction, QUARANTINE, &values).await?;
     if new < rows.len() as u64 {
         let copies: [&(dyn ToSql + Sync); 5] = [&reports, &people, &payloads, &times, &offsets];
-        transaction.execute(QUARANTINED_COPIES, &copies).await?;
+        count(transaction, QUARANTINED_COPIES, &copies).await?;
     }
     Ok(new)
 }

@@ -1,0 +1,37 @@
+//! The transaction of a user.
+
+use deadpool_postgres::{ClientWrapper, Transaction};
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    pool::row,
+    user::{Role, User},
+};
+
+/// Begins the transaction in which a user's request is served: everything in it is done as the database role of the user's role
+/// (`homeward_duty_officer` and so on), and the database's rules and the audit know the user as `homeward.user_id`. Both end with
+/// the transaction; without a commit nothing of it stays.
+///
+/// Work of the program itself (gateways, workers, history, retention, the command line) does not go through here: it is done as the
+/// owner of the tables, whom the rules do not limit.
+pub async fn begin<'a>(client: &'a mut ClientWrapper, user: &User) -> Result<Transaction<'a>, Error> {
+    begin_as(client, user.user_id, user.role).await
+}
+
+/// The same for who has only the id and the role at hand.
+pub async fn begin_as(client: &mut ClientWrapper, user_id: Uuid, role: Role) -> Result<Transaction<'_>, Error> {
+    const SQL: &str = "SELECT set_config('homeward.user_id', $1, true), set_config('homeward.role', $2, true)";
+    let transaction = client.transaction().await?;
+    row(&transaction, SQL, &[&user_id.to_string(), &role.name()]).await?;
+    Ok(transaction)
+}
+
+/// From here to its end the transaction is the program's again, not limited by the role's rules; the audit still names the user.
+///
+/// For the effects of what the role was allowed to do that no role may write by itself (the outbox, notifications), after the
+/// statements that prove the right.
+pub async fn system(transaction: &Transaction<'_>) -> Result<(), Error> {
+    row(transaction, "SELECT set_config('role', 'none', true)", &[]).await?;
+    Ok(())
+}
