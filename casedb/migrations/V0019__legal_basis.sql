@@ -2,8 +2,7 @@
 
 -- An order is in force at a time: the basis of everything that is made or received then.
 CREATE FUNCTION has_basis(person uuid, at timestamptz) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT EXISTS (SELECT FROM supervision_order o
-        WHERE o.person_id = person AND o.starts_at <= at AND o.ends_at > at AND (o.revoked_at IS NULL OR o.revoked_at > at))
+    SELECT EXISTS (SELECT FROM order_term t WHERE t.person_id = person AND t.starts_at <= at AND t.ends_at > at)
 $$;
 
 -- Why there is none; NULL: there is one.
@@ -12,9 +11,12 @@ CREATE FUNCTION basis_lacking(person uuid, at timestamptz) RETURNS text LANGUAGE
         WHEN has_basis(person, at) THEN NULL
         WHEN NOT EXISTS (SELECT FROM supervision_order o WHERE o.person_id = person) THEN 'no_order'
         ELSE coalesce((
-            SELECT CASE WHEN o.revoked_at < o.ends_at THEN 'revoked' ELSE 'expired' END
+            SELECT CASE WHEN t.ends_at = o.revoked_at THEN 'revoked' WHEN t.ends_at < o.ends_at THEN 'lapsed' ELSE 'expired' END
+            FROM order_term t JOIN supervision_order o USING (order_id) WHERE t.person_id = person AND t.starts_at <= at
+            ORDER BY t.ends_at DESC, t.order_id LIMIT 1), (
+            SELECT CASE WHEN o.revoked_at <= at THEN 'revoked' ELSE 'not_effective' END
             FROM supervision_order o WHERE o.person_id = person AND o.starts_at <= at
-            ORDER BY LEAST(o.ends_at, o.revoked_at) DESC, o.order_id LIMIT 1), 'not_begun')
+            ORDER BY o.starts_at DESC, o.order_id LIMIT 1), 'not_begun')
     END
 $$;
 
@@ -26,7 +28,7 @@ CREATE TABLE monitoring_refusal (
     device_id    uuid,                            -- NULL: not known (an event of a timer)
     person_id    uuid,                            -- NULL: the device is a protected person's
     stage        text NOT NULL CHECK (stage IN ('gateway', 'history', 'alerts', 'erased')),
-    reason       text NOT NULL CHECK (reason IN ('no_order', 'not_begun', 'expired', 'revoked', 'not_known')),
+    reason       text NOT NULL CHECK (reason IN ('no_order', 'not_begun', 'not_effective', 'expired', 'revoked', 'lapsed', 'not_known')),
     since        timestamptz NOT NULL,
     until        timestamptz NOT NULL,
     reports      bigint NOT NULL CHECK (reports > 0),
@@ -55,11 +57,8 @@ COMMENT ON TABLE device_stop IS 'Devices told to stop reporting for want of a le
 
 -- The times for which a person had no basis, as `starts..ends`, as far as their orders say now.
 CREATE FUNCTION basis_gaps(person uuid) RETURNS TABLE (starts timestamptz, ends timestamptz) LANGUAGE sql STABLE AS $$
-    WITH term AS (
-        SELECT o.starts_at, LEAST(o.ends_at, o.revoked_at) AS ended_at FROM supervision_order o WHERE o.person_id = person
-    )
-    SELECT '-infinity'::timestamptz, coalesce(min(t.starts_at), 'infinity') FROM term t WHERE t.ended_at > t.starts_at
+    SELECT '-infinity'::timestamptz, coalesce(min(t.starts_at), 'infinity') FROM order_term t WHERE t.person_id = person
     UNION ALL
-    SELECT e.ended_at, coalesce((SELECT min(n.starts_at) FROM term n WHERE n.starts_at > e.ended_at AND n.ended_at > n.starts_at), 'infinity')
-    FROM (SELECT DISTINCT ended_at FROM term WHERE ended_at > starts_at) e WHERE NOT has_basis(person, e.ended_at)
+    SELECT e.ends_at, coalesce((SELECT min(n.starts_at) FROM order_term n WHERE n.person_id = person AND n.starts_at > e.ends_at), 'infinity')
+    FROM (SELECT DISTINCT t.ends_at FROM order_term t WHERE t.person_id = person) e WHERE NOT has_basis(person, e.ends_at)
 $$;

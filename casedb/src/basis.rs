@@ -74,7 +74,8 @@ pub struct Refusal {
     pub person_id: Option<Uuid>,
     /// `gateway`, `history`, `alerts`, or `erased`.
     pub stage: String,
-    /// `no_order`, `not_begun`, `expired`, `revoked`, or `not_known`: the gateway had not heard of the order yet.
+    /// `no_order`, `not_begun`, `not_effective` (approval or a required step is missing), `expired`, `revoked`, `lapsed` (a review was
+    /// missed), or `not_known`: the gateway had not heard of the order yet.
     pub reason: String,
     /// When the first of the day came.
     #[schema(value_type = String, format = DateTime)]

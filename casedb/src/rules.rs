@@ -38,6 +38,7 @@ const KEEP: &str = "UPDATE person_rules SET published = $2, published_order_id =
     stale = false WHERE person_id = $1";
 const PUBLISH: &str = "INSERT INTO outbox (person_id, payload) VALUES ($1, $2)";
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
+const ENDED: &str = "SELECT max(ends_at) FROM order_term WHERE person_id = $1 AND ends_at <= $2";
 const PUBLISHED: &str = "SELECT published FROM person_rules WHERE person_id = $1";
 /// People whose rules one sweep publishes at most.
 pub const SWEPT_AT_ONCE: usize = 500;
@@ -45,10 +46,9 @@ pub const SWEPT_AT_ONCE: usize = 500;
 const STALE: &str = "SELECT r.person_id
     FROM person_rules r
     LEFT JOIN LATERAL (
-        SELECT o.order_id, LEAST(o.ends_at, o.revoked_at) AS valid_until FROM supervision_order o
-        WHERE o.person_id = r.person_id AND o.starts_at <= $1 AND o.ends_at > $1
-          AND (o.revoked_at IS NULL OR o.revoked_at > $1)
-        ORDER BY o.starts_at DESC, o.order_id DESC LIMIT 1) o ON true
+        SELECT t.order_id, t.ends_at AS valid_until FROM order_term t
+        WHERE t.person_id = r.person_id AND t.starts_at <= $1 AND t.ends_at > $1
+        ORDER BY t.starts_at DESC, t.order_id DESC LIMIT 1) o ON true
     WHERE r.stale OR (o.order_id, o.valid_until) IS DISTINCT FROM (r.published_order_id, r.published_valid_until)
     ORDER BY r.person_id LIMIT 500";
 const STILL_STALE: &str = "SELECT published_order_id, published_valid_until, stale FROM person_rules
@@ -156,9 +156,8 @@ async fn compose(
     };
     // Without a legal basis nothing is told to the stages that would judge by it, not even the zones; but since when there is none.
     if order.is_none() {
-        let orders = order::of_person(client, person_id).await?;
-        let ends = orders.iter().map(Order::valid_until).filter(|until| *until <= now);
-        rules.valid_until_us = ends.max().map(Timestamp::as_microsecond);
+        let ended: Option<Timestamp> = row(client, ENDED, &[&person_id.uuid(), &now]).await?.try_get(0)?;
+        rules.valid_until_us = ended.map(Timestamp::as_microsecond);
     }
     if let Some(order) = order {
         rules.active = true;

@@ -1,6 +1,9 @@
 //! The commands: each takes its arguments and the settings, and says how it went.
 
+mod agency;
 mod backtest;
+mod breach;
+mod contract;
 mod decode;
 mod demo;
 mod device;
@@ -11,6 +14,7 @@ mod holiday;
 mod leave;
 mod notify;
 mod orders;
+mod person;
 pub(crate) mod profiles;
 mod protect;
 mod quarantine;
@@ -21,6 +25,7 @@ mod send;
 mod simulate;
 mod table;
 mod user;
+mod violation;
 pub mod world;
 mod zones;
 
@@ -92,6 +97,11 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             block_on(migrate(config))?;
         }
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
+        Command::Agency { command } => block_on(agency::run(load(settings, None)?, command))?,
+        Command::Contract { command } => block_on(contract::run(load(settings, None)?, command))?,
+        Command::Person { command } => block_on(person::run(load(settings, None)?, command))?,
+        Command::Violation { command } => block_on(violation::run(load(settings, None)?, command))?,
+        Command::BreachPack(arguments) => block_on(breach::run(load(settings, None)?, arguments))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),
         Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,

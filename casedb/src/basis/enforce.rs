@@ -30,9 +30,10 @@ const STRIDE: i64 = 20_000;
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 const LATELY_ENDED: &str = "SELECT DISTINCT person_id FROM supervision_order
-    WHERE LEAST(ends_at, revoked_at) BETWEEN now() - interval '40 days' AND now() ORDER BY person_id";
+    WHERE LEAST(ends_at, revoked_at, lapses_at) BETWEEN now() - interval '40 days' AND now() ORDER BY person_id";
+/// Without an order that has ended there is nothing to erase.
 const ENDED_OF: &str = "SELECT DISTINCT person_id FROM supervision_order
-    WHERE person_id = ANY ($1) AND LEAST(ends_at, revoked_at) <= now()";
+    WHERE person_id = ANY ($1) AND (LEAST(ends_at, revoked_at, lapses_at) <= now() OR effective_from IS NULL)";
 const POSITIONS: &str = "WITH gone AS (DELETE FROM position p USING basis_gaps($1) g
         WHERE p.person_id = $1 AND p.fix_time >= g.starts AND p.fix_time < g.ends RETURNING p.device_id, p.fix_time)
     SELECT count(*), (array_agg(device_id))[1], max(fix_time) FROM gone";
@@ -49,7 +50,9 @@ const EVENTS: &str = "SELECT DISTINCT e.event_id, e.payload FROM event e, basis_
 const EVENT: &str = "UPDATE event SET payload = $2 WHERE event_id = $1";
 const ANSWERS: &str = "UPDATE device_command c SET fix_time = NULL, result = '' FROM basis_gaps($1) g
     WHERE c.person_id = $1 AND c.fix_time >= g.starts AND c.fix_time < g.ends";
-const SINCE: &str = "SELECT min(starts) FROM basis_gaps($1) WHERE starts > '-infinity'";
+/// Since when: of a person who never had a basis, since ever.
+const SINCE: &str = "SELECT CASE WHEN bool_or(starts = '-infinity' AND ends = 'infinity') THEN 'epoch'
+    ELSE min(starts) FILTER (WHERE starts > '-infinity') END FROM basis_gaps($1)";
 const STREAM: &str = "SELECT s.partitions FROM stream.setting s";
 const END: &str = "SELECT next_offset FROM stream.partition WHERE topic = $1 AND partition = $2";
 const RECORDS: &str = "SELECT \"offset\", payload FROM stream.record

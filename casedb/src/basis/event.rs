@@ -21,9 +21,9 @@ pub enum Without {
     All(Timestamp),
 }
 
-const TERMS: &str = "SELECT array_agg(o.starts_at) FILTER (WHERE o.order_id IS NOT NULL),
-        array_agg(LEAST(o.ends_at, o.revoked_at)) FILTER (WHERE o.order_id IS NOT NULL)
-    FROM person p LEFT JOIN supervision_order o USING (person_id) WHERE p.person_id = $1 GROUP BY p.person_id";
+const TERMS: &str = "SELECT array_agg(t.starts_at) FILTER (WHERE t.order_id IS NOT NULL),
+        array_agg(t.ends_at) FILTER (WHERE t.order_id IS NOT NULL)
+    FROM person p LEFT JOIN order_term t USING (person_id) WHERE p.person_id = $1 GROUP BY p.person_id";
 const KNOWN: &str = "SELECT EXISTS (SELECT FROM event WHERE violation_id = $1 AND edge = 'onset')";
 
 /// Terms of a person's orders, all of them.

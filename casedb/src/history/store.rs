@@ -117,16 +117,16 @@ const TYPES: [Type; 26] = [
 ];
 /// What was made while no order was in force, whatever the way it came here: exact by the orders of this moment. Not as a call of
 /// `has_basis`: like this it is one join.
-const REFUSE: &str = "DELETE FROM staging_position s WHERE NOT EXISTS (
-        SELECT FROM supervision_order o WHERE o.person_id = s.person_id
-            AND o.starts_at <= s.fix_time AND o.ends_at > s.fix_time AND (o.revoked_at IS NULL OR o.revoked_at > s.fix_time))
+const REFUSE: &str = "WITH term AS MATERIALIZED (SELECT person_id, starts_at, ends_at FROM order_term WHERE person_id = ANY ($1))
+    DELETE FROM staging_position s WHERE NOT EXISTS (
+        SELECT FROM term t WHERE t.person_id = s.person_id AND t.starts_at <= s.fix_time AND t.ends_at > s.fix_time)
     RETURNING person_id, device_id, fix_time, received_at, log_offset";
 /// Of reports whose clock cannot be right: they came while an order was in force, and what they state is not after its end.
 const MAY_QUARANTINE: &str = "SELECT s.n FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
         WITH ORDINALITY AS s (person_id, received_at, stated, n)
-    WHERE EXISTS (SELECT FROM supervision_order o WHERE o.person_id = s.person_id
-            AND o.starts_at <= s.received_at AND LEAST(o.ends_at, o.revoked_at) > s.received_at
-            AND (s.stated IS NULL OR s.stated < LEAST(o.ends_at, o.revoked_at) OR has_basis(s.person_id, s.stated)))";
+    WHERE EXISTS (SELECT FROM order_term t WHERE t.person_id = s.person_id
+            AND t.starts_at <= s.received_at AND t.ends_at > s.received_at
+            AND (s.stated IS NULL OR s.stated < t.ends_at OR has_basis(s.person_id, s.stated)))";
 /// The records of what is refused, where PostgreSQL carries the stream: their place stays, what they say does not.
 const EMPTY: &str = "UPDATE stream.record r SET payload = $4
     FROM unnest($1::int4[], $2::int8[], $3::bytea[]) AS s (partition, \"offset\", key)
@@ -336,7 +336,12 @@ async fn copy(transaction: &Transaction<'_>, batch: &BTreeMap<Partition, &Pendin
 /// Takes out of the staging table what was made without a legal basis, puts on record that it came, and empties its records in the
 /// stream.
 async fn refuse(transaction: &Transaction<'_>, batch: &BTreeMap<Partition, &Pending>) -> Result<u64, Error> {
-    let found = transaction.query(REFUSE, &[]).await?;
+    let people: HashSet<Uuid> = batch
+        .values()
+        .flat_map(|pending| pending.positions.iter().map(|row| row.person_id))
+        .collect();
+    let people: Vec<Uuid> = people.into_iter().collect();
+    let found = transaction.query(REFUSE, &[&people]).await?;
     let mut refused = Vec::with_capacity(found.len());
     let mut places = HashSet::with_capacity(found.len());
     for row in &found {
