@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod basis;
 pub mod calendar;
 pub mod canary;
+pub mod cause;
 pub mod change;
 pub mod checkpoint;
 pub mod command;

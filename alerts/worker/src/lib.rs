@@ -7,6 +7,7 @@
 pub mod alarm;
 mod apply;
 mod backoff;
+mod cause;
 pub mod channel;
 mod config;
 pub mod consume;
@@ -20,7 +21,7 @@ use stream::Log;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Credentials, SmtpConfig, SmtpTls, WorkerConfig};
+pub use config::{Credentials, SmsConfig, SmsSettings, SmtpConfig, SmtpTls, WorkerConfig};
 pub use error::WorkerError;
 
 /// Runs until `shutdown` is cancelled, or until something fails that trying again cannot help. Messages in flight get
@@ -42,6 +43,7 @@ pub async fn run(
         let _guard = stop.clone().drop_guard();
         dispatch::run(&db, &config, &woken, &stop).await
     };
-    let (consumed, dispatched) = tokio::join!(consumer, dispatcher);
+    let sweeper = cause::run(&db, &config, &queued, &stop);
+    let (consumed, dispatched, ()) = tokio::join!(consumer, dispatcher, sweeper);
     consumed.and(dispatched)
 }
