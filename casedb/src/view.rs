@@ -15,22 +15,23 @@ mod track;
 pub use command::{CommandRow, command, commands};
 pub use incident::{
     Action, Asked, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList,
-    IncidentPerson, IncidentState, IncidentZone, MergedInto, NoPlace, NotificationRow, OpenCounts, Place, Suspended,
-    UserName, ZoneShape, incident, incidents, may_see_incident, open_counts,
+    IncidentPerson, IncidentSpan, IncidentState, IncidentZone, MergedInto, NoPlace, NotificationRow, OpenCounts, Place,
+    Suspended, UserName, ZoneShape, incident, incident_span, incidents, may_see_incident, open_counts,
 };
 pub(crate) use incident::{fields, incident_columns};
 pub use live::{IncidentHead, PersonHead, head, heads, person_head};
 pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, may_see_person, people, person};
 pub use quarantine::{Quarantine, QuarantinedDevice, QuarantinedFrame, quarantine};
-pub use track::{Fix, Track, track, track_of_incident};
+pub use track::{Fix, Track, around_incident, track};
 
 use crate::user::{Branch, User};
 
 /// Puts the visibility rule in front of a query. `$1` is the user's id.
 ///
 /// - People: those whose police agency (for the police) or social agency (for social work) is in the branch of the tree
-///   under the user's own agency; for an administration, either of them. An incident carries its person's agencies (V0021), so
-///   that a list of incidents is read without looking at the people: two small sets of agencies are hashed once a query.
+///   under the user's own agency; for an administration, either of them. For a while, those whom the user opened by breaking the glass.
+///   An incident carries its person's agencies (V0021), so that a list of incidents is read without looking at the people: small sets
+///   of agencies are hashed once a query.
 /// - Zones, incidents, actions: of these people, and for the user's branch: `police` sees `police` and `both`,
 ///   `social_work` sees `social_work` and `both`, an administration sees all.
 /// - Incidents of nobody in particular: by audience; where they name agencies, in the branches above and below those.
@@ -46,12 +47,15 @@ macro_rules! scoped {
                 SELECT a.agency_id FROM viewer v JOIN agency a ON a.path <@ v.path WHERE v.branch <> 'social_work'
             ), social_sight AS MATERIALIZED (
                 SELECT a.agency_id FROM viewer v JOIN agency a ON a.path <@ v.path WHERE v.branch <> 'police'
+            ), opened AS MATERIALIZED (
+                SELECT access_opened(v.user_id) AS person_id FROM viewer v
             ), related AS MATERIALIZED (
                 SELECT a.agency_id FROM viewer v JOIN agency a ON a.path <@ v.path OR v.path <@ a.path
             ), visible_person AS NOT MATERIALIZED (
                 SELECT p.* FROM person p
                 WHERE p.police_agency_id IN (SELECT agency_id FROM police_sight)
                     OR p.social_agency_id IN (SELECT agency_id FROM social_sight)
+                    OR p.person_id IN (SELECT person_id FROM opened)
             ), visible_zone AS NOT MATERIALIZED (
                 SELECT z.* FROM zone z CROSS JOIN viewer v WHERE z.audience = ANY (v.audiences)
             ), hidden_zone AS NOT MATERIALIZED (
@@ -60,6 +64,7 @@ macro_rules! scoped {
                 SELECT i.* FROM incident i
                 WHERE (i.police_agency_id IN (SELECT agency_id FROM police_sight)
                         OR i.social_agency_id IN (SELECT agency_id FROM social_sight)
+                        OR i.person_id IN (SELECT person_id FROM opened)
                         OR i.person_id IS NULL AND (coalesce(i.police_agency_id, i.social_agency_id) IS NULL
                             OR i.police_agency_id IN (SELECT agency_id FROM related)
                             OR i.social_agency_id IN (SELECT agency_id FROM related)))
