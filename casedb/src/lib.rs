@@ -17,6 +17,7 @@ pub mod device;
 pub mod edition;
 mod error;
 pub mod event;
+pub mod exchange;
 pub mod history;
 pub mod incident;
 pub mod law;

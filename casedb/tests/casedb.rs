@@ -12,6 +12,8 @@ extern crate homeward_casedb as casedb;
 mod commands;
 #[path = "casedb/devices.rs"]
 mod devices;
+#[path = "casedb/exchange.rs"]
+mod exchange;
 #[path = "casedb/folded.rs"]
 mod folded;
 #[path = "casedb/history.rs"]
