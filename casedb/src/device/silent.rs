@@ -37,11 +37,21 @@ pub async fn raise(database: &Database, now: Timestamp) -> Result<usize, Inciden
         }
         let transaction = client.transaction().await?;
         let key = format!("device_silent:{}", silent.assignment_id);
-        if optional(&transaction, TOLD, &[&silent.person_id, &key, &silent.silent_since]).await?.is_some() {
+        if optional(&transaction, TOLD, &[&silent.person_id, &key, &silent.silent_since])
+            .await?
+            .is_some()
+        {
             continue;
         }
-        let heard = if silent.never_heard { "was never heard since it was fitted" } else { "is silent" };
-        let text = format!("{} {heard}; since {}, allowed are {} s", silent.device, silent.silent_since, silent.allowed_s);
+        let heard = if silent.never_heard {
+            "was never heard since it was fitted"
+        } else {
+            "is silent"
+        };
+        let text = format!(
+            "{} {heard}; since {}, allowed are {} s",
+            silent.device, silent.silent_since, silent.allowed_s
+        );
         let system = SystemIncident {
             kind: "device_silent",
             person: Some(PersonId::new(silent.person_id)),

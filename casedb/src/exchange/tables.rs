@@ -177,6 +177,10 @@ pub const TABLES: &[Spec] = &[
         "absence",
         "t.user_id IN (SELECT u.user_id FROM app_user u WHERE u.agency_id = ANY ($2))",
     ),
+    own(
+        "push_subscription",
+        "t.user_id IN (SELECT u.user_id FROM app_user u WHERE u.agency_id = ANY ($2))",
+    ),
     own("violation_outcome", PERSON),
     own("position_access", PERSON),
 ];
@@ -224,6 +228,10 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ),
     ("checkpoint", "the engine's memory; it folds anew from the stream"),
     ("checkpoint_piece", "the engine's memory; it folds anew from the stream"),
+    (
+        "notification_hold",
+        "receivers that asked this installation to wait; deleted when that has passed",
+    ),
     (
         "outbox",
         "records on their way into this installation's stream; what they say is in person_rules and rules_revision",

@@ -107,6 +107,7 @@ async fn world(db: &Database, seed: u64) -> World {
             INSERT INTO ladder_revision (ladder_id, revision, laps, steps, changed_by)
                 VALUES ('{shared}', 1, 1, '[{{\"call\":{{\"rota\":\"{shared}\"}},\"via\":[],\"wait\":\"PT5M\"}}]', '{foreign}');
             INSERT INTO absence (user_id, starts_at, ends_at, entered_by) VALUES ('{user}', now(), now() + interval '1 day', '{foreign}');
+            INSERT INTO push_subscription (subscription_id, user_id, endpoint, p256dh, auth) VALUES ('{shared}', '{user}', 'https://push.example.org/1', decode(repeat('04', 65), 'hex'), decode(repeat('05', 16), 'hex'));
             INSERT INTO notification_target (target_id, agency_id, channel, address, secret) VALUES ('{shared}', '{root}', 'webhook', 'https://example.org', '\\x0a');",
             provider = provider.agency_id,
             root = root.agency_id,

@@ -45,7 +45,7 @@ impl Stage {
                 Ok(())
             }
             Role::Alerts => {
-                self.alerts();
+                self.alerts()?;
                 Ok(())
             }
             Role::Console => self.console().await,
@@ -161,11 +161,12 @@ impl Stage {
         });
     }
 
-    fn alerts(&mut self) {
+    fn alerts(&mut self) -> Result<()> {
         let settings = &self.config.alerts;
         let smtp = smtp(&self.config);
         let config = WorkerConfig {
             smtp,
+            sms: self.config.sms.gateway()?,
             console_url: (!settings.console_url.is_empty()).then(|| settings.console_url.clone()),
             drain: DRAIN / 2,
             ..Default::default()
@@ -182,6 +183,7 @@ impl Stage {
             casedb::device::silent::watch(database, stop).await;
             ("devices that are fitted but silent", Ok(()))
         });
+        Ok(())
     }
 
     async fn console(&mut self) -> Result<()> {
