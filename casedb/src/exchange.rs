@@ -88,6 +88,14 @@ pub enum ExchangeError {
         /// What the database says; it names the key.
         source: Error,
     },
+    /// Something that stays still refers to what was to go.
+    #[error("rows of {table} cannot go: {source}")]
+    Held {
+        /// The table.
+        table: String,
+        /// What the database says; it names the constraint.
+        source: Error,
+    },
     /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[from] std::io::Error),

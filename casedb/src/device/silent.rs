@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often is looked.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 /// Devices looked at in one round; the longest silent first.
 const AT_ONCE: i64 = 1_000;
 

@@ -250,10 +250,7 @@ pub async fn import(
     lines.next()?;
     let mut done = Imported::default();
     let mut batch: Option<Batch<'_>> = None;
-    loop {
-        let Some(bytes) = lines.next()?.map(<[u8]>::to_vec) else {
-            break;
-        };
+    while let Some(bytes) = lines.next()?.map(<[u8]>::to_vec) {
         let mut read = object(lines.number, &bytes)?;
         if read.contains_key("manifest") {
             break;

@@ -85,10 +85,8 @@ pub async fn wipe(
             );
             transaction.execute(&sql, &[]).await
         };
-        let rows = rows.map_err(|error| ExchangeError::Refused {
+        let rows = rows.map_err(|error| ExchangeError::Held {
             table: name.to_owned(),
-            first: 0,
-            last: 0,
             source: Error::from(error),
         })?;
         if rows > 0 {

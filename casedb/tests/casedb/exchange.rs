@@ -216,7 +216,7 @@ async fn fill(
                 .unwrap();
         }
     }
-    for n in 0..1 + dice.below(5) {
+    for n in 0..=dice.below(5) {
         let (event, incident) = (new(), new());
         let payload = if n % 2 == 0 {
             wire::Event {
