@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::tables::{Spec, TABLES};
 use crate::{
     Error,
-    pool::{GenericClient, rows},
+    pool::{GenericClient, row, rows},
 };
 
 /// How a value of a column is written.
@@ -92,6 +92,12 @@ const FOREIGN: &str = "SELECT c.relname::text, p.relname::text,
     WHERE f.contype = 'f' AND c.relnamespace = 'public'::regnamespace AND c.relname = ANY ($1) AND p.relname = ANY ($1)
     ORDER BY 1, 2, 3";
 
+/// Tells whether a table is there.
+pub(super) async fn has(client: &impl GenericClient, table: &str) -> Result<bool, Error> {
+    const SQL: &str = "SELECT to_regclass('public.' || quote_ident($1)) IS NOT NULL";
+    Ok(row(client, SQL, &[&table]).await?.try_get(0)?)
+}
+
 /// Reads the catalogue; tables that others refer to come first, otherwise by name.
 pub(super) async fn read(client: &impl GenericClient) -> Result<Vec<Table>, Error> {
     let names: Vec<&str> = TABLES.iter().map(|spec| spec.name).collect();
@@ -141,13 +147,13 @@ pub(super) async fn read(client: &impl GenericClient) -> Result<Vec<Table>, Erro
             }
         }
     }
-    for table in tables.values() {
-        if table.columns.is_empty() || table.key.is_empty() {
-            return Err(Error::Configuration(format!(
-                "table {} is missing or has no primary key; run `homeward migrate`",
-                table.spec.name
-            )));
-        }
+    // Tables of a later version may be missing; what is there has a key, by which its rows are put in order.
+    tables.retain(|_, table| !table.columns.is_empty());
+    if let Some(table) = tables.values().find(|table| table.key.is_empty()) {
+        return Err(Error::Configuration(format!(
+            "table {} has no primary key",
+            table.spec.name
+        )));
     }
     Ok(sorted(tables))
 }

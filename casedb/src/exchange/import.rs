@@ -357,6 +357,11 @@ fn stub(table: &Table, reference: bool) -> (&'static str, &'static str) {
     }
 }
 
+/// Hourly figures are made anew from what was brought.
+const ANEW: &str = "INSERT INTO position_late (person_id, hour)
+    SELECT DISTINCT person_id, date_bin('1 hour', fix_time, '2000-01-01 00:00Z') FROM position WHERE person_id = ANY ($1)
+    ON CONFLICT DO NOTHING";
+
 /// Moves sequences on, seals history, tells the audit and the gateways.
 async fn finish(transaction: &impl GenericClient, tables: &[Table], manifest: &Manifest) -> Result<(), ExchangeError> {
     for table in tables
@@ -378,8 +383,12 @@ async fn finish(transaction: &impl GenericClient, tables: &[Table], manifest: &M
     }
     let history = ["position", "report_copy", "quarantined_report", "quarantined_copy"];
     if history.iter().any(|table| manifest.tables.contains_key(*table)) {
-        for person in super::Whole::of(transaction, manifest.subject).await?.people {
-            audit::history::seal_person(transaction, person).await?;
+        let people = super::Whole::of(transaction, manifest.subject).await?.people;
+        for person in &people {
+            audit::history::seal_person(transaction, *person).await?;
+        }
+        if catalog::has(transaction, "position_late").await? {
+            transaction.execute(ANEW, &[&people]).await?;
         }
     }
     let entry = Entry {

@@ -183,6 +183,10 @@ pub const TABLES: &[Spec] = &[
     ),
     own("violation_outcome", PERSON),
     own("position_access", PERSON),
+    own("break_glass", PERSON),
+    own("legal_hold", PERSON),
+    own("monitoring_refusal", PERSON),
+    own("device_stop", PERSON),
 ];
 
 /// References that no foreign key tells of: the table of what is named, the table of who names it, and how `$1`, those that come
@@ -207,6 +211,9 @@ pub const SOUGHT: &[(&str, &str, &str)] = &[
             OR EXISTS (SELECT FROM rota_exception t WHERE t.rota_id = ANY ($1) AND u.user_id = ANY (t.instead))",
     ),
 ];
+
+/// Figures made from what is exported: they go with a wipe, by person.
+pub const DERIVED: &[&str] = &["position_hour_rolled", "position_late"];
 
 /// Tables that are not exported, and why.
 pub const LEFT_OUT: &[(&str, &str)] = &[
@@ -261,6 +268,22 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
         "history_seal",
         "this installation's digests of history; the import seals what it brings",
     ),
+    ("access_rules", "which rules of row-level security this database has"),
+    ("capacity_sample", "sizes and counters of this installation"),
+    (
+        "deletion_certificate",
+        "what this installation proves to have deleted; it outlives the person and never holds the data",
+    ),
+    (
+        "deletion_item",
+        "what this installation deleted by law; it outlives the person and never holds the data",
+    ),
+    ("position_rollup", "how far the hourly figures of this installation go"),
+    (
+        "position_hour_rolled",
+        "hourly figures made from position; they go with a wipe and are made anew after an import",
+    ),
+    ("position_late", "hours whose figures are to be made anew"),
     ("canary", "the platform's own test person and device"),
     ("platform_blind", "the platform's own health"),
 ];

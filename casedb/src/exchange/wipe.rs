@@ -11,6 +11,7 @@ use super::{
     catalog::{self, Table, quoted},
     export::own,
     import::{RESTORING, quieten},
+    tables::DERIVED,
 };
 use crate::{
     Error,
@@ -38,6 +39,7 @@ pub async fn wipe(
 ) -> Result<Wiped, ExchangeError> {
     transaction.batch_execute(RESTORING).await?;
     let whole = Whole::of(transaction, subject).await?;
+    held(transaction, &whole).await?;
     let tables = catalog::read(transaction).await?;
     let names: Vec<&str> = tables.iter().map(|table| table.spec.name).collect();
     let back = quieten(transaction, &names).await?;
@@ -65,6 +67,12 @@ pub async fn wipe(
     transaction
         .execute("DELETE FROM outbox WHERE person_id = ANY ($1)", &[&whole.people])
         .await?;
+    for table in DERIVED {
+        if catalog::has(transaction, table).await? {
+            let sql = format!("DELETE FROM {} WHERE person_id = ANY ($1)", quoted(table));
+            transaction.execute(&sql, &[&whole.people]).await?;
+        }
+    }
     let mut wiped = Wiped::default();
     for table in tables.iter().rev() {
         let name = table.spec.name;
@@ -120,6 +128,19 @@ pub async fn wipe(
         .execute("SELECT pg_notify($1, '')", &[&DIRECTORY_CHANNEL])
         .await?;
     Ok(wiped)
+}
+
+/// While a legal hold stands nothing of the person is deleted.
+async fn held(transaction: &impl GenericClient, whole: &Whole) -> Result<(), Error> {
+    const HOLDS: &str = "SELECT count(*) FROM legal_hold WHERE person_id = ANY ($1) AND lifted_at IS NULL";
+    if !catalog::has(transaction, "legal_hold").await? {
+        return Ok(());
+    }
+    let holds: i64 = transaction.query_one(HOLDS, &[&whole.people]).await?.try_get(0)?;
+    if holds > 0 {
+        return Err(Error::Input(format!("{holds} legal holds stand: nothing is deleted")));
+    }
+    Ok(())
 }
 
 fn temporary(table: &Table) -> String {

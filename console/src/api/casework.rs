@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::people::case_number;
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, Handler, Id, Reader},
+    authorise::{Authorised, Body, Handler, Id},
     error::ErrorBody,
 };
 
@@ -117,7 +117,7 @@ async fn visible(client: &impl GenericClient, user: &User, person_id: Uuid) -> R
     (status = 404, description = "There is none, or the user may not see them", body = ErrorBody),
 ))]
 pub async fn show(
-    caller: Authorised<Reader>,
+    caller: Authorised<Handler>,
     State(app): State<App>,
     Id(person_id): Id,
 ) -> Result<Json<Casework>, ApiError> {
@@ -372,7 +372,7 @@ pub struct SilentDevices {
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
 ))]
-pub async fn silent(caller: Authorised<Reader>, State(app): State<App>) -> Result<Json<SilentDevices>, ApiError> {
+pub async fn silent(caller: Authorised<Handler>, State(app): State<App>) -> Result<Json<SilentDevices>, ApiError> {
     let mut client = app.0.database.client().await?;
     let transaction = access::begin(&mut client, &caller.user).await?;
     let mut devices = Vec::new();
