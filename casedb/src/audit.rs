@@ -5,7 +5,14 @@
 //! the format.
 
 pub mod cover;
+pub mod entry;
+pub mod export;
 pub mod history;
+pub mod key;
+pub mod merkle;
+pub mod root;
+pub mod sealer;
+pub mod verify;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -8,6 +8,8 @@
 
 extern crate homeward_casedb as casedb;
 
+#[path = "casedb/audit.rs"]
+mod audit;
 #[path = "casedb/commands.rs"]
 mod commands;
 #[path = "casedb/devices.rs"]

@@ -1,10 +1,12 @@
 //! The commands: each takes its arguments and the settings, and says how it went.
 
+pub(crate) mod audit;
 mod backtest;
 mod decode;
 mod demo;
 mod device;
 mod evaluate;
+mod evidence;
 mod explain;
 mod files;
 mod holiday;
@@ -72,6 +74,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
                 } => zones::check(&config, &source, output.as_deref(), refused_only),
             };
         }
+        Command::Audit { command } => block_on(audit::run(load(settings, None)?, command))?,
+        Command::VerifyAudit(arguments) => return block_on(audit::verify(load(settings, None)?, arguments)),
+        Command::Evidence(arguments) => block_on(evidence::run(load(settings, None)?, arguments))?,
         Command::Config { defaults: true } => print!("{}", config::DEFAULTS),
         Command::Config { defaults: false } => {
             println!("{}", serde_json::to_string_pretty(&load(settings, None)?)?);

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use casedb::{Database, history::HistoryWriter, outbox, person, ticker};
+use casedb::{Database, audit::sealer, history::HistoryWriter, outbox, person, ticker};
 use gateway::{Directory, Gateway};
 use jiff::{Timestamp, ToSpan};
 use stream::{Log, Topic};
@@ -40,10 +40,7 @@ impl Stage {
                 self.geofence();
                 Ok(())
             }
-            Role::History => {
-                self.history();
-                Ok(())
-            }
+            Role::History => self.history(),
             Role::Alerts => {
                 self.alerts();
                 Ok(())
@@ -127,7 +124,7 @@ impl Stage {
         });
     }
 
-    fn history(&mut self) {
+    fn history(&mut self) -> Result<()> {
         let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
         self.tasks.spawn(async move {
             (
@@ -142,12 +139,26 @@ impl Stage {
                 outbox::run(database, log, stop).await.map_err(Into::into),
             )
         });
+        let audit = &self.config.audit;
+        let config = sealer::Config {
+            key: crate::command::audit::configured_key(&self.config)?,
+            root_every: Duration::from_secs(audit.root_minutes.saturating_mul(60)),
+            anchor_file: (!audit.anchor_file.is_empty()).then(|| PathBuf::from(&audit.anchor_file)),
+        };
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            (
+                "audit sealer",
+                sealer::run(database, config, stop).await.map_err(Into::into),
+            )
+        });
         let (log, stop) = (Arc::clone(&self.log), self.stages.clone());
         let retention_hours = i64::from(self.config.stream.retention_hours);
         self.tasks.spawn(async move {
             trim_stream(log.as_ref(), retention_hours, &stop).await;
             ("retention", Ok(()))
         });
+        Ok(())
     }
 
     fn alerts(&mut self) {
