@@ -37,6 +37,26 @@ words! {
         ConsentWithdrawn = "consent_withdrawn",
         /// A device given to a protected person.
         Device = "device",
+        /// Leave asked for.
+        LeaveRequested = "leave_requested",
+        /// Leave refused.
+        LeaveRefused = "leave_refused",
+        /// An order drawn up.
+        OrderMade = "order_made",
+        /// An order or an extension approved.
+        OrderApproved = "order_approved",
+        /// An order or an extension refused.
+        OrderRefused = "order_refused",
+        /// A required step of an order done.
+        OrderNotice = "order_notice",
+        /// An extension asked for.
+        OrderExtension = "order_extension",
+        /// A review done.
+        OrderReview = "order_review",
+        /// An order's conditions changed.
+        OrderVaried = "order_varied",
+        /// An order revoked.
+        OrderRevoked = "order_revoked",
     }
 }
 

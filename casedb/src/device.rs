@@ -1,6 +1,7 @@
 //! Devices: who is registered, who wears what, and what gateways need to know of it.
 
 mod keys;
+pub mod life;
 mod list;
 
 use std::collections::HashMap;
@@ -110,9 +111,9 @@ macro_rules! directory {
             LEFT JOIN device_assignment a ON a.device_id = d.device_id AND a.ended_at IS NULL
             LEFT JOIN LATERAL (
                 SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
-                       array_agg(LEAST(ends_at, revoked_at) ORDER BY starts_at) AS ends
-                FROM supervision_order
-                WHERE person_id = a.person_id AND LEAST(ends_at, revoked_at) > now()) o ON true
+                       array_agg(ends_at ORDER BY starts_at) AS ends
+                FROM order_term
+                WHERE person_id = a.person_id AND ends_at > now()) o ON true
             WHERE d.retired_at IS NULL AND ",
             $condition
         )
@@ -125,9 +126,9 @@ const BOUND: &str = "SELECT x.protected_id, x.person_id, o.starts, o.ends
     JOIN proximity x ON x.protected_id = p.protected_id AND x.removed_at IS NULL
     JOIN LATERAL (
         SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
-               array_agg(LEAST(ends_at, revoked_at) ORDER BY starts_at) AS ends
-        FROM supervision_order
-        WHERE person_id = x.person_id AND LEAST(ends_at, revoked_at) > now()) o ON o.starts IS NOT NULL
+               array_agg(ends_at ORDER BY starts_at) AS ends
+        FROM order_term
+        WHERE person_id = x.person_id AND ends_at > now()) o ON o.starts IS NOT NULL
     WHERE p.protected_id = ANY ($1) AND p.consent_at IS NOT NULL AND p.withdrawn_at IS NULL
     ORDER BY x.protected_id, x.person_id";
 const DIRECTORY: &str = directory!("d.protocol = ANY ($1)");

@@ -118,6 +118,8 @@ pub enum Stored {
     Known,
     /// One with its id is stored that says something else of the end; this one is lost.
     Contradicts,
+    /// It is stored now; it is the test device's, and nobody is told of it.
+    Canary,
     /// It is stored now.
     New(group::Context),
 }
@@ -130,7 +132,7 @@ const STORE: &str = "WITH stored AS (
         SELECT $1, $2, person_id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 FROM person WHERE person_id = $3
         ON CONFLICT (event_id) DO NOTHING RETURNING event_id
     )
-    SELECT p.risk_level, z.audience, EXISTS (SELECT FROM stored) AS is_new,
+    SELECT p.risk_level, p.canary, z.audience, EXISTS (SELECT FROM stored) AS is_new,
         EXISTS (SELECT FROM event e WHERE e.event_id = $1 AND (e.ended_at, e.withdrawn) IS DISTINCT FROM ($10, $13)) AS differs,
         told.decided_at AS told_at, told.ended_at AS told_end, told.withdrawn AS told_withdrawn
     FROM person p LEFT JOIN zone z ON z.zone_id = $6
@@ -175,6 +177,9 @@ pub async fn store(transaction: &impl GenericClient, event: &Event, payload: &[u
     if !row.try_get::<_, bool>("is_new")? {
         let differs = row.try_get("differs")?;
         return Ok(if differs { Stored::Contradicts } else { Stored::Known });
+    }
+    if row.try_get("canary")? {
+        return Ok(Stored::Canary);
     }
     let zone_audience = row
         .try_get::<_, Option<&str>>("audience")?

@@ -1,4 +1,24 @@
 //! Supervision orders: the legal basis of monitoring, with its term.
+//!
+//! An order is made under a law profile ([`crate::law`]). Whether it is in force is asked of the view `order_term` alone: it knows
+//! approval, required steps and reviews. What is on record (`order_approval`, `order_notice`, `order_review` …) is only added to; [`as_of`] tells what held at any time,
+//! as it was known at any time.
+
+mod asof;
+mod extend;
+mod make;
+mod records;
+mod review;
+mod steps;
+mod sweep;
+
+pub use asof::{AsOf, Dossier, as_of, dossiers};
+pub use extend::{extend, vary};
+pub use make::{Draft, make};
+pub use records::{Approval, Extension, Notice, Review, Revision};
+pub use review::{Outcome, ReviewKind, force_review, review};
+pub use steps::{Court, Deciding, Decision, Settled, decide, note_step};
+pub use sweep::{Raise, due, sweep};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use proto::{OrderId, PersonId};
@@ -24,7 +44,7 @@ pub struct Order {
     pub starts_at: Timestamp,
     /// First moment no longer in force.
     pub ends_at: Timestamp,
-    /// Set aside from this moment on.
+    /// Set aside from this moment on: revoked, or (of an order in force) suspended because a review is due then.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -33,11 +53,6 @@ impl Order {
     pub fn valid_until(&self) -> Timestamp {
         self.revoked_at
             .map_or(self.ends_at, |revoked| revoked.min(self.ends_at))
-    }
-
-    /// Tells whether the order is in force.
-    pub fn is_in_force(&self, now: Timestamp) -> bool {
-        self.starts_at <= now && now < self.valid_until()
     }
 }
 
@@ -48,14 +63,18 @@ const READ: &str = "SELECT order_id, person_id, legal_basis, grounds, starts_at,
 const OF_PERSON: &str = "SELECT order_id, person_id, legal_basis, grounds, starts_at, ends_at, revoked_at
     FROM supervision_order WHERE person_id = $1 ORDER BY starts_at, order_id";
 /// Where terms overlap, the order that began last says what holds.
-const IN_FORCE: &str = "SELECT order_id, person_id, legal_basis, grounds, starts_at, ends_at, revoked_at
-    FROM supervision_order
-    WHERE person_id = $1 AND starts_at <= $2 AND ends_at > $2 AND (revoked_at IS NULL OR revoked_at > $2)
-    ORDER BY starts_at DESC, order_id DESC LIMIT 1";
+const IN_FORCE: &str = "SELECT o.order_id, o.person_id, o.legal_basis, o.grounds, t.starts_at, o.ends_at,
+        LEAST(o.revoked_at, CASE WHEN t.ends_at < o.ends_at THEN t.ends_at END)
+    FROM order_term t JOIN supervision_order o USING (order_id)
+    WHERE t.person_id = $1 AND t.starts_at <= $2 AND t.ends_at > $2
+    ORDER BY t.starts_at DESC, o.order_id DESC LIMIT 1";
+const PROFILE_OF: &str = "SELECT profile, ends_at FROM supervision_order WHERE order_id = $1";
 const END: &str = "UPDATE supervision_order SET ends_at = $2 WHERE order_id = $1";
+const SAY: &str = "SELECT set_config('homeward.order_what', $1, true), set_config('homeward.order_reason', $2, true)";
+const SAY_WHO: &str = "SELECT set_config('homeward.user_id', $1, true)";
 const REVOKE: &str = "UPDATE supervision_order SET revoked_at = LEAST(revoked_at, $2::timestamptz) WHERE order_id = $1";
 
-/// Adds an order. Publish the person's rules in the same transaction.
+/// Adds an order of the profile `generic`, which asks for nothing. Publish the person's rules in the same transaction.
 pub async fn create(client: &impl GenericClient, order: &Order) -> Result<(), Error> {
     execute(
         client,
@@ -89,7 +108,8 @@ pub async fn of_person(client: &impl GenericClient, person_id: PersonId) -> Resu
         .collect()
 }
 
-/// Finds the order in force, the latest where several are.
+/// Finds the order in force, the latest where several are: with the start and the end (`valid_until`) of the stretch in which it is,
+/// approval, required steps and reviews taken into account.
 pub async fn in_force(
     client: &impl GenericClient,
     person_id: PersonId,
@@ -102,8 +122,23 @@ pub async fn in_force(
         .transpose()
 }
 
-/// Moves the end of an order's term (shortened or extended). Publish the person's rules in the same transaction.
+/// Moves the end of an order's term: shortened, or, where the order's law profile has no limit, extended. Publish the person's rules
+/// in the same transaction.
 pub async fn end(client: &impl GenericClient, order_id: OrderId, ends_at: Timestamp) -> Result<(), Error> {
+    let found = optional(client, PROFILE_OF, &[&order_id.uuid()]).await?;
+    let found = found.ok_or_else(|| Error::not_found("order", order_id))?;
+    let (profile, before): (String, Timestamp) = (found.try_get(0)?, found.try_get(1)?);
+    if ends_at > before && profile != "generic" {
+        let source = crate::law::require(&profile)?;
+        let source = source
+            .extension
+            .as_ref()
+            .map_or(source.law.as_str(), |rule| rule.source.as_str());
+        return Err(Error::Input(format!(
+            "the end moves on only by an approved extension: `homeward order extend` (law profile {profile}: {source})"
+        )));
+    }
+    say(client, if ends_at < before { "shortened" } else { "extended" }, "").await?;
     touched(execute(client, END, &[&order_id.uuid(), &ends_at]).await?, order_id)
 }
 
@@ -132,10 +167,23 @@ pub async fn release(
 
 /// Revokes an order; of two revocations the earlier holds. Publish the person's rules in the same transaction.
 pub async fn revoke(client: &impl GenericClient, order_id: OrderId, revoked_at: Timestamp) -> Result<(), Error> {
+    say(client, "revoked", "").await?;
     touched(
         execute(client, REVOKE, &[&order_id.uuid(), &revoked_at]).await?,
         order_id,
     )
+}
+
+/// Says in the transaction what its next change of an order is, for the revision that the change leaves.
+pub(crate) async fn say(transaction: &impl GenericClient, what: &str, reason: &str) -> Result<(), Error> {
+    optional(transaction, SAY, &[&what, &reason]).await?;
+    Ok(())
+}
+
+/// Says in the transaction who changes an order.
+pub async fn say_who(transaction: &impl GenericClient, user_id: uuid::Uuid) -> Result<(), Error> {
+    optional(transaction, SAY_WHO, &[&user_id.to_string()]).await?;
+    Ok(())
 }
 
 fn touched(count: u64, order_id: OrderId) -> Result<(), Error> {

@@ -45,10 +45,9 @@ pub const SWEPT_AT_ONCE: usize = 500;
 const STALE: &str = "SELECT r.person_id
     FROM person_rules r
     LEFT JOIN LATERAL (
-        SELECT o.order_id, LEAST(o.ends_at, o.revoked_at) AS valid_until FROM supervision_order o
-        WHERE o.person_id = r.person_id AND o.starts_at <= $1 AND o.ends_at > $1
-          AND (o.revoked_at IS NULL OR o.revoked_at > $1)
-        ORDER BY o.starts_at DESC, o.order_id DESC LIMIT 1) o ON true
+        SELECT t.order_id, t.ends_at AS valid_until FROM order_term t
+        WHERE t.person_id = r.person_id AND t.starts_at <= $1 AND t.ends_at > $1
+        ORDER BY t.starts_at DESC, t.order_id DESC LIMIT 1) o ON true
     WHERE r.stale OR (o.order_id, o.valid_until) IS DISTINCT FROM (r.published_order_id, r.published_valid_until)
     ORDER BY r.person_id LIMIT 500";
 const STILL_STALE: &str = "SELECT published_order_id, published_valid_until, stale FROM person_rules

@@ -4,5 +4,6 @@ pub mod commands;
 pub mod incidents;
 pub mod map;
 pub mod people;
+pub mod platform;
 pub mod quarantine;
 pub mod session;

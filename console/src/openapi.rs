@@ -32,6 +32,7 @@ use crate::{api, assets, error, events, router};
         api::commands::one,
         api::commands::cancel,
         api::quarantine::list,
+        api::platform::show,
         api::map::town,
         assets::basemap,
         events::stream_changes,

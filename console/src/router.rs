@@ -59,6 +59,7 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/commands/{id}", Admission::Roles(Reader::ROLES)),
     ("post", "/api/v1/commands/{id}/cancel", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/quarantine", Admission::Roles(DeviceKeeper::ROLES)),
+    ("get", "/api/v1/platform", Admission::Roles(Anyone::ROLES)),
     ("get", "/api/v1/map/town", Admission::Roles(Anyone::ROLES)),
     ("get", "/basemap.pmtiles", Admission::Roles(Anyone::ROLES)),
     ("get", "/api/v1/stream", Admission::Roles(Reader::ROLES)),
@@ -102,6 +103,7 @@ pub fn build(app: App) -> Router {
         .route("/commands/{id}", get(api::commands::one))
         .route("/commands/{id}/cancel", post(api::commands::cancel))
         .route("/quarantine", get(api::quarantine::list))
+        .route("/platform", get(api::platform::show))
         .route("/map/town", get(api::map::town))
         .route("/stream", get(events::stream_changes))
         .route("/openapi.json", get(openapi::document))

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod commands;
 pub mod device;
 pub mod orders;
+pub mod people;
 pub mod zones;
 
 mod proof;
@@ -61,6 +62,12 @@ pub enum Command {
     Alerts,
     /// Runs only the console.
     Console(ConsoleArgs),
+    /// Runs the canary: a test device that goes through the whole platform every 30 s, and tells within a minute when it does not come out.
+    ///
+    /// It registers its device by itself, in an agency of its own, and raises no incidents. Run it as a process of its own, at best on
+    /// another machine; it needs neither stream nor console. Where to tell: canary.webhook, canary.mail_to, and the case database while it
+    /// is there (`homeward config --defaults`).
+    Canary,
     /// Creates or upgrades the tables of the stream and the case database; safe to repeat.
     Migrate,
     /// Adds people who sign in to the console.
@@ -69,6 +76,35 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// The tree of agencies: police, social work, administration, service providers.
+    Agency {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::AgencyCommand,
+    },
+    /// Contracts with service providers: whom they see, and what of them.
+    Contract {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::ContractCommand,
+    },
+    /// Supervised people, their contacts, and notes on them.
+    Person {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::PersonCommand,
+    },
+    /// Violations, and what became of them.
+    Violation {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::ViolationCommand,
+    },
+    /// Everything a court needs of a person's violations, as JSON and as a page to print.
+    ///
+    /// Orders, violations with their outcomes, incidents with every action, explanations, notes and leave. It is written down that
+    /// it was read. Only what the reader's branch may see is in it.
+    BreachPack(people::BreachPackArgs),
     /// Registers devices, gives them to people, changes their keys, and says from where they may speak.
     Device {
         /// What to do.
@@ -257,12 +293,18 @@ pub enum ProfilesCommand {
 /// `homeward notify …`
 #[derive(Debug, Subcommand)]
 pub enum NotifyCommand {
-    /// Adds a mail address or a webhook of an agency. A webhook's key is made and shown once.
+    /// Adds a mail address, a webhook or a telephone of an agency. A webhook's key is made and shown once.
     Add {
-        /// mail or webhook.
+        /// mail, webhook or sms.
         channel: NotifyChannel,
-        /// Mail address, or URL of the webhook.
+        /// Mail address, URL of the webhook, or telephone number like +8613800000000.
         address: String,
+        /// The form of a webhook's request.
+        #[arg(long, default_value = "homeward", value_parser = ["homeward", "wecom", "dingtalk"])]
+        template: String,
+        /// A file with the key that the receiver has made (DingTalk: SEC…), - for standard input; otherwise one is made here.
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
         /// The agency's path, such as `demo.police`.
         #[arg(long, value_name = "PATH")]
         agency: String,
@@ -296,6 +338,8 @@ pub enum NotifyChannel {
     Mail,
     /// Signed HTTP request.
     Webhook,
+    /// Short message.
+    Sms,
 }
 
 impl NotifyChannel {
@@ -304,6 +348,7 @@ impl NotifyChannel {
         match self {
             Self::Mail => "mail",
             Self::Webhook => "webhook",
+            Self::Sms => "sms",
         }
     }
 }

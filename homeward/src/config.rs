@@ -28,6 +28,8 @@ pub struct Config {
     pub console: Console,
     pub alerts: Alerts,
     pub audit: Audit,
+    pub sms: Sms,
+    pub canary: Canary,
     pub metrics: Metrics,
     pub log: Log,
 }
@@ -119,6 +121,70 @@ pub struct Audit {
     pub key_file: String,
     pub root_minutes: u64,
     pub anchor_file: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sms {
+    /// It may hold a key.
+    pub url: Secret,
+    pub method: String,
+    /// They may hold a key.
+    pub headers: Secret,
+    /// It may hold a key.
+    pub body: Secret,
+    pub token: Secret,
+    pub sender: String,
+    pub country_code: String,
+    pub success: String,
+    pub receipt_id: String,
+    pub receipts: bool,
+    pub receipts_key: Secret,
+    pub receipts_id: String,
+    pub receipts_state: String,
+    pub receipts_delivered: String,
+    pub receipts_failed: String,
+    pub segments: usize,
+}
+
+impl Sms {
+    /// The gateway, where there is one.
+    pub fn gateway(&self) -> Result<Option<worker::SmsConfig>> {
+        if self.url.expose().is_empty() {
+            return Ok(None);
+        }
+        let settings = worker::SmsSettings {
+            url: self.url.expose(),
+            method: &self.method,
+            headers: self.headers.expose(),
+            body: self.body.expose(),
+            token: self.token.expose(),
+            sender: &self.sender,
+            country_code: &self.country_code,
+            success: &self.success,
+            receipt_id: &self.receipt_id,
+            receipts: self.receipts,
+            segments: self.segments,
+        };
+        match worker::SmsConfig::new(&settings) {
+            Ok(gateway) => Ok(Some(gateway)),
+            Err(error) => bail!("sms.{error}"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    pub enabled: bool,
+    pub every_seconds: u64,
+    pub blind_after_seconds: u64,
+    pub gateway: String,
+    pub tls_name: String,
+    pub tls_roots: String,
+    pub webhook: String,
+    pub webhook_secret: Secret,
+    pub mail_to: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -298,6 +364,11 @@ impl Config {
                 self.alerts.smtp_security
             );
         }
+        self.sms.gateway()?;
+        if self.sms.receipts && self.sms.receipts_key.expose().len() < 16 {
+            bail!("sms.receipts_key: set it to 16 characters or more: reports that nobody has signed are not taken");
+        }
+        self.canary.check()?;
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format: {:?} is neither text nor json", self.log.format);
         }
@@ -313,6 +384,18 @@ impl Config {
             );
         }
         Ok(url)
+    }
+}
+
+impl Canary {
+    fn check(&self) -> Result<()> {
+        if self.webhook.is_empty() != self.webhook_secret.expose().is_empty() {
+            bail!("canary.webhook and canary.webhook_secret: set both, or neither");
+        }
+        if self.tls_name.is_empty() != self.tls_roots.is_empty() {
+            bail!("canary.tls_name and canary.tls_roots: set both, or neither");
+        }
+        Ok(())
     }
 }
 
@@ -399,12 +482,14 @@ mod tests {
             unknown_key.contains("lissten") && unknown_key.contains("homeward.toml"),
             "{unknown_key}"
         );
-        let cases: [(&str, &str, &str); 6] = [
+        let cases: [(&str, &str, &str); 8] = [
             (
                 "HOMEWARD_GATEWAY_NATIVE_TLS_KEY",
                 "/gateway.key",
                 "native_tls_certificate",
             ),
+            ("HOMEWARD_SMS_URL", "https://sms.example/{tto}", "sms.url"),
+            ("HOMEWARD_SMS_RECEIPTS", "true", "sms.receipts_key"),
             ("HOMEWARD_CONSOLE_LISTENN", "x", "HOMEWARD_CONSOLE_LISTENN"),
             ("HOMEWARD_CONSOLE_LISTEN", "nowhere", "console.listen"),
             ("HOMEWARD_STREAM", "amqp://x", "stream.address"),
@@ -422,6 +507,9 @@ mod tests {
         let variables = environment(&[
             ("HOMEWARD_DATABASE_URL", "postgres://u:hunter2@h/db"),
             ("HOMEWARD_ALERTS_SMTP_PASSWORD", "hunter2"),
+            ("HOMEWARD_SMS_URL", "https://sms.example/send?key=hunter2"),
+            ("HOMEWARD_SMS_TOKEN", "hunter2"),
+            ("HOMEWARD_SMS_HEADERS", "Authorization: Bearer hunter2"),
         ]);
         let config = load(None, variables, &[]).unwrap();
         let shown = format!("{config:?}{}", serde_json::to_string(&config).unwrap());

@@ -5,6 +5,7 @@
     reason = "a binary has no outside; pub marks the interface of a module"
 )]
 
+mod canary;
 mod cli;
 mod command;
 mod config;

@@ -21,6 +21,7 @@ use crate::{
 use stage::Stage;
 
 pub use readiness::Readiness;
+pub use stage::smtp;
 
 /// How long an orderly end may take before the process leaves anyway.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -38,6 +39,8 @@ pub enum Role {
     Alerts,
     /// Console.
     Console,
+    /// The test device and its watcher, inside: where `canary.enabled` is set.
+    Canary,
 }
 
 impl Role {
@@ -102,7 +105,8 @@ pub async fn run(config: Config, roles: &[Role]) -> Result<()> {
         stages,
         tasks: JoinSet::new(),
     };
-    for role in roles {
+    let canary = (roles == Role::ALL && stage.config.canary.enabled).then_some(Role::Canary);
+    for role in roles.iter().chain(&canary) {
         stage
             .start(*role)
             .await
@@ -168,7 +172,7 @@ async fn database(config: &Config, roles: &[Role]) -> Result<Database> {
 }
 
 /// Waits for the first signal to end.
-async fn signal() {
+pub async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {

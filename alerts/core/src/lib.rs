@@ -7,18 +7,22 @@
 //! - [`route::recipients`]: who gets a message, over which channel;
 //! - [`lifecycle::apply`]: the only way in which an incident changes its state;
 //! - [`lifecycle::course`], [`ladder`], [`rota`], [`group::cause`], [`group::again`]: escalation, not wired into the worker yet (ADR 0012);
+//! - [`canary::Canary`]: whether the whole still sees;
 //! - [`codes::ClosingCode`] and [`text::render`]: the words.
 
 pub mod audience;
+pub mod canary;
 pub mod codes;
 pub mod group;
 pub mod ladder;
 pub mod lifecycle;
 pub mod locale;
 pub mod priority;
+pub mod redact;
 pub mod roster;
 pub mod rota;
 pub mod route;
+pub mod sms;
 pub mod text;
 
 pub use audience::Audience;

@@ -4,6 +4,7 @@
 //! messages and its own offset in one transaction; [`dispatch`] leases queued messages and sends them. Any number of
 //! workers may run at once: partitions have one owner, and messages one lease.
 
+pub mod alarm;
 mod apply;
 mod backoff;
 pub mod channel;
@@ -19,7 +20,7 @@ use stream::Log;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Credentials, SmtpConfig, SmtpTls, WorkerConfig};
+pub use config::{Credentials, SmsConfig, SmsSettings, SmtpConfig, SmtpTls, WorkerConfig};
 pub use error::WorkerError;
 
 /// Runs until `shutdown` is cancelled, or until something fails that trying again cannot help. Messages in flight get

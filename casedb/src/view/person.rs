@@ -132,8 +132,7 @@ pub async fn people(
 ) -> Result<Vec<PersonRow>, Error> {
     const SQL: &str = scoped!(
         "SELECT p.person_id, p.reference, p.display_name, p.risk_level, open.count, last.fix_time,
-            EXISTS (SELECT FROM supervision_order o WHERE o.person_id = p.person_id AND o.starts_at <= $3
-                AND o.ends_at > $3 AND o.revoked_at IS NULL)
+            EXISTS (SELECT FROM order_term t WHERE t.person_id = p.person_id AND t.starts_at <= $3 AND t.ends_at > $3)
             AND EXISTS (SELECT FROM device_assignment d WHERE d.person_id = p.person_id AND d.ended_at IS NULL)
         FROM (
             SELECT p.*, o.count FROM visible_person p
@@ -177,14 +176,15 @@ pub async fn person(
     const SQL: &str = scoped!(
         "SELECT p.person_id, p.reference, p.display_name, p.risk_level, p.time_zone, pa.name, sa.name, w.display_name,
             o.order_id, o.legal_basis, o.grounds, o.starts_at, o.ends_at, o.revoked_at,
-            o.starts_at <= $3 AND o.ends_at > $3 AND o.revoked_at IS NULL,
+            o.in_force,
             d.device_id, d.protocol, d.identity, d.model, d.assigned_at, s.last_seen_at, r.received_at, b.battery_percent
         FROM visible_person p
         JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
         LEFT JOIN app_user w ON w.user_id = p.social_worker_id
         LEFT JOIN LATERAL (
-            SELECT * FROM supervision_order o WHERE o.person_id = p.person_id
-            ORDER BY o.starts_at <= $3 AND o.ends_at > $3 AND o.revoked_at IS NULL DESC, o.starts_at DESC LIMIT 1
+            SELECT o.*, EXISTS (SELECT FROM order_term t WHERE t.order_id = o.order_id AND t.starts_at <= $3 AND t.ends_at > $3)
+                AS in_force
+            FROM supervision_order o WHERE o.person_id = p.person_id ORDER BY in_force DESC, o.starts_at DESC LIMIT 1
         ) o ON true
         LEFT JOIN LATERAL (
             SELECT d.*, da.assigned_at FROM device_assignment da JOIN device d USING (device_id)

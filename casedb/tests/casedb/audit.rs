@@ -317,7 +317,13 @@ async fn tamper(client: &casedb::Transaction<'_>, table: &Table, rng: &mut StdRn
     let point = client.query(&sql, &[]).await;
     let rows = match point {
         Ok(rows) => rows,
-        Err(error) if error.code().is_some_and(|code| code.code().starts_with("428") || code.code() == "23505") => return None,
+        Err(error)
+            if error
+                .code()
+                .is_some_and(|code| code.code().starts_with("428") || code.code() == "23505") =>
+        {
+            return None;
+        }
         Err(error) => panic!("{sql}: {error:?}"),
     };
     let after: String = rows.first()?.get(0);
@@ -373,7 +379,11 @@ async fn a_thousand_tamperings_are_found_and_named() {
             told(&report)
         );
         let enough = report.rows > 80 && report.history == 240 && report.roots == 3 && report.entries > 200;
-        assert!(enough, "{} {} {} {}", report.rows, report.history, report.roots, report.entries);
+        assert!(
+            enough,
+            "{} {} {} {}",
+            report.rows, report.history, report.roots, report.entries
+        );
         assert!(report.key_is_trusted);
 
         // The intruder switches every trigger off.

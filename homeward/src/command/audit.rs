@@ -54,7 +54,8 @@ pub async fn run(config: Config, command: AuditCommand) -> Result<()> {
             println!("{}", key.public());
         }
         AuditCommand::Sign => {
-            let key = configured_key(&config)?.context("audit.key_file is not set; `homeward audit key --out FILE` makes a key")?;
+            let key = configured_key(&config)?
+                .context("audit.key_file is not set; `homeward audit key --out FILE` makes a key")?;
             let database = connect(&config).await?;
             let sealed = sealer::seal_waiting(&database).await?;
             let anchor = (!config.audit.anchor_file.is_empty()).then(|| Path::new(&config.audit.anchor_file));
@@ -88,7 +89,9 @@ pub async fn run(config: Config, command: AuditCommand) -> Result<()> {
 }
 
 async fn connect(config: &Config) -> Result<Database> {
-    Database::connect(config.database_url()?, 2).await.context("case database")
+    Database::connect(config.database_url()?, 2)
+        .await
+        .context("case database")
 }
 
 /// What is known from outside the database.
@@ -99,7 +102,10 @@ fn trust(config: &Config, arguments: &VerifyAuditArgs) -> Result<Trust> {
                 Some(_) => given.clone(),
                 None => std::fs::read_to_string(given).with_context(|| format!("public key {given:?}"))?,
             };
-            Some(PublicKey::parse(&text).with_context(|| format!("{given:?} is no public key of 64 hexadecimal digits"))?)
+            Some(
+                PublicKey::parse(&text)
+                    .with_context(|| format!("{given:?} is no public key of 64 hexadecimal digits"))?,
+            )
         }
         None => configured_key(config)?.map(|key| key.public()),
     };
@@ -153,17 +159,34 @@ fn print(report: &Report, export: bool, anchors: usize) {
         println!("{fault}");
     }
     let keys: Vec<_> = report.key_ids.iter().cloned().collect();
-    println!("{} entries, {} signed roots by {}", report.entries, report.roots, if keys.is_empty() { "nobody".to_owned() } else { format!("key {}", keys.join(", ")) });
+    println!(
+        "{} entries, {} signed roots by {}",
+        report.entries,
+        report.roots,
+        if keys.is_empty() {
+            "nobody".to_owned()
+        } else {
+            format!("key {}", keys.join(", "))
+        }
+    );
     if !export {
-        println!("{} rows of record and {} rows of movement history compared", report.rows, report.history);
+        println!(
+            "{} rows of record and {} rows of movement history compared",
+            report.rows, report.history
+        );
     }
     if report.roots == 0 {
-        println!("note: no state of the chain is signed (audit.key_file): whoever can write to the database could have made it anew");
+        println!(
+            "note: no state of the chain is signed (audit.key_file): whoever can write to the database could have made it anew"
+        );
     } else if !report.key_is_trusted {
         println!("note: the keys are those that the roots themselves name; give --public-key to know who signed");
     }
     if report.unsigned > 0 && report.roots > 0 {
-        println!("note: the newest {} entries are not under a signed root yet", report.unsigned);
+        println!(
+            "note: the newest {} entries are not under a signed root yet",
+            report.unsigned
+        );
     }
     if report.unsealed > 0 {
         println!(

@@ -42,11 +42,22 @@ impl Stage {
             }
             Role::History => self.history(),
             Role::Alerts => {
-                self.alerts();
+                self.alerts()?;
                 Ok(())
             }
             Role::Console => self.console().await,
+            Role::Canary => self.canary(),
         }
+    }
+
+    fn canary(&mut self) -> Result<()> {
+        let watcher = crate::canary::watcher(&self.config, self.database.clone(), crate::canary::name())?;
+        let stop = self.stages.clone();
+        self.tasks.spawn(async move {
+            watcher.run(stop).await;
+            ("canary", Ok(()))
+        });
+        Ok(())
     }
 
     async fn gateway(&mut self) -> Result<()> {
@@ -161,22 +172,12 @@ impl Stage {
         Ok(())
     }
 
-    fn alerts(&mut self) {
+    fn alerts(&mut self) -> Result<()> {
         let settings = &self.config.alerts;
-        let credentials = (!settings.smtp_username.is_empty()).then(|| Credentials {
-            username: settings.smtp_username.clone(),
-            password: settings.smtp_password.expose().to_owned(),
-        });
-        let smtp = (!settings.smtp_host.is_empty()).then(|| SmtpConfig {
-            host: settings.smtp_host.clone(),
-            port: settings.smtp_port,
-            tls: settings.smtp_security.parse().unwrap_or_default(),
-            credentials,
-            from: settings.smtp_from.clone(),
-            timeout: Duration::from_secs(15),
-        });
+        let smtp = smtp(&self.config);
         let config = WorkerConfig {
             smtp,
+            sms: self.config.sms.gateway()?,
             console_url: (!settings.console_url.is_empty()).then(|| settings.console_url.clone()),
             drain: DRAIN / 2,
             ..Default::default()
@@ -188,6 +189,7 @@ impl Stage {
                 worker::run(database, log, config, stop).await.map_err(Into::into),
             )
         });
+        Ok(())
     }
 
     async fn console(&mut self) -> Result<()> {
@@ -214,6 +216,23 @@ impl Stage {
         });
         Ok(())
     }
+}
+
+/// The mail server of the settings.
+pub fn smtp(config: &Config) -> Option<SmtpConfig> {
+    let settings = &config.alerts;
+    let credentials = (!settings.smtp_username.is_empty()).then(|| Credentials {
+        username: settings.smtp_username.clone(),
+        password: settings.smtp_password.expose().to_owned(),
+    });
+    (!settings.smtp_host.is_empty()).then(|| SmtpConfig {
+        host: settings.smtp_host.clone(),
+        port: settings.smtp_port,
+        tls: settings.smtp_security.parse().unwrap_or_default(),
+        credentials,
+        from: settings.smtp_from.clone(),
+        timeout: Duration::from_secs(15),
+    })
 }
 
 /// A name that no other running gateway has: process ids repeat in containers.

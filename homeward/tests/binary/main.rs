@@ -9,6 +9,7 @@
 )]
 
 mod again;
+mod canary;
 mod commands;
 mod installation;
 mod kill;

@@ -53,6 +53,24 @@ impl Mail {
         })
     }
 
+    /// Sends a mail of the program's own, without the case database.
+    pub async fn plain(&self, to: &str, id: &str, subject: &str, body: &str) -> Result<(), SendError> {
+        let refused = |error: &dyn std::fmt::Display| SendError::Refused(error.to_string());
+        let mail = Message::builder()
+            .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
+            .from(self.from.clone())
+            .to(to.parse().map_err(|error| refused(&error))?)
+            .subject(subject)
+            .header(ContentType::TEXT_PLAIN)
+            .body(body.to_owned())
+            .map_err(|error| refused(&error))?;
+        self.transport
+            .send(mail)
+            .await
+            .map(|_| ())
+            .map_err(|error| SendError::Transient(error.to_string()))
+    }
+
     /// Sends one mail; it is handed over when the server has taken it.
     pub async fn send(&self, job: &Job, text: &alerts::text::Message) -> Result<(), SendError> {
         let refused = |error: &dyn std::fmt::Display| SendError::Refused(error.to_string());
@@ -60,7 +78,7 @@ impl Mail {
         let domain = self.from.email.domain();
         let mail = Message::builder()
             // The same at each try, so that mail programs show a copy once.
-            .message_id(Some(format!("<{}@{domain}>", job.lease.notification_id)))
+            .message_id(Some(format!("<{}@{domain}>", job.key)))
             .from(self.from.clone())
             .to(to)
             .subject(&text.subject)

@@ -10,6 +10,7 @@ import type {
   NewCommand,
   PersonDetail,
   PersonRow,
+  Platform,
   Purpose,
   Quarantine,
   Session,
@@ -72,6 +73,7 @@ const id = encodeURIComponent;
 export const api = {
   session: () => request<Session>("GET", "/api/v1/session"),
   logIn: (username: string, password: string) => request<Session>("POST", "/api/v1/session", { username, password }),
+  platform: () => request<Platform>("GET", "/api/v1/platform"),
   logOut: () => request<undefined>("DELETE", "/api/v1/session"),
   incidents: (signal?: AbortSignal) =>
     request<{ incidents: Incident[]; total: number }>("GET", "/api/v1/incidents?state=open&limit=500", undefined, signal),

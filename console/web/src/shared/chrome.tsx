@@ -1,12 +1,14 @@
 // What is around every page: navigation, who and when, the state of the connection, help.
 
-import { useState, type ReactNode } from "react";
+import { useEffect, useState, type ReactNode } from "react";
+import { api } from "./api";
 import { maySeeQuarantine, useDuty, useLive, useNow } from "./context";
 import { useKeys } from "./keys";
 import { Dialog, Key, Link } from "./ui";
 import type { Key as WordKey } from "./i18n";
 import { go, useRoute } from "./router";
 import { timeOfDay, zoneName } from "./time";
+import type { Platform } from "./types";
 
 function Now(): ReactNode {
   const { clock, t } = useDuty();
@@ -32,6 +34,42 @@ export function ConnectionBanner(): ReactNode {
     </div>
   );
 }
+
+/** How often the page asks whether the test device comes through. */
+const PLATFORM_MS = 5000;
+
+/** Stands while reports of the test device do not come through: an empty queue then proves nothing. */
+export function PlatformBanner(): ReactNode {
+  const { t, clock } = useDuty();
+  const [platform, setPlatform] = useState<Platform | null>(null);
+  useEffect(() => {
+    let over = false;
+    const look = (): void => {
+      api.platform().then(
+        (now) => !over && setPlatform(now),
+        // The other banner speaks of a server that does not answer; what was known stays on the page.
+        () => undefined,
+      );
+    };
+    look();
+    const timer = setInterval(look, PLATFORM_MS);
+    return () => {
+      over = true;
+      clearInterval(timer);
+    };
+  }, []);
+  if (!platform?.blind) return null;
+  const stage = STAGES.find((known) => known === platform.stage);
+  return (
+    <div className="banner" role="alert" data-testid="platform-blind">
+      <strong>{t("platform.blind")}</strong>{" "}
+      {platform.since !== null && t("connection.since", { time: timeOfDay(new Date(platform.since), clock) })}{" "}
+      {t("platform.means")} {stage !== undefined && t(`platform_stage.${stage}`)}
+    </div>
+  );
+}
+
+const STAGES = ["gateway", "stream", "decision", "database"] as const;
 
 const HELP: [string, WordKey][] = [
   ["j ↓", "help.next"],
@@ -144,6 +182,7 @@ export function Chrome(props: {
         </div>
       </header>
       <ConnectionBanner />
+      <PlatformBanner />
       <main id="main" tabIndex={-1}>
         {props.children}
       </main>

@@ -4,6 +4,14 @@ export type Severity = 1 | 2 | 3 | 4;
 export type Audience = "police" | "social_work" | "both";
 export type State = "raised" | "notified" | "acknowledged" | "in_action" | "closed";
 
+export interface Platform {
+  watched: boolean;
+  blind: boolean;
+  since: string | null;
+  stage: string | null;
+  newest_at: string | null;
+}
+
 export interface SessionUser {
   user_id: string;
   username: string;

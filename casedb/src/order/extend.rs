@@ -1,0 +1,74 @@
+//! Extensions and variations.
+
+use jiff::Timestamp;
+use proto::{OrderId, PersonId};
+use uuid::Uuid;
+
+use super::{make::zone_of, say, say_who, steps::lock};
+use crate::{
+    Error,
+    law::Authority,
+    pool::{GenericClient, execute},
+};
+
+const ASK: &str =
+    "INSERT INTO order_extension (extension_id, order_id, from_end, to_end, reason, requested_by, requested_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const MOVE: &str = "UPDATE supervision_order SET ends_at = $2 WHERE order_id = $1";
+const VARY: &str = "UPDATE supervision_order SET conditions = $2 WHERE order_id = $1";
+
+/// Asks for an extension to a new end; returns its id. It extends the order when it is approved ([`super::decide`]), before the order
+/// is over; where the profile needs no approval, at once. Call it in a transaction; publish the person's rules in the same one.
+pub async fn extend(
+    transaction: &impl GenericClient,
+    order_id: OrderId,
+    to_end: Timestamp,
+    reason: &str,
+    by: Uuid,
+    now: Timestamp,
+) -> Result<Uuid, Error> {
+    let order = lock(transaction, order_id).await?;
+    order.not_over(order_id, now)?;
+    if reason.trim().is_empty() {
+        return Err(Error::Input("extension: say why it is still needed".to_owned()));
+    }
+    let zone = zone_of(transaction, order_id).await?;
+    order.profile.check_extension(order.ends_at, to_end, &zone)?;
+    let extension_id = Uuid::now_v7();
+    let values: [&(dyn postgres_types::ToSql + Sync); 7] = [
+        &extension_id,
+        &order_id.uuid(),
+        &order.ends_at,
+        &to_end,
+        &reason,
+        &by,
+        &now,
+    ];
+    execute(transaction, ASK, &values).await?;
+    if order.profile.approval.authority == Authority::None {
+        say_who(transaction, by).await?;
+        say(transaction, "extended", reason).await?;
+        execute(transaction, MOVE, &[&order_id.uuid(), &to_end]).await?;
+    }
+    Ok(extension_id)
+}
+
+/// Varies an order: its conditions are replaced; those before stay on record. Returns whose order it is.
+pub async fn vary(
+    transaction: &impl GenericClient,
+    order_id: OrderId,
+    conditions: &str,
+    reason: &str,
+    by: Uuid,
+    now: Timestamp,
+) -> Result<PersonId, Error> {
+    let order = lock(transaction, order_id).await?;
+    order.not_over(order_id, now)?;
+    if reason.trim().is_empty() {
+        return Err(Error::Input("variation: say why".to_owned()));
+    }
+    say_who(transaction, by).await?;
+    say(transaction, "varied", reason).await?;
+    execute(transaction, VARY, &[&order_id.uuid(), &conditions]).await?;
+    Ok(order.person_id)
+}

@@ -1,0 +1,300 @@
+//! Approval and the steps that a law requires, and when an order takes effect by them.
+
+use jiff::Timestamp;
+use proto::{OrderId, PersonId};
+use uuid::Uuid;
+
+use super::{make::zone_of, say, say_who};
+use crate::{
+    Error,
+    law::{self, Approver, Authority, Level, Profile, Step},
+    pool::{GenericClient, execute, optional, row, rows},
+    text::words,
+    user::User,
+};
+
+words! {
+    /// What was decided.
+    Decision, "decision", {
+        /// Yes.
+        Approved = "approved",
+        /// No.
+        Refused = "refused",
+    }
+}
+
+/// A court's decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Court {
+    /// Which court.
+    pub court: String,
+    /// The reference of its decision.
+    pub reference: String,
+}
+
+/// What is decided, and of what.
+#[derive(Debug, Clone, Copy)]
+pub struct Deciding<'a> {
+    /// Which order.
+    pub order_id: OrderId,
+    /// Which extension of it; `None`: the order itself.
+    pub extension_id: Option<Uuid>,
+    /// Yes or no.
+    pub decision: Decision,
+    /// The court that decided; `None`: the user does.
+    pub court: Option<&'a Court>,
+    /// Why; a refusal needs a reason.
+    pub reason: &'a str,
+}
+
+/// How an order stands after a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Whose it is: publish their rules in the same transaction.
+    pub person_id: PersonId,
+    /// It has taken effect, or will at the start of its term.
+    pub effective: bool,
+    /// What is still missing, for people to read.
+    pub lacks: Vec<String>,
+}
+
+/// An order as steps need it.
+pub(super) struct Locked {
+    pub(super) person_id: PersonId,
+    pub(super) profile: &'static Profile,
+    pub(super) starts_at: Timestamp,
+    pub(super) ends_at: Timestamp,
+    pub(super) revoked_at: Option<Timestamp>,
+    /// It has taken effect.
+    pub(super) effective: bool,
+    pub(super) lapses_at: Option<Timestamp>,
+    pub(super) made_by: Option<Uuid>,
+}
+
+const LOCK: &str =
+    "SELECT person_id, profile, starts_at, ends_at, revoked_at, effective_from IS NOT NULL, lapses_at, made_by
+    FROM supervision_order WHERE order_id = $1 FOR UPDATE";
+const APPROVER: &str = "SELECT a.level, EXISTS (SELECT FROM agency g
+        WHERE g.agency_id IN (p.police_agency_id, p.social_agency_id) AND g.path <@ a.path)
+    FROM agency a CROSS JOIN person p WHERE a.agency_id = $1 AND p.person_id = $2";
+const EXTENSION: &str = "SELECT to_end, requested_by FROM order_extension WHERE extension_id = $1 AND order_id = $2";
+const DECIDE: &str = "INSERT INTO order_approval
+        (approval_id, order_id, extension_id, decision, decided_by, role, agency_id, agency_level, court, reference, reason, decided_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING";
+const EXTEND: &str = "UPDATE supervision_order SET ends_at = $2 WHERE order_id = $1";
+const STEP: &str = "INSERT INTO order_notice (notice_id, order_id, step, given_to, done_at, reference, recorded_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const APPROVED: &str = "SELECT decision FROM order_approval WHERE order_id = $1 AND extension_id IS NULL";
+const DONE: &str = "SELECT step FROM order_notice WHERE order_id = $1 AND done_at <= $2";
+const TAKE_EFFECT: &str = "UPDATE supervision_order SET effective_from = $2, lapses_at = $3 WHERE order_id = $1";
+const FIRST_REVIEW: &str =
+    "INSERT INTO order_review (review_id, order_id, kind, due_at) VALUES ($1, $2, 'periodic', $3)
+    ON CONFLICT DO NOTHING";
+
+pub(super) async fn lock(transaction: &impl GenericClient, order_id: OrderId) -> Result<Locked, Error> {
+    let found = optional(transaction, LOCK, &[&order_id.uuid()]).await?;
+    let found = found.ok_or_else(|| Error::not_found("order", order_id))?;
+    Ok(Locked {
+        person_id: PersonId::new(found.try_get(0)?),
+        profile: law::require(found.try_get(1)?)?,
+        starts_at: found.try_get(2)?,
+        ends_at: found.try_get(3)?,
+        revoked_at: found.try_get(4)?,
+        effective: found.try_get(5)?,
+        lapses_at: found.try_get(6)?,
+        made_by: found.try_get(7)?,
+    })
+}
+
+impl Locked {
+    /// Refuses what comes after the end.
+    pub(super) fn not_over(&self, order_id: OrderId, now: Timestamp) -> Result<(), Error> {
+        match self.revoked_at {
+            Some(at) => Err(Error::Input(format!(
+                "order {order_id} was revoked at {at}; make a new one"
+            ))),
+            None if self.ends_at <= now => Err(Error::Input(format!(
+                "order {order_id} is over since {}; make a new one",
+                self.ends_at
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What rules look at in a user who approves something for a person.
+pub(super) async fn approver(client: &impl GenericClient, user: &User, person_id: PersonId) -> Result<Approver, Error> {
+    let found = row(client, APPROVER, &[&user.agency_id, &person_id.uuid()]).await?;
+    let level: Option<Level> = found.try_get::<_, Option<&str>>(0)?.map(str::parse).transpose()?;
+    Ok(Approver {
+        role: user.role,
+        level,
+        branch: user.branch,
+        responsible: found.try_get(1)?,
+    })
+}
+
+/// Approves or refuses an order, or an extension of it, once. Call it in a transaction, and publish the person's rules in the same one.
+pub async fn decide(
+    transaction: &impl GenericClient,
+    deciding: Deciding<'_>,
+    by: &User,
+    now: Timestamp,
+) -> Result<Settled, Error> {
+    let Deciding {
+        order_id,
+        extension_id,
+        decision,
+        court,
+        reason,
+    } = deciding;
+    let order = lock(transaction, order_id).await?;
+    order.not_over(order_id, now)?;
+    let (to_end, proposed_by) = match extension_id {
+        None => (None, order.made_by),
+        Some(id) => {
+            let found = optional(transaction, EXTENSION, &[&id, &order_id.uuid()]).await?;
+            let found = found.ok_or_else(|| Error::not_found("extension of this order", id))?;
+            (
+                Some(found.try_get::<_, Timestamp>(0)?),
+                Some(found.try_get::<_, Uuid>(1)?),
+            )
+        }
+    };
+    let approver = approver(transaction, by, order.person_id).await?;
+    let made_it = proposed_by == Some(by.user_id);
+    order
+        .profile
+        .check_approver(&approver, made_it, court.map(|court| court.court.as_str()))?;
+    if let Some(court) = court
+        && (court.court.trim().is_empty() || court.reference.trim().is_empty())
+    {
+        let source = &order.profile.approval.source;
+        return Err(Error::Input(format!(
+            "name the court and the reference of its decision ({source})"
+        )));
+    }
+    if decision == Decision::Refused && reason.trim().is_empty() {
+        return Err(Error::Input("a refusal needs a reason".to_owned()));
+    }
+    let (court, reference) = court.map_or(("", ""), |court| (court.court.as_str(), court.reference.as_str()));
+    let values: [&(dyn postgres_types::ToSql + Sync); 12] = [
+        &Uuid::now_v7(),
+        &order_id.uuid(),
+        &extension_id,
+        &decision.as_str(),
+        &by.user_id,
+        &by.role.name(),
+        &by.agency_id,
+        &approver.level.map(Level::as_str),
+        &court,
+        &reference,
+        &reason,
+        &now,
+    ];
+    if execute(transaction, DECIDE, &values).await? == 0 {
+        return Err(Error::Input(format!("order {order_id}: that is decided already")));
+    }
+    say_who(transaction, by.user_id).await?;
+    if let (Some(to_end), Decision::Approved) = (to_end, decision) {
+        if to_end <= order.ends_at {
+            return Err(Error::Input(format!(
+                "order {order_id} runs to {} already",
+                order.ends_at
+            )));
+        }
+        say(transaction, "extended", reason).await?;
+        execute(transaction, EXTEND, &[&order_id.uuid(), &to_end]).await?;
+    }
+    settle(transaction, order_id, now).await
+}
+
+/// Records a step that the law requires: a notice signed, a copy sent. Call it in a transaction, and publish the person's rules in
+/// the same one.
+pub async fn note_step(
+    transaction: &impl GenericClient,
+    order_id: OrderId,
+    step: Step,
+    done_at: Timestamp,
+    reference: &str,
+    by: Uuid,
+    now: Timestamp,
+) -> Result<Settled, Error> {
+    let order = lock(transaction, order_id).await?;
+    order.not_over(order_id, now)?;
+    if done_at > now {
+        return Err(Error::Input(format!(
+            "{step}: {done_at} is in the future; record it when it is done"
+        )));
+    }
+    let Some(required) = order.profile.steps.iter().find(|required| required.code == step) else {
+        let known: Vec<_> = order.profile.steps.iter().map(|step| step.code.as_str()).collect();
+        return Err(Error::Input(format!(
+            "law profile {} has no step {step}; its steps: {}",
+            order.profile.name,
+            if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            }
+        )));
+    };
+    let values: [&(dyn postgres_types::ToSql + Sync); 7] = [
+        &Uuid::now_v7(),
+        &order_id.uuid(),
+        &step.as_str(),
+        &required.to,
+        &done_at,
+        &reference,
+        &by,
+    ];
+    execute(transaction, STEP, &values).await?;
+    say_who(transaction, by).await?;
+    settle(transaction, order_id, now).await
+}
+
+/// Lets an order take effect when nothing is missing any more, from now on: never for a time before its records were complete.
+pub(super) async fn settle(
+    transaction: &impl GenericClient,
+    order_id: OrderId,
+    now: Timestamp,
+) -> Result<Settled, Error> {
+    let order = lock(transaction, order_id).await?;
+    let profile = order.profile;
+    let mut lacks = Vec::new();
+    if profile.approval.authority != Authority::None {
+        let decision = optional(transaction, APPROVED, &[&order_id.uuid()]).await?;
+        let decision = decision.map(|row| row.try_get::<_, String>(0)).transpose()?;
+        match decision.as_deref() {
+            Some("approved") => {}
+            Some(_) => lacks.push("it was refused".to_owned()),
+            None => lacks.push(format!("approval ({})", profile.approval.source)),
+        }
+    }
+    let done = rows(transaction, DONE, &[&order_id.uuid(), &now]).await?;
+    let done = done
+        .iter()
+        .map(|row| row.try_get::<_, &str>(0)?.parse())
+        .collect::<Result<Vec<Step>, Error>>()?;
+    lacks.extend(
+        profile
+            .missing(&done)
+            .map(|step| format!("{} to {} ({})", step.code, step.to, step.source)),
+    );
+    if lacks.is_empty() && !order.effective {
+        let zone = zone_of(transaction, order_id).await?;
+        let from = order.starts_at.max(now);
+        let due = profile.next_review(from, &zone)?;
+        if let Some(due) = due {
+            execute(transaction, FIRST_REVIEW, &[&Uuid::now_v7(), &order_id.uuid(), &due]).await?;
+        }
+        say(transaction, "activated", "").await?;
+        let lapses_at = due.filter(|_| profile.lapses());
+        execute(transaction, TAKE_EFFECT, &[&order_id.uuid(), &now, &lapses_at]).await?;
+    }
+    Ok(Settled {
+        person_id: order.person_id,
+        effective: lacks.is_empty(),
+        lacks,
+    })
+}

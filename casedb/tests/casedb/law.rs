@@ -1,0 +1,528 @@
+//! Orders under law profiles: in force only with approval, steps and reviews; what held at any time, as known at any time.
+
+use casedb::{
+    Class, Database, GenericClient, agency, device,
+    law::{self, Level, Step},
+    order::{self, Court, Deciding, Decision, Draft, Outcome},
+    rules,
+    user::{self, NewUser, Role, User},
+};
+use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
+use proto::{DeviceId, OrderId, PersonId};
+use uuid::Uuid;
+
+use super::support::{add_order, add_person, migrated};
+
+async fn add_user(client: &impl GenericClient, name: &str, role: Role, path: &str) -> User {
+    let agency_id = agency::by_path(client, path).await.unwrap().unwrap().agency_id;
+    let new = NewUser {
+        username: name.to_owned(),
+        display_name: format!("Invented {name}"),
+        role,
+        agency_id,
+        locale: "en".to_owned(),
+        email: None,
+    };
+    user::create(client, &new, "no password").await.unwrap();
+    user::find(client, name).await.unwrap().unwrap().0
+}
+
+/// Who does what for a person; the social agency is of a county.
+struct Office {
+    person: PersonId,
+    head: User,
+    worker: User,
+}
+
+async fn office(db: &Database, name: &str) -> Office {
+    let person = add_person(db, name).await.person_id;
+    let client = db.client().await.unwrap();
+    let social = format!("harbour.{name}.social_work");
+    assert!(agency::set_level(&client, &social, Level::County).await.unwrap());
+    Office {
+        person,
+        head: add_user(&client, &format!("{name}.head"), Role::Supervisor, &social).await,
+        worker: add_user(&client, &format!("{name}.worker"), Role::SocialWorker, &social).await,
+    }
+}
+
+fn months(from: Timestamp, months: u8) -> Timestamp {
+    law::months_after(from, months, &TimeZone::get("Europe/Oslo").unwrap()).unwrap()
+}
+
+fn draft(person: PersonId, profile: &str, ground: &str, from: Timestamp, until: Timestamp) -> Draft {
+    Draft {
+        order_id: OrderId::new(Uuid::now_v7()),
+        person_id: person,
+        profile: profile.to_owned(),
+        legal_basis: String::new(),
+        ground_codes: vec![ground.to_owned()],
+        grounds: String::new(),
+        conditions: "stays in the county".to_owned(),
+        starts_at: from,
+        ends_at: until,
+    }
+}
+
+fn yes(order_id: OrderId) -> Deciding<'static> {
+    Deciding {
+        order_id,
+        extension_id: None,
+        decision: Decision::Approved,
+        court: None,
+        reason: "",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_approval_and_steps_nothing_is_in_force() {
+    for (test, db) in migrated().await {
+        let office = office(&db, "mei").await;
+        let now = Timestamp::now().round(jiff::Unit::Microsecond).unwrap();
+        let mut client = db.client().await.unwrap();
+        let device_id = DeviceId::new(Uuid::now_v7());
+        let device = device::Device {
+            device_id,
+            protocol: "native".to_owned(),
+            identity: "HW-1".to_owned(),
+            secret: Some(vec![7; 32]),
+            ..device::Device::default()
+        };
+        device::register(&client, &device).await.unwrap();
+        device::assign(&client, device_id, office.person, now).await.unwrap();
+        let terms = async || {
+            let client = db.client().await.unwrap();
+            device::lookup(&client, "native", "HW-1").await.unwrap().unwrap().terms
+        };
+        let order = draft(
+            office.person,
+            "cn",
+            "left_area",
+            now - 1.hour(),
+            months(now - 1.hour(), 3),
+        );
+        let long = Draft {
+            ends_at: order.ends_at + 1.second(),
+            ..order.clone()
+        };
+        let refused = order::make(&client, &long, office.worker.user_id, now)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.class(), Class::Input);
+        assert!(refused.to_string().contains("art. 29(2)"), "{refused}");
+
+        let tx = client.transaction().await.unwrap();
+        order::make(&tx, &order, office.worker.user_id, now).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(order::in_force(&client, office.person, now).await.unwrap(), None);
+        assert!(terms().await.is_empty());
+        rules::publish(&client, office.person, now).await.unwrap();
+        assert!(!rules::published(&client, office.person).await.unwrap().unwrap().active);
+        // The table itself does not let it take effect.
+        let forced = "UPDATE supervision_order SET effective_from = now() WHERE order_id = $1";
+        let error = client.execute(forced, &[&order.order_id.uuid()]).await.unwrap_err();
+        let error = casedb::Error::from(error);
+        assert_eq!(error.constraint(), Some("supervision_order_approved"), "{error}");
+
+        // Neither the worker, nor who proposed, nor a head of elsewhere, nor one of a township approves.
+        let elsewhere = self::office(&db, "far").await;
+        for (who, words) in [
+            (&office.worker, "needs the role supervisor"),
+            (&elsewhere.head, "not responsible"),
+        ] {
+            let error = order::decide(&client, yes(order.order_id), who, now).await.unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        agency::set_level(&client, "harbour.mei.social_work", Level::Township)
+            .await
+            .unwrap();
+        let error = order::decide(&client, yes(order.order_id), &office.head, now)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("level county, not township"), "{error}");
+        agency::set_level(&client, "harbour.mei.social_work", Level::County)
+            .await
+            .unwrap();
+
+        let settled = order::decide(&client, yes(order.order_id), &office.head, now)
+            .await
+            .unwrap();
+        assert!(!settled.effective && settled.lacks.len() == 2, "{settled:?}");
+        let again = order::decide(&client, yes(order.order_id), &office.head, now)
+            .await
+            .unwrap_err();
+        assert!(again.to_string().contains("decided already"), "{again}");
+        assert_eq!(order::in_force(&client, office.person, now).await.unwrap(), None);
+        let note = async |step, at| {
+            order::note_step(&client, order.order_id, step, at, "file 12", office.worker.user_id, now).await
+        };
+        assert!(
+            note(Step::WrittenOrder, now)
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("notice_signed, copy_sent")
+        );
+        assert!(
+            note(Step::CopySent, now + 1.hour())
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("in the future")
+        );
+        assert!(!note(Step::NoticeSigned, now).await.unwrap().effective);
+        assert!(note(Step::CopySent, now).await.unwrap().effective);
+
+        // From now on, not from its start: before, nobody had approved.
+        assert_eq!(
+            order::in_force(&client, office.person, now - 1.minute()).await.unwrap(),
+            None
+        );
+        let in_force = order::in_force(&client, office.person, now).await.unwrap().unwrap();
+        assert_eq!(
+            (in_force.order_id, in_force.valid_until()),
+            (order.order_id, order.ends_at)
+        );
+        let us = |at: Timestamp| at.as_microsecond();
+        assert_eq!(us(in_force.starts_at), us(now));
+        let directory = terms().await;
+        assert_eq!(directory.len(), 1);
+        assert_eq!((us(directory[0].0), us(directory[0].1)), (us(now), us(order.ends_at)));
+        assert_eq!(rules::sweep(&db, now).await.unwrap(), [office.person]);
+        let published = rules::published(&client, office.person).await.unwrap().unwrap();
+        assert!(published.active && published.valid_from_us == us(now));
+
+        // Its end moves on only by an approved extension, at most three months, asked by one and approved by another.
+        let later = months(order.ends_at, 3);
+        let error = order::end(&client, order.order_id, later).await.unwrap_err();
+        assert!(error.to_string().contains("homeward order extend"), "{error}");
+        let forced = "UPDATE supervision_order SET ends_at = ends_at + interval '1 day' WHERE order_id = $1";
+        let error = casedb::Error::from(client.execute(forced, &[&order.order_id.uuid()]).await.unwrap_err());
+        assert_eq!(error.constraint(), Some("supervision_order_extended"), "{error}");
+        let ask =
+            async |to, by: &User| order::extend(&client, order.order_id, to, "still needed", by.user_id, now).await;
+        assert!(
+            ask(later + 1.minute(), &office.worker)
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("art. 29(2)")
+        );
+        let own = ask(later, &office.head).await.unwrap();
+        let of = |extension_id| Deciding {
+            extension_id: Some(extension_id),
+            ..yes(order.order_id)
+        };
+        let error = order::decide(&client, of(own), &office.head, now).await.unwrap_err();
+        assert!(error.to_string().contains("who proposes does not approve"), "{error}");
+        let asked = ask(later, &office.worker).await.unwrap();
+        assert_eq!(
+            order::read(&client, order.order_id).await.unwrap().ends_at,
+            order.ends_at,
+            "not approved yet"
+        );
+        order::decide(&client, of(asked), &office.head, now).await.unwrap();
+        let extended = order::in_force(&client, office.person, now).await.unwrap().unwrap();
+        assert_eq!(us(extended.valid_until()), us(later));
+
+        // Records stay.
+        for sql in [
+            "UPDATE order_approval SET decision = 'refused'",
+            "UPDATE order_notice SET done_at = now()",
+            "UPDATE order_extension SET reason = 'x'",
+            "UPDATE order_revision SET reason = 'x'",
+        ] {
+            let error = casedb::Error::from(client.execute(sql, &[]).await.unwrap_err());
+            assert_eq!(error.constraint(), Some("order_record_stays"), "{sql}: {error}");
+        }
+        let error = client
+            .execute("UPDATE supervision_order SET profile = 'generic'", &[])
+            .await
+            .unwrap_err();
+        assert_eq!(
+            casedb::Error::from(error).constraint(),
+            Some("supervision_order_profile_stays")
+        );
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_judge_orders_and_a_refused_order_never_takes_effect() {
+    for (test, db) in migrated().await {
+        let office = office(&db, "resi").await;
+        let now = Timestamp::now();
+        let client = db.client().await.unwrap();
+        let order = draft(office.person, "de-by", "danger", now, months(now, 3));
+        order::make(&client, &order, office.worker.user_id, now).await.unwrap();
+        let error = order::decide(&client, yes(order.order_id), &office.head, now)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("art. 34(1)"), "{error}");
+        let court = Court {
+            court: "District court of Neustadt".to_owned(),
+            reference: String::new(),
+        };
+        let decided = Deciding {
+            court: Some(&court),
+            ..yes(order.order_id)
+        };
+        let error = order::decide(&client, decided, &office.head, now).await.unwrap_err();
+        assert!(error.to_string().contains("reference"), "{error}");
+        let court = Court {
+            reference: "3 XIV 12/26".to_owned(),
+            ..court
+        };
+        let decided = Deciding {
+            court: Some(&court),
+            ..yes(order.order_id)
+        };
+        let settled = order::decide(&client, decided, &office.head, now).await.unwrap();
+        assert!(settled.lacks[0].contains("art. 34(4)"), "{settled:?}");
+        let done = order::note_step(
+            &client,
+            order.order_id,
+            Step::WrittenOrder,
+            now,
+            "",
+            office.worker.user_id,
+            now,
+        )
+        .await;
+        assert!(done.unwrap().effective);
+        assert!(order::in_force(&client, office.person, now).await.unwrap().is_some());
+
+        let second = draft(
+            office.person,
+            "de-by",
+            "danger",
+            now + 1.hour(),
+            months(now + 1.hour(), 3),
+        );
+        order::make(&client, &second, office.worker.user_id, now).await.unwrap();
+        let refused = Deciding {
+            order_id: second.order_id,
+            decision: Decision::Refused,
+            ..decided
+        };
+        let error = order::decide(&client, refused, &office.head, now).await.unwrap_err();
+        assert!(error.to_string().contains("needs a reason"), "{error}");
+        let refused = Deciding {
+            reason: "not grave enough",
+            ..refused
+        };
+        order::decide(&client, refused, &office.head, now).await.unwrap();
+        let done = order::note_step(
+            &client,
+            second.order_id,
+            Step::WrittenOrder,
+            now,
+            "",
+            office.worker.user_id,
+            now,
+        )
+        .await;
+        assert_eq!(done.unwrap().lacks, ["it was refused"]);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missed_review_suspends_and_a_late_one_goes_on_from_then() {
+    for (test, db) in migrated().await {
+        let office = office(&db, "amy").await;
+        let start = Timestamp::now().round(jiff::Unit::Second).unwrap();
+        let client = db.client().await.unwrap();
+        let order = draft(office.person, "gb-ew", "licence", start, months(start, 12));
+        order::make(&client, &order, office.worker.user_id, start)
+            .await
+            .unwrap();
+        order::decide(&client, yes(order.order_id), &office.head, start)
+            .await
+            .unwrap();
+        let worker = office.worker.user_id;
+        order::note_step(&client, order.order_id, Step::NoticeGiven, start, "", worker, start)
+            .await
+            .unwrap();
+        let due = months(start, 3);
+        let in_force = order::in_force(&client, office.person, start).await.unwrap().unwrap();
+        assert_eq!(in_force.valid_until(), due, "until the review is done");
+        // In time: three months more, from the review.
+        let early = due - 240.hours();
+        order::review(
+            &client,
+            order.order_id,
+            Outcome::Continue,
+            "still needed",
+            office.head.user_id,
+            early,
+        )
+        .await
+        .unwrap();
+        let next = months(early, 3);
+        let in_force = order::in_force(&client, office.person, due).await.unwrap().unwrap();
+        assert_eq!(in_force.valid_until(), next);
+        // Missed by a week.
+        let late = next + 168.hours();
+        assert_eq!(order::in_force(&client, office.person, next).await.unwrap(), None);
+        order::review(
+            &client,
+            order.order_id,
+            Outcome::Continue,
+            "overlooked",
+            office.head.user_id,
+            late,
+        )
+        .await
+        .unwrap();
+        let at = async |when| order::in_force(&client, office.person, when).await.unwrap().is_some();
+        assert!(at(next - 1.second()).await && !at(next).await && !at(late - 1.second()).await && at(late).await);
+        let held = order::as_of(&client, office.person, late, Timestamp::now())
+            .await
+            .unwrap();
+        assert_eq!(held.orders[0].terms, [(start, next), (late, months(late, 3))]);
+        // Done once; an end ends.
+        let error = client
+            .execute("UPDATE order_review SET note = 'better' WHERE outcome IS NOT NULL", &[])
+            .await;
+        assert_eq!(
+            casedb::Error::from(error.unwrap_err()).constraint(),
+            Some("order_record_stays")
+        );
+        let end = late + 24.hours();
+        order::review(
+            &client,
+            order.order_id,
+            Outcome::End,
+            "no longer needed",
+            office.head.user_id,
+            end,
+        )
+        .await
+        .unwrap();
+        assert!(at(end - 1.second()).await && !at(end).await);
+        let error = order::review(
+            &client,
+            order.order_id,
+            Outcome::Continue,
+            "x",
+            office.head.user_id,
+            end,
+        )
+        .await;
+        assert!(error.unwrap_err().to_string().contains("was revoked"));
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_held_is_told_as_it_was_known() {
+    for (test, db) in migrated().await {
+        let office = office(&db, "olav").await;
+        let mut client = db.client().await.unwrap();
+        let before = Timestamp::now();
+        let first = add_order(&db, office.person, before).await;
+        let one = Timestamp::now();
+        let tx = client.transaction().await.unwrap();
+        order::vary(&tx, first.order_id, "no alcohol", "relapse", office.worker.user_id, one)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let two = Timestamp::now();
+        let tx = client.transaction().await.unwrap();
+        order::end(&tx, first.order_id, one + 24.hours()).await.unwrap();
+        tx.commit().await.unwrap();
+        let three = Timestamp::now();
+        let tx = client.transaction().await.unwrap();
+        order::revoke(&tx, first.order_id, before - 30.minutes()).await.unwrap();
+        tx.commit().await.unwrap();
+        let four = Timestamp::now();
+
+        let held = async |when, known| order::as_of(&client, office.person, when, known).await.unwrap();
+        assert!(
+            held(before, before - 1.hour()).await.orders.is_empty(),
+            "nothing was known yet"
+        );
+        let at_one = held(before, one).await;
+        let order_one = at_one.in_force().unwrap();
+        assert_eq!((order_one.state.revision, order_one.state.conditions.as_str()), (1, ""));
+        let at_two = held(before, two).await;
+        assert_eq!(at_two.in_force().unwrap().state.conditions, "no alcohol");
+        let varied = &at_two.in_force().unwrap().state;
+        assert_eq!((varied.what.as_str(), varied.reason.as_str()), ("varied", "relapse"));
+        assert_eq!(varied.recorded_by.as_deref(), Some("olav.worker"));
+        // In ten days: in force as known at two, over as known at three.
+        let ahead = before + 240.hours();
+        assert!(held(ahead, two).await.in_force().is_some());
+        assert!(held(ahead, three).await.in_force().is_none());
+        // Revoked backwards: then it held, now it is known that it did not.
+        assert!(held(before, three).await.in_force().is_some());
+        let at_four = held(before, four).await;
+        assert!(at_four.in_force().is_none());
+        let words: Vec<_> = at_four.orders[0]
+            .revisions
+            .iter()
+            .map(|revision| revision.what.as_str())
+            .collect();
+        assert_eq!(words, ["created", "varied", "shortened", "revoked"]);
+        assert!(held(before - 45.minutes(), four).await.in_force().is_some());
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn warnings_are_given_once_and_silence_forces_a_review() {
+    for (test, db) in migrated().await {
+        let office = office(&db, "berit").await;
+        let start = Timestamp::now().round(jiff::Unit::Second).unwrap();
+        let client = db.client().await.unwrap();
+        let order = add_order(&db, office.person, start).await;
+        let days = |days: i64| order.ends_at - (24 * days).hours();
+        let swept = async |now| {
+            let raised = order::sweep(&client, now).await.unwrap();
+            raised
+                .iter()
+                .map(|raise| (raise.warning.kind.as_str(), raise.warning.days))
+                .collect::<Vec<_>>()
+        };
+        assert!(swept(days(16)).await.is_empty());
+        assert_eq!(swept(days(14)).await, [("order_ends", 14)]);
+        assert!(swept(days(12)).await.is_empty(), "once");
+        // After an outage only what is still true.
+        assert_eq!(swept(days(1)).await, [("order_ends", 1)]);
+        assert!(
+            swept(days(6)).await.is_empty(),
+            "an earlier warning does not follow a later one"
+        );
+        // A new end has warnings of its own.
+        order::end(&client, order.order_id, order.ends_at + 240.hours())
+            .await
+            .unwrap();
+        assert_eq!(swept(days(4)).await, [("order_ends", 14)]);
+
+        let device_id = DeviceId::new(Uuid::now_v7());
+        let device = device::Device {
+            device_id,
+            protocol: "native".to_owned(),
+            identity: "HW-2".to_owned(),
+            secret: Some(vec![7; 32]),
+            ..device::Device::default()
+        };
+        device::register(&client, &device).await.unwrap();
+        device::assign(&client, device_id, office.person, start).await.unwrap();
+        let faulty = start + SignedDuration::from_hours(72);
+        assert!(swept(faulty - 1.second()).await.is_empty());
+        assert_eq!(swept(faulty).await, [("review_due", 0)]);
+        assert!(swept(faulty + 1.hour()).await.is_empty(), "one review, one warning");
+        let reviews = order::dossiers(&client, office.person, Timestamp::now()).await.unwrap()[0]
+            .reviews
+            .clone();
+        assert_eq!((reviews.len(), reviews[0].kind.as_str()), (1, "device_fault"));
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}

@@ -1,0 +1,154 @@
+//! The canary as a process of its own: whatever part dies, its watcher says so past that part, and says when it is back.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
+use serde_json::Value;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{AbortHandle, JoinSet},
+};
+
+use super::installation::{Installation, Running};
+
+/// Reports every 2 s, blind after 8 s: the promise in small. The defaults are played in `alerts::canary`.
+const SETTINGS: [(&str, &str); 3] = [
+    ("HOMEWARD_CANARY_EVERY_SECONDS", "2"),
+    ("HOMEWARD_CANARY_BLIND_AFTER_SECONDS", "8"),
+    ("HOMEWARD_CANARY_WEBHOOK_SECRET", "invented"),
+];
+/// A look a second, up to 3 s for one that fails, and a busy machine.
+const SLACK: Duration = Duration::from_secs(12);
+
+type Heard = Arc<Mutex<Vec<Value>>>;
+
+async fn hear(State(heard): State<Heard>, headers: HeaderMap, Json(body): Json<Value>) {
+    assert!(headers.contains_key("x-homeward-signature"), "{headers:?}");
+    heard.lock().unwrap().push(body);
+}
+
+/// A duty room's own system that takes requests.
+async fn receiver() -> (String, Heard) {
+    let heard = Heard::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let router = Router::new().route("/", post(hear)).with_state(Arc::clone(&heard));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (address, heard)
+}
+
+/// The way to the database, which can be cut.
+async fn wire(to: String) -> (u16, AbortHandle) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let task = tokio::spawn(async move {
+        let mut lines = JoinSet::new();
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let to = to.clone();
+            lines.spawn(async move {
+                let mut far = TcpStream::connect(to).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    (port, task.abort_handle())
+}
+
+/// Waits for what is told next.
+async fn next(heard: &Heard, told: usize, within: Duration, canary: &Running) -> Value {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(word) = heard.lock().unwrap().get(told) {
+            return word.clone();
+        }
+        assert!(
+            Instant::now() < deadline,
+            "nothing told within {within:?}\n{}",
+            canary.text()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_dies_is_told_past_it_and_so_is_its_return() {
+    let Some(database) = testkit::database().await.unwrap() else {
+        return;
+    };
+    let installation = Installation::new(database, "postgres");
+    let (address, heard) = receiver().await;
+    let url = installation.database.url.clone();
+    let host = url.split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let (port, cable) = wire(host.clone()).await;
+    let through = url.replace(&host, &format!("127.0.0.1:{port}"));
+
+    let quiet = [("HOMEWARD_METRICS_LISTEN", "")];
+    let start = |role: &str| installation.start_with(role, &[role], &quiet);
+    let (mut history, mut alerts) = (start("history"), start("alerts"));
+    let mut geofence = start("geofence");
+    let mut gateway = installation.start("gateway", &["gateway"]);
+    installation.wait_ready(&mut gateway).await;
+    let own = [
+        ("HOMEWARD_CANARY_WEBHOOK", address.as_str()),
+        ("HOMEWARD_DATABASE_URL", &through),
+    ];
+    let mut canary = installation.start_with("canary", &["canary"], &[&SETTINGS[..], &own, &quiet].concat());
+
+    // Everything works: reports come out, and nobody is told anything.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let client = installation.client().await;
+    let count = async |query: &str| client.query_one(query, &[]).await.unwrap().get::<_, i64>(0);
+    let events = count("SELECT count(*) FROM event e JOIN person p USING (person_id) WHERE p.canary").await;
+    assert!(events >= 6, "{events} events\n{}\n{}", canary.text(), geofence.text());
+    assert_eq!(
+        heard.lock().unwrap().len(),
+        0,
+        "{:?}\n{}",
+        heard.lock().unwrap(),
+        canary.text()
+    );
+    assert_eq!(count("SELECT count(*) FROM incident").await, 0);
+
+    let within = Duration::from_secs(8) + SLACK;
+    geofence.kill();
+    let blind = next(&heard, 0, within, &canary).await;
+    assert_eq!(
+        (&blind["type"], &blind["stage"]),
+        (&"platform.blind".into(), &"decision".into()),
+        "{blind}"
+    );
+    assert_eq!(
+        count("SELECT count(*) FROM platform_blind WHERE ended_at IS NULL").await,
+        1
+    );
+    geofence = start("geofence");
+    let seeing = next(&heard, 1, Duration::from_secs(30), &canary).await;
+    assert_eq!(seeing["type"], "platform.seeing", "{seeing}");
+
+    gateway.kill();
+    let blind = next(&heard, 2, within, &canary).await;
+    assert_eq!(blind["stage"], "gateway", "{blind}");
+    gateway = installation.start("gateway", &["gateway"]);
+    assert_eq!(
+        next(&heard, 3, Duration::from_secs(30), &canary).await["type"],
+        "platform.seeing"
+    );
+
+    // The database is away for the watcher: it cannot ask it, and not write there that it is blind.
+    cable.abort();
+    let blind = next(&heard, 4, within, &canary).await;
+    assert_eq!(blind["stage"], "database", "{blind}");
+    let spells =
+        count("SELECT count(*) FROM platform_blind WHERE stage IN ('decision', 'gateway') AND ended_at IS NOT NULL")
+            .await;
+    assert_eq!(spells, 2);
+    for running in [&mut canary, &mut gateway, &mut geofence, &mut alerts, &mut history] {
+        assert!(!running.has_ended(), "{}", running.text());
+        running.terminate().await;
+    }
+    installation.database.drop_now().await.unwrap();
+}
