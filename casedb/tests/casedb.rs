@@ -10,6 +10,8 @@ extern crate homeward_casedb as casedb;
 
 #[path = "casedb/audit.rs"]
 mod audit;
+#[path = "casedb/causes.rs"]
+mod causes;
 #[path = "casedb/commands.rs"]
 mod commands;
 #[path = "casedb/devices.rs"]
