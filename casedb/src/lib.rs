@@ -6,6 +6,7 @@ pub mod access;
 pub mod agency;
 pub mod audit;
 pub mod backoff;
+pub mod basis;
 pub mod calendar;
 pub mod canary;
 pub mod cause;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use casedb::{Database, audit::sealer, history::HistoryWriter, outbox, person, ticker};
+use casedb::{Database, audit::sealer, basis, history::HistoryWriter, outbox, person, ticker};
 use gateway::{Directory, Gateway};
 use jiff::{Timestamp, ToSpan};
 use stream::{Log, Topic};
@@ -161,6 +161,13 @@ impl Stage {
             (
                 "audit sealer",
                 sealer::run(database, config, stop).await.map_err(Into::into),
+            )
+        });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            (
+                "legal basis",
+                basis::watch(database, stop).await.map_err(Into::into),
             )
         });
         let (log, stop) = (Arc::clone(&self.log), self.stages.clone());
