@@ -19,6 +19,7 @@ pub mod device;
 pub mod edition;
 mod error;
 pub mod event;
+pub mod evidence;
 pub mod history;
 pub mod incident;
 pub mod law;

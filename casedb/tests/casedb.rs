@@ -8,6 +8,10 @@
 
 extern crate homeward_casedb as casedb;
 
+#[path = "casedb/access.rs"]
+mod access;
+#[path = "casedb/access_rows.rs"]
+mod access_rows;
 #[path = "casedb/audit.rs"]
 mod audit;
 #[path = "casedb/causes.rs"]
@@ -16,6 +20,8 @@ mod causes;
 mod commands;
 #[path = "casedb/devices.rs"]
 mod devices;
+#[path = "casedb/evidence.rs"]
+mod evidence;
 #[path = "casedb/folded.rs"]
 mod folded;
 #[path = "casedb/history.rs"]

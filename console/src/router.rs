@@ -23,7 +23,7 @@ use tower_http::{
 
 use crate::{
     ApiError, App, api, assets,
-    authorise::{Anyone, DeviceKeeper, Handler, Reader, Requirement, refuse_foreign},
+    authorise::{Anyone, DeviceKeeper, Handler, Reader, Requirement, Tracker, refuse_foreign},
     events, openapi,
 };
 
@@ -44,6 +44,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/incidents", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/incidents/{id}", Admission::Roles(Reader::ROLES)),
     (
+        "get",
+        "/api/v1/incidents/{id}/evidence",
+        Admission::Roles(Reader::ROLES),
+    ),
+    (
         "post",
         "/api/v1/incidents/{id}/acknowledge",
         Admission::Roles(Handler::ROLES),
@@ -53,10 +58,10 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/closing-codes", Admission::Roles(Anyone::ROLES)),
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
-    ("get", "/api/v1/people/{id}/track", Admission::Roles(Reader::ROLES)),
-    ("get", "/api/v1/people/{id}/commands", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/people/{id}/track", Admission::Roles(Tracker::ROLES)),
+    ("get", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
-    ("get", "/api/v1/commands/{id}", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/commands/{id}", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/commands/{id}/cancel", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/quarantine", Admission::Roles(DeviceKeeper::ROLES)),
     ("get", "/api/v1/platform", Admission::Roles(Anyone::ROLES)),
@@ -89,6 +94,7 @@ pub fn build(app: App) -> Router {
         )
         .route("/incidents", get(api::incidents::list))
         .route("/incidents/{id}", get(api::incidents::one))
+        .route("/incidents/{id}/evidence", get(api::evidence::download))
         .route("/incidents/{id}/acknowledge", post(api::incidents::acknowledge))
         .route("/incidents/{id}/notes", post(api::incidents::note))
         .route("/incidents/{id}/close", post(api::incidents::close))

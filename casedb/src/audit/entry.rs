@@ -54,11 +54,11 @@ macro_rules! entry_columns {
         previous_hash, hash"
     };
 }
-pub(super) use entry_columns;
+pub(crate) use entry_columns;
 
 impl ChainEntry {
     /// Reads a row of `entry_columns!`.
-    pub(super) fn read(row: &Row) -> Result<Self, Error> {
+    pub(crate) fn read(row: &Row) -> Result<Self, Error> {
         let at: Timestamp = row.try_get(1)?;
         Ok(Self {
             entry_id: row.try_get(0)?,

@@ -164,12 +164,8 @@ impl Stage {
             )
         });
         let (database, stop) = (self.database.clone(), self.stages.clone());
-        self.tasks.spawn(async move {
-            (
-                "legal basis",
-                basis::watch(database, stop).await.map_err(Into::into),
-            )
-        });
+        self.tasks
+            .spawn(async move { ("legal basis", basis::watch(database, stop).await.map_err(Into::into)) });
         let (log, stop) = (Arc::clone(&self.log), self.stages.clone());
         let retention_hours = i64::from(self.config.stream.retention_hours);
         self.tasks.spawn(async move {
@@ -206,6 +202,7 @@ impl Stage {
             basemap: (!settings.basemap.is_empty()).then(|| settings.basemap.clone().into()),
             secure_cookies: settings.secure_cookies,
             demo_town: demo_town(&self.database).await?,
+            evidence_key: crate::command::audit::configured_key(&self.config)?,
         };
         let ready = Arc::clone(&self.readiness);
         let ready: console::Ready = Arc::new(move || ready.latest());

@@ -31,6 +31,8 @@ pub(super) struct Last {
 pub(super) struct Gone {
     pub(super) table: String,
     pub(super) person_id: Option<uuid::Uuid>,
+    #[serde(default)]
+    pub(super) since: Option<i64>,
     pub(super) before: Option<i64>,
     #[serde(skip)]
     pub(super) entry: i64,

@@ -191,12 +191,12 @@ async fn leaves(
 /// True when a deletion on record takes this row with it.
 fn excuses(gone: &Gone, table: &str, key: &Key, sealed: i64) -> bool {
     let (person, time, _) = parts(key);
+    let at = time.saturating_add(POSTGRES_EPOCH_US);
     gone.table == table
         && gone.entry >= sealed
         && gone.person_id.is_none_or(|of| of == person)
-        && gone
-            .before
-            .is_none_or(|before| time.saturating_add(POSTGRES_EPOCH_US) < before)
+        && gone.since.is_none_or(|since| at >= since)
+        && gone.before.is_none_or(|before| at < before)
 }
 
 fn parts(key: &Key) -> (Uuid, i64, [u8; 16]) {
