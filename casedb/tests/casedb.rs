@@ -14,6 +14,8 @@ mod access;
 mod access_rows;
 #[path = "casedb/audit.rs"]
 mod audit;
+#[path = "casedb/capacity.rs"]
+mod capacity;
 #[path = "casedb/causes.rs"]
 mod causes;
 #[path = "casedb/commands.rs"]
@@ -22,6 +24,8 @@ mod commands;
 mod devices;
 #[path = "casedb/evidence.rs"]
 mod evidence;
+#[path = "casedb/exchange.rs"]
+mod exchange;
 #[path = "casedb/folded.rs"]
 mod folded;
 #[path = "casedb/history.rs"]
@@ -36,8 +40,12 @@ mod orders;
 mod people;
 #[path = "casedb/publish.rs"]
 mod publish;
+#[path = "casedb/rollup.rs"]
+mod rollup;
 #[path = "casedb/support.rs"]
 mod support;
+#[path = "casedb/wide.rs"]
+mod wide;
 #[path = "casedb/zones.rs"]
 mod zones;
 

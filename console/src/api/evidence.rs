@@ -15,7 +15,6 @@ use casedb::{
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use uuid::Uuid;
 
 use crate::{
     ApiError, App,
