@@ -1,71 +1,44 @@
-//! Incidents: what officers do with them, and what events make of them.
+//! Incidents: what officers do with them, what events make of them, what time makes of them.
 //!
-//! Every change goes through [`alerts::lifecycle::apply`] on the locked row, grows `version`, appends a row to
-//! `incident_action` and tells listeners of [`CHANNEL`], in one transaction.
+//! Every change goes through [`Course::apply`] on the locked row; the new state, its record and the words of it are written in one
+//! statement, which grows `version` and tells listeners of [`CHANNEL`]. The state is stored with the version of its last record, so
+//! that an incident with thousands of events is not read from its first record at each; [`records`] reads those, and
+//! [`Course::replay`] says whether the state is theirs.
 
+mod carry;
+mod deeds;
+mod group;
 mod grow;
+mod ladder;
+mod row;
+mod store;
+mod system;
 
 use alerts::{
-    Audience, ClosingCode, Command, Incident, Refusal, Severity, State, Transition,
-    lifecycle::{self, Action},
+    Audience, ClosingCode,
+    lifecycle::course::{Applied, Change, Course, Patience, Record, Refusal, Replay},
 };
 use jiff::Timestamp;
-use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
     Database, Error,
-    event::parse_audience,
-    pool::{GenericClient, Transaction, optional, row},
+    pool::{GenericClient, Transaction, rows},
 };
 
-pub use grow::{candidates, correct, end, fold, raise};
+pub use deeds::{Suspension, resume, suspend, take_over};
+pub use group::{close_merged, merge, split};
+pub use grow::{before, candidates, correct, end, fold, raise, reopen};
+pub use ladder::Climb;
+pub use row::IncidentRow;
+pub use system::{SystemIncident, SystemRaised, end_system, raise_system};
+
+use row::{lock, lock_all};
+use store::{Entry, store};
 
 /// The channel of notifications about incidents. The payload is JSON: `incident_id`, `version`, `change` (`raised`,
 /// `updated`, `closed`, `event`), `number`, `audience`, `police_agency_id`, `social_agency_id`.
 pub const CHANNEL: &str = "homeward_incident";
-
-/// An incident as stored, with the agencies responsible for its person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IncidentRow {
-    /// Id.
-    pub incident_id: Uuid,
-    /// What officers call it.
-    pub number: i64,
-    /// Grows with each change.
-    pub version: i64,
-    /// Whom it is about.
-    pub person_id: Uuid,
-    /// State, who has it, severity, audience, whether it goes on.
-    pub standing: Incident,
-    /// The person's police unit.
-    pub police_agency_id: Uuid,
-    /// The person's social work office.
-    pub social_agency_id: Uuid,
-}
-
-impl IncidentRow {
-    fn read(row: &Row) -> Result<Self, Error> {
-        let damaged = |what: &str| Error::Configuration(format!("incident row: {what} is none of ours"));
-        let state: &str = row.try_get("state")?;
-        let code: Option<&str> = row.try_get("closing_code")?;
-        Ok(Self {
-            incident_id: row.try_get("incident_id")?,
-            number: row.try_get("number")?,
-            version: row.try_get("version")?,
-            person_id: row.try_get("person_id")?,
-            standing: Incident {
-                state: State::from_stored(state, code).ok_or_else(|| damaged("state"))?,
-                acknowledged_by: row.try_get("acknowledged_by")?,
-                severity: Severity::from_level(row.try_get("severity")?).ok_or_else(|| damaged("severity"))?,
-                audience: parse_audience(row.try_get("audience")?)?,
-                ongoing: row.try_get("ongoing")?,
-            },
-            police_agency_id: row.try_get("police_agency_id")?,
-            social_agency_id: row.try_get("social_agency_id")?,
-        })
-    }
-}
 
 /// Why an incident was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +57,9 @@ pub enum IncidentError {
     /// The lifecycle has no such transition.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The stored history is none.
+    #[error("history of the incident: {0}")]
+    Damaged(#[from] Replay),
     /// The case database failed.
     #[error(transparent)]
     Database(#[from] Error),
@@ -94,6 +70,7 @@ impl IncidentError {
     pub fn class(&self) -> crate::Class {
         match self {
             Self::NotFound(_) | Self::Conflict { .. } | Self::Refused(_) => crate::Class::Input,
+            Self::Damaged(_) => crate::Class::Fatal,
             Self::Database(error) => error.class(),
         }
     }
@@ -105,7 +82,8 @@ impl From<tokio_postgres::Error> for IncidentError {
     }
 }
 
-/// Takes an incident on. Idempotent for the user who has it, whatever version is expected.
+/// Takes an incident on, for as long as [`Patience`] says; then it goes back to everybody unless a sign follows. Idempotent for the
+/// user who has it, whatever version is expected.
 pub async fn acknowledge(
     db: &Database,
     incident_id: Uuid,
@@ -113,8 +91,11 @@ pub async fn acknowledge(
     expected_version: Option<i64>,
     now: Timestamp,
 ) -> Result<IncidentRow, IncidentError> {
-    let command = Command::Acknowledge { user: user_id };
-    command_of_user(db, incident_id, command, Word::of(user_id, now), expected_version).await
+    let change = |course: &Course| Change::Acknowledge {
+        user: user_id,
+        expires: Patience::default().acknowledged(course.severity(), now.max(course.changed_at())),
+    };
+    by_user(db, incident_id, change, Audience::Both, expected_version, now).await
 }
 
 /// Begins to act on an incident; takes it on as well. Idempotent like [`acknowledge`].
@@ -125,11 +106,15 @@ pub async fn start_action(
     expected_version: Option<i64>,
     now: Timestamp,
 ) -> Result<IncidentRow, IncidentError> {
-    let command = Command::StartAction { user: user_id };
-    command_of_user(db, incident_id, command, Word::of(user_id, now), expected_version).await
+    let change = |course: &Course| Change::StartAction {
+        user: user_id,
+        expires: Patience::default().in_action(course.severity(), now.max(course.changed_at())),
+    };
+    by_user(db, incident_id, change, Audience::Both, expected_version, now).await
 }
 
-/// Writes a note; `audience` says which branches may read it. Allowed after closing as well.
+/// Writes a note; `audience` says which branches may read it. Allowed after closing as well. Of the one who has the incident it is
+/// a sign, and prolongs that.
 pub async fn note(
     db: &Database,
     incident_id: Uuid,
@@ -138,15 +123,13 @@ pub async fn note(
     audience: Audience,
     now: Timestamp,
 ) -> Result<IncidentRow, IncidentError> {
-    let word = Word {
-        audience,
-        text,
-        ..Word::of(user_id, now)
-    };
-    command_of_user(db, incident_id, Command::Note { user: user_id, text }, word, None).await
+    let text = text.to_owned();
+    let change = |_: &Course| Change::Note { user: user_id, text };
+    by_user(db, incident_id, change, audience, None, now).await
 }
 
-/// Closes an incident with a code; `text` may be empty unless the code needs one.
+/// Closes an incident with a code; `text` may be empty unless the code needs one. What was merged into it is closed with it, but for
+/// what only a person may judge, each by itself: that stands for itself again.
 pub async fn close(
     db: &Database,
     incident_id: Uuid,
@@ -156,79 +139,50 @@ pub async fn close(
     expected_version: Option<i64>,
     now: Timestamp,
 ) -> Result<IncidentRow, IncidentError> {
-    let word = Word {
-        text,
-        code: Some(code.name()),
-        ..Word::of(user_id, now)
-    };
-    let command = Command::Close {
-        user: user_id,
-        code,
-        text,
-    };
-    command_of_user(db, incident_id, command, word, expected_version).await
+    let mut client = db.client().await?;
+    let transaction = client.transaction().await?;
+    let closed = close_merged(&transaction, incident_id, user_id, code, text, expected_version, now).await?;
+    transaction.commit().await?;
+    Ok(closed)
 }
 
-/// What goes into the action row beside the action itself.
-#[derive(Debug, Clone, Copy)]
-struct Word<'a> {
-    user: Option<Uuid>,
-    audience: Audience,
-    text: &'a str,
-    code: Option<&'a str>,
-    event: Option<Uuid>,
-    at: Timestamp,
-}
-
-impl Word<'_> {
-    const fn of(user: Uuid, at: Timestamp) -> Self {
-        Self {
-            user: Some(user),
-            ..Self::of_system(at)
-        }
-    }
-
-    const fn of_system(at: Timestamp) -> Self {
-        Self {
-            user: None,
-            audience: Audience::Both,
-            text: "",
-            code: None,
-            event: None,
-            at,
-        }
-    }
-}
-
-async fn command_of_user(
+/// What a user does to one incident, in a transaction of its own.
+async fn by_user(
     db: &Database,
     incident_id: Uuid,
-    command: Command<'_>,
-    word: Word<'_>,
+    change: impl FnOnce(&Course) -> Change,
+    audience: Audience,
     expected_version: Option<i64>,
+    now: Timestamp,
 ) -> Result<IncidentRow, IncidentError> {
     let mut client = db.client().await?;
     let transaction = client.transaction().await?;
     let before = lock(&transaction, incident_id)
         .await?
         .ok_or(IncidentError::NotFound(incident_id))?;
+    let change = change(&before.course);
     // The lifecycle first: a second click of the same user is no conflict, though its version is old.
-    let after = match lifecycle::apply(&before.standing, command)? {
-        Transition::Unchanged => return Ok(before),
-        Transition::Changed { after, action } => {
-            if let Some(expected) = expected_version
-                && expected != before.version
-            {
-                return Err(IncidentError::Conflict {
-                    expected,
-                    found: before.version,
-                });
-            }
-            write(&transaction, incident_id, &after, action, &word).await?
-        }
+    let Applied::Changed { course, record } = before.course.apply(change, now)? else {
+        return Ok(before);
     };
+    expect(&before, expected_version)?;
+    let entries = [Entry {
+        audience,
+        ..Entry::of(*record)
+    }];
+    let after = store(&transaction, &before, &course, before.climb.as_ref(), &entries).await?;
     transaction.commit().await?;
     Ok(after)
+}
+
+const fn expect(before: &IncidentRow, expected: Option<i64>) -> Result<(), IncidentError> {
+    match expected {
+        Some(expected) if expected != before.version => Err(IncidentError::Conflict {
+            expected,
+            found: before.version,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Notes that a message about an incident was handed over; the first one makes it notified.
@@ -240,8 +194,15 @@ pub(crate) async fn handed_over(
     let before = lock(transaction, incident_id)
         .await?
         .ok_or(IncidentError::NotFound(incident_id))?;
-    if let Transition::Changed { after, action } = lifecycle::apply(&before.standing, Command::HandedOver)? {
-        write(transaction, incident_id, &after, action, &Word::of_system(now)).await?;
+    if let Applied::Changed { course, record } = before.course.apply(Change::Told, now)? {
+        store(
+            transaction,
+            &before,
+            &course,
+            before.climb.as_ref(),
+            &[Entry::of(*record)],
+        )
+        .await?;
     }
     Ok(())
 }
@@ -250,88 +211,43 @@ pub(crate) async fn handed_over(
 pub(crate) async fn undelivered(
     transaction: &Transaction<'_>,
     incident_id: Uuid,
-    event_id: Uuid,
+    event_id: impl Into<Option<Uuid>>,
     channel: &str,
     now: Timestamp,
 ) -> Result<(), IncidentError> {
     let before = lock(transaction, incident_id)
         .await?
         .ok_or(IncidentError::NotFound(incident_id))?;
-    let word = Word {
-        text: channel,
-        code: Some("dead"),
-        event: Some(event_id),
-        ..Word::of_system(now)
+    let entry = Entry {
+        text: channel.to_owned(),
+        code: Some("dead".to_owned()),
+        event: event_id.into(),
+        ..Entry::fact("notify", now)
     };
-    write(transaction, incident_id, &before.standing, Action::Notify, &word).await?;
+    store(transaction, &before, &before.course, before.climb.as_ref(), &[entry]).await?;
     Ok(())
 }
 
-const LOCK: &str = "SELECT i.incident_id, i.number, i.version, i.person_id, i.severity, i.audience, i.state, i.ongoing,
-        i.acknowledged_by, i.closing_code, p.police_agency_id, p.social_agency_id
-    FROM incident i JOIN person p USING (person_id) WHERE i.incident_id = $1 FOR NO KEY UPDATE OF i";
+const RECORDS: &str =
+    "SELECT record FROM incident_action WHERE incident_id = $1 AND version IS NOT NULL ORDER BY version";
 
-/// Reads an incident and keeps it from being changed by others until the transaction ends.
-async fn lock(transaction: &impl GenericClient, incident_id: Uuid) -> Result<Option<IncidentRow>, Error> {
-    optional(transaction, LOCK, &[&incident_id])
-        .await?
-        .as_ref()
-        .map(IncidentRow::read)
-        .transpose()
+/// Reads an incident's records, from the first.
+pub async fn records(client: &impl GenericClient, incident_id: Uuid) -> Result<Vec<Record>, Error> {
+    let found = rows(client, RECORDS, &[&incident_id]).await?;
+    found
+        .iter()
+        .map(|row| {
+            let record = row.try_get::<_, serde_json::Value>(0)?;
+            serde_json::from_value(record)
+                .map_err(|error| Error::Configuration(format!("record of incident {incident_id}: {error}")))
+        })
+        .collect()
 }
 
-const WRITE: &str = "WITH changed AS (
-        UPDATE incident SET state = $2, closing_code = $3::text, severity = $4, audience = $5, ongoing = $6, acknowledged_by = $7::uuid,
-            acknowledged_at = CASE WHEN $7::uuid IS DISTINCT FROM acknowledged_by THEN $9::timestamptz ELSE acknowledged_at END,
-            closed_by = CASE WHEN $3::text IS NOT NULL AND closed_at IS NULL THEN $8::uuid ELSE closed_by END,
-            closed_at = CASE WHEN $3::text IS NOT NULL AND closed_at IS NULL THEN $9::timestamptz ELSE closed_at END,
-            version = version + 1
-        WHERE incident_id = $1 RETURNING *
-    ), acted AS (
-        INSERT INTO incident_action (incident_id, action, user_id, audience, text, code, event_id, acted_at)
-        SELECT incident_id, $10, $8::uuid, $11, $12, $13, $14, $9::timestamptz FROM changed
-    )
-    SELECT c.incident_id, c.number, c.version, c.person_id, c.severity, c.audience, c.state, c.ongoing, c.acknowledged_by,
-        c.closing_code, p.police_agency_id, p.social_agency_id,
-        pg_notify('homeward_incident', json_build_object('incident_id', c.incident_id, 'version', c.version,
-            'change', $15::text, 'number', c.number, 'audience', c.audience, 'police_agency_id', p.police_agency_id,
-            'social_agency_id', p.social_agency_id)::text)
-    FROM changed c JOIN person p USING (person_id)";
-
-/// Writes what the lifecycle has allowed.
-async fn write(
-    transaction: &impl GenericClient,
-    incident_id: Uuid,
-    after: &Incident,
-    action: Action,
-    word: &Word<'_>,
-) -> Result<IncidentRow, Error> {
-    let change = match action {
-        Action::Close => "closed",
-        Action::Event => "event",
-        Action::Notify | Action::Acknowledge | Action::StartAction | Action::Note => "updated",
-    };
-    let written = row(
-        transaction,
-        WRITE,
-        &[
-            &incident_id,
-            &after.state.name(),
-            &after.state.code().map(ClosingCode::name),
-            &after.severity.level(),
-            &after.audience.name(),
-            &after.ongoing,
-            &after.acknowledged_by,
-            &word.user,
-            &word.at,
-            &action.name(),
-            &word.audience.name(),
-            &word.text,
-            &word.code,
-            &word.event,
-            &change,
-        ],
-    )
-    .await?;
-    IncidentRow::read(&written)
+/// Reads an incident's course from its records, and says whether the stored state is what they come to.
+pub async fn replayed(client: &impl GenericClient, incident_id: Uuid) -> Result<(Course, bool), IncidentError> {
+    let course = Course::replay(incident_id, &records(client, incident_id).await?)?;
+    let stored = row::course(client, incident_id).await?;
+    let same = stored.as_ref() == Some(&course);
+    Ok((course, same))
 }

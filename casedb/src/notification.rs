@@ -51,8 +51,9 @@ pub async fn contacts(client: &impl GenericClient, incident: &IncidentRow) -> Re
         });
     }
     Ok(Contacts {
-        police_agency: incident.police_agency_id,
-        social_agency: incident.social_agency_id,
+        // Nil is nobody's: what concerns everybody goes to the consoles, and to no agency of its own.
+        police_agency: incident.police_agency_id.unwrap_or_default(),
+        social_agency: incident.social_agency_id.unwrap_or_default(),
         social_worker,
         targets,
     })
@@ -75,9 +76,10 @@ const ENQUEUE: &str = "WITH queued AS (
 pub async fn enqueue(
     transaction: &impl GenericClient,
     incident_id: Uuid,
-    event_id: Uuid,
+    event_id: impl Into<Option<Uuid>>,
     recipients: &[Recipient],
 ) -> Result<i64, Error> {
+    let event_id: Option<Uuid> = event_id.into();
     if recipients.is_empty() {
         return Ok(0);
     }
@@ -157,10 +159,12 @@ const LEASE: &str = "WITH due AS (
     )
     SELECT n.notification_id, n.channel, n.recipient, n.locale, n.attempts, n.created_at, n.incident_id,
         n.target_id IS NOT NULL AND t.target_id IS NULL AS target_removed, t.secret,
-        i.number, i.severity, i.audience, e.kind, e.onset_at, e.late, e.withdrawn, e.edge, p.reference, p.time_zone,
+        i.number, i.severity, i.audience, coalesce(e.kind, i.kind) AS kind, coalesce(e.onset_at, i.onset_at) AS onset_at,
+        coalesce(e.late, false) AS late, coalesce(e.withdrawn, false) AS withdrawn, coalesce(e.edge, 'onset') AS edge,
+        coalesce(p.reference, '') AS reference, coalesce(p.time_zone, 'UTC') AS time_zone,
         EXISTS (SELECT FROM incident_action a WHERE a.incident_id = n.incident_id AND a.action = 'raise'
-            AND a.event_id = n.event_id) AS raised
-    FROM leased n JOIN incident i USING (incident_id) JOIN person p USING (person_id) JOIN event e ON e.event_id = n.event_id
+            AND a.event_id IS NOT DISTINCT FROM n.event_id) AS raised
+    FROM leased n JOIN incident i USING (incident_id) LEFT JOIN person p USING (person_id) LEFT JOIN event e ON e.event_id = n.event_id
     LEFT JOIN notification_target t ON t.target_id = n.target_id
     ORDER BY i.severity, n.created_at";
 
@@ -274,8 +278,15 @@ pub async fn dead(db: &Database, lease: &Lease, error: &str, now: Timestamp) -> 
 }
 
 async fn bury(transaction: &Transaction<'_>, row: &Row, now: Timestamp) -> Result<(), IncidentError> {
-    let [incident_id, event_id] = [row.try_get("incident_id")?, row.try_get("event_id")?];
-    undelivered(transaction, incident_id, event_id, row.try_get("channel")?, now).await
+    let incident_id = row.try_get("incident_id")?;
+    undelivered(
+        transaction,
+        incident_id,
+        row.try_get::<_, Option<Uuid>>("event_id")?,
+        row.try_get("channel")?,
+        now,
+    )
+    .await
 }
 
 const EXPIRE: &str = "UPDATE notification SET state = 'dead', lease_until = NULL,

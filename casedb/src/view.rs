@@ -14,8 +14,9 @@ mod track;
 
 pub use command::{CommandRow, command, commands};
 pub use incident::{
-    Action, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList, IncidentPerson, IncidentState,
-    IncidentZone, NotificationRow, UserName, ZoneShape, incident, incidents, may_see_incident,
+    Action, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList, IncidentPerson,
+    IncidentState, IncidentZone, MergedInto, NotificationRow, Suspended, UserName, ZoneShape, incident, incidents,
+    may_see_incident,
 };
 pub use live::{IncidentHead, PersonHead, head, person_head};
 pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, may_see_person, people, person};
@@ -30,6 +31,7 @@ use crate::user::{Branch, User};
 ///   under the user's own agency; for an administration, either of them.
 /// - Zones, incidents, actions: of these people, and for the user's branch: `police` sees `police` and `both`,
 ///   `social_work` sees `social_work` and `both`, an administration sees all.
+/// - Incidents of nobody in particular: by audience; where they name agencies, in the branches above and below those.
 macro_rules! scoped {
     ($query:expr) => {
         concat!(
@@ -49,8 +51,11 @@ macro_rules! scoped {
                 SELECT z.zone_id FROM zone z CROSS JOIN viewer v WHERE z.audience <> ALL (v.audiences)
             ), visible_incident AS NOT MATERIALIZED (
                 SELECT i.*, p.reference, p.display_name, p.risk_level
-                FROM incident i JOIN visible_person p USING (person_id) CROSS JOIN viewer v
-                WHERE i.audience = ANY (v.audiences)
+                FROM incident i CROSS JOIN viewer v LEFT JOIN visible_person p USING (person_id)
+                WHERE i.audience = ANY (v.audiences) AND (p.person_id IS NOT NULL OR i.person_id IS NULL
+                    AND (coalesce(i.police_agency_id, i.social_agency_id) IS NULL OR EXISTS (SELECT FROM agency own
+                        WHERE own.agency_id IN (i.police_agency_id, i.social_agency_id)
+                            AND (own.path <@ v.path OR v.path <@ own.path))))
             ), visible_action AS NOT MATERIALIZED (
                 SELECT a.* FROM incident_action a JOIN visible_incident i USING (incident_id) CROSS JOIN viewer v
                 WHERE a.audience = ANY (v.audiences)
@@ -82,18 +87,36 @@ impl Sight {
         self.sees("both", police_path, social_path)
     }
 
+    /// True when the user sees this incident.
+    pub fn sees_incident(&self, head: &IncidentHead) -> bool {
+        if !head.of_nobody {
+            return self.sees(&head.audience, &head.police_path, &head.social_path);
+        }
+        let audience = match self.branch {
+            Branch::Police => head.audience != "social_work",
+            Branch::SocialWork => head.audience != "police",
+            Branch::Administration => true,
+        };
+        let related = |path: &str| !path.is_empty() && (under(path, &self.path) || under(&self.path, path));
+        let everywhere = head.police_path.is_empty() && head.social_path.is_empty();
+        audience && (everywhere || related(&head.police_path) || related(&head.social_path))
+    }
+
     /// True when the user sees an incident of this audience, of a person of these agencies.
     pub fn sees(&self, audience: &str, police_path: &str, social_path: &str) -> bool {
-        let under = |path: &str| {
-            path.strip_prefix(self.path.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
+        let under = |path: &str| under(path, &self.path);
         match self.branch {
             Branch::Police => matches!(audience, "police" | "both") && under(police_path),
             Branch::SocialWork => matches!(audience, "social_work" | "both") && under(social_path),
             Branch::Administration => under(police_path) || under(social_path),
         }
     }
+}
+
+/// True when a place in the tree is in the branch under another, or is that.
+fn under(path: &str, root: &str) -> bool {
+    path.strip_prefix(root)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]

@@ -16,10 +16,14 @@ mod devices;
 mod folded;
 #[path = "casedb/history.rs"]
 mod history;
+#[path = "casedb/incidents.rs"]
+mod incidents;
 #[path = "casedb/law.rs"]
 mod law;
 #[path = "casedb/orders.rs"]
 mod orders;
+#[path = "casedb/people.rs"]
+mod people;
 #[path = "casedb/publish.rs"]
 mod publish;
 #[path = "casedb/support.rs"]

@@ -227,7 +227,7 @@ impl Page {
                 news = self.news.recv() => match news {
                     Ok(News::Changed(changed)) => {
                         let (head, change) = &*changed;
-                        if self.sight.sees(&head.audience, &head.police_path, &head.social_path) {
+                        if self.sight.sees_incident(head) {
                             let change = IncidentChange {
                                 incident_id: head.incident_id,
                                 version: head.version,

@@ -985,11 +985,7 @@ async fn the_rule_in_memory_is_the_rule_in_the_database() -> Result<()> {
                     .await?;
                 let head = casedb::view::head(&client, *incident).await?.context("head")?;
                 let sees = casedb::view::may_see_incident(&client, user.user_id, *incident).await?;
-                assert_eq!(
-                    sight.sees(&head.audience, &head.police_path, &head.social_path),
-                    sees,
-                    "{username} {name} {audience}"
-                );
+                assert_eq!(sight.sees_incident(&head), sees, "{username} {name} {audience}");
                 compared += usize::from(sees);
             }
         }

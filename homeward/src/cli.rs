@@ -4,6 +4,7 @@ pub mod commands;
 pub mod device;
 pub mod law;
 pub mod orders;
+pub mod people;
 pub mod zones;
 
 mod proof;
@@ -75,6 +76,35 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// The tree of agencies: police, social work, administration, service providers.
+    Agency {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::AgencyCommand,
+    },
+    /// Contracts with service providers: whom they see, and what of them.
+    Contract {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::ContractCommand,
+    },
+    /// Supervised people, their contacts, and notes on them.
+    Person {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::PersonCommand,
+    },
+    /// Violations, and what became of them.
+    Violation {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::ViolationCommand,
+    },
+    /// Everything a court needs of a person's violations, as JSON and as a page to print.
+    ///
+    /// Orders, violations with their outcomes, incidents with every action, explanations, notes and leave. It is written down that
+    /// it was read. Only what the reader's branch may see is in it.
+    BreachPack(people::BreachPackArgs),
     /// Registers devices, gives them to people, changes their keys, and says from where they may speak.
     Device {
         /// What to do.

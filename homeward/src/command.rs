@@ -1,6 +1,9 @@
 //! The commands: each takes its arguments and the settings, and says how it went.
 
+mod agency;
 mod backtest;
+mod breach;
+mod contract;
 mod decode;
 mod demo;
 mod device;
@@ -13,6 +16,7 @@ mod leave;
 mod notify;
 mod order;
 mod orders;
+mod person;
 pub(crate) mod profiles;
 mod protect;
 mod quarantine;
@@ -23,6 +27,7 @@ mod send;
 mod simulate;
 mod table;
 mod user;
+mod violation;
 pub mod world;
 mod zones;
 
@@ -94,6 +99,11 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             block_on(migrate(config))?;
         }
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
+        Command::Agency { command } => block_on(agency::run(load(settings, None)?, command))?,
+        Command::Contract { command } => block_on(contract::run(load(settings, None)?, command))?,
+        Command::Person { command } => block_on(person::run(load(settings, None)?, command))?,
+        Command::Violation { command } => block_on(violation::run(load(settings, None)?, command))?,
+        Command::BreachPack(arguments) => block_on(breach::run(load(settings, None)?, arguments))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),
         Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,

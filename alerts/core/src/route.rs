@@ -145,7 +145,8 @@ pub fn recipients(audience: Audience, severity: Severity, contacts: &Contacts) -
         }
     };
     for (concerned, agency) in agencies {
-        if concerned {
+        // Nil: of no agency in particular.
+        if concerned && !agency.is_nil() {
             let address = format!("agency:{agency}");
             add(Recipient {
                 channel: Channel::Console,

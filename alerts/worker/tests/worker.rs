@@ -13,7 +13,7 @@ mod support;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use alerts::{Audience, ClosingCode, Refusal, State, route::Channel};
+use alerts::{Audience, ClosingCode, State, lifecycle::course::Refusal, route::Channel};
 use anyhow::Result;
 use casedb::{
     incident::{self, IncidentError},

@@ -1,20 +1,20 @@
-//! What events make of incidents: raise, fold, end, correct.
+//! What events make of incidents: raise, fold, end, correct, reopen.
 
 use alerts::{
-    Audience, Command, Incident, Severity, Transition,
-    group::{self, Candidate, Change},
-    lifecycle::{self, Action},
+    Audience, Severity,
+    group::{self, Candidate, Change, Family, again::Before},
+    lifecycle::course::{self, Applied, Course, Onset},
 };
 use jiff::Timestamp;
 use proto::{ViolationId, event as words};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{IncidentError, IncidentRow, Word, lock, write};
+use super::{Entry, IncidentError, IncidentRow, lock, store, store::write};
 use crate::{
     Error,
     event::Event,
-    pool::{GenericClient, execute, row, rows},
+    pool::{GenericClient, execute, optional, rows},
 };
 
 // Locked in the order of their ids, so that two transactions do not wait for each other in a circle. The ids come from
@@ -70,25 +70,13 @@ pub async fn candidates(transaction: &impl GenericClient, event: &Event) -> Resu
         .collect()
 }
 
-// Both actions in one statement: on the console, the notification of this commit is the hand-over.
-const RAISE: &str = "WITH raised AS (
-        INSERT INTO incident (incident_id, person_id, grouping_key, kind, zone_id, severity, audience, state, ongoing, onset_at,
-            events, raised_at, version)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $12, 2)
-        RETURNING *
-    ), acted AS (
-        INSERT INTO incident_action (incident_id, action, event_id, acted_at)
-        SELECT incident_id, word.action, $11, $12 FROM raised, (VALUES (1, 'raise'), (2, 'notify')) AS word (place, action)
-        ORDER BY place
-    )
-    SELECT r.incident_id, r.number, r.version, r.person_id, r.severity, r.audience, r.state, r.ongoing, r.acknowledged_by,
-        r.closing_code, p.police_agency_id, p.social_agency_id,
-        pg_notify('homeward_incident', json_build_object('incident_id', r.incident_id, 'version', r.version,
-            'change', 'raised', 'number', r.number, 'audience', r.audience, 'police_agency_id', p.police_agency_id,
-            'social_agency_id', p.social_agency_id)::text)
-    FROM raised r JOIN person p USING (person_id)";
+const RAISE: &str =
+    "INSERT INTO incident (incident_id, person_id, grouping_key, kind, zone_id, severity, audience, state, ongoing,
+        onset_at, events, raised_at, version)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 'raised', $8, $9, 0, $10, 0)";
 
-/// Opens an incident, and hands it over to the console in the same breath: it is stored as notified, version 2.
+/// Opens an incident, and hands it over to the console in the same breath: on the console, the notification of this commit is the
+/// hand-over. It is stored as notified, version 2.
 pub async fn raise(
     transaction: &impl GenericClient,
     event: &Event,
@@ -98,13 +86,8 @@ pub async fn raise(
     ongoing: bool,
     now: Timestamp,
 ) -> Result<IncidentRow, IncidentError> {
-    let raised = Incident::raised(severity, audience, ongoing);
-    let notified = match lifecycle::apply(&raised, Command::HandedOver)? {
-        Transition::Changed { after, .. } => after,
-        Transition::Unchanged => raised,
-    };
     let incident_id = Uuid::now_v7();
-    let values: [&(dyn ToSql + Sync); 12] = [
+    let values: [&(dyn ToSql + Sync); 10] = [
         &incident_id,
         &event.person_id.uuid(),
         &key,
@@ -112,15 +95,52 @@ pub async fn raise(
         &event.zone_id.map(proto::ZoneId::uuid),
         &severity.level(),
         &audience.name(),
-        &notified.state.name(),
         &ongoing,
         &event.onset_at,
-        &event.event_id.uuid(),
         &now,
     ];
-    let stored = IncidentRow::read(&row(transaction, RAISE, &values).await?)?;
+    execute(transaction, RAISE, &values).await?;
+    let onset = onset(event, severity, audience, ongoing);
+    let stored = first(transaction, incident_id, onset, String::new(), now).await?;
     link(transaction, incident_id, event.violation_id, ongoing).await?;
     Ok(stored)
+}
+
+/// Writes the first two records of an incident whose row was just inserted: raised, and told.
+pub(super) async fn first(
+    transaction: &impl GenericClient,
+    incident_id: Uuid,
+    onset: Onset,
+    text: String,
+    now: Timestamp,
+) -> Result<IncidentRow, IncidentError> {
+    let (raised, record) = Course::raise(incident_id, onset, now);
+    let mut entries = vec![Entry {
+        text,
+        ..Entry::of(record)
+    }];
+    let event = entries.first().and_then(|entry| entry.event);
+    let course = match raised.apply(course::Change::Told, now)? {
+        Applied::Changed { course, record } => {
+            entries.push(Entry {
+                event,
+                ..Entry::of(*record)
+            });
+            *course
+        }
+        Applied::Unchanged => raised,
+    };
+    Ok(write(transaction, incident_id, &course, None, &entries, "raised").await?)
+}
+
+fn onset(event: &Event, severity: Severity, audience: Audience, ongoing: bool) -> Onset {
+    Onset {
+        event: event.event_id.uuid(),
+        severity,
+        audience,
+        ongoing,
+        by_hand: Family::of(event.kind).never_ends(),
+    }
 }
 
 /// Adds a further onset (or one that goes on again) to an open incident. Returns the incident before and after.
@@ -133,19 +153,10 @@ pub async fn fold(
     ongoing: bool,
     now: Timestamp,
 ) -> Result<(IncidentRow, IncidentRow), IncidentError> {
-    grow(
-        transaction,
-        incident_id,
-        event,
-        Command::Fold {
-            severity,
-            audience,
-            ongoing,
-        },
-        (event.edge == group::Edge::Correction).then_some(Change::Resumed.name()),
-        now,
-    )
-    .await
+    let onset = onset(event, severity, audience, ongoing);
+    let code = (event.edge == group::Edge::Correction).then_some(Change::Resumed.name());
+    let change = course::Change::Fold { onset };
+    grow(transaction, incident_id, event, change, code, now).await
 }
 
 /// Adds an end to the incident that holds its onset, open or closed. Returns the incident before and after.
@@ -156,7 +167,11 @@ pub async fn end(
     ongoing: bool,
     now: Timestamp,
 ) -> Result<(IncidentRow, IncidentRow), IncidentError> {
-    grow(transaction, incident_id, event, Command::End { ongoing }, None, now).await
+    let change = course::Change::End {
+        event: event.event_id.uuid(),
+        ongoing,
+    };
+    grow(transaction, incident_id, event, change, None, now).await
 }
 
 /// Adds a correction to the incident that holds its onset, open or closed; the account says what it changed. Returns the
@@ -169,38 +184,89 @@ pub async fn correct(
     change: Change,
     now: Timestamp,
 ) -> Result<(IncidentRow, IncidentRow), IncidentError> {
-    let command = Command::Correct { ongoing };
-    grow(transaction, incident_id, event, command, Some(change.name()), now).await
+    let correct = course::Change::Correct {
+        event: event.event_id.uuid(),
+        ongoing,
+    };
+    grow(transaction, incident_id, event, correct, Some(change.name()), now).await
 }
 
 async fn grow(
     transaction: &impl GenericClient,
     incident_id: Uuid,
     event: &Event,
-    command: Command<'_>,
+    change: course::Change,
     code: Option<&str>,
     now: Timestamp,
 ) -> Result<(IncidentRow, IncidentRow), IncidentError> {
     let before = lock(transaction, incident_id)
         .await?
         .ok_or(IncidentError::NotFound(incident_id))?;
-    let Transition::Changed { after, .. } = lifecycle::apply(&before.standing, command)? else {
+    let Applied::Changed { course, record } = before.course.apply(change, now)? else {
         return Ok((before.clone(), before));
     };
-    link(transaction, incident_id, event.violation_id, after.ongoing).await?;
-    let worsened = (after.severity < before.standing.severity)
-        .then(|| format!("{} to {}", before.standing.severity, after.severity));
+    link(transaction, incident_id, event.violation_id, course.ongoing()).await?;
+    let worsened = (course.severity() < before.standing.severity)
+        .then(|| format!("{} to {}", before.standing.severity, course.severity()));
     if worsened.is_some() {
         execute(transaction, HEADLINE, &[&incident_id, &words::kind_name(event.kind)]).await?;
     }
-    let word = Word {
-        event: Some(event.event_id.uuid()),
-        text: worsened.as_deref().unwrap_or_default(),
-        code: if worsened.is_some() { Some("worsened") } else { code },
-        ..Word::of_system(now)
+    let code = if worsened.is_some() { Some("worsened") } else { code };
+    let entry = Entry {
+        text: worsened.unwrap_or_default(),
+        code: code.map(str::to_owned),
+        ..Entry::of(*record)
     };
-    let stored = write(transaction, incident_id, &after, Action::Event, &word).await?;
+    let stored = store(transaction, &before, &course, before.climb.as_ref(), &[entry]).await?;
     Ok((before, stored))
+}
+
+// Locked, so that a decision on it holds.
+const BEFORE: &str = "SELECT incident_id, closed_at, closing_code FROM incident
+    WHERE person_id = $1 AND grouping_key = $2 AND state = 'closed' AND closed_at IS NOT NULL
+    ORDER BY closed_at DESC LIMIT 1 FOR NO KEY UPDATE";
+
+/// Reads and locks the newest closed incident of an event's person and rule, for [`alerts::group::again`].
+pub async fn before(transaction: &impl GenericClient, event: &Event) -> Result<Option<Before>, Error> {
+    let key = group::key(event.kind, event.zone_id);
+    let Some(row) = optional(transaction, BEFORE, &[&event.person_id.uuid(), &key]).await? else {
+        return Ok(None);
+    };
+    let code: &str = row.try_get("closing_code")?;
+    Ok(Some(Before {
+        incident: row.try_get("incident_id")?,
+        closed_at: row.try_get("closed_at")?,
+        code: code
+            .parse()
+            .map_err(|error| Error::Configuration(format!("incident row: {error}")))?,
+    }))
+}
+
+/// Opens a closed incident again, with a violation that began after its closing, and hands it over to the console.
+pub async fn reopen(
+    transaction: &impl GenericClient,
+    incident_id: Uuid,
+    event: &Event,
+    severity: Severity,
+    audience: Audience,
+    ongoing: bool,
+    now: Timestamp,
+) -> Result<IncidentRow, IncidentError> {
+    let before = lock(transaction, incident_id)
+        .await?
+        .ok_or(IncidentError::NotFound(incident_id))?;
+    let onset = onset(event, severity, audience, ongoing);
+    let mut course = before.course.clone();
+    let mut entries = Vec::new();
+    for change in [course::Change::Reopen { onset }, course::Change::Told] {
+        if let Applied::Changed { course: after, record } = course.apply(change, now)? {
+            course = *after;
+            entries.push(Entry::of(*record));
+        }
+    }
+    link(transaction, incident_id, event.violation_id, course.ongoing()).await?;
+    execute(transaction, HEADLINE, &[&incident_id, &words::kind_name(event.kind)]).await?;
+    Ok(store(transaction, &before, &course, None, &entries).await?)
 }
 
 // Somebody who is in an exclusion zone is not "near" it: the incident is called by its most urgent event.

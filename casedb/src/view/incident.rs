@@ -61,6 +61,36 @@ pub struct IncidentPerson {
     pub risk_level: i16,
 }
 
+/// How far up its ladder an incident has come.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct Escalated {
+    /// Time through the ladder, from 1.
+    pub lap: i32,
+    /// Step, from 1.
+    pub step: i32,
+}
+
+/// A suspension.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Suspended {
+    /// When it ends by itself.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Timestamp,
+    /// On whose authority.
+    pub authority: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The incident that another is merged into.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct MergedInto {
+    /// Id.
+    pub incident_id: Uuid,
+    /// The number people say.
+    pub number: i64,
+}
+
 /// What an incident is, without its events.
 #[expect(
     clippy::struct_excessive_bools,
@@ -101,8 +131,17 @@ pub struct IncidentFields {
     pub raised_at: Timestamp,
     /// The zone; null where none is involved, or where the viewer may not see it.
     pub zone: Option<IncidentZone>,
-    /// The person.
-    pub person: IncidentPerson,
+    /// The person; null where it is about nobody in particular.
+    pub person: Option<IncidentPerson>,
+    /// How far up its ladder it has come since it last began to call, from 1; null before the second step.
+    pub escalated: Option<Escalated>,
+    /// Nobody is called about it until then, and why; null where it is not suspended.
+    pub suspended: Option<Suspended>,
+    /// The incident of the same root cause that it is merged into.
+    pub merged_into: Option<MergedInto>,
+    /// When it goes back to everybody, or its suspension ends, or the next step of its ladder is due.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub deadline_at: Option<Timestamp>,
     /// When it was first acknowledged.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub acknowledged_at: Option<Timestamp>,
@@ -141,7 +180,9 @@ pub struct IncidentList {
 pub struct Action {
     /// Id; actions are in this order.
     pub action_id: i64,
-    /// `raise`, `notify`, `acknowledge`, `start_action`, `note`, `close` or `event`.
+    /// `raise`, `notify`, `acknowledge`, `start_action`, `take_over`, `note`, `close`, `event`, `reopen`, `expire`, `suspend`, `resume`,
+    /// `wake`, `merge`, `adopt`, `split`, `release`; of the ladder `call`, `nobody`, `failed`; `carry_over`: the course of an incident
+    /// from an older version begins.
     pub action: String,
     /// When.
     #[schema(value_type = String, format = DateTime)]
@@ -223,7 +264,9 @@ macro_rules! incident_query {
             "SELECT i.incident_id, i.number, i.version, i.kind, i.severity, i.audience, i.state, i.ongoing, i.onset_at,
                 i.ended_at, i.raised_at, z.zone_id, z.label, z.kind, i.person_id, i.reference, i.display_name,
                 i.risk_level, i.acknowledged_at, ab.user_id, ab.display_name, i.closed_at, cb.user_id, cb.display_name,
-                i.closing_code, i.events, count(*) OVER (), i.late, i.corrected, i.withdrawn
+                i.closing_code, i.events, count(*) OVER (), i.late, i.corrected, i.withdrawn, i.escalated_lap, i.escalated_step,
+                i.suspended_until, i.suspended_authority, i.suspended_reason, i.merged_into,
+                (SELECT r.number FROM visible_incident r WHERE r.incident_id = i.merged_into), i.deadline_at
             FROM visible_incident i LEFT JOIN visible_zone z USING (zone_id)
             LEFT JOIN app_user ab ON ab.user_id = i.acknowledged_by LEFT JOIN app_user cb ON cb.user_id = i.closed_by
             ",
@@ -265,12 +308,35 @@ fn fields(row: &Row) -> Result<IncidentFields, Error> {
             }),
             None => None,
         },
-        person: IncidentPerson {
-            person_id: row.try_get(14)?,
-            reference: row.try_get(15)?,
-            display_name: row.try_get(16)?,
-            risk_level: row.try_get(17)?,
+        person: match row.try_get::<_, Option<Uuid>>(14)? {
+            Some(person_id) => Some(IncidentPerson {
+                person_id,
+                reference: row.try_get(15)?,
+                display_name: row.try_get(16)?,
+                risk_level: row.try_get(17)?,
+            }),
+            None => None,
         },
+        escalated: match (row.try_get::<_, Option<i32>>(30)?, row.try_get::<_, Option<i32>>(31)?) {
+            (Some(lap), Some(step)) => Some(Escalated {
+                lap: lap + 1,
+                step: step + 1,
+            }),
+            _ => None,
+        },
+        suspended: match row.try_get(32)? {
+            Some(until) => Some(Suspended {
+                until,
+                authority: row.try_get(33)?,
+                reason: row.try_get(34)?,
+            }),
+            None => None,
+        },
+        merged_into: match (row.try_get(35)?, row.try_get(36)?) {
+            (Some(incident_id), Some(number)) => Some(MergedInto { incident_id, number }),
+            _ => None,
+        },
+        deadline_at: row.try_get(37)?,
         acknowledged_at: row.try_get(18)?,
         acknowledged_by: user_name(row, 19)?,
         closed_at: row.try_get(21)?,
@@ -330,7 +396,12 @@ pub async fn incident(
         return Ok(None);
     };
     let fields = fields(&row)?;
-    let person_id = fields.person.person_id;
+    // Of nobody there are no events.
+    let person_id = fields
+        .person
+        .as_ref()
+        .map(|person| person.person_id)
+        .unwrap_or_default();
     Ok(Some(IncidentDetail {
         fields,
         events: evidence::events(client, user_id, incident_id, person_id).await?,

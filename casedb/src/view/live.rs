@@ -21,13 +21,17 @@ pub struct IncidentHead {
     pub police_path: String,
     /// The person's social agency in the tree.
     pub social_path: String,
+    /// It is about nobody in particular: seen below its agencies as well as above, and by everybody where it has none.
+    pub of_nobody: bool,
 }
 
 /// Reads it. For the process, not for a user.
 pub async fn head(client: &impl GenericClient, incident_id: Uuid) -> Result<Option<IncidentHead>, Error> {
-    const SQL: &str = "SELECT i.number, i.version, i.state, i.audience, pa.path::text, sa.path::text
-        FROM incident i JOIN person p USING (person_id)
-        JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
+    const SQL: &str =
+        "SELECT i.number, i.version, i.state, i.audience, pa.path::text, sa.path::text, i.person_id IS NULL
+        FROM incident i LEFT JOIN person p USING (person_id)
+        LEFT JOIN agency pa ON pa.agency_id = coalesce(p.police_agency_id, i.police_agency_id)
+        LEFT JOIN agency sa ON sa.agency_id = coalesce(p.social_agency_id, i.social_agency_id)
         WHERE i.incident_id = $1";
     let Some(row) = optional(client, SQL, &[&incident_id]).await? else {
         return Ok(None);
@@ -38,8 +42,9 @@ pub async fn head(client: &impl GenericClient, incident_id: Uuid) -> Result<Opti
         version: row.try_get(1)?,
         state: row.try_get(2)?,
         audience: row.try_get(3)?,
-        police_path: row.try_get(4)?,
-        social_path: row.try_get(5)?,
+        police_path: row.try_get::<_, Option<String>>(4)?.unwrap_or_default(),
+        social_path: row.try_get::<_, Option<String>>(5)?.unwrap_or_default(),
+        of_nobody: row.try_get(6)?,
     }))
 }
 

@@ -103,7 +103,10 @@ async fn detail(
     let found = view::incident(&client, user.user_id, incident_id).await?;
     let mut detail = found.ok_or(ApiError::NotFound("incident"))?;
     let fields = &detail.fields;
-    let person_id = fields.person.person_id;
+    // Of nobody no positions are read.
+    let Some(person_id) = fields.person.as_ref().map(|person| person.person_id) else {
+        return Ok(detail);
+    };
     let scope = format!("incident {}", fields.number);
     let access = Access {
         user_id: user.user_id,
@@ -186,6 +189,10 @@ fn refused(error: IncidentError) -> ApiError {
     match error {
         IncidentError::NotFound(_) => ApiError::NotFound("incident"),
         IncidentError::Conflict { .. } | IncidentError::Refused(_) => ApiError::Conflict(error.to_string()),
+        IncidentError::Damaged(_) => {
+            tracing::error!(%error, "incident not changed");
+            ApiError::Internal
+        }
         IncidentError::Database(error) => error.into(),
     }
 }

@@ -11,7 +11,8 @@
 //! reason, until an instant), or merged into another that has the same root cause. [`Course::apply`] is the only way to a new
 //! course, and [`Course::replay`] reads a stored history by applying it once more: what cannot happen can neither be written nor read.
 //!
-//! This is not wired into the worker yet: what is stored today is [`super::State`], which [`Course::standing`] gives (ADR 0012).
+//! The case database stores a course with the version it is of (so that an incident with thousands of events is not read from its
+//! first record at each), its records beside it, and [`Course::standing`] in the words of [`super::State`].
 
 mod apply;
 mod change;
@@ -36,7 +37,7 @@ pub const SUSPENSION_MAX: SignedDuration = SignedDuration::from_hours(31 * 24);
 pub const HOLD_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Somebody has it, until then, unless a further sign of theirs comes before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Who.
     pub by: Uuid,
@@ -59,7 +60,8 @@ impl Hold {
 }
 
 /// Where it stands, with what belongs to standing there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Stored; nobody was told yet.
     Raised,
@@ -74,7 +76,7 @@ pub enum Stage {
 }
 
 /// How it was closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closing {
     /// Why.
     pub code: ClosingCode,
@@ -89,7 +91,7 @@ pub struct Closing {
 }
 
 /// An authority has said that nobody is called about it for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspension {
     /// Who entered it.
     pub by: Uuid,
@@ -102,7 +104,7 @@ pub struct Suspension {
 }
 
 /// How far up its ladder it has come in this round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Escalation {
     /// Time through the ladder, from 0.
     pub lap: u32,
@@ -122,8 +124,9 @@ impl Root {
     }
 }
 
-/// An incident from the first record to the last.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An incident from the first record to the last. What is stored of it is for reading on, not for making one up: a course comes
+/// from [`Course::raise`] and [`Course::apply`] alone, and [`Course::replay`] says whether a stored one does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Course {
     incident: Uuid,
     version: u64,
