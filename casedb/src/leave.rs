@@ -8,7 +8,7 @@
 
 mod request;
 
-pub use request::{LeaveRequest, ask, decide, request, requests};
+pub use request::{LeaveRequest, ask, decide, may_decide, request, requests};
 
 use jiff::Timestamp;
 use proto::{PersonId, ZoneId};

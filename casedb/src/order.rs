@@ -19,9 +19,8 @@ pub use extend::{extend, vary};
 pub use make::{Draft, make};
 pub use records::{Approval, Extension, Notice, Review, Revision};
 pub use review::{Outcome, ReviewKind, force_review, review};
-pub(crate) use steps::approver;
-pub use steps::{Court, Deciding, Decision, Settled, decide, note_step};
-pub use sweep::{Raise, due, sweep};
+pub use steps::{Court, Deciding, Decision, Settled, approver, decide, note_step};
+pub use sweep::{Raise, due, sweep, watch};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use proto::{OrderId, PersonId};

@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod incidents;
 pub mod map;
+pub mod orders;
 pub mod people;
 pub mod platform;
 pub mod quarantine;

@@ -58,6 +58,18 @@ impl Requirement for Handler {
     const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::SocialWorker, Role::Supervisor];
 }
 
+/// Those who may decide on orders and leave, as far as the law profile and the tiers let them.
+#[derive(Debug)]
+pub struct Decider;
+impl Requirement for Decider {
+    const ROLES: &'static [Role] = &[
+        Role::DutyOfficer,
+        Role::SocialWorker,
+        Role::Supervisor,
+        Role::Administrator,
+    ];
+}
+
 /// Those who look after devices that were refused.
 #[derive(Debug)]
 pub struct DeviceKeeper;

@@ -23,7 +23,7 @@ use tower_http::{
 
 use crate::{
     ApiError, App, api, assets,
-    authorise::{Anyone, DeviceKeeper, Handler, Reader, Requirement, refuse_foreign},
+    authorise::{Anyone, Decider, DeviceKeeper, Handler, Reader, Requirement, refuse_foreign},
     events, openapi,
 };
 
@@ -54,6 +54,9 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}/track", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/people/{id}/orders", Admission::Roles(Reader::ROLES)),
+    ("post", "/api/v1/orders/{id}/decision", Admission::Roles(Decider::ROLES)),
+    ("post", "/api/v1/leave/{id}/decision", Admission::Roles(Decider::ROLES)),
     ("get", "/api/v1/people/{id}/commands", Admission::Roles(Reader::ROLES)),
     ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/commands/{id}", Admission::Roles(Reader::ROLES)),
@@ -96,6 +99,9 @@ pub fn build(app: App) -> Router {
         .route("/people", get(api::people::list))
         .route("/people/{id}", get(api::people::one))
         .route("/people/{id}/track", get(api::people::track))
+        .route("/people/{id}/orders", get(api::orders::list))
+        .route("/orders/{id}/decision", post(api::orders::decide))
+        .route("/leave/{id}/decision", post(api::orders::decide_leave))
         .route(
             "/people/{id}/commands",
             get(api::commands::list).post(api::commands::place),

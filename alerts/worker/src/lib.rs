@@ -12,6 +12,7 @@ mod config;
 pub mod consume;
 pub mod dispatch;
 mod error;
+mod terms;
 
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub async fn run(
         let _guard = stop.clone().drop_guard();
         dispatch::run(&db, &config, &woken, &stop).await
     };
-    let (consumed, dispatched) = tokio::join!(consumer, dispatcher);
+    // Warnings before orders and reviews end. They fail with a log line and come again: nothing here stops the worker.
+    let (consumed, dispatched, ()) = tokio::join!(consumer, dispatcher, terms::run(&db, &stop));
     consumed.and(dispatched)
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Leave, add_zones, check, of_person};
 use crate::{
     Error,
-    law::{self, Profile, leave_days},
+    law::{self, Approver, Profile, leave_days},
     order::{Decision, approver},
     person,
     pool::{GenericClient, execute, optional, rows},
@@ -182,6 +182,29 @@ pub async fn decide(
         [&leave_id, &decision.as_str(), &by.user_id, &now, &note, &approved_by];
     execute(transaction, DECIDE, &values).await?;
     Ok(leave.person_id)
+}
+
+/// Tells whether a user may decide on leave that was asked for.
+pub async fn may_decide(
+    client: &impl GenericClient,
+    request: &LeaveRequest,
+    user: &User,
+    approver: &Approver,
+) -> Result<bool, Error> {
+    let leave = Leave {
+        leave_id: request.leave_id,
+        person_id: PersonId::new(request.person_id),
+        starts_at: request.starts_at,
+        ends_at: request.ends_at,
+        reason: request.reason.clone(),
+        approved_by: String::new(),
+        created_by: None,
+        zones: Vec::new(),
+        withdrawn_at: None,
+    };
+    let length = length(client, &leave).await?;
+    let asked_by_them = request.requested_by.as_ref() == Some(&user.username);
+    Ok(length.profile.check_leave(length.days, approver, asked_by_them).is_ok())
 }
 
 /// Lists a person's passes that end after a moment, whatever became of them.

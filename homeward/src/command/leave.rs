@@ -207,6 +207,8 @@ fn state(pass: &LeaveRequest, zone: &TimeZone) -> String {
         "refused" => format!("refused by {:?}: {}", who(&pass.decided_by), pass.decision_note),
         _ => format!("approved by {:?}", pass.approved_by.clone().unwrap_or_default()),
     };
-    let withdrawn = pass.withdrawn_at.map_or_else(String::new, |at| format!("; withdrawn {}", local(at)));
+    let withdrawn = pass
+        .withdrawn_at
+        .map_or_else(String::new, |at| format!("; withdrawn {}", local(at)));
     format!("{what}, {became}{withdrawn}")
 }

@@ -11,6 +11,7 @@ import { useKeys } from "../shared/keys";
 import { day, startOfDay } from "../shared/time";
 import { PURPOSES, type Fix, type PersonDetail, type PersonZone, type Purpose } from "../shared/types";
 import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { OrderPanel } from "./orders";
 import { weekly } from "./schedule";
 
 /** How often today's track is read anew while it is looked at. */
@@ -283,6 +284,7 @@ export function PersonPage({ id }: { id: string }): ReactNode {
             purpose="duty"
             caseNumber=""
           />
+          <OrderPanel key={`orders ${person.person_id}`} person={person.person_id} changed={reload} />
           <Zones person={person} />
           <Facts person={person} />
         </div>
