@@ -136,7 +136,7 @@ const LOOKUP: &str = directory!("d.protocol = $1 AND d.identity = $2");
 const REGISTER: &str = "INSERT INTO device (device_id, protocol, identity, secret, model, profile, allowed_networks)
     VALUES ($1, $2, $3, $4, $5, $6, $7::text[]::cidr[])";
 const SET: &str = "UPDATE device SET model = COALESCE($2, model), profile = COALESCE($3, profile),
-        allowed_networks = COALESCE($4::text[]::cidr[], allowed_networks)
+        allowed_networks = COALESCE($4::text[]::cidr[], allowed_networks), carrier = COALESCE($5, carrier), firmware = COALESCE($6, firmware)
     WHERE device_id = $1";
 const RELEASE: &str = "DELETE FROM quarantined_device WHERE protocol = $1 AND identity = $2";
 const RETIRE: &str = "UPDATE device SET retired_at = $2 WHERE device_id = $1 AND retired_at IS NULL";
@@ -260,12 +260,22 @@ pub struct Changes {
     pub profile: Option<String>,
     /// Networks from which it may speak; none: from anywhere.
     pub networks: Option<Vec<String>>,
+    /// Of its SIM card: when it fails, many fall silent at once ([`crate::cause`]).
+    pub carrier: Option<String>,
+    /// Revision of what runs on it.
+    pub firmware: Option<String>,
 }
 
 /// Changes what is kept of a device; gateways go by it within about a second.
 pub async fn set(client: &impl GenericClient, device_id: DeviceId, changes: &Changes) -> Result<(), Error> {
-    let values: [&(dyn postgres_types::ToSql + Sync); 4] =
-        [&device_id.uuid(), &changes.model, &changes.profile, &changes.networks];
+    let values: [&(dyn postgres_types::ToSql + Sync); 6] = [
+        &device_id.uuid(),
+        &changes.model,
+        &changes.profile,
+        &changes.networks,
+        &changes.carrier,
+        &changes.firmware,
+    ];
     if execute(client, SET, &values).await? == 0 {
         return Err(Error::not_found("device", device_id));
     }

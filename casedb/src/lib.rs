@@ -8,6 +8,7 @@ pub mod audit;
 pub mod backoff;
 pub mod calendar;
 pub mod canary;
+pub mod cause;
 pub mod change;
 pub mod checkpoint;
 pub mod command;

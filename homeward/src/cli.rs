@@ -291,12 +291,18 @@ pub enum ProfilesCommand {
 /// `homeward notify …`
 #[derive(Debug, Subcommand)]
 pub enum NotifyCommand {
-    /// Adds a mail address or a webhook of an agency. A webhook's key is made and shown once.
+    /// Adds a mail address, a webhook or a telephone of an agency. A webhook's key is made and shown once.
     Add {
-        /// mail or webhook.
+        /// mail, webhook or sms.
         channel: NotifyChannel,
-        /// Mail address, or URL of the webhook.
+        /// Mail address, URL of the webhook, or telephone number like +8613800000000.
         address: String,
+        /// The form of a webhook's request.
+        #[arg(long, default_value = "homeward", value_parser = ["homeward", "wecom", "dingtalk"])]
+        template: String,
+        /// A file with the key that the receiver has made (DingTalk: SEC…), - for standard input; otherwise one is made here.
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
         /// The agency's path, such as `demo.police`.
         #[arg(long, value_name = "PATH")]
         agency: String,
@@ -330,6 +336,8 @@ pub enum NotifyChannel {
     Mail,
     /// Signed HTTP request.
     Webhook,
+    /// Short message.
+    Sms,
 }
 
 impl NotifyChannel {
@@ -338,6 +346,7 @@ impl NotifyChannel {
         match self {
             Self::Mail => "mail",
             Self::Webhook => "webhook",
+            Self::Sms => "sms",
         }
     }
 }

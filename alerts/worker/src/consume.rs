@@ -224,7 +224,7 @@ impl Consumer<'_> {
         };
         let next = last.offset + 1;
         let now = Timestamp::now();
-        let mail = self.config.smtp.is_some();
+        let served = self.config.served();
         let mut done = Vec::with_capacity(records.len());
         let mut client = self.db.client().await?;
         let mut transaction = client.transaction().await?;
@@ -241,7 +241,7 @@ impl Consumer<'_> {
                 Err(error) => skip(&error),
                 Ok(event) if isolate => {
                     let savepoint = transaction.savepoint("event").await?;
-                    match apply::event(&savepoint, &event, &record.payload, mail, now).await {
+                    match apply::event(&savepoint, &event, &record.payload, &served, now).await {
                         Ok(outcome) => {
                             savepoint.commit().await?;
                             outcome
@@ -253,7 +253,7 @@ impl Consumer<'_> {
                         Err(error) => return Err(error),
                     }
                 }
-                Ok(event) => apply::event(&transaction, &event, &record.payload, mail, now).await?,
+                Ok(event) => apply::event(&transaction, &event, &record.payload, &served, now).await?,
             };
             match outcome {
                 apply::Outcome::UnknownPerson => {

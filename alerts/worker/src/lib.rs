@@ -7,6 +7,7 @@
 pub mod alarm;
 mod apply;
 mod backoff;
+mod cause;
 pub mod channel;
 mod config;
 pub mod consume;
@@ -21,7 +22,7 @@ use stream::Log;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Credentials, SmtpConfig, SmtpTls, WorkerConfig};
+pub use config::{Credentials, SmsConfig, SmsSettings, SmtpConfig, SmtpTls, WorkerConfig};
 pub use error::WorkerError;
 
 /// Runs until `shutdown` is cancelled, or until something fails that trying again cannot help. Messages in flight get
@@ -43,7 +44,9 @@ pub async fn run(
         let _guard = stop.clone().drop_guard();
         dispatch::run(&db, &config, &woken, &stop).await
     };
+    let sweeper = cause::run(&db, &config, &queued, &stop);
     // Warnings before orders and reviews end. They fail with a log line and come again: nothing here stops the worker.
-    let (consumed, dispatched, ()) = tokio::join!(consumer, dispatcher, terms::run(&db, &stop));
+    let terms = terms::run(&db, &stop);
+    let (consumed, dispatched, (), ()) = tokio::join!(consumer, dispatcher, sweeper, terms);
     consumed.and(dispatched)
 }

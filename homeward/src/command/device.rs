@@ -50,6 +50,8 @@ pub async fn run(config: Config, command: DeviceCommand) -> Result<()> {
         DeviceCommand::Set {
             device,
             model,
+            carrier,
+            firmware,
             bounds,
             any_network,
         } => {
@@ -60,9 +62,11 @@ pub async fn run(config: Config, command: DeviceCommand) -> Result<()> {
                 model,
                 profile: profile(&config, known_protocol(&found.protocol)?, &bounds)?,
                 networks,
+                carrier,
+                firmware,
             };
             if changes == Changes::default() {
-                bail!("nothing to set: give --model, --profile, --network or --any-network");
+                bail!("nothing to set: give --model, --carrier, --firmware, --profile, --network or --any-network");
             }
             device::set(&client, found.id(), &changes).await?;
             let client = database.client().await?;
