@@ -33,7 +33,7 @@ DECLARE
     east constant double precision := 111195.0 * cos(radians(latitude));
     polygon jsonb;
     ring jsonb;
-    ax double precision; ay double precision; bx double precision; by double precision; along double precision;
+    ax double precision; ay double precision; qx double precision; qy double precision; along double precision;
     crossings integer;
     at integer;
 BEGIN
@@ -52,14 +52,14 @@ BEGIN
             FOR at IN 1 .. jsonb_array_length(ring) - 1 LOOP
                 ax := ((ring -> (at - 1) ->> 0)::double precision - longitude) * east;
                 ay := ((ring -> (at - 1) ->> 1)::double precision - latitude) * north;
-                bx := ((ring -> at ->> 0)::double precision - longitude) * east;
-                by := ((ring -> at ->> 1)::double precision - latitude) * north;
-                IF (ay > 0) <> (by > 0) AND ax + (bx - ax) * (-ay) / (by - ay) > 0 THEN
+                qx := ((ring -> at ->> 0)::double precision - longitude) * east;
+                qy := ((ring -> at ->> 1)::double precision - latitude) * north;
+                IF (ay > 0) <> (qy > 0) AND ax + (qx - ax) * (-ay) / (qy - ay) > 0 THEN
                     crossings := crossings + 1;
                 END IF;
-                along := CASE WHEN ax = bx AND ay = by THEN 0
-                    ELSE LEAST(1, GREATEST(0, -(ax * (bx - ax) + ay * (by - ay)) / ((bx - ax) ^ 2 + (by - ay) ^ 2))) END;
-                IF sqrt((ax + along * (bx - ax)) ^ 2 + (ay + along * (by - ay)) ^ 2) <= slack_m THEN
+                along := CASE WHEN ax = qx AND ay = qy THEN 0
+                    ELSE LEAST(1, GREATEST(0, -(ax * (qx - ax) + ay * (qy - ay)) / ((qx - ax) ^ 2 + (qy - ay) ^ 2))) END;
+                IF sqrt((ax + along * (qx - ax)) ^ 2 + (ay + along * (qy - ay)) ^ 2) <= slack_m THEN
                     RETURN true;
                 END IF;
             END LOOP;

@@ -46,7 +46,7 @@ pub async fn run(
     };
     let sweeper = cause::run(&db, &config, &queued, &stop);
     // Warnings before orders and reviews end. They fail with a log line and come again: nothing here stops the worker.
-    let terms = terms::run(&db, &stop);
+    let terms = Box::pin(terms::run(&db, &stop));
     let (consumed, dispatched, (), ()) = tokio::join!(consumer, dispatcher, sweeper, terms);
     consumed.and(dispatched)
 }
