@@ -20,6 +20,8 @@ async fn user_id(room: &Room, name: &str) -> Result<Uuid> {
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_are_approved_by_who_may_and_by_nobody_else() -> Result<()> {
     let room = room!();
+    room.sql("INSERT INTO person_rules (person_id) SELECT person_id FROM person ON CONFLICT DO NOTHING")
+        .await?;
     let person = room.fixture.people[0];
     let path = format!("/api/v1/people/{person}/orders");
     let now = Timestamp::now();
@@ -119,6 +121,8 @@ async fn orders_are_approved_by_who_may_and_by_nobody_else() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn leave_is_decided_by_its_length() -> Result<()> {
     let room = room!();
+    room.sql("INSERT INTO person_rules (person_id) SELECT person_id FROM person ON CONFLICT DO NOTHING")
+        .await?;
     let person = room.fixture.people[0];
     let path = format!("/api/v1/people/{person}/orders");
     let now = Timestamp::now();
