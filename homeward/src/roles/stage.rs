@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use casedb::{Database, history::HistoryWriter, outbox, person, ticker};
+use casedb::{Database, basis, history::HistoryWriter, outbox, person, ticker};
 use gateway::{Directory, Gateway};
 use jiff::{Timestamp, ToSpan};
 use stream::{Log, Topic};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use worker::{Credentials, SmtpConfig, WorkerConfig};
 
-use super::{DRAIN, Readiness, Role, descriptors};
+use super::{DRAIN, Readiness, Role, capacity, descriptors};
 use crate::{command::world, config::Config};
 
 /// How often old records are dropped from the stream.
@@ -153,11 +153,19 @@ impl Stage {
                 outbox::run(database, log, stop).await.map_err(Into::into),
             )
         });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks
+            .spawn(async move { ("legal basis", basis::watch(database, stop).await.map_err(Into::into)) });
         let (log, stop) = (Arc::clone(&self.log), self.stages.clone());
         let retention_hours = i64::from(self.config.stream.retention_hours);
         self.tasks.spawn(async move {
             trim_stream(log.as_ref(), retention_hours, &stop).await;
             ("retention", Ok(()))
+        });
+        let (database, config, stop) = (self.database.clone(), self.config.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            capacity::watch(database, config, stop).await;
+            ("capacity", Ok(()))
         });
     }
 
