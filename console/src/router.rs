@@ -23,7 +23,7 @@ use tower_http::{
 
 use crate::{
     ApiError, App, api, assets,
-    authorise::{Anyone, Decider, DeviceKeeper, Handler, Reader, Requirement, Tracker, refuse_foreign},
+    authorise::{Anyone, CaseReader, Decider, DeviceKeeper, Handler, Reader, Requirement, Tracker, refuse_foreign},
     events, openapi,
 };
 
@@ -54,7 +54,7 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}/track", Admission::Roles(Tracker::ROLES)),
-    ("get", "/api/v1/people/{id}/orders", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/people/{id}/orders", Admission::Roles(CaseReader::ROLES)),
     ("post", "/api/v1/orders/{id}/decision", Admission::Roles(Decider::ROLES)),
     ("post", "/api/v1/leave/{id}/decision", Admission::Roles(Decider::ROLES)),
     ("get", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),

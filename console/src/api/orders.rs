@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     ApiError, App,
-    authorise::{Asked, Authorised, Body, Decider, Id, Reader},
+    authorise::{Asked, Authorised, Body, CaseReader, Decider, Id},
     error::ErrorBody,
 };
 
@@ -121,7 +121,7 @@ pub struct LeaveDecision {
     (status = 404, description = "There is none, or the user may not see them", body = ErrorBody),
 ))]
 pub async fn list(
-    caller: Authorised<Reader>,
+    caller: Authorised<CaseReader>,
     State(app): State<App>,
     Id(person_id): Id,
     Asked(asked): Asked<OrdersQuery>,

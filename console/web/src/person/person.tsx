@@ -235,7 +235,7 @@ function TrackPanel({ person }: { person: PersonDetail }): ReactNode {
 }
 
 export function PersonPage({ id }: { id: string }): ReactNode {
-  const { t } = useDuty();
+  const { t, session } = useDuty();
   const { value: person, error, reload } = useResource(`person ${id}`, (signal) => api.person(id, signal));
   useLive({ changed: reload, resync: reload });
   const commands = useRef<CommandPanelHandle>(null);
@@ -284,7 +284,9 @@ export function PersonPage({ id }: { id: string }): ReactNode {
             purpose="duty"
             caseNumber=""
           />
-          <OrderPanel key={`orders ${person.person_id}`} person={person.person_id} changed={reload} />
+          {session.user.role !== "analyst" && (
+            <OrderPanel key={`orders ${person.person_id}`} person={person.person_id} changed={reload} />
+          )}
           <Zones person={person} />
           <Facts person={person} />
         </div>
