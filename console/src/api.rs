@@ -1,6 +1,8 @@
 //! The HTTP API, one resource a file.
 
+pub mod casework;
 pub mod commands;
+pub mod evidence;
 pub mod incidents;
 pub mod map;
 pub mod orders;

@@ -44,6 +44,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/incidents", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/incidents/{id}", Admission::Roles(Reader::ROLES)),
     (
+        "get",
+        "/api/v1/incidents/{id}/evidence",
+        Admission::Roles(Reader::ROLES),
+    ),
+    (
         "post",
         "/api/v1/incidents/{id}/acknowledge",
         Admission::Roles(Handler::ROLES),
@@ -57,6 +62,19 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/people/{id}/orders", Admission::Roles(CaseReader::ROLES)),
     ("post", "/api/v1/orders/{id}/decision", Admission::Roles(Decider::ROLES)),
     ("post", "/api/v1/leave/{id}/decision", Admission::Roles(Decider::ROLES)),
+    ("get", "/api/v1/people/{id}/casework", Admission::Roles(Handler::ROLES)),
+    (
+        "post",
+        "/api/v1/people/{id}/person-notes",
+        Admission::Roles(Handler::ROLES),
+    ),
+    ("post", "/api/v1/people/{id}/contacts", Admission::Roles(Handler::ROLES)),
+    (
+        "post",
+        "/api/v1/violations/{id}/outcome",
+        Admission::Roles(Handler::ROLES),
+    ),
+    ("get", "/api/v1/devices/silent", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/commands/{id}", Admission::Roles(Handler::ROLES)),
@@ -92,6 +110,7 @@ pub fn build(app: App) -> Router {
         )
         .route("/incidents", get(api::incidents::list))
         .route("/incidents/{id}", get(api::incidents::one))
+        .route("/incidents/{id}/evidence", get(api::evidence::download))
         .route("/incidents/{id}/acknowledge", post(api::incidents::acknowledge))
         .route("/incidents/{id}/notes", post(api::incidents::note))
         .route("/incidents/{id}/close", post(api::incidents::close))
@@ -102,6 +121,11 @@ pub fn build(app: App) -> Router {
         .route("/people/{id}/orders", get(api::orders::list))
         .route("/orders/{id}/decision", post(api::orders::decide))
         .route("/leave/{id}/decision", post(api::orders::decide_leave))
+        .route("/people/{id}/casework", get(api::casework::show))
+        .route("/people/{id}/person-notes", post(api::casework::write_note))
+        .route("/people/{id}/contacts", post(api::casework::write_contact))
+        .route("/violations/{id}/outcome", post(api::casework::decide))
+        .route("/devices/silent", get(api::casework::silent))
         .route(
             "/people/{id}/commands",
             get(api::commands::list).post(api::commands::place),

@@ -1,7 +1,9 @@
 //! The command line.
 
+pub mod audit;
 pub mod commands;
 pub mod device;
+pub mod exchange;
 pub mod law;
 pub mod orders;
 pub mod people;
@@ -110,6 +112,22 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: people::ViolationCommand,
+    },
+    /// Writes everything about a person or an agency into one file, independent of this program (docs/exchange.md).
+    ///
+    /// The same state gives the same bytes, and export, wipe, import, export gives them again. It is written down that it was done.
+    Export {
+        /// Of what.
+        #[command(subcommand)]
+        command: exchange::ExportCommand,
+    },
+    /// Takes in a file of `homeward export`, all of it or nothing: damaged, cut off, of another version or colliding is refused.
+    Import(exchange::ImportArgs),
+    /// Deletes everything that is a person's or an agency's own. What others refer to too stays. It cannot be undone without an export.
+    Wipe {
+        /// Of what.
+        #[command(subcommand)]
+        command: exchange::WipeCommand,
     },
     /// Everything a court needs of a person's violations, as JSON and as a page to print.
     ///
@@ -240,6 +258,16 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
+    /// The audit chain: its key, its export, signing now.
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
+    /// Finds every row that was changed, removed or inserted past the audit, and names it. Exit status 1 when there is one.
+    VerifyAudit(audit::VerifyAuditArgs),
+    /// Writes everything about an incident into an archive that proves itself offline: fixes, rules, explanations, actions, PDF.
+    Evidence(audit::EvidenceArgs),
     /// Prints the settings in force, secrets masked.
     Config {
         /// Prints the documented defaults instead, as a file to start from.

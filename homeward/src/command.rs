@@ -1,6 +1,7 @@
 //! The commands: each takes its arguments and the settings, and says how it went.
 
 mod agency;
+pub(crate) mod audit;
 mod backtest;
 mod breach;
 pub(crate) mod capacity;
@@ -9,6 +10,8 @@ mod decode;
 mod demo;
 mod device;
 mod evaluate;
+mod evidence;
+mod exchange;
 mod explain;
 mod files;
 mod holiday;
@@ -80,6 +83,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
                 } => zones::check(&config, &source, output.as_deref(), refused_only),
             };
         }
+        Command::Audit { command } => block_on(audit::run(load(settings, None)?, command))?,
+        Command::VerifyAudit(arguments) => return block_on(audit::verify(load(settings, None)?, arguments)),
+        Command::Evidence(arguments) => block_on(evidence::run(load(settings, None)?, arguments))?,
         Command::Config { defaults: true } => print!("{}", config::DEFAULTS),
         Command::Config { defaults: false } => {
             println!("{}", serde_json::to_string_pretty(&load(settings, None)?)?);
@@ -105,6 +111,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Contract { command } => block_on(contract::run(load(settings, None)?, command))?,
         Command::Person { command } => block_on(person::run(load(settings, None)?, command))?,
         Command::Violation { command } => block_on(violation::run(load(settings, None)?, command))?,
+        Command::Export { command } => block_on(exchange::export(load(settings, None)?, command))?,
+        Command::Import(arguments) => block_on(exchange::import(|| load(settings, None), arguments))?,
+        Command::Wipe { command } => block_on(exchange::wipe(load(settings, None)?, command))?,
         Command::BreachPack(arguments) => block_on(breach::run(load(settings, None)?, arguments))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),

@@ -18,6 +18,7 @@ mod law;
 mod moving;
 mod offline;
 mod orders;
+mod people;
 mod pipeline;
 mod profiles;
 mod proof;
