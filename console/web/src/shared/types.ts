@@ -391,6 +391,7 @@ export interface OrderList {
   in_force: string | null;
   orders: OrderOnRecord[];
   leave: LeaveOnRecord[];
+}
 
 export const NOTE_KINDS = ["note", "visit", "call", "hearing"] as const;
 export const CONTACT_KINDS = ["self", "family", "guarantor", "employer", "school", "lawyer", "doctor", "community", "other"] as const;
