@@ -29,7 +29,7 @@ use crate::{
 pub use deeds::{Suspension, resume, suspend, take_over};
 pub use group::{close_merged, merge, split};
 pub use grow::{before, candidates, correct, end, fold, raise, reopen};
-pub use ladder::Climb;
+pub use ladder::{Climb, Worked, next_deadline, work};
 pub use row::IncidentRow;
 pub use system::{SystemIncident, SystemRaised, end_system, raise_system};
 

@@ -14,6 +14,7 @@ pub mod command;
 pub mod device;
 pub mod edition;
 mod error;
+pub mod escalation;
 pub mod event;
 pub mod history;
 pub mod incident;
