@@ -1,6 +1,7 @@
 //! Devices: who is registered, who wears what, and what gateways need to know of it.
 
 mod keys;
+pub mod life;
 mod list;
 
 use std::collections::HashMap;

@@ -12,7 +12,7 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alerts::{
-    Audience, Locale, Severity,
+    Audience, Severity,
     ladder::{Assignment, Ladder, Protocols, Scope},
     roster::{Roster, User, Via},
     rota::{Rota, Table},
@@ -42,10 +42,6 @@ pub struct Member {
     pub branch: Branch,
     /// Of the agency, in the tree.
     pub path: String,
-    /// Language.
-    pub locale: Locale,
-    /// Where mail goes.
-    pub email: Option<String>,
     /// The channels over which there is an address.
     pub via: BTreeSet<Via>,
     /// When the user cannot be called.
@@ -117,15 +113,27 @@ impl Plan {
     }
 
     fn path(&self, agency: Option<Uuid>) -> Option<&str> {
-        agency.and_then(|agency| self.units.get(&agency)).map(|unit| unit.path.as_str())
+        agency
+            .and_then(|agency| self.units.get(&agency))
+            .map(|unit| unit.path.as_str())
     }
 
     /// The agencies responsible and those above them, the nearest first.
     pub fn units_of(&self, concerned: &Concerned) -> Vec<Uuid> {
         let (police, social) = (self.path(concerned.police), self.path(concerned.social));
-        let above = |unit: &&Unit| [police, social].into_iter().flatten().any(|path| under(path, &unit.path));
+        let above = |unit: &&Unit| {
+            [police, social]
+                .into_iter()
+                .flatten()
+                .any(|path| under(path, &unit.path))
+        };
         let mut units: Vec<&Unit> = self.units.values().filter(above).collect();
-        units.sort_by_key(|unit| (std::cmp::Reverse(unit.path.matches('.').count()), unit.branch != Branch::Police));
+        units.sort_by_key(|unit| {
+            (
+                std::cmp::Reverse(unit.path.matches('.').count()),
+                unit.branch != Branch::Police,
+            )
+        });
         units.into_iter().map(|unit| unit.agency_id).collect()
     }
 
@@ -161,7 +169,11 @@ impl Plan {
                 (member.user_id, user)
             })
             .collect();
-        let mut rotas: Vec<Rota> = self.rotas.values().filter_map(|(_, table)| Rota::new(table.clone()).ok()).collect();
+        let mut rotas: Vec<Rota> = self
+            .rotas
+            .values()
+            .filter_map(|(_, table)| Rota::new(table.clone()).ok())
+            .collect();
         // The consoles are no users; they are called as if they were.
         let desks = built_in::desks(self, concerned);
         users.extend(desks.iter().map(|(agency, branch)| {

@@ -4,11 +4,15 @@
 //! the row to the next worker, and the report of the first then changes nothing. Times are the database's, so that the
 //! clocks of several workers do not matter.
 
+mod chain;
+mod letters;
+mod receipt;
+
 use std::time::Duration;
 
 use alerts::{
-    Locale, Severity,
-    route::{Channel, Contacts, Recipient, Target},
+    Locale, Severity, redact,
+    route::{Channel, Contacts, Own, Recipient, Target},
     text::News,
 };
 use jiff::Timestamp;
@@ -22,15 +26,29 @@ use crate::{
     pool::{GenericClient, Transaction, execute, optional, row, rows},
 };
 
-const WORKER: &str = "SELECT u.email, u.locale FROM person p JOIN app_user u ON u.user_id = p.social_worker_id
-    WHERE p.person_id = $1 AND u.disabled_at IS NULL AND u.email <> ''";
+pub use chain::{Call, Called, FAIL_OVER, PASS_ON_EACH, Passed, addresses, call, pass_on};
+pub use letters::{DeadLetter, Undelivered, dead_letters, requeue, requeue_visible, undelivered_visible};
+pub use receipt::{Receipt, receipt};
+
+const WORKER: &str = "SELECT u.user_id, u.locale FROM person p JOIN app_user u ON u.user_id = p.social_worker_id
+    WHERE p.person_id = $1 AND u.disabled_at IS NULL";
 const TARGETS: &str = "SELECT target_id, agency_id, channel, address, max_severity, locale FROM notification_target
     WHERE agency_id = $1 OR agency_id = $2 ORDER BY target_id";
+
+/// A user's own channels in the order in which they are tried, where nothing else is said.
+const OWN: [Channel; 3] = [Channel::Mail, Channel::Push, Channel::Sms];
 
 /// Reads who is responsible for an incident's person.
 pub async fn contacts(client: &impl GenericClient, incident: &IncidentRow) -> Result<Contacts, Error> {
     let social_worker = match optional(client, WORKER, &[&incident.person_id]).await? {
-        Some(row) => Some((row.try_get("email")?, locale(&row)?)),
+        Some(row) => {
+            let user = row.try_get("user_id")?;
+            Some(Own {
+                user,
+                addresses: addresses(client, user, &OWN).await?,
+                locale: locale(&row)?,
+            })
+        }
         None => None,
     };
     let mut targets = Vec::new();
@@ -59,42 +77,67 @@ pub async fn contacts(client: &impl GenericClient, incident: &IncidentRow) -> Re
     })
 }
 
-// A console message is handed over by the commit's NOTIFY, so it is stored as sent.
+// A console message is handed over by the commit's NOTIFY, so it is stored as sent. A user's own addresses make a chain.
 const ENQUEUE: &str = "WITH queued AS (
         INSERT INTO notification (notification_id, idempotency_key, incident_id, event_id, channel, recipient, target_id, locale,
-            state, attempts, sent_at)
+            state, attempts, sent_at, user_id, chain_key, failover, fail_over_at)
         SELECT m.id, concat_ws(':', $1::uuid, $2::uuid, m.channel, m.recipient), $1, $2, m.channel, m.recipient, m.target, m.locale,
             CASE m.channel WHEN 'console' THEN 'sent' ELSE 'queued' END,
             CASE m.channel WHEN 'console' THEN 1 ELSE 0 END,
-            CASE m.channel WHEN 'console' THEN clock_timestamp() END
-        FROM unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[]) AS m (id, channel, recipient, target, locale)
-        ON CONFLICT (idempotency_key) DO NOTHING RETURNING channel
+            CASE m.channel WHEN 'console' THEN clock_timestamp() END,
+            m.member, CASE WHEN m.member IS NOT NULL THEN concat_ws(':', $1::uuid, $2::uuid, m.member) END,
+            coalesce(string_to_array(nullif(m.failover, ''), ','), '{}'),
+            CASE WHEN m.failover LIKE '%,%' THEN clock_timestamp() + make_interval(secs => $10) END
+        FROM unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::text[])
+            AS m (id, channel, recipient, target, locale, member, failover)
+        ON CONFLICT DO NOTHING RETURNING channel
     )
     SELECT count(*) AS messages FROM queued WHERE channel <> 'console'";
 
-/// Queues messages about an event of an incident; each once, however often this is called. Returns how many wait to be sent.
+/// Queues messages about an event of an incident (or about the incident itself, where it has none); each once, however often
+/// this is called. Returns how many wait to be sent.
 pub async fn enqueue(
     transaction: &impl GenericClient,
     incident_id: Uuid,
     event_id: impl Into<Option<Uuid>>,
     recipients: &[Recipient],
 ) -> Result<i64, Error> {
-    let event_id: Option<Uuid> = event_id.into();
     if recipients.is_empty() {
         return Ok(0);
     }
+    let event_id: Option<Uuid> = event_id.into();
     let ids: Vec<Uuid> = recipients.iter().map(|_| Uuid::now_v7()).collect();
     let channels: Vec<&str> = recipients.iter().map(|recipient| recipient.channel.name()).collect();
     let addresses: Vec<&str> = recipients.iter().map(|recipient| recipient.address.as_str()).collect();
     let targets: Vec<Option<Uuid>> = recipients.iter().map(|recipient| recipient.target).collect();
     let locales: Vec<&str> = recipients.iter().map(|recipient| recipient.locale.tag()).collect();
+    let users: Vec<Option<Uuid>> = recipients.iter().map(|recipient| recipient.user).collect();
+    let failovers: Vec<String> = recipients
+        .iter()
+        .map(|recipient| words(&recipient.failover).join(","))
+        .collect();
     let counted = row(
         transaction,
         ENQUEUE,
-        &[&incident_id, &event_id, &ids, &channels, &addresses, &targets, &locales],
+        &[
+            &incident_id,
+            &event_id,
+            &ids,
+            &channels,
+            &addresses,
+            &targets,
+            &locales,
+            &users,
+            &failovers,
+            &FAIL_OVER.as_secs_f64(),
+        ],
     )
     .await?;
     Ok(counted.try_get("messages")?)
+}
+
+fn words(channels: &[Channel]) -> Vec<&'static str> {
+    channels.iter().map(|channel| channel.name()).collect()
 }
 
 /// The right to send a message, until it runs out.
@@ -113,12 +156,18 @@ pub struct Lease {
 pub struct Job {
     /// The right to send it.
     pub lease: Lease,
+    /// The key by which a provider knows a copy: the same at each try.
+    pub key: Uuid,
     /// How.
     pub channel: Channel,
-    /// Mail address or URL.
+    /// Mail address, URL, telephone number or `user:<id>`.
     pub recipient: String,
+    /// The user whose own address it is.
+    pub user_id: Option<Uuid>,
     /// In which language.
     pub locale: Locale,
+    /// Webhook: the form of the request.
+    pub template: String,
     /// It goes to an agency's target that has been removed since.
     pub target_removed: bool,
     /// Webhook: key of the signature.
@@ -133,13 +182,15 @@ pub struct Job {
     pub audience: String,
     /// Of the event that the message tells of.
     pub kind: EventKind,
+    /// The word of an incident that no event made.
+    pub own_kind: Option<String>,
     /// When that violation began.
     pub onset_at: Timestamp,
     /// Why the message is sent.
     pub news: News,
     /// That event was judged from reports that the device had stored.
     pub late: bool,
-    /// The person's case reference.
+    /// The person's case reference; empty where it would give away a name or a place, or where there is no person.
     pub reference: String,
     /// The person's time zone.
     pub time_zone: String,
@@ -147,26 +198,56 @@ pub struct Job {
     pub created_at: Timestamp,
 }
 
-const LEASE: &str = "WITH due AS (
-        SELECT notification_id FROM notification
-        WHERE state IN ('queued', 'sending') AND channel = ANY ($3) AND next_attempt_at <= now()
-        ORDER BY next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED
+// Recipients are walked through one by one (each a probe of the index), and of each no more is taken than it has places: a
+// receiver that is slow, however long its queue, takes the places of no other.
+const LEASE: &str = "WITH RECURSIVE reached AS (
+        (SELECT channel, recipient FROM notification WHERE state IN ('queued', 'sending') AND channel = ANY ($3)
+            ORDER BY channel, recipient LIMIT 1)
+        UNION ALL
+        SELECT n.channel, n.recipient FROM reached r CROSS JOIN LATERAL (
+            SELECT channel, recipient FROM notification WHERE state IN ('queued', 'sending') AND channel = ANY ($3)
+                AND (channel, recipient) > (r.channel, r.recipient) ORDER BY channel, recipient LIMIT 1) n
+    ), open AS (
+        SELECT r.channel, r.recipient, $5::bigint - coalesce((SELECT sum(b.flying) FROM unnest($6::text[], $7::bigint[])
+            AS b (recipient, flying) WHERE b.recipient = r.recipient), 0)::bigint AS places
+        FROM reached r WHERE NOT EXISTS (SELECT FROM notification_hold h WHERE h.channel = r.channel
+            AND h.recipient IN (r.recipient, '') AND h.until > clock_timestamp())
+    ), picked AS (
+        SELECT p.notification_id FROM open o CROSS JOIN LATERAL (
+            SELECT n.notification_id, n.next_attempt_at FROM notification n WHERE n.state IN ('queued', 'sending')
+                AND n.channel = o.channel AND n.recipient = o.recipient AND n.next_attempt_at <= now()
+            ORDER BY n.next_attempt_at LIMIT greatest(o.places, 0)) p
+        ORDER BY p.next_attempt_at LIMIT $4
+    ), due AS (
+        SELECT n.notification_id FROM notification n JOIN picked USING (notification_id)
+        WHERE n.state IN ('queued', 'sending') AND n.next_attempt_at <= now() FOR UPDATE OF n SKIP LOCKED
     ), leased AS (
         UPDATE notification n SET state = 'sending', leased_by = $1, attempts = attempts + 1,
             lease_until = clock_timestamp() + make_interval(secs => $2),
             next_attempt_at = clock_timestamp() + make_interval(secs => $2)
         FROM due WHERE n.notification_id = due.notification_id RETURNING n.*
     )
-    SELECT n.notification_id, n.channel, n.recipient, n.locale, n.attempts, n.created_at, n.incident_id,
-        n.target_id IS NOT NULL AND t.target_id IS NULL AS target_removed, t.secret,
-        i.number, i.severity, i.audience, coalesce(e.kind, i.kind) AS kind, coalesce(e.onset_at, i.onset_at) AS onset_at,
-        coalesce(e.late, false) AS late, coalesce(e.withdrawn, false) AS withdrawn, coalesce(e.edge, 'onset') AS edge,
-        coalesce(p.reference, '') AS reference, coalesce(p.time_zone, 'UTC') AS time_zone,
-        EXISTS (SELECT FROM incident_action a WHERE a.incident_id = n.incident_id AND a.action = 'raise'
-            AND a.event_id IS NOT DISTINCT FROM n.event_id) AS raised
-    FROM leased n JOIN incident i USING (incident_id) LEFT JOIN person p USING (person_id) LEFT JOIN event e ON e.event_id = n.event_id
+    SELECT n.notification_id, coalesce(n.send_key, n.notification_id) AS key, n.channel, n.recipient, n.user_id, n.locale,
+        n.attempts, n.created_at, n.incident_id, n.target_id IS NOT NULL AND t.target_id IS NULL AS target_removed, t.secret,
+        coalesce(t.template, 'homeward') AS template, i.number, i.severity, i.audience, coalesce(e.kind, i.kind) AS kind,
+        coalesce(e.onset_at, i.onset_at) AS onset_at, coalesce(e.late, false) AS late, coalesce(e.withdrawn, false) AS withdrawn,
+        coalesce(e.edge, 'onset') AS edge, coalesce(p.reference, '') AS reference, coalesce(p.display_name, '') AS display_name,
+        coalesce(p.time_zone, 'UTC') AS time_zone, z.label AS place,
+        n.event_id IS NULL OR EXISTS (SELECT FROM incident_action a WHERE a.incident_id = n.incident_id AND a.action = 'raise'
+            AND a.event_id = n.event_id) AS raised
+    FROM leased n JOIN incident i USING (incident_id) LEFT JOIN person p USING (person_id)
+    LEFT JOIN event e ON e.event_id = n.event_id LEFT JOIN zone z ON z.zone_id = coalesce(e.zone_id, i.zone_id)
     LEFT JOIN notification_target t ON t.target_id = n.target_id
     ORDER BY i.severity, n.created_at";
+
+/// How many messages one recipient may have in flight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// At most.
+    pub each: i64,
+    /// What is in flight already, by recipient.
+    pub flying: Vec<(String, i64)>,
+}
 
 /// Leases up to `limit` messages that are due, for `lease`: queued ones, and those whose lease has run out.
 pub async fn lease(
@@ -176,29 +257,66 @@ pub async fn lease(
     limit: i64,
     lease: Duration,
 ) -> Result<Vec<Job>, Error> {
-    let names: Vec<&str> = channels.iter().map(|channel| channel.name()).collect();
-    let found = rows(client, LEASE, &[&worker, &lease.as_secs_f64(), &names, &limit]).await?;
+    let places = Places {
+        each: limit,
+        flying: Vec::new(),
+    };
+    lease_within(client, worker, channels, limit, lease, &places).await
+}
+
+/// The same with a bound per recipient.
+pub async fn lease_within(
+    client: &impl GenericClient,
+    worker: &str,
+    channels: &[Channel],
+    limit: i64,
+    lease: Duration,
+    places: &Places,
+) -> Result<Vec<Job>, Error> {
+    let (busy, flying): (Vec<&str>, Vec<i64>) = places.flying.iter().map(|(who, count)| (who.as_str(), *count)).unzip();
+    let found = rows(
+        client,
+        LEASE,
+        &[
+            &worker,
+            &lease.as_secs_f64(),
+            &words(channels),
+            &limit,
+            &places.each,
+            &busy,
+            &flying,
+        ],
+    )
+    .await?;
     found.iter().map(|row| job(row, worker)).collect()
 }
 
 fn job(row: &Row, worker: &str) -> Result<Job, Error> {
-    let kind: &str = row.try_get("kind")?;
+    let word: &str = row.try_get("kind")?;
+    let kind = proto::event::parse_kind(word);
+    // Name and place are read to be left out, and go no further than this.
+    let (name, place): (&str, Option<&str>) = (row.try_get("display_name")?, row.try_get("place")?);
+    let reference = redact::discreet(row.try_get("reference")?, name, place);
     Ok(Job {
         lease: Lease {
             notification_id: row.try_get("notification_id")?,
             worker: worker.to_owned(),
             attempt: row.try_get("attempts")?,
         },
+        key: row.try_get("key")?,
         channel: channel(row)?,
         recipient: row.try_get("recipient")?,
+        user_id: row.try_get("user_id")?,
         locale: locale(row)?,
+        template: row.try_get("template")?,
         target_removed: row.try_get("target_removed")?,
         secret: row.try_get("secret")?,
         incident_id: row.try_get("incident_id")?,
         number: row.try_get("number")?,
         severity: severity(row.try_get("severity")?)?,
         audience: row.try_get("audience")?,
-        kind: proto::event::parse_kind(kind).unwrap_or(EventKind::Unspecified),
+        own_kind: kind.is_none().then(|| word.to_owned()),
+        kind: kind.unwrap_or(EventKind::Unspecified),
         onset_at: row.try_get("onset_at")?,
         news: match row.try_get("edge")? {
             _ if row.try_get("raised")? => News::Raised,
@@ -207,24 +325,48 @@ fn job(row: &Row, worker: &str) -> Result<Job, Error> {
             _ => News::Worsened,
         },
         late: row.try_get("late")?,
-        reference: row.try_get("reference")?,
+        reference: reference.to_owned(),
         time_zone: row.try_get("time_zone")?,
         created_at: row.try_get("created_at")?,
     })
 }
 
+/// What a provider said when it took a message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Handed {
+    /// Its name for the message.
+    pub provider_id: Option<String>,
+    /// It will say later whether the message arrived; until it does, the next channel stays due.
+    pub receipt_follows: bool,
+}
+
+// A provider may report sooner than the hand-over is stored: what it has said stays.
 const SENT: &str =
-    "UPDATE notification SET state = 'sent', sent_at = clock_timestamp(), lease_until = NULL, last_error = NULL
+    "UPDATE notification SET state = 'sent', sent_at = clock_timestamp(), lease_until = NULL, last_error = NULL,
+        provider_id = coalesce($4, provider_id), receipt = CASE WHEN $4::text IS NOT NULL OR $5 THEN coalesce(receipt, 'accepted') END,
+        receipt_at = CASE WHEN $4::text IS NOT NULL OR $5 THEN coalesce(receipt_at, clock_timestamp()) END,
+        fail_over_at = CASE WHEN $5 AND receipt IS DISTINCT FROM 'delivered' OR receipt = 'failed' THEN fail_over_at END
     WHERE notification_id = $1 AND state = 'sending' AND leased_by = $2 AND attempts = $3 RETURNING incident_id";
 
 /// Notes that a message was handed over. False when the lease was lost meanwhile: the message is somebody else's then.
 pub async fn sent(db: &Database, lease: &Lease, now: Timestamp) -> Result<bool, IncidentError> {
+    handed(db, lease, &Handed::default(), now).await
+}
+
+/// The same, with what the provider said.
+pub async fn handed(db: &Database, lease: &Lease, said: &Handed, now: Timestamp) -> Result<bool, IncidentError> {
     let mut client = db.client().await?;
     let transaction = client.transaction().await?;
     let Some(row) = optional(
         &transaction,
         SENT,
-        &[&lease.notification_id, &lease.worker, &lease.attempt],
+        &[
+            &lease.notification_id,
+            &lease.worker,
+            &lease.attempt,
+            &said.provider_id,
+            &said.receipt_follows,
+        ],
     )
     .await?
     else {
@@ -255,7 +397,29 @@ pub async fn retry(client: &impl GenericClient, lease: &Lease, error: &str, afte
         == 1)
 }
 
-const DEAD: &str = "UPDATE notification SET state = 'dead', lease_until = NULL, last_error = $4
+const HOLD: &str = "INSERT INTO notification_hold AS h (channel, recipient, until)
+    VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+    ON CONFLICT (channel, recipient) DO UPDATE SET until = greatest(h.until, excluded.until)";
+
+/// Leaves a receiver alone for a while, as it has asked: everything of the channel where `recipient` is empty.
+pub async fn hold(client: &impl GenericClient, channel: Channel, recipient: &str, time: Duration) -> Result<(), Error> {
+    execute(client, HOLD, &[&channel.name(), &recipient, &time.as_secs_f64()]).await?;
+    Ok(())
+}
+
+/// Forgets holds that have passed.
+pub async fn sweep_holds(client: &impl GenericClient) -> Result<u64, Error> {
+    execute(
+        client,
+        "DELETE FROM notification_hold WHERE until < clock_timestamp()",
+        &[],
+    )
+    .await
+}
+
+// What is given up has its next channel due at once.
+const DEAD: &str = "UPDATE notification SET state = 'dead', lease_until = NULL, last_error = $4,
+        fail_over_at = CASE WHEN fail_over_at IS NOT NULL THEN clock_timestamp() END
     WHERE notification_id = $1 AND state = 'sending' AND leased_by = $2 AND attempts = $3
     RETURNING incident_id, event_id, channel";
 
@@ -278,11 +442,11 @@ pub async fn dead(db: &Database, lease: &Lease, error: &str, now: Timestamp) -> 
 }
 
 async fn bury(transaction: &Transaction<'_>, row: &Row, now: Timestamp) -> Result<(), IncidentError> {
-    let incident_id = row.try_get("incident_id")?;
+    let event_id: Option<Uuid> = row.try_get("event_id")?;
     undelivered(
         transaction,
-        incident_id,
-        row.try_get::<_, Option<Uuid>>("event_id")?,
+        row.try_get("incident_id")?,
+        event_id,
         row.try_get("channel")?,
         now,
     )
@@ -290,6 +454,7 @@ async fn bury(transaction: &Transaction<'_>, row: &Row, now: Timestamp) -> Resul
 }
 
 const EXPIRE: &str = "UPDATE notification SET state = 'dead', lease_until = NULL,
+        fail_over_at = CASE WHEN fail_over_at IS NOT NULL THEN clock_timestamp() END,
         last_error = concat_ws('; ', last_error, 'not delivered in time')
     WHERE notification_id = (SELECT notification_id FROM notification
         WHERE state = 'queued' AND created_at < clock_timestamp() - make_interval(secs => $1)
@@ -307,61 +472,6 @@ pub async fn expire(db: &Database, age: Duration, now: Timestamp) -> Result<bool
     bury(&transaction, &row, now).await?;
     transaction.commit().await?;
     Ok(true)
-}
-
-/// A message that was given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Which.
-    pub notification_id: Uuid,
-    /// About which incident.
-    pub incident_id: Uuid,
-    /// Its number.
-    pub number: i64,
-    /// How.
-    pub channel: Channel,
-    /// To whom.
-    pub recipient: String,
-    /// How often it was tried.
-    pub attempts: i32,
-    /// What went wrong last.
-    pub last_error: String,
-    /// When it was queued.
-    pub created_at: Timestamp,
-}
-
-const DEAD_LETTERS: &str = "SELECT n.notification_id, n.incident_id, i.number, n.channel, n.recipient, n.attempts,
-        coalesce(n.last_error, '') AS last_error, n.created_at
-    FROM notification n JOIN incident i USING (incident_id) WHERE n.state = 'dead' ORDER BY n.created_at DESC LIMIT $1";
-
-/// Lists messages that were given up, newest first.
-pub async fn dead_letters(client: &impl GenericClient, limit: i64) -> Result<Vec<DeadLetter>, Error> {
-    let found = rows(client, DEAD_LETTERS, &[&limit]).await?;
-    found
-        .iter()
-        .map(|row| {
-            Ok(DeadLetter {
-                notification_id: row.try_get("notification_id")?,
-                incident_id: row.try_get("incident_id")?,
-                number: row.try_get("number")?,
-                channel: channel(row)?,
-                recipient: row.try_get("recipient")?,
-                attempts: row.try_get("attempts")?,
-                last_error: row.try_get("last_error")?,
-                created_at: row.try_get("created_at")?,
-            })
-        })
-        .collect()
-}
-
-// Tries and age start anew, so that it is not given up at once.
-const REQUEUE: &str = "UPDATE notification SET state = 'queued', next_attempt_at = clock_timestamp(),
-        created_at = clock_timestamp(), leased_by = NULL, attempts = 0
-    WHERE notification_id = $1 AND state = 'dead'";
-
-/// Queues a message that was given up once more. False when it is not dead.
-pub async fn requeue(client: &impl GenericClient, notification_id: Uuid) -> Result<bool, Error> {
-    Ok(execute(client, REQUEUE, &[&notification_id]).await? == 1)
 }
 
 /// How many messages are in which state, besides those that were sent.
@@ -387,6 +497,10 @@ pub async fn backlog(client: &impl GenericClient) -> Result<Backlog, Error> {
 
 fn channel(row: &Row) -> Result<Channel, Error> {
     let text: &str = row.try_get("channel")?;
+    parse_channel(text)
+}
+
+fn parse_channel(text: &str) -> Result<Channel, Error> {
     Channel::parse(text).ok_or_else(|| Error::Configuration(format!("notification channel {text:?} is none of ours")))
 }
 

@@ -14,10 +14,12 @@ pub struct Target {
     pub target_id: Uuid,
     /// Whose.
     pub agency_id: Uuid,
-    /// `mail` or `webhook`.
+    /// `mail`, `webhook` or `sms`.
     pub channel: String,
-    /// Mail address or URL.
+    /// Mail address, URL or telephone number.
     pub address: String,
+    /// Webhook: the form of the request, `homeward`, `wecom` or `dingtalk`.
+    pub template: String,
     /// Webhook: key of the signature.
     pub secret: Option<Vec<u8>>,
     /// Only incidents at least this urgent; 1 = most urgent.
@@ -37,9 +39,9 @@ impl std::fmt::Debug for Target {
 }
 
 const ADD: &str =
-    "INSERT INTO notification_target (target_id, agency_id, channel, address, secret, max_severity, locale)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const LIST: &str = "SELECT t.target_id, a.path::text, t.channel, t.address, t.max_severity, t.locale
+    "INSERT INTO notification_target (target_id, agency_id, channel, address, secret, max_severity, locale, template)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const LIST: &str = "SELECT t.target_id, a.path::text, t.channel, t.address, t.max_severity, t.locale, t.template
     FROM notification_target t JOIN agency a USING (agency_id) ORDER BY a.path, t.channel, t.address";
 const REMOVE: &str = "DELETE FROM notification_target WHERE target_id = $1";
 
@@ -59,6 +61,7 @@ pub async fn add(client: &impl GenericClient, target: &Target) -> Result<(), Err
             &target.secret,
             &target.max_severity,
             &target.locale,
+            &target.template,
         ],
     )
     .await?;
@@ -72,10 +75,12 @@ pub struct Listed {
     pub target_id: Uuid,
     /// The agency's path.
     pub agency: String,
-    /// `mail` or `webhook`.
+    /// `mail`, `webhook` or `sms`.
     pub channel: String,
-    /// Mail address or URL.
+    /// Mail address, URL or telephone number.
     pub address: String,
+    /// Webhook: the form of the request.
+    pub template: String,
     /// Only incidents at least this urgent.
     pub max_severity: i16,
     /// `en` or `zh-CN`.
@@ -95,6 +100,7 @@ pub async fn list(client: &impl GenericClient) -> Result<Vec<Listed>, Error> {
                 address: row.try_get(3)?,
                 max_severity: row.try_get(4)?,
                 locale: row.try_get(5)?,
+                template: row.try_get(6)?,
             })
         })
         .collect()

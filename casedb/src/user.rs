@@ -181,7 +181,7 @@ pub async fn create(client: &impl GenericClient, user: &NewUser, password_hash: 
 pub async fn find(client: &impl GenericClient, username: &str) -> Result<Option<(User, String)>, Error> {
     const SQL: &str = "SELECT u.user_id, u.username, u.display_name, u.role, u.agency_id, a.name, a.path::text, a.kind,
             a.time_zone, u.locale, u.password_hash
-        FROM app_user u JOIN agency a USING (agency_id) WHERE u.username = $1 AND u.disabled_at IS NULL";
+        FROM app_user u JOIN agency a USING (agency_id) WHERE u.username = $1 AND u.disabled_at IS NULL AND a.disabled_at IS NULL";
     let Some(row) = optional(client, SQL, &[&username]).await? else {
         return Ok(None);
     };

@@ -22,6 +22,8 @@ mod incidents;
 mod law;
 #[path = "casedb/orders.rs"]
 mod orders;
+#[path = "casedb/people.rs"]
+mod people;
 #[path = "casedb/publish.rs"]
 mod publish;
 #[path = "casedb/support.rs"]

@@ -2,7 +2,9 @@
 
 pub mod commands;
 pub mod device;
+pub mod escalation;
 pub mod orders;
+pub mod people;
 pub mod zones;
 
 mod proof;
@@ -74,6 +76,35 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// The tree of agencies: police, social work, administration, service providers.
+    Agency {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::AgencyCommand,
+    },
+    /// Contracts with service providers: whom they see, and what of them.
+    Contract {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::ContractCommand,
+    },
+    /// Supervised people, their contacts, and notes on them.
+    Person {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::PersonCommand,
+    },
+    /// Violations, and what became of them.
+    Violation {
+        /// What to do.
+        #[command(subcommand)]
+        command: people::ViolationCommand,
+    },
+    /// Everything a court needs of a person's violations, as JSON and as a page to print.
+    ///
+    /// Orders, violations with their outcomes, incidents with every action, explanations, notes and leave. It is written down that
+    /// it was read. Only what the reader's branch may see is in it.
+    BreachPack(people::BreachPackArgs),
     /// Registers devices, gives them to people, changes their keys, and says from where they may speak.
     Device {
         /// What to do.
@@ -116,6 +147,25 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: orders::ProtectCommand,
+    },
+    /// Says who would be called about a person, when, and over what, if nobody answered.
+    ///
+    /// It calls nobody. Times are those of the person's time zone; whoever is on duty at each step's instant is named. Without --kind,
+    /// all four priorities are shown.
+    ///
+    /// Example: homeward protocol DEMO-0001 --at 2026-10-01T02:00 --kind strap_tamper
+    Protocol(escalation::ProtocolArgs),
+    /// Escalation ladders: who is called when nobody comes.
+    Ladder {
+        /// What to do.
+        #[command(subcommand)]
+        command: escalation::LadderCommand,
+    },
+    /// Rotas: who is on duty when.
+    Rota {
+        /// What to do.
+        #[command(subcommand)]
+        command: escalation::RotaCommand,
     },
     /// Where agencies want messages about incidents besides the console, and what could not be delivered.
     Notify {
@@ -252,12 +302,18 @@ pub enum ProfilesCommand {
 /// `homeward notify …`
 #[derive(Debug, Subcommand)]
 pub enum NotifyCommand {
-    /// Adds a mail address or a webhook of an agency. A webhook's key is made and shown once.
+    /// Adds a mail address, a webhook or a telephone of an agency. A webhook's key is made and shown once.
     Add {
-        /// mail or webhook.
+        /// mail, webhook or sms.
         channel: NotifyChannel,
-        /// Mail address, or URL of the webhook.
+        /// Mail address, URL of the webhook, or telephone number like +8613800000000.
         address: String,
+        /// The form of a webhook's request.
+        #[arg(long, default_value = "homeward", value_parser = ["homeward", "wecom", "dingtalk"])]
+        template: String,
+        /// A file with the key that the receiver has made (DingTalk: SEC…), - for standard input; otherwise one is made here.
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
         /// The agency's path, such as `demo.police`.
         #[arg(long, value_name = "PATH")]
         agency: String,
@@ -291,6 +347,8 @@ pub enum NotifyChannel {
     Mail,
     /// Signed HTTP request.
     Webhook,
+    /// Short message.
+    Sms,
 }
 
 impl NotifyChannel {
@@ -299,6 +357,7 @@ impl NotifyChannel {
         match self {
             Self::Mail => "mail",
             Self::Webhook => "webhook",
+            Self::Sms => "sms",
         }
     }
 }

@@ -1,9 +1,13 @@
 //! The commands: each takes its arguments and the settings, and says how it went.
 
+mod agency;
 mod backtest;
+mod breach;
+mod contract;
 mod decode;
 mod demo;
 mod device;
+mod escalation;
 mod evaluate;
 mod explain;
 mod files;
@@ -11,6 +15,7 @@ mod holiday;
 mod leave;
 mod notify;
 mod orders;
+mod person;
 pub(crate) mod profiles;
 mod protect;
 mod quarantine;
@@ -21,6 +26,7 @@ mod send;
 mod simulate;
 mod table;
 mod user;
+mod violation;
 pub mod world;
 mod zones;
 
@@ -92,12 +98,20 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             block_on(migrate(config))?;
         }
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
+        Command::Agency { command } => block_on(agency::run(load(settings, None)?, command))?,
+        Command::Contract { command } => block_on(contract::run(load(settings, None)?, command))?,
+        Command::Person { command } => block_on(person::run(load(settings, None)?, command))?,
+        Command::Violation { command } => block_on(violation::run(load(settings, None)?, command))?,
+        Command::BreachPack(arguments) => block_on(breach::run(load(settings, None)?, arguments))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),
         Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,
         Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
         Command::Holiday { command } => block_on(holiday::run(load(settings, None)?, command))?,
         Command::Protect { command } => block_on(protect::run(load(settings, None)?, command))?,
+        Command::Protocol(arguments) => block_on(escalation::protocol(load(settings, None)?, arguments))?,
+        Command::Ladder { command } => block_on(escalation::ladder(load(settings, None)?, command))?,
+        Command::Rota { command } => block_on(escalation::rota(load(settings, None)?, command))?,
         Command::Notify { command } => block_on(notify::run(load(settings, None)?, command))?,
         Command::Demo { command } => block_on(demo::run(load(settings, None)?, command))?,
         Command::Simulate(arguments) => {

@@ -27,6 +27,7 @@ pub struct Config {
     pub zones: Zones,
     pub console: Console,
     pub alerts: Alerts,
+    pub sms: Sms,
     pub canary: Canary,
     pub metrics: Metrics,
     pub log: Log,
@@ -111,6 +112,56 @@ pub struct Alerts {
     pub smtp_password: Secret,
     pub smtp_from: String,
     pub console_url: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sms {
+    /// It may hold a key.
+    pub url: Secret,
+    pub method: String,
+    /// They may hold a key.
+    pub headers: Secret,
+    /// It may hold a key.
+    pub body: Secret,
+    pub token: Secret,
+    pub sender: String,
+    pub country_code: String,
+    pub success: String,
+    pub receipt_id: String,
+    pub receipts: bool,
+    pub receipts_key: Secret,
+    pub receipts_id: String,
+    pub receipts_state: String,
+    pub receipts_delivered: String,
+    pub receipts_failed: String,
+    pub segments: usize,
+}
+
+impl Sms {
+    /// The gateway, where there is one.
+    pub fn gateway(&self) -> Result<Option<worker::SmsConfig>> {
+        if self.url.expose().is_empty() {
+            return Ok(None);
+        }
+        let settings = worker::SmsSettings {
+            url: self.url.expose(),
+            method: &self.method,
+            headers: self.headers.expose(),
+            body: self.body.expose(),
+            token: self.token.expose(),
+            sender: &self.sender,
+            country_code: &self.country_code,
+            success: &self.success,
+            receipt_id: &self.receipt_id,
+            receipts: self.receipts,
+            segments: self.segments,
+        };
+        match worker::SmsConfig::new(&settings) {
+            Ok(gateway) => Ok(Some(gateway)),
+            Err(error) => bail!("sms.{error}"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -303,6 +354,10 @@ impl Config {
                 self.alerts.smtp_security
             );
         }
+        self.sms.gateway()?;
+        if self.sms.receipts && self.sms.receipts_key.expose().len() < 16 {
+            bail!("sms.receipts_key: set it to 16 characters or more: reports that nobody has signed are not taken");
+        }
         self.canary.check()?;
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format: {:?} is neither text nor json", self.log.format);
@@ -417,12 +472,14 @@ mod tests {
             unknown_key.contains("lissten") && unknown_key.contains("homeward.toml"),
             "{unknown_key}"
         );
-        let cases: [(&str, &str, &str); 6] = [
+        let cases: [(&str, &str, &str); 8] = [
             (
                 "HOMEWARD_GATEWAY_NATIVE_TLS_KEY",
                 "/gateway.key",
                 "native_tls_certificate",
             ),
+            ("HOMEWARD_SMS_URL", "https://sms.example/{tto}", "sms.url"),
+            ("HOMEWARD_SMS_RECEIPTS", "true", "sms.receipts_key"),
             ("HOMEWARD_CONSOLE_LISTENN", "x", "HOMEWARD_CONSOLE_LISTENN"),
             ("HOMEWARD_CONSOLE_LISTEN", "nowhere", "console.listen"),
             ("HOMEWARD_STREAM", "amqp://x", "stream.address"),
@@ -440,6 +497,9 @@ mod tests {
         let variables = environment(&[
             ("HOMEWARD_DATABASE_URL", "postgres://u:hunter2@h/db"),
             ("HOMEWARD_ALERTS_SMTP_PASSWORD", "hunter2"),
+            ("HOMEWARD_SMS_URL", "https://sms.example/send?key=hunter2"),
+            ("HOMEWARD_SMS_TOKEN", "hunter2"),
+            ("HOMEWARD_SMS_HEADERS", "Authorization: Bearer hunter2"),
         ]);
         let config = load(None, variables, &[]).unwrap();
         let shown = format!("{config:?}{}", serde_json::to_string(&config).unwrap());

@@ -18,9 +18,11 @@ pub mod ladder;
 pub mod lifecycle;
 pub mod locale;
 pub mod priority;
+pub mod redact;
 pub mod roster;
 pub mod rota;
 pub mod route;
+pub mod sms;
 pub mod text;
 
 pub use audience::Audience;

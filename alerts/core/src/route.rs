@@ -5,7 +5,7 @@ use std::fmt;
 use proto::wire::EventKind;
 use uuid::Uuid;
 
-use crate::{Audience, Locale, Severity};
+use crate::{Audience, Locale, Severity, roster::Via};
 
 /// Kinds that are one branch's matter; every other kind is for both.
 ///
@@ -56,23 +56,42 @@ pub enum Channel {
     Mail,
     /// A signed HTTP request.
     Webhook,
+    /// A short message over an HTTP gateway.
+    Sms,
+    /// Web Push, to a user's browsers.
+    Push,
 }
 
 impl Channel {
+    /// Every channel.
+    pub const ALL: [Self; 5] = [Self::Console, Self::Mail, Self::Webhook, Self::Sms, Self::Push];
+
     /// The word used in SQL, JSON and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Console => "console",
             Self::Mail => "mail",
             Self::Webhook => "webhook",
+            Self::Sms => "sms",
+            Self::Push => "push",
         }
     }
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Console, Self::Mail, Self::Webhook]
-            .into_iter()
-            .find(|channel| channel.name() == text)
+        Self::ALL.into_iter().find(|channel| channel.name() == text)
+    }
+}
+
+impl From<Via> for Channel {
+    fn from(via: Via) -> Self {
+        match via {
+            Via::Console => Self::Console,
+            Via::Mail => Self::Mail,
+            Via::Webhook => Self::Webhook,
+            Via::Sms => Self::Sms,
+            Via::Push => Self::Push,
+        }
     }
 }
 
@@ -91,10 +110,21 @@ pub struct Target {
     pub agency: Uuid,
     /// How.
     pub channel: Channel,
-    /// Mail address or URL.
+    /// Mail address, URL or telephone number.
     pub address: String,
     /// Only for incidents at least this urgent.
     pub at_least: Severity,
+    /// In which language.
+    pub locale: Locale,
+}
+
+/// A user with the addresses of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// Who.
+    pub user: Uuid,
+    /// In the order in which they are tried.
+    pub addresses: Vec<(Channel, String)>,
     /// In which language.
     pub locale: Locale,
 }
@@ -106,8 +136,8 @@ pub struct Contacts {
     pub police_agency: Uuid,
     /// The social work office.
     pub social_agency: Uuid,
-    /// The person's own social worker: mail address and language.
-    pub social_worker: Option<(String, Locale)>,
+    /// The person's own social worker.
+    pub social_worker: Option<Own>,
     /// The targets of both agencies; those of others are not used.
     pub targets: Vec<Target>,
 }
@@ -117,19 +147,23 @@ pub struct Contacts {
 pub struct Recipient {
     /// How.
     pub channel: Channel,
-    /// Mail address, URL, or `agency:<id>` on the console.
+    /// Mail address, URL, telephone number, `agency:<id>` on the console, or `user:<id>` for a user's browsers.
     pub address: String,
     /// The agency's target, if it is one.
     pub target: Option<Uuid>,
+    /// The user, if it is an address of their own.
+    pub user: Option<Uuid>,
+    /// The channels to be tried one after the other, this one first; empty where nothing follows.
+    pub failover: Vec<Channel>,
     /// In which language.
     pub locale: Locale,
 }
 
-/// The least urgent severity at which a person's own social worker gets a mail; below, the console is enough.
+/// The least urgent severity at which a person's own social worker gets a message; below, the console is enough.
 pub const SOCIAL_WORKER_MAIL: Severity = Severity::P3;
 
-/// Lists who is told about an incident: on the console every agency of its audience, by mail the person's social worker,
-/// and the agencies' targets, each by severity. Nobody outside the audience; nobody twice.
+/// Lists who is told about an incident: on the console every agency of its audience, at their own addresses (one after the
+/// other, where the first does not reach them) the person's social worker, and the agencies' targets, each by severity. Nobody outside the audience; nobody twice.
 pub fn recipients(audience: Audience, severity: Severity, contacts: &Contacts) -> Vec<Recipient> {
     let agencies = [
         (audience.police(), contacts.police_agency),
@@ -152,19 +186,24 @@ pub fn recipients(audience: Audience, severity: Severity, contacts: &Contacts) -
                 channel: Channel::Console,
                 address,
                 target: None,
+                user: None,
+                failover: Vec::new(),
                 locale: Locale::En,
             });
         }
     }
-    if let Some((address, locale)) = &contacts.social_worker
+    if let Some(own) = &contacts.social_worker
+        && let Some((channel, address)) = own.addresses.first()
         && audience.social_work()
         && severity <= SOCIAL_WORKER_MAIL
     {
         add(Recipient {
-            channel: Channel::Mail,
+            channel: *channel,
             address: address.clone(),
             target: None,
-            locale: *locale,
+            user: Some(own.user),
+            failover: own.addresses.iter().map(|(channel, _)| *channel).collect(),
+            locale: own.locale,
         });
     }
     for target in &contacts.targets {
@@ -173,6 +212,8 @@ pub fn recipients(audience: Audience, severity: Severity, contacts: &Contacts) -
                 channel: target.channel,
                 address: target.address.clone(),
                 target: Some(target.target),
+                user: None,
+                failover: Vec::new(),
                 locale: target.locale,
             });
         }
@@ -259,7 +300,14 @@ mod tests {
         Contacts {
             police_agency: Uuid::from_u128(1),
             social_agency: Uuid::from_u128(2),
-            social_worker: Some(("worker@social.example".into(), Locale::ZhCn)),
+            social_worker: Some(Own {
+                user: Uuid::from_u128(9),
+                addresses: vec![
+                    (Channel::Mail, "worker@social.example".into()),
+                    (Channel::Sms, "+8613800000000".into()),
+                ],
+                locale: Locale::ZhCn,
+            }),
             targets: vec![
                 target(10, 1, Channel::Webhook, "https://police.example/hook", Severity::P2),
                 target(11, 2, Channel::Mail, "office@social.example", Severity::P4),
@@ -274,6 +322,26 @@ mod tests {
             .into_iter()
             .map(|r| r.address)
             .collect()
+    }
+
+    #[test]
+    fn a_user_is_one_recipient_with_channels_in_order() {
+        let list = recipients(Audience::SocialWork, Severity::P3, &contacts());
+        let own: Vec<_> = list.iter().filter(|recipient| recipient.user.is_some()).collect();
+        assert_eq!(own.len(), 1);
+        assert_eq!(own[0].failover, [Channel::Mail, Channel::Sms]);
+        assert_eq!(own[0].channel, Channel::Mail);
+    }
+
+    #[test]
+    fn words_of_channels_are_read_back() {
+        for channel in Channel::ALL {
+            assert_eq!(Channel::parse(channel.name()), Some(channel));
+        }
+        for via in [Via::Console, Via::Mail, Via::Webhook, Via::Sms, Via::Push] {
+            assert_eq!(Channel::from(via).name(), via.name());
+        }
+        assert_eq!(Channel::parse("pigeon"), None);
     }
 
     #[test]

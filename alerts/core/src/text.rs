@@ -62,6 +62,8 @@ pub struct Facts<'a> {
     pub place: Option<&'a str>,
     /// Of the event that the message tells of.
     pub kind: EventKind,
+    /// The word of an incident that no event made; it comes before `kind`.
+    pub own_kind: Option<&'a str>,
     /// Of the incident.
     pub severity: Severity,
     /// When the violation began.
@@ -120,6 +122,40 @@ pub const fn phrase(kind: EventKind, locale: Locale) -> &'static str {
     }
 }
 
+/// What happened, in words, also where the system itself has raised the incident.
+pub fn what(facts: &Facts<'_>, locale: Locale) -> String {
+    match facts.own_kind {
+        None => phrase(facts.kind, locale).to_owned(),
+        Some(word) => own_phrase(word, locale),
+    }
+}
+
+/// A phrase for an incident that no event made. One that is not known here is told by its word, if it is one.
+fn own_phrase(word: &str, locale: Locale) -> String {
+    let (en, zh) = match word {
+        "escalation" | "escalation_failed" => ("nobody has answered", "无人响应"),
+        "platform_blind" => ("the platform may be blind", "平台可能失明"),
+        "root_cause" | "cause" => ("one cause concerns many", "同一原因影响多人"),
+        "review_due" => ("a review is due", "复核到期"),
+        "device_faulty" | "device_fault" => ("device faulty for too long", "设备故障超时"),
+        "fitted_but_silent" | "fitted_silent" => ("device fitted but silent", "设备已佩戴但无上报"),
+        "break_glass" => ("emergency access was used", "已启用应急访问"),
+        _ => {
+            let known = word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let word = if known { word.replace('_', " ") } else { String::new() };
+            return match locale {
+                Locale::En => format!("notice of the system {word}").trim_end().to_owned(),
+                Locale::ZhCn => format!("系统通知 {word}").trim_end().to_owned(),
+            };
+        }
+    };
+    match locale {
+        Locale::En => en,
+        Locale::ZhCn => zh,
+    }
+    .to_owned()
+}
+
 /// Writes a message for a channel.
 pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
     let zone = TimeZone::get(facts.time_zone).unwrap_or(TimeZone::UTC);
@@ -130,7 +166,7 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
         .strftime("%Y-%m-%d %H:%M:%S %:z")
         .to_string();
     let open = channel == Channel::Console;
-    let phrase = phrase(facts.kind, locale);
+    let phrase = what(facts, locale);
     let Facts {
         number,
         severity,
@@ -138,6 +174,13 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
         name,
         ..
     } = facts;
+    // Empty where there is no person, or where it would tell too much.
+    let (aside, aside_zh) = if reference.is_empty() {
+        (String::new(), String::new())
+    } else {
+        (format!(" ({reference})"), format!("（{reference}）"))
+    };
+    let case = !reference.is_empty();
     // Name and place exist for the console only: the other channels cannot take them by mistake.
     let person = open.then_some(*name);
     let place = facts.place.filter(|_| open);
@@ -148,16 +191,16 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
     let (subject, lines) = match locale {
         Locale::En => (
             match correction {
-                Some(correction) => format!("[{severity}] Incident {number}: {correction} ({reference})"),
-                None if late => format!("[{severity}] Incident {number}: {phrase}, from stored reports ({reference})"),
-                None => format!("[{severity}] Incident {number}: {phrase} ({reference})"),
+                Some(correction) => format!("[{severity}] Incident {number}: {correction}{aside}"),
+                None if late => format!("[{severity}] Incident {number}: {phrase}, from stored reports{aside}"),
+                None => format!("[{severity}] Incident {number}: {phrase}{aside}"),
             },
             [
                 Some(format!(
                     "Incident {number}, priority {severity}{}",
                     if worsened { " (now more urgent)" } else { "" }
                 )),
-                Some(format!("Case: {reference}")),
+                case.then(|| format!("Case: {reference}")),
                 person.map(|name| format!("Person: {name}")),
                 place.map(|place| format!("Zone: {place}")),
                 Some(format!("What: {phrase}")),
@@ -175,16 +218,16 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
         ),
         Locale::ZhCn => (
             match correction {
-                Some(correction) => format!("[{severity}] 事件{number}：{correction}（{reference}）"),
-                None if late => format!("[{severity}] 事件{number}：{phrase}（补传数据）（{reference}）"),
-                None => format!("[{severity}] 事件{number}：{phrase}（{reference}）"),
+                Some(correction) => format!("[{severity}] 事件{number}：{correction}{aside_zh}"),
+                None if late => format!("[{severity}] 事件{number}：{phrase}（补传数据）{aside_zh}"),
+                None => format!("[{severity}] 事件{number}：{phrase}{aside_zh}"),
             },
             [
                 Some(format!(
                     "事件编号：{number}，优先级：{severity}{}",
                     if worsened { "（已升级）" } else { "" }
                 )),
-                Some(format!("案号：{reference}")),
+                case.then(|| format!("案号：{reference}")),
                 person.map(|name| format!("人员：{name}")),
                 place.map(|place| format!("区域：{place}")),
                 Some(format!("情况：{phrase}")),
@@ -216,6 +259,7 @@ mod tests {
             name: "Lin Example",
             place: Some("Home of L."),
             kind: EventKind::LeftDuringCurfew,
+            own_kind: None,
             severity: Severity::P2,
             onset_at: "2026-08-17T14:18:12Z".parse().unwrap(),
             time_zone: "Asia/Shanghai",
@@ -344,7 +388,7 @@ mod tests {
                 late: n % 3 == 0,
                 ..facts()
             };
-            for channel in [Channel::Mail, Channel::Webhook] {
+            for channel in [Channel::Mail, Channel::Webhook, Channel::Sms, Channel::Push] {
                 for locale in [Locale::En, Locale::ZhCn] {
                     let Message { subject, body } = render(&facts, channel, locale);
                     for secret in [facts.name, "Home of L."] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alerts::{
     Severity,
     group::{self, Change, Decision, Edge, again::Again},
-    route::{self, Recipient},
+    route::{self, Channel, Recipient},
 };
 use casedb::{
     GenericClient,
@@ -88,13 +88,13 @@ impl Outcome {
     }
 }
 
-/// Stores an event, and does with incidents what it calls for. Without `mail` (no server is configured) people's own mail
-/// addresses are left out; mails to targets, which somebody has asked for, wait for a server.
+/// Stores an event, and does with incidents what it calls for. Users' own addresses on channels that are not `served` (no mail
+/// server, no gateway is configured) are left out; messages to targets, which somebody has asked for, wait for one.
 pub(crate) async fn event(
     transaction: &impl GenericClient,
     event: &Event,
     payload: &[u8],
-    mail: bool,
+    served: &[Channel],
     reopen_within: Duration,
     now: Timestamp,
 ) -> Result<Outcome, WorkerError> {
@@ -127,7 +127,7 @@ pub(crate) async fn event(
             let (_, after) = incident::correct(transaction, incident, event, ongoing, change, now).await?;
             // Whoever was told that it is over must hear that it goes on; and that it never was, whoever may act on it still.
             let list = match change {
-                Change::Resumed | Change::Withdrawn => Some(recipients(transaction, &after, mail).await?),
+                Change::Resumed | Change::Withdrawn => Some(recipients(transaction, &after, served).await?),
                 Change::Moved | Change::Nothing => None,
             };
             (None, list.map(|list| (after, list)))
@@ -141,9 +141,9 @@ pub(crate) async fn event(
             let (before, after) =
                 incident::fold(transaction, incident, event, severity, audience, ongoing, now).await?;
             let list = if correction {
-                Some(recipients(transaction, &after, mail).await?)
+                Some(recipients(transaction, &after, served).await?)
             } else {
-                worse(transaction, &before, &after, mail).await?
+                worse(transaction, &before, &after, served).await?
             };
             (None, list.map(|list| (after, list)))
         }
@@ -159,7 +159,7 @@ pub(crate) async fn event(
                 }
                 Again::Raise => incident::raise(transaction, event, &key, severity, audience, ongoing, now).await?,
             };
-            let list = recipients(transaction, &row, mail).await?;
+            let list = recipients(transaction, &row, served).await?;
             (Some(severity), Some((row, list)))
         }
     };
@@ -196,11 +196,11 @@ async fn again(
 async fn recipients(
     transaction: &impl GenericClient,
     row: &IncidentRow,
-    mail: bool,
+    served: &[Channel],
 ) -> Result<Vec<Recipient>, WorkerError> {
     let mut contacts = notification::contacts(transaction, row).await?;
-    if !mail {
-        contacts.social_worker = None;
+    if let Some(own) = &mut contacts.social_worker {
+        own.addresses.retain(|(channel, _)| served.contains(channel));
     }
     Ok(route::recipients(
         row.standing.audience,
@@ -215,16 +215,16 @@ async fn worse(
     transaction: &impl GenericClient,
     before: &IncidentRow,
     after: &IncidentRow,
-    mail: bool,
+    served: &[Channel],
 ) -> Result<Option<Vec<Recipient>>, WorkerError> {
     if after.standing.severity < before.standing.severity {
-        return Ok(Some(recipients(transaction, after, mail).await?));
+        return Ok(Some(recipients(transaction, after, served).await?));
     }
     if after.standing.audience == before.standing.audience {
         return Ok(None);
     }
-    let told = recipients(transaction, before, mail).await?;
-    let mut list = recipients(transaction, after, mail).await?;
+    let told = recipients(transaction, before, served).await?;
+    let mut list = recipients(transaction, after, served).await?;
     list.retain(|recipient| !told.contains(recipient));
     Ok(Some(list))
 }

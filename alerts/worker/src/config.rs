@@ -1,6 +1,12 @@
 //! Settings of a worker.
 
+mod sms;
+
 use std::{fmt, time::Duration};
+
+use alerts::route::Channel;
+
+pub use sms::{SmsConfig, SmsSettings};
 
 /// How a worker works. The defaults are for production.
 #[derive(Debug, Clone)]
@@ -10,12 +16,18 @@ pub struct WorkerConfig {
     /// The mail server, the same for all workers. Without one, social workers get no mail; mails to agencies' targets wait in
     /// the queue until there is one, and are given up after [`WorkerConfig::give_up_after`].
     pub smtp: Option<SmtpConfig>,
+    /// The gateway for short messages; none: nobody gets any.
+    pub sms: Option<SmsConfig>,
     /// Address of the console, without a path, for links in messages; none: messages have no link.
     pub console_url: Option<String>,
     /// Events of one transaction, at most.
     pub batch: usize,
     /// Messages of one channel in flight, at most.
     pub parallel: usize,
+    /// Messages to one recipient in flight, at most: one that is slow must leave places for the others.
+    pub parallel_each: usize,
+    /// How often messages are looked for whose channel has not done it in time.
+    pub pass_on: Duration,
     /// How often the queue is looked at for retries and for messages that other processes queued.
     pub poll: Duration,
     /// How long a leased message is this worker's. Must exceed what sending may take.
@@ -46,9 +58,12 @@ impl Default for WorkerConfig {
         Self {
             name: format!("worker-{}-{}", std::process::id(), unique.simple()),
             smtp: None,
+            sms: None,
             console_url: None,
             batch: 256,
             parallel: 16,
+            parallel_each: 4,
+            pass_on: Duration::from_secs(1),
             poll: Duration::from_millis(500),
             lease: Duration::from_mins(1),
             webhook_timeout: Duration::from_secs(10),
@@ -62,6 +77,22 @@ impl Default for WorkerConfig {
             // Low bits of a UUIDv7 are random: workers started together do not retry together.
             seed: unique.as_u64_pair().1,
         }
+    }
+}
+
+impl WorkerConfig {
+    /// The channels that lead out of the house and are configured.
+    pub fn served(&self) -> Vec<Channel> {
+        let configured = [
+            (Channel::Mail, self.smtp.is_some()),
+            (Channel::Webhook, true),
+            (Channel::Sms, self.sms.is_some()),
+        ];
+        configured
+            .into_iter()
+            .filter(|(_, there)| *there)
+            .map(|(channel, _)| channel)
+            .collect()
     }
 }
 

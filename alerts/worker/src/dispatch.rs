@@ -2,12 +2,16 @@
 //!
 //! Each channel has a loop of its own, so that a mail server that hangs does not hold up webhooks.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use alerts::{route::Channel, text};
+use alerts::{route::Channel, sms, text};
 use casedb::{
     Database,
-    notification::{self, Job},
+    notification::{self, Handed, Job, Places},
 };
 use jiff::Timestamp;
 use rand::{SeedableRng, rngs::StdRng};
@@ -17,7 +21,7 @@ use tracing::{debug, error, warn};
 
 use crate::{
     WorkerConfig, WorkerError, backoff,
-    channel::{SendError, mail::Mail, webhook::Webhook},
+    channel::{SendError, mail::Mail, sms::Sms, webhook::Webhook},
 };
 
 /// How often the backlog is counted and old messages are given up.
@@ -27,6 +31,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(15);
 enum Sender {
     Mail(Box<Mail>),
     Webhook(Webhook),
+    Sms(Box<Sms>),
 }
 
 impl Sender {
@@ -34,10 +39,11 @@ impl Sender {
         match self {
             Self::Mail(_) => Channel::Mail,
             Self::Webhook(_) => Channel::Webhook,
+            Self::Sms(_) => Channel::Sms,
         }
     }
 
-    async fn send(&self, job: &Job, console_url: Option<&str>) -> Result<(), SendError> {
+    async fn send(&self, job: &Job, console_url: Option<&str>) -> Result<Handed, SendError> {
         if job.target_removed {
             return Err(SendError::Refused("the agency has removed this target".to_owned()));
         }
@@ -49,6 +55,7 @@ impl Sender {
             name: "",
             place: None,
             kind: job.kind,
+            own_kind: job.own_kind.as_deref(),
             severity: job.severity,
             onset_at: job.onset_at,
             time_zone: &job.time_zone,
@@ -56,11 +63,16 @@ impl Sender {
             late: job.late,
             link: link.as_deref(),
         };
-        let message = text::render(&facts, job.channel, job.locale);
+        let message = || text::render(&facts, job.channel, job.locale);
         match self {
-            Self::Mail(mail) => mail.send(job, &message).await,
-            Self::Webhook(webhook) => webhook.send(job, &message, Timestamp::now()).await,
+            Self::Mail(mail) => mail.send(job, &message()).await?,
+            Self::Webhook(webhook) => webhook.send(job, &message(), Timestamp::now()).await?,
+            Self::Sms(gateway) => {
+                let text = sms::render(&facts, job.locale, gateway.segments());
+                return gateway.send(job, &text, Timestamp::now()).await;
+            }
         }
+        Ok(Handed::default())
     }
 }
 
@@ -77,10 +89,17 @@ pub(crate) async fn run(
     } else {
         warn!("no mail server is configured: social workers get no mail, and mails to targets wait in the queue");
     }
+    if let Some(gateway) = &config.sms {
+        senders.push(Sender::Sms(Box::new(Sms::new(gateway)?)));
+    }
     let loops = senders
         .into_iter()
         .map(|sender| serve(db, config, Arc::new(sender), woken.clone(), stop));
-    let (outcomes, ()) = tokio::join!(futures::future::join_all(loops), keep_house(db, config, stop));
+    let (outcomes, (), ()) = tokio::join!(
+        futures::future::join_all(loops),
+        fail_over(db, config, stop),
+        keep_house(db, config, stop)
+    );
     outcomes.into_iter().collect()
 }
 
@@ -94,6 +113,7 @@ async fn serve(
 ) -> Result<(), WorkerError> {
     let channels = [sender.channel()];
     let mut flying = JoinSet::new();
+    let mut recipients: HashMap<tokio::task::Id, String> = HashMap::new();
     let mut failures = 0;
     while !stop.is_cancelled() {
         // Only as many as can be sent now: a lease must not run out while its message waits for its turn.
@@ -103,7 +123,8 @@ async fn serve(
             let leased = async {
                 let client = db.client().await?;
                 let limit = i64::try_from(free).unwrap_or(i64::MAX);
-                notification::lease(&client, &config.name, &channels, limit, config.lease).await
+                let places = places(config, recipients.values());
+                notification::lease_within(&client, &config.name, &channels, limit, config.lease, &places).await
             };
             match leased.await {
                 Ok(jobs) => {
@@ -112,7 +133,9 @@ async fn serve(
                         wait = Duration::ZERO;
                     }
                     for job in jobs {
-                        flying.spawn(deliver(db.clone(), config.clone(), Arc::clone(&sender), job));
+                        let recipient = job.recipient.clone();
+                        let task = flying.spawn(deliver(db.clone(), config.clone(), Arc::clone(&sender), job));
+                        recipients.insert(task.id(), recipient);
                     }
                 }
                 Err(error) => {
@@ -125,7 +148,10 @@ async fn serve(
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            Some(_) = flying.join_next() => {}
+            Some(ended) = flying.join_next_with_id() => {
+                let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
+                recipients.remove(&task);
+            }
             () = tokio::time::sleep(wait), if free > 0 => {}
             // An error says that nobody wakes any more, which is so at shutdown only.
             Ok(()) = woken.changed() => {}
@@ -141,6 +167,18 @@ async fn serve(
     Ok(())
 }
 
+/// How many messages a recipient may have in flight, and who has how many.
+fn places<'a>(config: &WorkerConfig, recipients: impl Iterator<Item = &'a String>) -> Places {
+    let mut flying: BTreeMap<&str, i64> = BTreeMap::new();
+    for recipient in recipients {
+        *flying.entry(recipient).or_default() += 1;
+    }
+    Places {
+        each: i64::try_from(config.parallel_each.max(1)).unwrap_or(i64::MAX),
+        flying: flying.into_iter().map(|(who, count)| (who.to_owned(), count)).collect(),
+    }
+}
+
 /// Sends one message and reports the outcome under its lease.
 async fn deliver(db: Database, config: WorkerConfig, sender: Arc<Sender>, job: Job) {
     let channel = job.channel;
@@ -150,9 +188,9 @@ async fn deliver(db: Database, config: WorkerConfig, sender: Arc<Sender>, job: J
         Err(_) => Err(SendError::Transient("sending took longer than the lease".to_owned())),
     };
     let (word, reported) = match outcome {
-        Ok(()) => (
+        Ok(said) => (
             "sent",
-            notification::sent(&db, &job.lease, Timestamp::now())
+            notification::handed(&db, &job.lease, &said, Timestamp::now())
                 .await
                 .map_err(WorkerError::from),
         ),
@@ -184,6 +222,8 @@ async fn fail(
     let attempt = job.lease.attempt;
     let most = match failure {
         SendError::Transient(_) => config.max_attempts,
+        // It has said when to come: coming then is no failure. What lasts too long expires.
+        SendError::Later { .. } => i32::MAX,
         SendError::Refused(_) => config.max_refusals,
     };
     let text = failure.to_string();
@@ -195,13 +235,65 @@ async fn fail(
         let reported = notification::dead(db, &job.lease, &text, Timestamp::now()).await;
         return ("dead", reported.map_err(WorkerError::from));
     }
-    let after = backoff::pause(config.backoff, config.backoff_max, attempt, &mut rng);
+    let pause = backoff::pause(config.backoff, config.backoff_max, attempt, &mut rng);
+    let asked = match failure {
+        SendError::Later { after, .. } => Some(*after),
+        SendError::Transient(_) | SendError::Refused(_) => None,
+    };
+    // Never sooner than it was asked for, and those that wait together do not all come at once.
+    let after = asked.map_or(pause, |asked| asked + pause.min(asked / 2));
     warn!(notification_id = %job.lease.notification_id, channel = %job.channel, attempt, error = text, "message not sent");
     let reported = async {
         let client = db.client().await?;
+        if let Some(asked) = asked {
+            // All short messages go to one gateway; of webhooks each address is a receiver of its own.
+            let whom = if job.channel == Channel::Sms {
+                ""
+            } else {
+                &job.recipient
+            };
+            notification::hold(&client, job.channel, whom, asked).await?;
+        }
         notification::retry(&client, &job.lease, &text, after).await
     };
     ("retry", reported.await.map_err(WorkerError::from))
+}
+
+/// Passes on what a channel has not handed over in time.
+async fn fail_over(db: &Database, config: &WorkerConfig, stop: &CancellationToken) {
+    let served = config.served();
+    while !stop.is_cancelled() {
+        let passed = async {
+            let mut client = db.client().await?;
+            let transaction = client.transaction().await?;
+            let passed = notification::pass_on(&transaction, &served).await?;
+            transaction.commit().await?;
+            Ok::<_, WorkerError>(passed)
+        };
+        match passed.await {
+            Ok(passed) => {
+                for (outcome, count) in [
+                    ("next", passed.on),
+                    ("exhausted", passed.exhausted),
+                    ("needless", passed.needless),
+                ] {
+                    metrics::counter!("homeward_alerts_failovers_total", "outcome" => outcome).increment(count);
+                }
+                if passed.on + passed.exhausted > 0 {
+                    warn!(
+                        next = passed.on,
+                        exhausted = passed.exhausted,
+                        "messages not handed over in time were passed on"
+                    );
+                }
+            }
+            Err(error) => warn!(%error, "could not look for messages that are late"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(config.pass_on) => {}
+        }
+    }
 }
 
 /// Counts the backlog and gives up what has waited too long.
@@ -213,6 +305,7 @@ async fn keep_house(db: &Database, config: &WorkerConfig, stop: &CancellationTok
                 metrics::counter!("homeward_alerts_notifications_expired_total").increment(1);
             }
             let client = db.client().await?;
+            notification::sweep_holds(&client).await?;
             Ok::<_, WorkerError>(notification::backlog(&client).await?)
         };
         match kept.await {

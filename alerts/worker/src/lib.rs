@@ -22,7 +22,7 @@ use stream::Log;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Credentials, SmtpConfig, SmtpTls, WorkerConfig};
+pub use config::{Credentials, SmsConfig, SmsSettings, SmtpConfig, SmtpTls, WorkerConfig};
 pub use error::WorkerError;
 
 /// Runs until `shutdown` is cancelled, or until something fails that trying again cannot help. Messages in flight get

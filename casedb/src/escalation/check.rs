@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use alerts::ladder::{Fault, Faults, Protocols};
+use alerts::{
+    ladder::{Fault, Faults, Protocols},
+    roster::Callee,
+};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{Concerned, Plan};
+use super::{Concerned, DESK, OFFICERS, Plan, SUPERVISORS};
 use crate::{
     Error,
     pool::{GenericClient, rows},
@@ -59,6 +62,10 @@ pub(super) async fn pairs(client: &impl GenericClient) -> Result<Vec<Concerned>,
     Ok(pairs)
 }
 
+fn built_in(rota: Uuid) -> bool {
+    [DESK, OFFICERS, SUPERVISORS].contains(&rota)
+}
+
 impl Plan {
     /// Checks everything for each pair of agencies that has people, at every instant from `from` on. A ladder that is for one unit or person alone
     /// is asked for those alone.
@@ -66,7 +73,7 @@ impl Plan {
         let until = from.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
         let mut refused: Vec<(String, Vec<Fault>)> = Vec::new();
         let (ladders, assignments) = self.assigned();
-        for (concerned, people) in pairs {
+        for (n, (concerned, people)) in pairs.iter().enumerate() {
             let units = self.units_of(concerned);
             let own = |scope: alerts::ladder::Scope| match scope {
                 alerts::ladder::Scope::Everywhere => true,
@@ -76,11 +83,28 @@ impl Plan {
             let assignments: Vec<_> = assignments.iter().filter(|one| own(one.scope)).copied().collect();
             let wanted: Vec<_> = ladders
                 .iter()
-                .filter(|ladder| assignments.iter().any(|one| one.ladder == ladder.ladder))
+                // What is assigned to nobody is checked once, for what can be said of it alone.
+                .filter(|ladder| n == 0 || assignments.iter().any(|one| one.ladder == ladder.ladder))
                 .cloned()
                 .collect();
-            if let Err(Faults(faults)) = Protocols::new(wanted, assignments, self.roster(concerned), from, until) {
-                refused.push((self.of(concerned), faults));
+            if let Err(Faults(mut faults)) = Protocols::new(wanted, assignments, self.roster(concerned), from, until) {
+                // A built-in rota is there; that it has nobody is a fault only where nobody else is called.
+                // So is a user who may not see the people of these agencies: others are called about them.
+                faults.retain(|fault| match fault {
+                    Fault::Unknown {
+                        callee: Callee::Rota(rota),
+                        ..
+                    } => !built_in(*rota),
+                    Fault::Unknown {
+                        callee: Callee::User(user),
+                        ..
+                    }
+                    | Fault::Stranger { user, .. } => !self.handler(*user),
+                    _ => true,
+                });
+                if !faults.is_empty() {
+                    refused.push((self.of(concerned), faults));
+                }
             }
         }
         // Nobody's incidents are everybody's; said once is enough.
@@ -93,6 +117,26 @@ impl Plan {
         } else {
             Err(Refused(refused))
         }
+    }
+
+    fn handler(&self, user: Uuid) -> bool {
+        self.members.get(&user).is_some_and(super::Member::handles)
+    }
+
+    /// A refusal with the names of what it names by id.
+    pub fn explain(&self, refused: &Refused) -> String {
+        let mut text = refused.to_string();
+        let ladders = self.ladders.iter().map(|(id, (name, _))| (*id, name.clone()));
+        let rotas = self.rotas.iter().map(|(id, (name, _))| (*id, name.clone()));
+        let members = self.members.iter().map(|(id, member)| (*id, member.username.clone()));
+        for (id, name) in ladders.chain(rotas).chain(members) {
+            text = text.replace(&id.to_string(), &name);
+        }
+        for severity in alerts::Severity::ALL {
+            let id = super::built_in::ladder_id(severity).to_string();
+            text = text.replace(&id, &format!("built-in {severity}"));
+        }
+        text
     }
 
     fn of(&self, concerned: &Concerned) -> String {
@@ -110,7 +154,11 @@ impl Plan {
     }
 
     /// The same with what the database says of people.
-    pub async fn checked(&self, client: &impl GenericClient, from: Timestamp) -> Result<Result<Checked, Refused>, Error> {
+    pub async fn checked(
+        &self,
+        client: &impl GenericClient,
+        from: Timestamp,
+    ) -> Result<Result<Checked, Refused>, Error> {
         const PEOPLE: &str = "SELECT DISTINCT p.person_id FROM person p JOIN ladder_assignment a USING (person_id)
             WHERE p.police_agency_id = $1 AND p.social_agency_id = $2";
         let mut all = Vec::new();

@@ -30,8 +30,8 @@ const ASSIGNMENTS: &str = "SELECT * FROM (
         SELECT DISTINCT ON (agency_id, person_id, severity, audience) assignment_id, agency_id, person_id, severity, audience, ladder_id
         FROM ladder_assignment ORDER BY agency_id, person_id, severity, audience, assignment_id DESC
     ) newest WHERE ladder_id IS NOT NULL ORDER BY assignment_id";
-const MEMBERS: &str = "SELECT u.user_id, u.username, u.display_name, u.role, u.locale, u.email, to_jsonb(u) ->> 'phone' AS phone,
-        a.kind, a.path::text AS path,
+const MEMBERS: &str = "SELECT u.user_id, u.username, u.display_name, u.role, u.email, u.phone,
+        EXISTS (SELECT FROM push_subscription s WHERE s.user_id = u.user_id) AS push, a.kind, a.path::text AS path,
         ARRAY(SELECT s.starts_at FROM absence s WHERE s.user_id = u.user_id AND s.takes_back IS NULL AND s.ends_at > now() - interval '7 days'
             AND NOT EXISTS (SELECT FROM absence t WHERE t.takes_back = s.absence_id) ORDER BY s.absence_id) AS away_from,
         ARRAY(SELECT s.ends_at FROM absence s WHERE s.user_id = u.user_id AND s.takes_back IS NULL AND s.ends_at > now() - interval '7 days'
@@ -45,7 +45,8 @@ const SHIFTS: &str = "SELECT s.on_holidays, s.days, s.starts, s.ends, s.turn_fro
             WHERE (t.rota_id, t.revision, t.shift) = (s.rota_id, s.revision, s.shift)) AS teams
     FROM rota_shift s WHERE s.rota_id = $1 AND s.revision = $2 ORDER BY s.shift";
 const HOLIDAYS: &str = "SELECT day FROM rota_holiday WHERE rota_id = $1 AND revision = $2";
-const EXCEPTIONS: &str = "SELECT starts, ends, away, instead FROM rota_exception WHERE rota_id = $1 AND revision = $2 ORDER BY exception";
+const EXCEPTIONS: &str =
+    "SELECT starts, ends, away, instead FROM rota_exception WHERE rota_id = $1 AND revision = $2 ORDER BY exception";
 
 fn json<T: DeserializeOwned>(value: serde_json::Value, what: &str) -> Result<T, Error> {
     serde_json::from_value(value).map_err(|error| Error::Configuration(format!("{what}: {error}")))
@@ -72,7 +73,10 @@ pub async fn ladder_revision(
     ladder_id: Uuid,
     revision: u64,
 ) -> Result<Option<Ladder>, Error> {
-    if let Some(severity) = Severity::ALL.into_iter().find(|severity| built_in::ladder_id(*severity) == ladder_id) {
+    if let Some(severity) = Severity::ALL
+        .into_iter()
+        .find(|severity| built_in::ladder_id(*severity) == ladder_id)
+    {
         return Ok(Some(built_in::ladder(severity)));
     }
     let revision = i64::try_from(revision).unwrap_or(i64::MAX);
@@ -110,7 +114,9 @@ fn assignment(row: &Row) -> Result<Assignment, Error> {
     let audience: Option<&str> = row.try_get("audience")?;
     Ok(Assignment {
         scope,
-        severity: row.try_get::<_, Option<i16>>("severity")?.and_then(Severity::from_level),
+        severity: row
+            .try_get::<_, Option<i16>>("severity")?
+            .and_then(Severity::from_level),
         audience: audience.map(parse_audience).transpose()?,
         ladder: row.try_get("ladder_id")?,
     })
@@ -139,6 +145,9 @@ fn member(row: &Row) -> Result<(Uuid, Member), Error> {
     let mut via = BTreeSet::from([Via::Console]);
     via.extend(email.as_ref().map(|_| Via::Mail));
     via.extend(phone.as_ref().map(|_| Via::Sms));
+    if row.try_get("push")? {
+        via.insert(Via::Push);
+    }
     let (from, to): (Vec<_>, Vec<_>) = (row.try_get("away_from")?, row.try_get("away_to")?);
     let member = Member {
         user_id,
@@ -147,8 +156,6 @@ fn member(row: &Row) -> Result<(Uuid, Member), Error> {
         role: Role::parse(row.try_get("role")?).unwrap_or(Role::ServiceProvider),
         branch: branch(row)?,
         path: row.try_get("path")?,
-        locale: row.try_get::<_, &str>("locale")?.parse().unwrap_or_default(),
-        email,
         via,
         away: from.into_iter().zip(to).collect(),
     };

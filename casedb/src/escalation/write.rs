@@ -43,7 +43,9 @@ pub async fn set_ladder(
     let ladder_id: Uuid = row(transaction, NAMED, &[&Uuid::now_v7(), &name]).await?.try_get(0)?;
     let steps = serde_json::to_value(steps).map_err(|error| Error::Input(error.to_string()))?;
     let laps = i32::try_from(laps).unwrap_or(i32::MAX);
-    let revision: i64 = row(transaction, REVISE, &[&ladder_id, &laps, &steps, &by]).await?.try_get(0)?;
+    let revision: i64 = row(transaction, REVISE, &[&ladder_id, &laps, &steps, &by])
+        .await?
+        .try_get(0)?;
     Ok((revision.unsigned_abs(), check(transaction, now).await?))
 }
 
@@ -67,7 +69,8 @@ pub async fn assign(
     by: Option<Uuid>,
     now: Timestamp,
 ) -> Result<Result<Checked, Refused>, Error> {
-    const ASSIGN: &str = "INSERT INTO ladder_assignment (agency_id, person_id, severity, audience, ladder_id, changed_by)
+    const ASSIGN: &str =
+        "INSERT INTO ladder_assignment (agency_id, person_id, severity, audience, ladder_id, changed_by)
         VALUES ($1, $2, $3, $4, $5, $6)";
     turn(transaction).await?;
     let (agency, person) = match new.scope {
@@ -77,7 +80,12 @@ pub async fn assign(
     };
     let severity = new.severity.map(Severity::level);
     let audience = new.audience.map(Audience::name);
-    execute(transaction, ASSIGN, &[&agency, &person, &severity, &audience, &new.ladder, &by]).await?;
+    execute(
+        transaction,
+        ASSIGN,
+        &[&agency, &person, &severity, &audience, &new.ladder, &by],
+    )
+    .await?;
     check(transaction, now).await
 }
 
@@ -100,7 +108,9 @@ pub async fn set_rota(
     Rota::new(table.clone()).map_err(|fault| Error::Input(fault.to_string()))?;
     let rota_id: Uuid = row(transaction, NAMED, &[&Uuid::now_v7(), &name]).await?.try_get(0)?;
     let overlap = i32::try_from(table.overlap.as_secs()).unwrap_or(i32::MAX);
-    let revision: i64 = row(transaction, REVISE, &[&rota_id, &table.time_zone, &overlap, &by]).await?.try_get(0)?;
+    let revision: i64 = row(transaction, REVISE, &[&rota_id, &table.time_zone, &overlap, &by])
+        .await?
+        .try_get(0)?;
     let regular = table.shifts.iter().map(|shift| (shift, false));
     let holidays = table.holiday_shifts.iter().map(|shift| (shift, true));
     for (number, (shift, on_holidays)) in (1..).zip(regular.chain(holidays)) {
@@ -135,7 +145,8 @@ async fn put_shift(
     shift: &Shift,
     on_holidays: bool,
 ) -> Result<(), Error> {
-    const SHIFT: &str = "INSERT INTO rota_shift (rota_id, revision, shift, on_holidays, days, starts, ends, turn_from, turn_days)
+    const SHIFT: &str =
+        "INSERT INTO rota_shift (rota_id, revision, shift, on_holidays, days, starts, ends, turn_from, turn_days)
         VALUES ($1, $2, $3, $4, ARRAY(SELECT jsonb_array_elements_text($5)), $6, $7, $8, $9)";
     const TEAM: &str = "INSERT INTO rota_team (rota_id, revision, shift, team, members) VALUES ($1, $2, $3, $4, $5)";
     let days = serde_json::to_value(&shift.days).map_err(|error| Error::Input(error.to_string()))?;
@@ -177,7 +188,9 @@ pub async fn add_absence(
 ) -> Result<(i64, Result<Checked, Refused>), Error> {
     const ADD: &str = "INSERT INTO absence (user_id, starts_at, ends_at, reason, entered_by) VALUES ($1, $2, $3, $4, $5) RETURNING absence_id";
     turn(transaction).await?;
-    let id = row(transaction, ADD, &[&user_id, &from, &to, &reason, &by]).await?.try_get(0)?;
+    let id = row(transaction, ADD, &[&user_id, &from, &to, &reason, &by])
+        .await?
+        .try_get(0)?;
     Ok((id, check(transaction, now).await?))
 }
 

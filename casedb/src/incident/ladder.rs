@@ -8,9 +8,11 @@ use alerts::{
     ladder::{Call, Deed, Ladder, Progress, Run, due},
     lifecycle::course::{Applied, Course},
     roster::Called,
+    route::Channel,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{
@@ -22,6 +24,7 @@ use super::{
 use crate::{
     Error,
     escalation::{Concerned, Plan, ladder_revision},
+    notification,
     pool::{GenericClient, execute, optional},
 };
 
@@ -75,7 +78,9 @@ pub async fn work(
     but: &[Uuid],
     now: Timestamp,
 ) -> Result<Option<Worked>, (Option<Uuid>, IncidentError)> {
-    let taken = optional(transaction, TAKE, &[&now, &but]).await.map_err(|error| (None, error.into()))?;
+    let taken = optional(transaction, TAKE, &[&now, &but])
+        .await
+        .map_err(|error| (None, error.into()))?;
     let Some(row) = taken else {
         return Ok(None);
     };
@@ -83,7 +88,9 @@ pub async fn work(
         .try_get("incident_id")
         .map_err(|error| (None, IncidentError::from(error)))?;
     let of = |error: IncidentError| (Some(id), error);
-    let before = settle(transaction, read(&row).map_err(|error| of(error.into()))?).await.map_err(of)?;
+    let before = settle(transaction, read(&row).map_err(|error| of(error.into()))?)
+        .await
+        .map_err(of)?;
     one(transaction, plan, before, now).await.map(Some).map_err(of)
 }
 
@@ -120,7 +127,15 @@ async fn one(
     };
     // Without a word for people there is nothing to tell them.
     let change = if entries.is_empty() { "" } else { "updated" };
-    write(transaction, before.incident_id, &course, climb.as_ref(), &entries, change).await?;
+    write(
+        transaction,
+        before.incident_id,
+        &course,
+        climb.as_ref(),
+        &entries,
+        change,
+    )
+    .await?;
     Ok(worked)
 }
 
@@ -257,20 +272,21 @@ async fn step(
 }
 
 // It tells of the event that raised the incident, where one did.
-const EVENT: &str = "SELECT event_id FROM incident_action WHERE incident_id = $1 AND event_id IS NOT NULL ORDER BY action_id LIMIT 1";
+const EVENT: &str =
+    "SELECT event_id FROM incident_action WHERE incident_id = $1 AND event_id IS NOT NULL ORDER BY action_id LIMIT 1";
 
-const PUT: &str = "INSERT INTO notification (notification_id, idempotency_key, incident_id, event_id, channel, recipient, locale, state,
-        attempts, sent_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, CASE $5 WHEN 'console' THEN 'sent' ELSE 'queued' END,
-        CASE $5 WHEN 'console' THEN 1 ELSE 0 END, CASE $5 WHEN 'console' THEN clock_timestamp() END)
-    ON CONFLICT (idempotency_key) DO NOTHING";
+const PUT: &str = "INSERT INTO notification (notification_id, idempotency_key, incident_id, event_id, channel, recipient, state, attempts,
+        sent_at)
+    VALUES ($1, $2, $3, $4, 'console', $5, 'sent', 1, clock_timestamp())
+    ON CONFLICT DO NOTHING";
 
-/// Queues the message of a step to one of those called, once. True when it waits to be sent.
+/// Queues the message of a step to one of those called, once. To a user it goes over the channels of the step one after the other; the
+/// consoles of an agency have it with the commit. True when it waits to be sent.
 async fn message(
     transaction: &impl GenericClient,
     plan: &Plan,
     before: &IncidentRow,
-    _ladder: &Ladder,
+    ladder: &Ladder,
     call: &Call,
     called: &Called,
 ) -> Result<bool, Error> {
@@ -278,30 +294,23 @@ async fn message(
         Some(row) => row.try_get(0)?,
         None => None,
     };
-    let (recipient, locale) = match plan.members.get(&called.user) {
-        Some(member) => {
-            let address = match called.via {
-                alerts::roster::Via::Mail => member.email.clone().unwrap_or_default(),
-                _ => format!("user:{}", member.user_id),
-            };
-            (address, member.locale.tag())
-        }
-        None => (format!("agency:{}", called.user), "en"),
-    };
-    let channel = called.via.name();
-    let written = execute(
-        transaction,
-        PUT,
-        &[
-            &Uuid::now_v7(),
-            &call.key.message(called),
-            &before.incident_id,
-            &event_id,
-            &channel,
-            &recipient,
-            &locale,
-        ],
-    )
-    .await?;
-    Ok(written == 1 && channel != "console")
+    if plan.members.contains_key(&called.user) {
+        let place = usize::try_from(call.key.step).unwrap_or(usize::MAX);
+        let via = ladder.steps.get(place).map_or(&[][..], |step| step.via.as_slice());
+        let channels: Vec<Channel> = via.iter().filter_map(|via| Channel::parse(via.name())).collect();
+        let call = notification::Call {
+            incident_id: before.incident_id,
+            event_id,
+            key: &call.key.to_string(),
+            user_id: called.user,
+            channels: &channels,
+        };
+        let outcome = notification::call(transaction, &call).await?;
+        return Ok(matches!(outcome, notification::Called::Queued { channel, .. } if channel != Channel::Console));
+    }
+    let key = call.key.message(called);
+    let recipient = format!("agency:{}", called.user);
+    let values: [&(dyn ToSql + Sync); 5] = [&Uuid::now_v7(), &key, &before.incident_id, &event_id, &recipient];
+    execute(transaction, PUT, &values).await?;
+    Ok(false)
 }

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::orders::{By, Moment, moment};
+
 /// `homeward device …`
 #[derive(Debug, Subcommand)]
 pub enum DeviceCommand {
@@ -53,6 +55,83 @@ pub enum DeviceCommand {
         /// Its id, its identity, or PROTOCOL:IDENTITY.
         device: String,
         /// JSON instead of lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Puts a device on a person who wears none.
+    Fit {
+        /// Its id, its identity, or PROTOCOL:IDENTITY.
+        device: String,
+        /// Case reference of the person.
+        person: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Takes a device off its wearer.
+    Remove {
+        /// Its id, its identity, or PROTOCOL:IDENTITY.
+        device: String,
+        /// Why: fault, lost, end_of_order, maintenance or other.
+        #[arg(long, value_name = "WHY", default_value = "other")]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Puts another device in the place of one that is worn, at one moment: no gap, no overlap.
+    Swap {
+        /// The one that is worn: its id, its identity, or PROTOCOL:IDENTITY.
+        old: String,
+        /// The one that takes its place.
+        new: String,
+        /// Why: swap, fault, lost or maintenance. With `fault`, open faults of the old one end by replacement.
+        #[arg(long, value_name = "WHY", default_value = "swap")]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Notes that a device is faulty.
+    Fault {
+        /// Its id, its identity, or PROTOCOL:IDENTITY.
+        device: String,
+        /// What is wrong: battery, charging, strap, case, position, connection, silent or other.
+        #[arg(long, value_name = "WHAT")]
+        reason: String,
+        /// In words.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        detail: String,
+        /// Since when, with an offset or in UTC; now without it.
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        since: Option<Moment>,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Notes that a fault ended.
+    Repair {
+        /// Its id, its identity, or PROTOCOL:IDENTITY.
+        device: String,
+        /// Which fault; all without it.
+        #[arg(long, value_name = "WHAT")]
+        reason: Option<String>,
+        /// How it ended: repaired, replaced, retired or no_fault.
+        #[arg(long, value_name = "HOW", default_value = "repaired")]
+        outcome: String,
+        /// What was done.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        detail: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Lists open faults; of one device: all its faults, and who wore it.
+    Life {
+        /// Its id, its identity, or PROTOCOL:IDENTITY.
+        device: Option<String>,
+        /// JSON instead of columns.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists devices that are fitted but silent: never heard since they were fitted, or not for longer than the order allows.
+    Silent {
+        /// JSON instead of columns.
         #[arg(long)]
         json: bool,
     },

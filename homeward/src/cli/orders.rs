@@ -276,7 +276,7 @@ pub(super) fn seconds(text: &str) -> Result<i32, String> {
     i32::try_from(duration.as_secs()).map_err(|_| wrong())
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+pub(super) fn moment(text: &str) -> Result<Moment, String> {
     if let Ok(instant) = text.parse() {
         return Ok(Moment::Instant(instant));
     }

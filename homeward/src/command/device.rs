@@ -1,5 +1,7 @@
 //! `homeward device`: registering, listing, binding, and the change of keys.
 
+pub(super) mod life;
+
 use anyhow::{Context, Result, bail};
 use casedb::{
     Database,
@@ -95,6 +97,13 @@ pub async fn run(config: Config, command: DeviceCommand) -> Result<()> {
             }
             Ok(())
         }
+        DeviceCommand::Fit { .. }
+        | DeviceCommand::Remove { .. }
+        | DeviceCommand::Swap { .. }
+        | DeviceCommand::Fault { .. }
+        | DeviceCommand::Repair { .. }
+        | DeviceCommand::Life { .. }
+        | DeviceCommand::Silent { .. } => life::run(&database, command).await,
         DeviceCommand::RotateKey {
             device,
             within_days,

@@ -87,6 +87,20 @@ impl Reader {
         }
     }
 
+    /// Which audiences this user belongs to.
+    pub fn audiences(&self) -> &'static [&'static str] {
+        match self.user.branch {
+            Branch::Police => &["police", "both"],
+            Branch::SocialWork => &["social_work", "both"],
+            Branch::Administration => &["police", "social_work", "both"],
+        }
+    }
+
+    /// The user's name as shown.
+    pub fn name(&self) -> &str {
+        &self.user.display_name
+    }
+
     /// Writes a reading down: no record, no reading.
     pub async fn record(&self, client: &impl GenericClient, person_id: PersonId, scope: &str) -> Result<()> {
         let access = Access {

@@ -45,7 +45,7 @@ impl Stage {
                 Ok(())
             }
             Role::Alerts => {
-                self.alerts();
+                self.alerts()?;
                 Ok(())
             }
             Role::Console => self.console().await,
@@ -161,11 +161,12 @@ impl Stage {
         });
     }
 
-    fn alerts(&mut self) {
+    fn alerts(&mut self) -> Result<()> {
         let settings = &self.config.alerts;
         let smtp = smtp(&self.config);
         let config = WorkerConfig {
             smtp,
+            sms: self.config.sms.gateway()?,
             console_url: (!settings.console_url.is_empty()).then(|| settings.console_url.clone()),
             drain: DRAIN / 2,
             ..Default::default()
@@ -174,9 +175,12 @@ impl Stage {
         self.tasks.spawn(async move {
             (
                 "alerts",
-                worker::run(database, log, config, stop).await.map_err(Into::into),
+                Box::pin(worker::run(database, log, config, stop))
+                    .await
+                    .map_err(Into::into),
             )
         });
+        Ok(())
     }
 
     async fn console(&mut self) -> Result<()> {

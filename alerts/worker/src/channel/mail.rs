@@ -78,7 +78,7 @@ impl Mail {
         let domain = self.from.email.domain();
         let mail = Message::builder()
             // The same at each try, so that mail programs show a copy once.
-            .message_id(Some(format!("<{}@{domain}>", job.lease.notification_id)))
+            .message_id(Some(format!("<{}@{domain}>", job.key)))
             .from(self.from.clone())
             .to(to)
             .subject(&text.subject)

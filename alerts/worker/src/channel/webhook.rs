@@ -5,10 +5,10 @@ use std::time::Duration;
 use casedb::notification::Job;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use reqwest::{Client, StatusCode, header, redirect};
+use reqwest::{Client, header};
 use sha2::Sha256;
 
-use super::SendError;
+use super::{SendError, http};
 use crate::WorkerError;
 
 /// Header of the signature: `t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`.
@@ -23,20 +23,11 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Prepares a client: no redirects (the signed body is for the address that was configured), no proxy of the
-    /// environment, and a time-out over all.
+    /// Prepares a client.
     pub fn new(timeout: Duration) -> Result<Self, WorkerError> {
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .timeout(timeout)
-            .user_agent(concat!("homeward/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| WorkerError::Channel {
-                channel: "webhook",
-                reason: error.to_string(),
-            })?;
-        Ok(Self { client })
+        Ok(Self {
+            client: http::client("webhook", timeout)?,
+        })
     }
 
     /// Sends one request; it is handed over when the answer is 2xx.
@@ -50,44 +41,19 @@ impl Webhook {
             .post(&job.recipient)
             .header(header::CONTENT_TYPE, "application/json")
             .header(SIGNATURE, signature(secret, now.as_second(), &body))
-            .header(IDEMPOTENCY_KEY, job.lease.notification_id.to_string())
+            .header(IDEMPOTENCY_KEY, job.key.to_string())
             .body(body)
             .send()
-            .await;
-        match answer {
-            Ok(answer) => judge(answer.status()),
-            // The address may hold a token of the receiver's: it stays out of what is stored and logged.
-            Err(error) if error.is_builder() => Err(SendError::Refused(describe(error))),
-            Err(error) => Err(SendError::Transient(describe(error))),
-        }
+            .await
+            .map_err(http::describe)?;
+        http::judge_answer(&answer, now)
     }
-}
-
-/// Says what an answer means: 5xx and the codes that ask to come again are transient, the rest is a refusal.
-fn judge(status: StatusCode) -> Result<(), SendError> {
-    let text = || format!("HTTP {}", status.as_u16());
-    match status.as_u16() {
-        200..=299 => Ok(()),
-        408 | 425 | 429 | 500..=599 => Err(SendError::Transient(text())),
-        _ => Err(SendError::Refused(text())),
-    }
-}
-
-fn describe(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }
 
 /// The request's body: the same at each try of one message, without name and place.
 fn body(job: &Job, text: &alerts::text::Message) -> String {
     serde_json::json!({
-        "id": job.lease.notification_id,
+        "id": job.key,
         "type": format!("incident.{}", job.news.name()),
         "incident": {
             "incident_id": job.incident_id,
@@ -95,7 +61,7 @@ fn body(job: &Job, text: &alerts::text::Message) -> String {
             "severity": job.severity.level(),
             "audience": job.audience,
         },
-        "kind": proto::event::kind_name(job.kind),
+        "kind": job.own_kind.as_deref().unwrap_or_else(|| proto::event::kind_name(job.kind)),
         "onset_at": job.onset_at,
         "late": job.late,
         "case_reference": job.reference,
@@ -130,27 +96,5 @@ mod tests {
             signature(b"a shared secret", 1_792_000_000, r#"{"id":1}"#),
             format!("t=1792000000,v1={expected}")
         );
-    }
-
-    #[test]
-    fn answers_are_judged_by_who_can_help() {
-        for status in [200, 202, 204] {
-            assert_eq!(judge(StatusCode::from_u16(status).unwrap()), Ok(()));
-        }
-        for status in [408, 425, 429, 500, 502, 503, 504] {
-            assert!(
-                matches!(
-                    judge(StatusCode::from_u16(status).unwrap()),
-                    Err(SendError::Transient(_))
-                ),
-                "{status}"
-            );
-        }
-        for status in [301, 302, 307, 400, 401, 403, 404, 410, 413] {
-            assert!(
-                matches!(judge(StatusCode::from_u16(status).unwrap()), Err(SendError::Refused(_))),
-                "{status}"
-            );
-        }
     }
 }

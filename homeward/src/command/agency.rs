@@ -1,0 +1,138 @@
+//! `homeward agency …`: the tree of agencies.
+
+use anyhow::{Context, Result, bail};
+use casedb::{
+    GenericClient,
+    agency::{self, Agency},
+    note, user,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{orders, table::aligned};
+use crate::{
+    cli::people::{AgencyCommand, AgencyKind, MaybeBy},
+    config::Config,
+};
+
+pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
+    let database = orders::connect(&config).await?;
+    let mut client = database.client().await?;
+    let transaction = client.transaction().await.context("transaction")?;
+    match command {
+        AgencyCommand::Add {
+            path,
+            name,
+            kind,
+            time_zone,
+            by,
+        } => {
+            act(&transaction, &by).await?;
+            let agency = Agency {
+                agency_id: Uuid::now_v7(),
+                path,
+                name,
+                kind: kind.into(),
+                time_zone,
+            };
+            if agency::by_path(&transaction, &agency.path).await?.is_some() {
+                bail!("there is an agency {} already", agency.path);
+            }
+            agency::add(&transaction, &agency).await?;
+            println!("agency {} was added: {}", agency.path, agency.agency_id);
+        }
+        AgencyCommand::Move { path, to, by } => {
+            act(&transaction, &by).await?;
+            let moved = agency::relocate(&transaction, &path, &to).await?;
+            println!("{moved} agencies moved from {path} to {to}");
+        }
+        AgencyCommand::Set {
+            path,
+            name,
+            time_zone,
+            by,
+        } => {
+            act(&transaction, &by).await?;
+            let mut agency = found(&transaction, &path).await?;
+            if name.is_none() && time_zone.is_none() {
+                bail!("nothing to set: give --name or --time-zone");
+            }
+            agency.name = name.unwrap_or(agency.name);
+            agency.time_zone = time_zone.unwrap_or(agency.time_zone);
+            agency::update(&transaction, &agency).await?;
+            println!("agency {path}: {}, {}", agency.name, agency.time_zone);
+        }
+        AgencyCommand::List { path, disabled, json } => {
+            let listed = agency::list(&transaction, path.as_deref(), disabled).await?;
+            if json {
+                println!("{}", serde_json::to_string(&listed)?);
+            } else {
+                print!("{}", table(&listed));
+            }
+        }
+        AgencyCommand::Disable { path, undo, by } => {
+            act(&transaction, &by).await?;
+            if undo {
+                let count = agency::enable(&transaction, &path).await?;
+                println!("{count} agencies are in use again");
+            } else {
+                let count = agency::disable(&transaction, &path, Timestamp::now()).await?;
+                println!("{count} agencies are out of use; their users are signed out");
+            }
+        }
+    }
+    transaction.commit().await.context("commit")?;
+    Ok(())
+}
+
+/// Finds an agency by its path.
+pub async fn found(client: &impl GenericClient, path: &str) -> Result<Agency> {
+    let found = agency::by_path(client, path).await?;
+    found.with_context(|| format!("there is no agency {path:?}; `homeward agency list` has them"))
+}
+
+/// Says who acts, where somebody is named.
+pub async fn act(transaction: &impl GenericClient, by: &MaybeBy) -> Result<Option<Uuid>> {
+    let Some(username) = &by.by else { return Ok(None) };
+    let Some((user, _)) = user::find(transaction, username).await? else {
+        bail!("--by: there is no user {username:?}");
+    };
+    note::act_as(transaction, user.user_id).await?;
+    Ok(Some(user.user_id))
+}
+
+fn table(listed: &[agency::Listed]) -> String {
+    let head = [
+        "path",
+        "kind",
+        "name",
+        "time zone",
+        "users",
+        "people",
+        "out of use since",
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(listed.iter().map(|agency| {
+        [
+            agency.path.clone(),
+            agency.kind.to_string(),
+            agency.name.clone(),
+            agency.time_zone.clone(),
+            agency.users.to_string(),
+            agency.people.to_string(),
+            agency.disabled_at.map_or_else(String::new, |at| at.to_string()),
+        ]
+    }));
+    aligned(&rows, "")
+}
+
+impl From<AgencyKind> for agency::AgencyKind {
+    fn from(kind: AgencyKind) -> Self {
+        match kind {
+            AgencyKind::Police => Self::Police,
+            AgencyKind::SocialWork => Self::SocialWork,
+            AgencyKind::Administration => Self::Administration,
+            AgencyKind::ServiceProvider => Self::ServiceProvider,
+        }
+    }
+}
