@@ -15,8 +15,8 @@ mod track;
 pub use command::{CommandRow, command, commands};
 pub use incident::{
     Action, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList, IncidentPerson,
-    IncidentState, IncidentZone, MergedInto, NotificationRow, Suspended, UserName, ZoneShape, incident, incidents,
-    may_see_incident,
+    IncidentState, IncidentZone, MergedInto, NotificationRow, Suspended, UserName, ZoneShape, incident,
+    incident_by_number, incidents, may_see_incident,
 };
 pub use live::{IncidentHead, PersonHead, head, person_head};
 pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, may_see_person, people, person};

@@ -1,6 +1,7 @@
 //! The HTTP API, one resource a file.
 
 pub mod commands;
+pub mod course;
 pub mod incidents;
 pub mod map;
 pub mod people;

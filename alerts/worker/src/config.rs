@@ -48,6 +48,8 @@ pub struct WorkerConfig {
     pub reopen_within: Duration,
     /// How long messages in flight may take at shutdown.
     pub drain: Duration,
+    /// Root causes are looked for this often.
+    pub causes_every: Duration,
     /// Seed of the jitter in pauses.
     pub seed: u64,
 }
@@ -73,6 +75,7 @@ impl Default for WorkerConfig {
             backoff_max: Duration::from_mins(15),
             give_up_after: Duration::from_hours(24),
             reopen_within: Duration::ZERO,
+            causes_every: Duration::from_secs(15),
             drain: Duration::from_secs(12),
             // Low bits of a UUIDv7 are random: workers started together do not retry together.
             seed: unique.as_u64_pair().1,

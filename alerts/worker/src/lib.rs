@@ -8,6 +8,7 @@
 pub mod alarm;
 mod apply;
 mod backoff;
+mod cause;
 pub mod channel;
 mod config;
 pub mod consume;
@@ -48,6 +49,7 @@ pub async fn run(
         let _guard = stop.clone().drop_guard();
         deadlines::run(&db, &config, &queued, &stop).await
     };
-    let (consumed, dispatched, kept) = tokio::join!(consumer, dispatcher, keeper);
+    let sweeper = cause::run(&db, &config, &queued, &stop);
+    let (consumed, dispatched, kept, ()) = tokio::join!(consumer, dispatcher, keeper, sweeper);
     consumed.and(dispatched).and(kept)
 }

@@ -503,3 +503,14 @@ pub async fn may_see_incident(client: &impl GenericClient, user_id: Uuid, incide
     const SQL: &str = scoped!("SELECT 1 FROM visible_incident WHERE incident_id = $2");
     Ok(optional(client, SQL, &[&user_id, &incident_id]).await?.is_some())
 }
+
+/// Finds an incident that the user sees by the number people say.
+pub async fn incident_by_number(
+    client: &impl GenericClient,
+    user_id: Uuid,
+    number: i64,
+) -> Result<Option<Uuid>, Error> {
+    const SQL: &str = scoped!("SELECT incident_id FROM visible_incident WHERE number = $2");
+    let found = optional(client, SQL, &[&user_id, &number]).await?;
+    Ok(found.map(|row| row.try_get(0)).transpose()?)
+}

@@ -92,7 +92,7 @@ pub async fn one(
     detail(&app, &caller.user, incident_id, purpose, case).await.map(Json)
 }
 
-async fn detail(
+pub(super) async fn detail(
     app: &App,
     user: &User,
     incident_id: Uuid,
@@ -166,7 +166,7 @@ pub struct Close {
     pub version: Option<i64>,
 }
 
-fn checked_text(text: &str) -> Result<&str, ApiError> {
+pub(super) fn checked_text(text: &str) -> Result<&str, ApiError> {
     let text = text.trim();
     if text.chars().count() > LONGEST_NOTE {
         return Err(ApiError::invalid(
@@ -178,14 +178,14 @@ fn checked_text(text: &str) -> Result<&str, ApiError> {
 }
 
 /// An incident that the user may not see is not found, whatever is wanted of it.
-async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiError> {
+pub(super) async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiError> {
     let client = app.0.database.client().await?;
     let sees = view::may_see_incident(&client, user.user_id, incident_id).await?;
     sees.then_some(()).ok_or(ApiError::NotFound("incident"))
 }
 
 /// A change that the incident's state or version does not allow is a conflict, not a failure.
-fn refused(error: IncidentError) -> ApiError {
+pub(super) fn refused(error: IncidentError) -> ApiError {
     match error {
         IncidentError::NotFound(_) => ApiError::NotFound("incident"),
         IncidentError::Conflict { .. } | IncidentError::Refused(_) => ApiError::Conflict(error.to_string()),

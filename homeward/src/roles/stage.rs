@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use casedb::{Database, history::HistoryWriter, outbox, person, ticker};
+use casedb::{Database, basis, history::HistoryWriter, outbox, person, ticker};
 use gateway::{Directory, Gateway};
 use jiff::{Timestamp, ToSpan};
 use stream::{Log, Topic};
@@ -153,6 +153,9 @@ impl Stage {
                 outbox::run(database, log, stop).await.map_err(Into::into),
             )
         });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks
+            .spawn(async move { ("legal basis", basis::watch(database, stop).await.map_err(Into::into)) });
         let (log, stop) = (Arc::clone(&self.log), self.stages.clone());
         let retention_hours = i64::from(self.config.stream.retention_hours);
         self.tasks.spawn(async move {
@@ -168,6 +171,7 @@ impl Stage {
             smtp,
             sms: self.config.sms.gateway()?,
             console_url: (!settings.console_url.is_empty()).then(|| settings.console_url.clone()),
+            reopen_within: Duration::from_mins(settings.reopen_within_min.into()),
             drain: DRAIN / 2,
             ..Default::default()
         };
