@@ -8,6 +8,12 @@
 
 extern crate homeward_casedb as casedb;
 
+#[path = "casedb/access.rs"]
+mod access;
+#[path = "casedb/access_rows.rs"]
+mod access_rows;
+#[path = "casedb/capacity.rs"]
+mod capacity;
 #[path = "casedb/causes.rs"]
 mod causes;
 #[path = "casedb/commands.rs"]
@@ -28,8 +34,12 @@ mod orders;
 mod people;
 #[path = "casedb/publish.rs"]
 mod publish;
+#[path = "casedb/rollup.rs"]
+mod rollup;
 #[path = "casedb/support.rs"]
 mod support;
+#[path = "casedb/wide.rs"]
+mod wide;
 #[path = "casedb/zones.rs"]
 mod zones;
 

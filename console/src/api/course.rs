@@ -2,20 +2,17 @@
 
 use axum::{Json, extract::State};
 use casedb::{
-    access::Purpose,
     incident::{self, IncidentError, Suspension},
-    user::User,
     view::IncidentDetail,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::incidents::{Acknowledge, checked_text, detail, must_see, refused};
+use super::incidents::{Acknowledge, DetailQuery, checked_text, detail, must_see, refused};
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, Handler, Id},
+    authorise::{Asked, Authorised, Body, Handler, Id},
     error::ErrorBody,
 };
 
@@ -26,6 +23,8 @@ pub struct Reason {
     /// Why; not blank.
     pub why: String,
     /// The version that the user saw; when it has moved, the answer is 409.
+    #[serde(default, with = "casedb::exact::option")]
+    #[schema(schema_with = casedb::exact::schema)]
     pub version: Option<i64>,
 }
 
@@ -41,6 +40,8 @@ pub struct Suspend {
     #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
     /// The version that the user saw; when it has moved, the answer is 409.
+    #[serde(default, with = "casedb::exact::option")]
+    #[schema(schema_with = casedb::exact::schema)]
     pub version: Option<i64>,
 }
 
@@ -49,6 +50,8 @@ pub struct Suspend {
 #[serde(deny_unknown_fields)]
 pub struct Merge {
     /// The number of the incident that has the same cause.
+    #[serde(with = "casedb::exact")]
+    #[schema(schema_with = casedb::exact::schema)]
     pub into: i64,
     /// The cause; not blank.
     pub why: String,
@@ -73,12 +76,8 @@ fn refusal(error: IncidentError) -> ApiError {
     }
 }
 
-async fn now_shown(app: &App, user: &User, incident_id: Uuid) -> Result<Json<IncidentDetail>, ApiError> {
-    detail(app, user, incident_id, Purpose::Incident, "").await.map(Json)
-}
-
 /// Begins to act on an incident; takes it on as well.
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/start", tag = "incidents", params(("id" = Uuid, Path)), request_body = Acknowledge, responses(
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/start", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Acknowledge, responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
@@ -90,6 +89,7 @@ pub async fn start(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Acknowledge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let user = &caller.user;
@@ -98,11 +98,11 @@ pub async fn start(
     incident::start_action(&app.0.database, incident_id, user.user_id, asked.version, now)
         .await
         .map_err(refusal)?;
-    now_shown(&app, user, incident_id).await
+    detail(&app, user, incident_id, &seen).await.map(Json)
 }
 
 /// Takes an incident over from the one who has it.
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/take-over", tag = "incidents", params(("id" = Uuid, Path)), request_body = Reason, responses(
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/take-over", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Reason, responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
@@ -114,6 +114,7 @@ pub async fn take_over(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let user = &caller.user;
@@ -123,11 +124,11 @@ pub async fn take_over(
     incident::take_over(&app.0.database, incident_id, user.user_id, why, asked.version, now)
         .await
         .map_err(refusal)?;
-    now_shown(&app, user, incident_id).await
+    detail(&app, user, incident_id, &seen).await.map(Json)
 }
 
 /// Suspends an incident: nobody is called about it for a while.
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/suspend", tag = "incidents", params(("id" = Uuid, Path)), request_body = Suspend, responses(
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/suspend", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Suspend, responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
@@ -139,6 +140,7 @@ pub async fn suspend(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Suspend>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let user = &caller.user;
@@ -159,11 +161,11 @@ pub async fn suspend(
     )
     .await
     .map_err(refusal)?;
-    now_shown(&app, user, incident_id).await
+    detail(&app, user, incident_id, &seen).await.map(Json)
 }
 
 /// Ends a suspension before its time.
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/resume", tag = "incidents", params(("id" = Uuid, Path)), request_body = Reason, responses(
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/resume", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Reason, responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
@@ -175,6 +177,7 @@ pub async fn resume(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let user = &caller.user;
@@ -184,11 +187,11 @@ pub async fn resume(
     incident::resume(&app.0.database, incident_id, user.user_id, why, asked.version, now)
         .await
         .map_err(refusal)?;
-    now_shown(&app, user, incident_id).await
+    detail(&app, user, incident_id, &seen).await.map(Json)
 }
 
 /// Merges an incident into another that has the same cause. At P1, and where only a person may judge, it goes on calling.
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/merge", tag = "incidents", params(("id" = Uuid, Path)), request_body = Merge, responses(
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/merge", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Merge, responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
@@ -200,6 +203,7 @@ pub async fn merge(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Merge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let user = &caller.user;
@@ -210,17 +214,18 @@ pub async fn merge(
     let into =
         into.ok_or_else(|| ApiError::invalid("bad_value", format!("into: there is no incident {}", asked.into)))?;
     let transaction = client.transaction().await.map_err(casedb::Error::from)?;
+    incident::acting(&transaction, user.user_id).await?;
     let by = alerts::lifecycle::course::Who::User(user.user_id);
     incident::merge(&transaction, &[incident_id], into, by, why, Timestamp::now())
         .await
         .map_err(refusal)?;
     transaction.commit().await.map_err(casedb::Error::from)?;
     drop(client);
-    now_shown(&app, user, incident_id).await
+    detail(&app, user, incident_id, &seen).await.map(Json)
 }
 
 /// Takes an incident out of the one it was merged into: it stands for itself again.
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/split", tag = "incidents", params(("id" = Uuid, Path)), request_body = Reason, responses(
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/split", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Reason, responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
@@ -232,6 +237,7 @@ pub async fn split(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let user = &caller.user;
@@ -239,11 +245,12 @@ pub async fn split(
     must_see(&app, user, incident_id).await?;
     let mut client = app.0.database.client().await?;
     let transaction = client.transaction().await.map_err(casedb::Error::from)?;
+    incident::acting(&transaction, user.user_id).await?;
     let by = alerts::lifecycle::course::Who::User(user.user_id);
     incident::split(&transaction, incident_id, by, why, Timestamp::now())
         .await
         .map_err(refusal)?;
     transaction.commit().await.map_err(casedb::Error::from)?;
     drop(client);
-    now_shown(&app, user, incident_id).await
+    detail(&app, user, incident_id, &seen).await.map(Json)
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use worker::{Credentials, SmtpConfig, WorkerConfig};
 
-use super::{DRAIN, Readiness, Role, descriptors};
+use super::{DRAIN, Readiness, Role, capacity, descriptors};
 use crate::{command::world, config::Config};
 
 /// How often old records are dropped from the stream.
@@ -161,6 +161,11 @@ impl Stage {
         self.tasks.spawn(async move {
             trim_stream(log.as_ref(), retention_hours, &stop).await;
             ("retention", Ok(()))
+        });
+        let (database, config, stop) = (self.database.clone(), self.config.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            capacity::watch(database, config, stop).await;
+            ("capacity", Ok(()))
         });
     }
 

@@ -4,9 +4,10 @@ import type {
   ClosingCode,
   CommandList,
   CommandRow,
+  Exact,
   Fix,
-  Incident,
   IncidentDetail,
+  IncidentList,
   NewCommand,
   PersonDetail,
   PersonRow,
@@ -75,8 +76,13 @@ export const api = {
   logIn: (username: string, password: string) => request<Session>("POST", "/api/v1/session", { username, password }),
   platform: () => request<Platform>("GET", "/api/v1/platform"),
   logOut: () => request<undefined>("DELETE", "/api/v1/session"),
-  incidents: (signal?: AbortSignal) =>
-    request<{ incidents: Incident[]; total: number }>("GET", "/api/v1/incidents?state=open&limit=500", undefined, signal),
+  incidents: (asked: { severity: number; mine: boolean; limit: number; after?: string }, signal?: AbortSignal) => {
+    const query = new URLSearchParams({ state: "open", limit: String(asked.limit) });
+    if (asked.severity !== 0) query.set("severity", String(asked.severity));
+    if (asked.mine) query.set("mine", "true");
+    if (asked.after) query.set("after", asked.after);
+    return request<IncidentList>("GET", `/api/v1/incidents?${query}`, undefined, signal);
+  },
   incident: (incident: string, signal?: AbortSignal) =>
     request<IncidentDetail>("GET", `/api/v1/incidents/${id(incident)}`, undefined, signal),
   acknowledge: (incident: string) =>
@@ -84,17 +90,17 @@ export const api = {
   note: (incident: string, text: string, audience: "both" | "own") =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/notes`, { text, audience }),
   start: (incident: string) => request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/start`, {}),
-  takeOver: (incident: string, why: string, version: number) =>
+  takeOver: (incident: string, why: string, version: Exact) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/take-over`, { why, version }),
-  suspend: (incident: string, authority: string, reason: string, until: string, version: number) =>
+  suspend: (incident: string, authority: string, reason: string, until: string, version: Exact) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/suspend`, { authority, reason, until, version }),
-  resume: (incident: string, why: string, version: number) =>
+  resume: (incident: string, why: string, version: Exact) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/resume`, { why, version }),
   merge: (incident: string, into: number, why: string) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/merge`, { into, why }),
   split: (incident: string, why: string) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/split`, { why }),
-  close: (incident: string, code: string, text: string, version: number) =>
+  close: (incident: string, code: string, text: string, version: Exact) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/close`, { code, text, version }),
   closingCodes: () => request<{ codes: ClosingCode[] }>("GET", "/api/v1/closing-codes"),
   people: (query: string, signal?: AbortSignal) =>
