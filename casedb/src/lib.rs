@@ -22,6 +22,7 @@ mod error;
 pub mod escalation;
 pub mod event;
 pub mod exact;
+pub mod exchange;
 pub mod history;
 pub mod incident;
 pub mod law;
