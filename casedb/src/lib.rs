@@ -21,6 +21,7 @@ pub mod edition;
 mod error;
 pub mod escalation;
 pub mod event;
+pub mod evidence;
 pub mod exact;
 pub mod exchange;
 pub mod history;

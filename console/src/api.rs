@@ -3,6 +3,7 @@
 pub mod casework;
 pub mod commands;
 pub mod course;
+pub mod evidence;
 pub mod incidents;
 pub mod map;
 pub mod people;
