@@ -15,6 +15,7 @@ pub mod consume;
 pub mod deadlines;
 pub mod dispatch;
 mod error;
+mod terms;
 
 use std::sync::Arc;
 
@@ -52,4 +53,8 @@ pub async fn run(
     let sweeper = cause::run(&db, &config, &queued, &stop);
     let (consumed, dispatched, kept, ()) = tokio::join!(consumer, dispatcher, keeper, sweeper);
     consumed.and(dispatched).and(kept)
+    // Warnings before orders and reviews end. They fail with a log line and come again: nothing here stops the worker.
+    let terms = Box::pin(terms::run(&db, &stop));
+    let (consumed, dispatched, (), ()) = tokio::join!(consumer, dispatcher, sweeper, terms);
+    consumed.and(dispatched)
 }

@@ -15,6 +15,7 @@ mod commands;
 mod escalation;
 mod installation;
 mod kill;
+mod law;
 mod moving;
 mod offline;
 mod orders;
