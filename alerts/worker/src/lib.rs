@@ -51,10 +51,8 @@ pub async fn run(
         deadlines::run(&db, &config, &queued, &stop).await
     };
     let sweeper = cause::run(&db, &config, &queued, &stop);
-    let (consumed, dispatched, kept, ()) = tokio::join!(consumer, dispatcher, keeper, sweeper);
-    consumed.and(dispatched).and(kept)
     // Warnings before orders and reviews end. They fail with a log line and come again: nothing here stops the worker.
     let terms = Box::pin(terms::run(&db, &stop));
-    let (consumed, dispatched, (), ()) = tokio::join!(consumer, dispatcher, sweeper, terms);
-    consumed.and(dispatched)
+    let (consumed, dispatched, kept, (), ()) = tokio::join!(consumer, dispatcher, keeper, sweeper, terms);
+    consumed.and(dispatched).and(kept)
 }
