@@ -5,6 +5,7 @@ pub mod commands;
 pub mod evidence;
 pub mod incidents;
 pub mod map;
+pub mod orders;
 pub mod people;
 pub mod platform;
 pub mod quarantine;

@@ -11,6 +11,8 @@ mod commands;
 mod corrected;
 #[path = "support/fixture.rs"]
 mod fixture;
+#[path = "api/orders.rs"]
+mod orders;
 #[path = "api/wide.rs"]
 mod wide;
 
