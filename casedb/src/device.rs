@@ -3,6 +3,7 @@
 mod keys;
 pub mod life;
 mod list;
+pub mod silent;
 
 use std::collections::HashMap;
 
@@ -78,7 +79,8 @@ pub struct Entry {
     pub protected: Option<Carrier>,
     /// Since when: what the device said before is not this person's.
     pub assigned_at: Option<Timestamp>,
-    /// Terms of the wearer's orders that run now or later, as `starts..ends`; without one nobody is monitored.
+    /// Terms of the wearer's orders that run now or later, or ended within 30 days, as `starts..ends`: what was made in one of them
+    /// may come late. Without one nobody is monitored.
     pub terms: Vec<(Timestamp, Timestamp)>,
 }
 
@@ -96,7 +98,7 @@ pub struct Carrier {
 pub struct Bound {
     /// Who.
     pub person_id: PersonId,
-    /// Terms of their orders that run now or later, as `starts..ends`.
+    /// Terms of their orders that run now or later, or ended within 30 days, as `starts..ends`.
     pub terms: Vec<(Timestamp, Timestamp)>,
 }
 
@@ -113,7 +115,7 @@ macro_rules! directory {
                 SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
                        array_agg(ends_at ORDER BY starts_at) AS ends
                 FROM order_term
-                WHERE person_id = a.person_id AND ends_at > now()) o ON true
+                WHERE person_id = a.person_id AND ends_at > now() - interval '30 days') o ON true
             WHERE d.retired_at IS NULL AND ",
             $condition
         )
@@ -128,7 +130,7 @@ const BOUND: &str = "SELECT x.protected_id, x.person_id, o.starts, o.ends
         SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
                array_agg(ends_at ORDER BY starts_at) AS ends
         FROM order_term
-        WHERE person_id = x.person_id AND ends_at > now()) o ON o.starts IS NOT NULL
+        WHERE person_id = x.person_id AND ends_at > now() - interval '30 days') o ON o.starts IS NOT NULL
     WHERE p.protected_id = ANY ($1) AND p.consent_at IS NOT NULL AND p.withdrawn_at IS NULL
     ORDER BY x.protected_id, x.person_id";
 const DIRECTORY: &str = directory!("d.protocol = ANY ($1)");

@@ -1,8 +1,13 @@
 //! The HTTP API, one resource a file.
 
+pub mod casework;
 pub mod commands;
+pub(crate) mod counts;
+pub mod course;
+pub mod evidence;
 pub mod incidents;
 pub mod map;
+pub mod orders;
 pub mod people;
 pub mod platform;
 pub mod quarantine;

@@ -37,18 +37,18 @@ impl Requirement for Anyone {
     const ROLES: &'static [Role] = &Role::ALL;
 }
 
-/// Those who read about people: everybody but who keeps devices running.
+/// Those who read about people: who handles incidents, and analysts (without names).
 #[derive(Debug)]
 pub struct Reader;
 impl Requirement for Reader {
-    const ROLES: &'static [Role] = &[
-        Role::DutyOfficer,
-        Role::SocialWorker,
-        Role::Analyst,
-        Role::Supervisor,
-        Role::Auditor,
-        Role::Administrator,
-    ];
+    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::SocialWorker, Role::Analyst, Role::Supervisor];
+}
+
+/// Those who read positions, each time for a purpose and under a case number.
+#[derive(Debug)]
+pub struct Tracker;
+impl Requirement for Tracker {
+    const ROLES: &'static [Role] = Reader::ROLES;
 }
 
 /// Those who handle incidents.
@@ -56,6 +56,31 @@ impl Requirement for Reader {
 pub struct Handler;
 impl Requirement for Handler {
     const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::SocialWorker, Role::Supervisor];
+}
+
+/// Those who read the records of orders: everybody who works on cases, and who audits them.
+#[derive(Debug)]
+pub struct CaseReader;
+impl Requirement for CaseReader {
+    const ROLES: &'static [Role] = &[
+        Role::DutyOfficer,
+        Role::SocialWorker,
+        Role::Supervisor,
+        Role::Auditor,
+        Role::Administrator,
+    ];
+}
+
+/// Those who may decide on orders and leave, as far as the law profile and the tiers let them.
+#[derive(Debug)]
+pub struct Decider;
+impl Requirement for Decider {
+    const ROLES: &'static [Role] = &[
+        Role::DutyOfficer,
+        Role::SocialWorker,
+        Role::Supervisor,
+        Role::Administrator,
+    ];
 }
 
 /// Those who look after devices that were refused.

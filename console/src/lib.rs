@@ -32,6 +32,8 @@ pub struct Config {
     pub secure_cookies: bool,
     /// GeoJSON of the invented town's streets, drawn where there is no basemap.
     pub demo_town: Option<serde_json::Value>,
+    /// Signs evidence and the states of the audit chain that it rests on.
+    pub evidence_key: Option<casedb::audit::key::Key>,
 }
 
 /// Says whether the rest of the process is ready; the reason when it is not.
@@ -73,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) hub: events::Hub,
     pub(crate) door: session::Door,
+    pub(crate) counts: api::counts::Counts,
     pub(crate) ready: Ready,
     pub(crate) stop: CancellationToken,
     pub(crate) town: Option<bytes::Bytes>,
@@ -139,6 +142,7 @@ pub async fn start(config: Config, database: Database, ready: Ready) -> Result<H
         config,
         hub,
         door,
+        counts: api::counts::Counts::default(),
         ready,
         stop: stop.clone(),
         town,

@@ -23,7 +23,7 @@ use tower_http::{
 
 use crate::{
     ApiError, App, api, assets,
-    authorise::{Anyone, DeviceKeeper, Handler, Reader, Requirement, refuse_foreign},
+    authorise::{Anyone, CaseReader, Decider, DeviceKeeper, Handler, Reader, Requirement, Tracker, refuse_foreign},
     events, openapi,
 };
 
@@ -44,19 +44,58 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/incidents", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/incidents/{id}", Admission::Roles(Reader::ROLES)),
     (
+        "get",
+        "/api/v1/incidents/{id}/evidence",
+        Admission::Roles(Reader::ROLES),
+    ),
+    (
         "post",
         "/api/v1/incidents/{id}/acknowledge",
         Admission::Roles(Handler::ROLES),
     ),
     ("post", "/api/v1/incidents/{id}/notes", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/incidents/{id}/close", Admission::Roles(Handler::ROLES)),
+    ("post", "/api/v1/incidents/{id}/start", Admission::Roles(Handler::ROLES)),
+    (
+        "post",
+        "/api/v1/incidents/{id}/take-over",
+        Admission::Roles(Handler::ROLES),
+    ),
+    (
+        "post",
+        "/api/v1/incidents/{id}/suspend",
+        Admission::Roles(Handler::ROLES),
+    ),
+    (
+        "post",
+        "/api/v1/incidents/{id}/resume",
+        Admission::Roles(Handler::ROLES),
+    ),
+    ("post", "/api/v1/incidents/{id}/merge", Admission::Roles(Handler::ROLES)),
+    ("post", "/api/v1/incidents/{id}/split", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/closing-codes", Admission::Roles(Anyone::ROLES)),
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
-    ("get", "/api/v1/people/{id}/track", Admission::Roles(Reader::ROLES)),
-    ("get", "/api/v1/people/{id}/commands", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/people/{id}/track", Admission::Roles(Tracker::ROLES)),
+    ("get", "/api/v1/people/{id}/orders", Admission::Roles(CaseReader::ROLES)),
+    ("post", "/api/v1/orders/{id}/decision", Admission::Roles(Decider::ROLES)),
+    ("post", "/api/v1/leave/{id}/decision", Admission::Roles(Decider::ROLES)),
+    ("get", "/api/v1/people/{id}/casework", Admission::Roles(Handler::ROLES)),
+    (
+        "post",
+        "/api/v1/people/{id}/person-notes",
+        Admission::Roles(Handler::ROLES),
+    ),
+    ("post", "/api/v1/people/{id}/contacts", Admission::Roles(Handler::ROLES)),
+    (
+        "post",
+        "/api/v1/violations/{id}/outcome",
+        Admission::Roles(Handler::ROLES),
+    ),
+    ("get", "/api/v1/devices/silent", Admission::Roles(Handler::ROLES)),
+    ("get", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
-    ("get", "/api/v1/commands/{id}", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/commands/{id}", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/commands/{id}/cancel", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/quarantine", Admission::Roles(DeviceKeeper::ROLES)),
     ("get", "/api/v1/platform", Admission::Roles(Anyone::ROLES)),
@@ -89,13 +128,28 @@ pub fn build(app: App) -> Router {
         )
         .route("/incidents", get(api::incidents::list))
         .route("/incidents/{id}", get(api::incidents::one))
+        .route("/incidents/{id}/evidence", get(api::evidence::download))
         .route("/incidents/{id}/acknowledge", post(api::incidents::acknowledge))
         .route("/incidents/{id}/notes", post(api::incidents::note))
         .route("/incidents/{id}/close", post(api::incidents::close))
+        .route("/incidents/{id}/start", post(api::course::start))
+        .route("/incidents/{id}/take-over", post(api::course::take_over))
+        .route("/incidents/{id}/suspend", post(api::course::suspend))
+        .route("/incidents/{id}/resume", post(api::course::resume))
+        .route("/incidents/{id}/merge", post(api::course::merge))
+        .route("/incidents/{id}/split", post(api::course::split))
         .route("/closing-codes", get(api::incidents::closing_codes))
         .route("/people", get(api::people::list))
         .route("/people/{id}", get(api::people::one))
         .route("/people/{id}/track", get(api::people::track))
+        .route("/people/{id}/orders", get(api::orders::list))
+        .route("/orders/{id}/decision", post(api::orders::decide))
+        .route("/leave/{id}/decision", post(api::orders::decide_leave))
+        .route("/people/{id}/casework", get(api::casework::show))
+        .route("/people/{id}/person-notes", post(api::casework::write_note))
+        .route("/people/{id}/contacts", post(api::casework::write_contact))
+        .route("/violations/{id}/outcome", post(api::casework::decide))
+        .route("/devices/silent", get(api::casework::silent))
         .route(
             "/people/{id}/commands",
             get(api::commands::list).post(api::commands::place),

@@ -1,7 +1,11 @@
 //! The command line.
 
+pub mod audit;
 pub mod commands;
 pub mod device;
+pub mod escalation;
+pub mod exchange;
+pub mod law;
 pub mod orders;
 pub mod people;
 pub mod zones;
@@ -69,6 +73,17 @@ pub enum Command {
     Canary,
     /// Creates or upgrades the tables of the stream and the case database; safe to repeat.
     Migrate,
+    /// Says how many days are left of what runs out: ids, disk, days made ahead, the stream, the write-ahead log.
+    ///
+    /// Exit status 1 when something is short. Growth is reckoned from samples that the history role takes every hour.
+    Capacity {
+        /// JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// Every sequence, also those that will do for ever.
+        #[arg(long)]
+        all: bool,
+    },
     /// Adds people who sign in to the console.
     User {
         /// What to do.
@@ -98,6 +113,22 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: people::ViolationCommand,
+    },
+    /// Writes everything about a person or an agency into one file, independent of this program (docs/exchange.md).
+    ///
+    /// The same state gives the same bytes, and export, wipe, import, export gives them again. It is written down that it was done.
+    Export {
+        /// Of what.
+        #[command(subcommand)]
+        command: exchange::ExportCommand,
+    },
+    /// Takes in a file of `homeward export`, all of it or nothing: damaged, cut off, of another version or colliding is refused.
+    Import(exchange::ImportArgs),
+    /// Deletes everything that is a person's or an agency's own. What others refer to too stays. It cannot be undone without an export.
+    Wipe {
+        /// Of what.
+        #[command(subcommand)]
+        command: exchange::WipeCommand,
     },
     /// Everything a court needs of a person's violations, as JSON and as a page to print.
     ///
@@ -135,6 +166,14 @@ pub enum Command {
         #[command(subcommand)]
         command: orders::LeaveCommand,
     },
+    /// Law profiles: what a law asks of an order, with the source of each rule.
+    Law(law::LawArgs),
+    /// Orders: drawn up, approved, extended, reviewed, varied, revoked; and what held at any time.
+    Order {
+        /// What to do.
+        #[command(subcommand)]
+        command: law::OrderCommand,
+    },
     /// Holiday calendars that schedules go by.
     Holiday {
         /// What to do.
@@ -146,6 +185,25 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: orders::ProtectCommand,
+    },
+    /// Says who would be called about a person, when, and over what, if nobody answered.
+    ///
+    /// It calls nobody. Times are those of the person's time zone; whoever is on duty at each step's instant is named. Without --kind,
+    /// all four priorities are shown.
+    ///
+    /// Example: homeward protocol DEMO-0001 --at 2026-10-01T02:00 --kind strap_tamper
+    Protocol(escalation::ProtocolArgs),
+    /// Escalation ladders: who is called when nobody comes.
+    Ladder {
+        /// What to do.
+        #[command(subcommand)]
+        command: escalation::LadderCommand,
+    },
+    /// Rotas: who is on duty when.
+    Rota {
+        /// What to do.
+        #[command(subcommand)]
+        command: escalation::RotaCommand,
     },
     /// Where agencies want messages about incidents besides the console, and what could not be delivered.
     Notify {
@@ -220,6 +278,16 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
+    /// The audit chain: its key, its export, signing now.
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
+    /// Finds every row that was changed, removed or inserted past the audit, and names it. Exit status 1 when there is one.
+    VerifyAudit(audit::VerifyAuditArgs),
+    /// Writes everything about an incident into an archive that proves itself offline: fixes, rules, explanations, actions, PDF.
+    Evidence(audit::EvidenceArgs),
     /// Prints the settings in force, secrets masked.
     Config {
         /// Prints the documented defaults instead, as a file to start from.

@@ -1,18 +1,25 @@
 //! The commands: each takes its arguments and the settings, and says how it went.
 
 mod agency;
+pub(crate) mod audit;
 mod backtest;
 mod breach;
+pub(crate) mod capacity;
 mod contract;
 mod decode;
 mod demo;
 mod device;
+mod escalation;
 mod evaluate;
+mod evidence;
+mod exchange;
 mod explain;
 mod files;
 mod holiday;
+mod law;
 mod leave;
 mod notify;
+mod order;
 mod orders;
 mod person;
 pub(crate) mod profiles;
@@ -77,6 +84,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
                 } => zones::check(&config, &source, output.as_deref(), refused_only),
             };
         }
+        Command::Audit { command } => block_on(audit::run(load(settings, None)?, command))?,
+        Command::VerifyAudit(arguments) => return block_on(audit::verify(load(settings, None)?, arguments)),
+        Command::Evidence(arguments) => block_on(evidence::run(load(settings, None)?, arguments))?,
         Command::Config { defaults: true } => print!("{}", config::DEFAULTS),
         Command::Config { defaults: false } => {
             println!("{}", serde_json::to_string_pretty(&load(settings, None)?)?);
@@ -96,18 +106,31 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             let config = load(settings, None)?;
             block_on(migrate(config))?;
         }
+        Command::Capacity { json, all } => return block_on(capacity::run(load(settings, None)?, json, all)),
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
         Command::Agency { command } => block_on(agency::run(load(settings, None)?, command))?,
         Command::Contract { command } => block_on(contract::run(load(settings, None)?, command))?,
         Command::Person { command } => block_on(person::run(load(settings, None)?, command))?,
         Command::Violation { command } => block_on(violation::run(load(settings, None)?, command))?,
+        Command::Export { command } => block_on(exchange::export(load(settings, None)?, command))?,
+        Command::Import(arguments) => block_on(exchange::import(|| load(settings, None), arguments))?,
+        Command::Wipe { command } => block_on(exchange::wipe(load(settings, None)?, command))?,
         Command::BreachPack(arguments) => block_on(breach::run(load(settings, None)?, arguments))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),
         Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,
         Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
+        Command::Law(arguments) => match arguments.command {
+            // The profiles are part of the program: no settings are needed to read them.
+            None => law::show(arguments.name.as_deref())?,
+            Some(command) => block_on(law::run(load(settings, None)?, command))?,
+        },
+        Command::Order { command } => block_on(order::run(load(settings, None)?, command))?,
         Command::Holiday { command } => block_on(holiday::run(load(settings, None)?, command))?,
         Command::Protect { command } => block_on(protect::run(load(settings, None)?, command))?,
+        Command::Protocol(arguments) => block_on(escalation::protocol(load(settings, None)?, arguments))?,
+        Command::Ladder { command } => block_on(escalation::ladder(load(settings, None)?, command))?,
+        Command::Rota { command } => block_on(escalation::rota(load(settings, None)?, command))?,
         Command::Notify { command } => block_on(notify::run(load(settings, None)?, command))?,
         Command::Demo { command } => block_on(demo::run(load(settings, None)?, command))?,
         Command::Simulate(arguments) => {

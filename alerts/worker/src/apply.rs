@@ -1,17 +1,20 @@
 //! What one event does, within a transaction.
 
+use std::time::Duration;
+
 use alerts::{
     Severity,
-    group::{self, Change, Decision, Edge},
+    group::{self, Change, Decision, Edge, again::Again},
     route::{self, Channel, Recipient},
 };
 use casedb::{
     GenericClient,
+    basis::{self, Refused, Stage, Without},
     event::{self, Event, Stored},
     incident::{self, IncidentRow},
     notification,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::WorkerError;
 
@@ -22,6 +25,8 @@ pub(crate) enum Outcome {
     Invalid,
     /// There is no such person.
     UnknownPerson,
+    /// No order was in force when it began, or when the engine knew of it.
+    NoBasis,
     /// It is stored already.
     Known,
     /// It is stored now, and is the test device's: it came through, and that is all.
@@ -49,6 +54,7 @@ impl Outcome {
         let word = match self {
             Self::Invalid => "invalid",
             Self::UnknownPerson => "unknown_person",
+            Self::NoBasis => "no_legal_basis",
             Self::Known => "known",
             Self::Canary => "canary",
             Self::Contradicts => "contradicts",
@@ -93,8 +99,29 @@ pub(crate) async fn event(
     event: &Event,
     payload: &[u8],
     served: &[Channel],
+    reopen_within: Duration,
     now: Timestamp,
 ) -> Result<Outcome, WorkerError> {
+    let trimmed;
+    let payload = match basis::judge(transaction, event, payload).await? {
+        Without::Nothing => payload,
+        Without::Fixes(bytes) => {
+            trimmed = bytes;
+            &trimmed
+        }
+        Without::All(stated) => {
+            let refused = Refused {
+                device_id: None,
+                person_id: Some(event.person_id),
+                stated,
+                since: now,
+                until: now,
+                reports: 1,
+            };
+            basis::record(transaction, Stage::Alerts, &[refused]).await?;
+            return Ok(Outcome::NoBasis);
+        }
+    };
     let context = match event::store(transaction, event, payload).await? {
         Stored::UnknownPerson => return Ok(Outcome::UnknownPerson),
         Stored::Known => return Ok(Outcome::Known),
@@ -150,7 +177,12 @@ pub(crate) async fn event(
             audience,
             ongoing,
         } => {
-            let row = incident::raise(transaction, event, &key, severity, audience, ongoing, now).await?;
+            let row = match again(transaction, event, reopen_within, now).await? {
+                Again::Reopen(closed) => {
+                    incident::reopen(transaction, closed, event, severity, audience, ongoing, now).await?
+                }
+                Again::Raise => incident::raise(transaction, event, &key, severity, audience, ongoing, now).await?,
+            };
             let list = recipients(transaction, &row, served).await?;
             (Some(severity), Some((row, list)))
         }
@@ -168,6 +200,21 @@ pub(crate) async fn event(
         corrected,
         queued,
     })
+}
+
+/// The incident that an onset opens again, if any. A correction raises a new one: what was closed was judged by a person.
+async fn again(
+    transaction: &impl GenericClient,
+    event: &Event,
+    within: Duration,
+    now: Timestamp,
+) -> Result<Again, WorkerError> {
+    if within.is_zero() || event.edge != Edge::Onset {
+        return Ok(Again::Raise);
+    }
+    let before = incident::before(transaction, event).await?;
+    let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
+    Ok(group::again::again(before.as_ref(), event.onset_at, now, within))
 }
 
 async fn recipients(

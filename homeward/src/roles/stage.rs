@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use casedb::{Database, history::HistoryWriter, outbox, person, ticker};
+use casedb::{Database, audit::sealer, basis, history::HistoryWriter, outbox, person, ticker};
 use gateway::{Directory, Gateway};
 use jiff::{Timestamp, ToSpan};
 use stream::{Log, Topic};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use worker::{Credentials, SmtpConfig, WorkerConfig};
 
-use super::{DRAIN, Readiness, Role, descriptors};
+use super::{DRAIN, Readiness, Role, capacity, descriptors};
 use crate::{command::world, config::Config};
 
 /// How often old records are dropped from the stream.
@@ -40,10 +40,7 @@ impl Stage {
                 self.geofence();
                 Ok(())
             }
-            Role::History => {
-                self.history();
-                Ok(())
-            }
+            Role::History => self.history(),
             Role::Alerts => {
                 self.alerts()?;
                 Ok(())
@@ -138,7 +135,7 @@ impl Stage {
         });
     }
 
-    fn history(&mut self) {
+    fn history(&mut self) -> Result<()> {
         let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
         self.tasks.spawn(async move {
             (
@@ -153,12 +150,34 @@ impl Stage {
                 outbox::run(database, log, stop).await.map_err(Into::into),
             )
         });
+        let audit = &self.config.audit;
+        let config = sealer::Config {
+            key: crate::command::audit::configured_key(&self.config)?,
+            root_every: Duration::from_secs(audit.root_minutes.saturating_mul(60)),
+            anchor_file: (!audit.anchor_file.is_empty()).then(|| PathBuf::from(&audit.anchor_file)),
+        };
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            (
+                "audit sealer",
+                sealer::run(database, config, stop).await.map_err(Into::into),
+            )
+        });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks
+            .spawn(async move { ("legal basis", basis::watch(database, stop).await.map_err(Into::into)) });
         let (log, stop) = (Arc::clone(&self.log), self.stages.clone());
         let retention_hours = i64::from(self.config.stream.retention_hours);
         self.tasks.spawn(async move {
             trim_stream(log.as_ref(), retention_hours, &stop).await;
             ("retention", Ok(()))
         });
+        let (database, config, stop) = (self.database.clone(), self.config.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            capacity::watch(database, config, stop).await;
+            ("capacity", Ok(()))
+        });
+        Ok(())
     }
 
     fn alerts(&mut self) -> Result<()> {
@@ -168,6 +187,7 @@ impl Stage {
             smtp,
             sms: self.config.sms.gateway()?,
             console_url: (!settings.console_url.is_empty()).then(|| settings.console_url.clone()),
+            reopen_within: Duration::from_mins(settings.reopen_within_min.into()),
             drain: DRAIN / 2,
             ..Default::default()
         };
@@ -175,8 +195,15 @@ impl Stage {
         self.tasks.spawn(async move {
             (
                 "alerts",
-                worker::run(database, log, config, stop).await.map_err(Into::into),
+                Box::pin(worker::run(database, log, config, stop))
+                    .await
+                    .map_err(Into::into),
             )
+        });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            casedb::device::silent::watch(database, stop).await;
+            ("devices that are fitted but silent", Ok(()))
         });
         Ok(())
     }
@@ -188,6 +215,7 @@ impl Stage {
             basemap: (!settings.basemap.is_empty()).then(|| settings.basemap.clone().into()),
             secure_cookies: settings.secure_cookies,
             demo_town: demo_town(&self.database).await?,
+            evidence_key: crate::command::audit::configured_key(&self.config)?,
         };
         let ready = Arc::clone(&self.readiness);
         let ready: console::Ready = Arc::new(move || ready.latest());

@@ -9,13 +9,17 @@
 )]
 
 mod again;
+mod basis;
 mod canary;
 mod commands;
+mod escalation;
 mod installation;
 mod kill;
+mod law;
 mod moving;
 mod offline;
 mod orders;
+mod people;
 mod pipeline;
 mod profiles;
 mod proof;

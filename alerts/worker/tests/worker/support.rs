@@ -190,6 +190,10 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.database.url
+    }
+
     pub(crate) async fn client(&self) -> impl casedb::GenericClient + use<> {
         self.db.client().await.unwrap()
     }
@@ -213,6 +217,15 @@ impl World {
                 "INSERT INTO person (person_id, reference, display_name, risk_level, police_agency_id, social_agency_id,
                     social_worker_id, time_zone) VALUES ($1, $2, 'Anna Example', $3, $4, $5, $6, 'Asia/Shanghai')",
                 &[&person.uuid(), &reference, &risk_level, &self.police, &self.social, &self.worker],
+            )
+            .await?;
+        self.db
+            .client()
+            .await?
+            .execute(
+                "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at)
+                 VALUES ($1, $2, 'invented act, section 1', '2020-01-01Z', '2100-01-01Z')",
+                &[&Uuid::now_v7(), &person.uuid()],
             )
             .await?;
         Ok(person)
@@ -292,7 +305,11 @@ impl World {
                     return None;
                 }
             }
-            Some(())
+            // The first step of a ladder is due with the incident.
+            let due = self
+                .strings("SELECT incident_id::text FROM incident WHERE deadline_at <= now()")
+                .await;
+            due.is_empty().then_some(())
         })
         .await;
     }
@@ -301,7 +318,11 @@ impl World {
         let stop = CancellationToken::new();
         let log = Arc::clone(&self.log);
         let run = worker::run(self.db.clone(), log, config, stop.clone());
-        let task = tokio::spawn(async move { run.await.inspect_err(|error| eprintln!("worker failed: {error}")) });
+        let task = tokio::spawn(async move {
+            Box::pin(run)
+                .await
+                .inspect_err(|error| eprintln!("worker failed: {error}"))
+        });
         Running { stop, task }
     }
 
