@@ -138,6 +138,7 @@ pub async fn once(arguments: &Arguments, url: &str) -> Result<Outcome> {
         basemap: None,
         secure_cookies: false,
         demo_town: None,
+        evidence_key: None,
     };
     let database = Database::connect(url, CONNECTIONS).await?;
     let handle = console::start(config, database.clone(), Arc::new(|| Ok(()))).await?;

@@ -274,6 +274,7 @@ impl Device {
     fn sample(&mut self, at: Timestamp, area: Area) -> Sample {
         self.number += 1;
         let (latitude, longitude) = area.step(self.number);
+        #[expect(clippy::cast_possible_truncation, reason = "degrees on earth")]
         let e7 = |degrees: f64| (degrees * 1e7).round() as i32;
         Sample {
             sequence: self.number,
