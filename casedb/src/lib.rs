@@ -31,6 +31,7 @@ pub mod outbox;
 pub mod person;
 pub mod pool;
 pub mod protect;
+pub mod push;
 pub mod quarantine;
 pub mod rules;
 pub mod session;

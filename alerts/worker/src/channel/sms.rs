@@ -15,7 +15,7 @@ use super::{SendError, http, webhook::IDEMPOTENCY_KEY};
 use crate::{SmsConfig, WorkerError};
 
 pub use template::{PLACEHOLDERS, TemplateError};
-pub(crate) use template::{Content, Pick, Template};
+pub(crate) use template::{Content, Pick, Template, encode};
 
 /// Sends short messages.
 #[derive(Debug)]
