@@ -3,7 +3,9 @@
 pub mod commands;
 pub mod incidents;
 pub mod map;
+pub mod messages;
 pub mod people;
 pub mod platform;
+pub mod push;
 pub mod quarantine;
 pub mod session;

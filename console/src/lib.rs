@@ -9,6 +9,7 @@ pub mod authorise;
 pub mod error;
 pub mod events;
 pub mod openapi;
+pub mod receipts;
 pub mod router;
 pub mod session;
 
@@ -32,6 +33,19 @@ pub struct Config {
     pub secure_cookies: bool,
     /// GeoJSON of the invented town's streets, drawn where there is no basemap.
     pub demo_town: Option<serde_json::Value>,
+    /// What the console does for the channels of messages.
+    pub channels: Channels,
+}
+
+/// What the console does for the channels of messages.
+#[derive(Debug, Clone, Default)]
+pub struct Channels {
+    /// The public key of Web Push; none: it is not offered.
+    pub push_key: Option<String>,
+    /// Push services that browsers may name: hosts, or `*.` and the end of a host.
+    pub push_hosts: Vec<String>,
+    /// Reports of the gateway for short messages; none: they are not taken.
+    pub sms_reports: Option<receipts::Reports>,
 }
 
 /// Says whether the rest of the process is ready; the reason when it is not.

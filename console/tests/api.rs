@@ -61,6 +61,17 @@ impl Room {
             basemap: Some(path),
             secure_cookies: false,
             demo_town: Some(json!({"type": "FeatureCollection", "features": []})),
+            channels: homeward_console::Channels {
+                push_key: Some("BExample".to_owned()),
+                push_hosts: vec!["push.example".to_owned()],
+                sms_reports: Some(homeward_console::receipts::Reports {
+                    key: b"a key of at least 16".to_vec(),
+                    id: "/id".to_owned(),
+                    state: "/state".to_owned(),
+                    delivered: vec!["delivered".to_owned()],
+                    failed: vec!["failed".to_owned()],
+                }),
+            },
         };
         let pool = casedb::Database::connect(&database.url, 8).await?;
         let handle = homeward_console::start(config, pool, Arc::new(|| Ok(()))).await?;

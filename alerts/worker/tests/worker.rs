@@ -8,6 +8,8 @@
 
 #[path = "worker/corrections.rs"]
 mod corrections;
+#[path = "worker/providers.rs"]
+mod providers;
 #[path = "worker/support.rs"]
 mod support;
 

@@ -167,6 +167,7 @@ impl Stage {
         let config = WorkerConfig {
             smtp,
             sms: self.config.sms.gateway()?,
+            push: self.config.push.service()?,
             console_url: (!settings.console_url.is_empty()).then(|| settings.console_url.clone()),
             drain: DRAIN / 2,
             ..Default::default()
@@ -188,6 +189,7 @@ impl Stage {
             basemap: (!settings.basemap.is_empty()).then(|| settings.basemap.clone().into()),
             secure_cookies: settings.secure_cookies,
             demo_town: demo_town(&self.database).await?,
+            channels: self.config.console_channels()?,
         };
         let ready = Arc::clone(&self.readiness);
         let ready: console::Ready = Arc::new(move || ready.latest());
