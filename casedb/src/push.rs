@@ -25,11 +25,14 @@ pub struct Subscription {
 
 impl std::fmt::Debug for Subscription {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Subscription").field("subscription_id", &self.subscription_id).finish_non_exhaustive()
+        f.debug_struct("Subscription")
+            .field("subscription_id", &self.subscription_id)
+            .finish_non_exhaustive()
     }
 }
 
-const SUBSCRIBE: &str = "INSERT INTO push_subscription (subscription_id, user_id, endpoint, p256dh, auth) VALUES ($1, $2, $3, $4, $5)
+const SUBSCRIBE: &str =
+    "INSERT INTO push_subscription (subscription_id, user_id, endpoint, p256dh, auth) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (endpoint) DO UPDATE SET user_id = excluded.user_id, p256dh = excluded.p256dh, auth = excluded.auth,
         created_at = clock_timestamp()";
 const TRIM: &str = "DELETE FROM push_subscription WHERE user_id = $1 AND subscription_id NOT IN (
@@ -46,7 +49,12 @@ pub async fn subscribe(
     if p256dh.len() != 65 || auth.len() != 16 || !(8..=2_048).contains(&endpoint.len()) {
         return Err(Error::Input("this is no subscription of a browser".to_owned()));
     }
-    execute(client, SUBSCRIBE, &[&Uuid::now_v7(), &user_id, &endpoint, &p256dh, &auth]).await?;
+    execute(
+        client,
+        SUBSCRIBE,
+        &[&Uuid::now_v7(), &user_id, &endpoint, &p256dh, &auth],
+    )
+    .await?;
     execute(client, TRIM, &[&user_id, &EACH]).await?;
     Ok(())
 }
@@ -72,7 +80,8 @@ pub async fn count(client: &impl GenericClient, user_id: Uuid) -> Result<i64, Er
 
 /// A user's browsers.
 pub async fn of_user(client: &impl GenericClient, user_id: Uuid) -> Result<Vec<Subscription>, Error> {
-    const SQL: &str = "SELECT subscription_id, endpoint, p256dh, auth FROM push_subscription WHERE user_id = $1 ORDER BY created_at";
+    const SQL: &str =
+        "SELECT subscription_id, endpoint, p256dh, auth FROM push_subscription WHERE user_id = $1 ORDER BY created_at";
     let found = rows(client, SQL, &[&user_id]).await?;
     found
         .iter()

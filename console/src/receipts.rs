@@ -35,7 +35,10 @@ pub struct Reports {
 
 impl std::fmt::Debug for Reports {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reports").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Reports")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,20 +54,29 @@ pub async fn sms(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Res
     let Some(reports) = &app.0.config.channels.sms_reports else {
         return Err(ApiError::NotFound("path"));
     };
-    let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let signature = headers
+        .get(SIGNATURE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if !verify(&reports.key, signature, &body, Timestamp::now()) {
         return Err(ApiError::NotLoggedIn);
     }
     let (name, receipt) = read(reports, &body)?;
-    let known = notification::receipt(&app.0.database, alerts::route::Channel::Sms, &name, receipt, Timestamp::now())
-        .await
-        .map_err(|error| match error {
-            casedb::incident::IncidentError::Database(error) => ApiError::from(error),
-            other => {
-                tracing::error!(error = %other, "receipt not stored");
-                ApiError::Internal
-            }
-        })?;
+    let known = notification::receipt(
+        &app.0.database,
+        alerts::route::Channel::Sms,
+        &name,
+        receipt,
+        Timestamp::now(),
+    )
+    .await
+    .map_err(|error| match error {
+        casedb::incident::IncidentError::Database(error) => ApiError::from(error),
+        other => {
+            tracing::error!(error = %other, "receipt not stored");
+            ApiError::Internal
+        }
+    })?;
     if known {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -73,7 +85,8 @@ pub async fn sms(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Res
 }
 
 fn read(reports: &Reports, body: &[u8]) -> Result<(String, Receipt), ApiError> {
-    let value: Value = serde_json::from_slice(body).map_err(|_| ApiError::BadRequest("the report is no JSON".to_owned()))?;
+    let value: Value =
+        serde_json::from_slice(body).map_err(|_| ApiError::BadRequest("the report is no JSON".to_owned()))?;
     let text = |pointer: &str| match value.pointer(pointer) {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(Value::Number(number)) => Ok(number.to_string()),

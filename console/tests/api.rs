@@ -11,6 +11,8 @@ mod commands;
 mod corrected;
 #[path = "support/fixture.rs"]
 mod fixture;
+#[path = "api/messages.rs"]
+mod messages;
 
 use std::{
     sync::Arc,

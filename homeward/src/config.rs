@@ -154,9 +154,13 @@ impl Push {
         if self.private_key.expose().is_empty() {
             return Ok(None);
         }
-        let key = Vapid::new(self.private_key.expose()).map_err(|error| anyhow::anyhow!("push.private_key: {error}"))?;
+        let key =
+            Vapid::new(self.private_key.expose()).map_err(|error| anyhow::anyhow!("push.private_key: {error}"))?;
         if !self.subject.starts_with("mailto:") && !self.subject.starts_with("https:") {
-            bail!("push.subject: {:?} begins with neither mailto: nor https:", self.subject);
+            bail!(
+                "push.subject: {:?} begins with neither mailto: nor https:",
+                self.subject
+            );
         }
         Ok(Some(PushConfig {
             key: std::sync::Arc::new(key),

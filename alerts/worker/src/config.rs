@@ -91,7 +91,11 @@ impl WorkerConfig {
             (Channel::Sms, self.sms.is_some()),
             (Channel::Push, self.push.is_some()),
         ];
-        configured.into_iter().filter(|(_, there)| *there).map(|(channel, _)| channel).collect()
+        configured
+            .into_iter()
+            .filter(|(_, there)| *there)
+            .map(|(channel, _)| channel)
+            .collect()
     }
 }
 

@@ -72,10 +72,16 @@ pub async fn subscribe(
 ) -> Result<StatusCode, ApiError> {
     let channels = &app.0.config.channels;
     if channels.push_key.is_none() {
-        return Err(ApiError::invalid("push_off", "Web Push is not configured on this server"));
+        return Err(ApiError::invalid(
+            "push_off",
+            "Web Push is not configured on this server",
+        ));
     }
     if !allowed(&new.endpoint, &channels.push_hosts) {
-        return Err(ApiError::invalid("push_service", "endpoint: this push service is not allowed here"));
+        return Err(ApiError::invalid(
+            "push_service",
+            "endpoint: this push service is not allowed here",
+        ));
     }
     let key = |name: &'static str, text: &str| {
         URL_SAFE_NO_PAD
@@ -110,7 +116,10 @@ fn allowed(endpoint: &str, hosts: &[String]) -> bool {
     };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     // A backslash, a user name or a port would make a library read another host than this.
-    let plain = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    let plain = !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
     plain
         && hosts.iter().any(|known| match known.strip_prefix("*.") {
             Some(suffix) => host.strip_suffix(suffix).is_some_and(|before| before.ends_with('.')),

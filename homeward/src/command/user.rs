@@ -70,7 +70,10 @@ async fn contact(
     mail: Option<String>,
     phone: Option<String>,
 ) -> Result<()> {
-    if let Some(address) = mail.as_deref().filter(|address| !address.is_empty() && !address.contains('@')) {
+    if let Some(address) = mail
+        .as_deref()
+        .filter(|address| !address.is_empty() && !address.contains('@'))
+    {
         bail!("{address:?} is no mail address");
     }
     if let Some(number) = phone.as_deref().filter(|number| !number.is_empty()) {

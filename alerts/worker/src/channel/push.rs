@@ -37,7 +37,9 @@ pub struct PushConfig {
 
 impl fmt::Debug for PushConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PushConfig").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("PushConfig")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,7 +65,9 @@ impl Push {
             return Err(SendError::Refused("Web Push needs a user".to_owned()));
         };
         let unread = |error: casedb::Error| SendError::Transient(error.to_string());
-        let browsers = push::of_user(&db.client().await.map_err(unread)?, user_id).await.map_err(unread)?;
+        let browsers = push::of_user(&db.client().await.map_err(unread)?, user_id)
+            .await
+            .map_err(unread)?;
         let sent = futures::future::join_all(browsers.iter().map(|browser| self.one(browser, job, text, now))).await;
         let mut worst: Option<SendError> = None;
         let mut taken = false;
@@ -78,7 +82,10 @@ impl Push {
                 }
                 // What may pass comes before what was refused: it is worth another try.
                 Err(Failure::Send(error)) => {
-                    if worst.as_ref().is_none_or(|known| matches!(known, SendError::Refused(_))) {
+                    if worst
+                        .as_ref()
+                        .is_none_or(|known| matches!(known, SendError::Refused(_)))
+                    {
                         worst = Some(error);
                     }
                 }
@@ -87,7 +94,9 @@ impl Push {
         match (taken, worst) {
             (true, _) => Ok(Handed::default()),
             (false, Some(error)) => Err(error),
-            (false, None) => Err(SendError::Refused("no browser of the user takes messages any more".to_owned())),
+            (false, None) => Err(SendError::Refused(
+                "no browser of the user takes messages any more".to_owned(),
+            )),
         }
     }
 
@@ -101,7 +110,8 @@ impl Push {
             "tag": job.key,
             "url": format!("/incidents/{}", job.incident_id),
         });
-        let body = encrypt(payload.to_string().as_bytes(), &browser.p256dh, &browser.auth).map_err(|error| refused(&error))?;
+        let body =
+            encrypt(payload.to_string().as_bytes(), &browser.p256dh, &browser.auth).map_err(|error| refused(&error))?;
         let audience = url.origin().ascii_serialization();
         let proof = self
             .config

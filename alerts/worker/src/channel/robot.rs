@@ -85,7 +85,10 @@ pub fn sign(secret: &[u8], unix_ms: i64) -> String {
 /// Says what an answer means. Robots answer 200 to everything.
 pub(crate) fn judge(body: &[u8]) -> Result<(), SendError> {
     let parsed = serde_json::from_slice::<Value>(body).ok();
-    let code = parsed.as_ref().and_then(|answer| answer.get("errcode")).and_then(Value::as_i64);
+    let code = parsed
+        .as_ref()
+        .and_then(|answer| answer.get("errcode"))
+        .and_then(Value::as_i64);
     match code {
         Some(0) => Ok(()),
         // WeCom's and DingTalk's words for too many.
@@ -113,13 +116,22 @@ mod tests {
     #[test]
     fn the_signature_is_the_documented_one() {
         // printf '1792000000000\nSEC0123' | openssl dgst -sha256 -hmac SEC0123 -binary | base64
-        assert_eq!(sign(b"SEC0123", 1_792_000_000_000), "NYpVSyWrh9Gx6AtcTFfyyyxJ8bdrEzCvzUONBSZ0YaI=");
+        assert_eq!(
+            sign(b"SEC0123", 1_792_000_000_000),
+            "NYpVSyWrh9Gx6AtcTFfyyyxJ8bdrEzCvzUONBSZ0YaI="
+        );
     }
 
     #[test]
     fn requests_have_the_documented_shape() {
         let now = Timestamp::from_millisecond(1_792_000_000_000).unwrap();
-        let wecom = request(Robot::WeCom, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k", None, &message(), now);
+        let wecom = request(
+            Robot::WeCom,
+            "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k",
+            None,
+            &message(),
+            now,
+        );
         assert_eq!(wecom.url, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k");
         let body: Value = serde_json::from_str(&wecom.body).unwrap();
         assert_eq!(

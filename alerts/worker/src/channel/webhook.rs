@@ -1,4 +1,4 @@
-//! Signed HTTP requests to a system of the agency's own. `docs/alerts.md` shows how to verify them.
+//! Signed HTTP requests to a system of the agency's own. `docs/channels.md` shows how to verify them.
 
 use std::time::Duration;
 

@@ -90,7 +90,11 @@ impl Provider {
         };
         let key = head
             .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("idempotency-key: ").map(str::to_owned))
+            .find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("idempotency-key: ")
+                    .map(str::to_owned)
+            })
             .unwrap_or_default();
         {
             let mut seen = seen.lock().unwrap();
@@ -118,11 +122,21 @@ impl Provider {
             tokio::time::sleep(slow).await;
             ok(&fine)
         } else if hit(mood.refuses) {
-            status(if draw % 2 == 0 { "503 Service Unavailable" } else { "500 Internal Server Error" }, "")
+            status(
+                if draw % 2 == 0 {
+                    "503 Service Unavailable"
+                } else {
+                    "500 Internal Server Error"
+                },
+                "",
+            )
         } else if hit(mood.breaks) {
             take();
             let whole = ok(&fine);
-            whole.get(..if draw % 2 == 0 { 0 } else { whole.len() - 9 }).unwrap_or_default().to_owned()
+            whole
+                .get(..if draw % 2 == 0 { 0 } else { whole.len() - 9 })
+                .unwrap_or_default()
+                .to_owned()
         } else if hit(mood.too_many) {
             status("429 Too Many Requests", "Retry-After: 1\r\n")
         } else {
@@ -164,7 +178,10 @@ impl Provider {
 }
 
 fn ok(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 fn status(line: &str, header: &str) -> String {
@@ -186,7 +203,11 @@ async fn read(socket: &mut TcpStream) -> Option<(String, String)> {
         };
         let length = head
             .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned))
+            .find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("content-length: ")
+                    .map(str::to_owned)
+            })
             .map_or(0, |text| text.parse::<usize>().unwrap());
         if body.len() >= length {
             return Some((head.to_owned(), body.to_owned()));
@@ -210,7 +231,9 @@ fn restless(gateway: Option<SmsConfig>) -> WorkerConfig {
 async fn incidents(world: &World, count: i64) -> Result<()> {
     for n in 0..count {
         let person = world.person(&format!("HZ-{n}"), 2).await?;
-        world.append(&[event(person, EventKind::StrapTamper, Edge::Onset, None, 100 + n)]).await?;
+        world
+            .append(&[event(person, EventKind::StrapTamper, Edge::Onset, None, 100 + n)])
+            .await?;
     }
     Ok(())
 }
@@ -219,10 +242,34 @@ async fn incidents(world: &World, count: i64) -> Result<()> {
 async fn bad_providers_lose_nothing_and_take_nothing_twice() -> Result<()> {
     const COUNT: i64 = 40;
     let moods = [
-        ("down", Mood { down: 70, ..Mood::default() }),
-        ("slow", Mood { slow: 30, ..Mood::default() }),
-        ("refusing half", Mood { refuses: 50, ..Mood::default() }),
-        ("breaking off", Mood { breaks: 60, ..Mood::default() }),
+        (
+            "down",
+            Mood {
+                down: 70,
+                ..Mood::default()
+            },
+        ),
+        (
+            "slow",
+            Mood {
+                slow: 30,
+                ..Mood::default()
+            },
+        ),
+        (
+            "refusing half",
+            Mood {
+                refuses: 50,
+                ..Mood::default()
+            },
+        ),
+        (
+            "breaking off",
+            Mood {
+                breaks: 60,
+                ..Mood::default()
+            },
+        ),
         (
             "everything at once",
             Mood {
@@ -239,10 +286,17 @@ async fn bad_providers_lose_nothing_and_take_nothing_twice() -> Result<()> {
             return Ok(());
         };
         let slow = Duration::from_millis(900);
-        let [hook, gateway] = [Provider::start(mood, seed, slow).await?, Provider::start(mood, seed + 100, slow).await?];
+        let [hook, gateway] = [
+            Provider::start(mood, seed, slow).await?,
+            Provider::start(mood, seed + 100, slow).await?,
+        ];
         let url = format!("http://{}/hook", hook.address);
-        world.target(world.police, Channel::Webhook, &url, Some(b"s"), 4).await?;
-        world.target(world.social, Channel::Sms, "+8613800000000", None, 4).await?;
+        world
+            .target(world.police, Channel::Webhook, &url, Some(b"s"), 4)
+            .await?;
+        world
+            .target(world.social, Channel::Sms, "+8613800000000", None, 4)
+            .await?;
         let first = world.start(restless(Some(gateway.gateway(false))));
         let second = world.start(restless(Some(gateway.gateway(false))));
         incidents(&world, COUNT).await?;
@@ -253,17 +307,25 @@ async fn bad_providers_lose_nothing_and_take_nothing_twice() -> Result<()> {
         let third = world.start(restless(Some(gateway.gateway(false))));
         let began = Instant::now();
         loop {
-            let left = world.strings("SELECT notification_id::text FROM notification WHERE state <> 'sent'").await;
+            let left = world
+                .strings("SELECT notification_id::text FROM notification WHERE state <> 'sent'")
+                .await;
             if left.is_empty() {
                 break;
             }
-            assert!(began.elapsed() < Duration::from_secs(120), "{name}: {} messages wait", left.len());
+            assert!(
+                began.elapsed() < Duration::from_secs(120),
+                "{name}: {} messages wait",
+                left.len()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         for (channel, provider) in [("webhook", &hook), ("sms", &gateway)] {
             let taken = provider.taken();
             let keys = world
-                .strings(&format!("SELECT notification_id::text FROM notification WHERE channel = '{channel}'"))
+                .strings(&format!(
+                    "SELECT notification_id::text FROM notification WHERE channel = '{channel}'"
+                ))
                 .await;
             assert_eq!(keys.len(), usize::try_from(COUNT)?);
             assert_eq!(
@@ -272,15 +334,30 @@ async fn bad_providers_lose_nothing_and_take_nothing_twice() -> Result<()> {
                 "{name}, {channel}: every message was taken, each under one key"
             );
             let told: BTreeSet<String> = taken.values().map(|body| number_of(body)).collect();
-            assert_eq!(told.len(), taken.len(), "{name}, {channel}: no incident was told under two keys");
+            assert_eq!(
+                told.len(),
+                taken.len(),
+                "{name}, {channel}: no incident was told under two keys"
+            );
         }
         let seen = gateway.seen.lock().unwrap();
         let all = format!("{:?}{:?}", seen.taken, seen.headers);
         assert!(!all.contains("Anna"), "a name left the house");
-        assert!(seen.paths.iter().all(|path| path.contains("/sms?key=geheim%20%26 ")), "{:?}", seen.paths);
-        assert!(seen.headers.iter().all(|head| head.to_ascii_lowercase().contains("x-sender: homeward")));
+        assert!(
+            seen.paths.iter().all(|path| path.contains("/sms?key=geheim%20%26 ")),
+            "{:?}",
+            seen.paths
+        );
+        assert!(
+            seen.headers
+                .iter()
+                .all(|head| head.to_ascii_lowercase().contains("x-sender: homeward"))
+        );
         if mood.breaks > 0 {
-            assert!(seen.copies > 0, "{name}: nothing was tried again, so nothing was proved");
+            assert!(
+                seen.copies > 0,
+                "{name}: nothing was tried again, so nothing was proved"
+            );
         }
         drop(seen);
         second.stop().await?;
@@ -300,10 +377,14 @@ fn number_of(body: &str) -> String {
 async fn quiet_incident(world: &World) -> Result<Incident> {
     let person = world.person("HZ-1", 2).await?;
     let running = world.start(support::quick());
-    world.append(&[event(person, EventKind::StrapTamper, Edge::Onset, None, 100)]).await?;
+    world
+        .append(&[event(person, EventKind::StrapTamper, Edge::Onset, None, 100)])
+        .await?;
     world.caught_up().await;
     running.stop().await?;
-    world.execute("UPDATE app_user SET phone = '+8613800000000' WHERE username = 'worker'").await;
+    world
+        .execute("UPDATE app_user SET phone = '+8613800000000' WHERE username = 'worker'")
+        .await;
     Ok(world.incidents().await.pop().unwrap())
 }
 
@@ -329,11 +410,20 @@ async fn what_was_sent_and_not_stored_is_sent_again_under_its_key() -> Result<()
     let incident = quiet_incident(&world).await?;
     call(&world, &incident, "step", &[Channel::Sms]).await?;
     // A worker leases, sends, and is gone before it can say so.
-    let job = notification::lease(&world.client().await, "gone", &[Channel::Sms], 9, Duration::from_millis(300))
-        .await?
-        .pop()
+    let job = notification::lease(
+        &world.client().await,
+        "gone",
+        &[Channel::Sms],
+        9,
+        Duration::from_millis(300),
+    )
+    .await?
+    .pop()
+    .unwrap();
+    Sms::new(&gateway.gateway(false))?
+        .send(&job, "a text", Timestamp::now())
+        .await
         .unwrap();
-    Sms::new(&gateway.gateway(false))?.send(&job, "a text", Timestamp::now()).await.unwrap();
     assert_eq!(gateway.taken().len(), 1);
     let running = world.start(restless(Some(gateway.gateway(false))));
     wait_for("the message to be sent", async || {
@@ -352,7 +442,15 @@ async fn the_next_channel_has_it_within_a_minute() -> Result<()> {
     let Some(world) = World::new().await? else {
         return Ok(());
     };
-    let down = Provider::start(Mood { down: 100, ..Mood::default() }, 1, Duration::ZERO).await?;
+    let down = Provider::start(
+        Mood {
+            down: 100,
+            ..Mood::default()
+        },
+        1,
+        Duration::ZERO,
+    )
+    .await?;
     let server = MailServer::start().await?;
     let incident = quiet_incident(&world).await?;
     // Two workers with the pauses of production.
@@ -365,23 +463,40 @@ async fn the_next_channel_has_it_within_a_minute() -> Result<()> {
     let began = Instant::now();
     let channels = [Channel::Sms, Channel::Webhook, Channel::Mail];
     let called = call(&world, &incident, "step", &channels).await?;
-    assert!(matches!(called, Called::Queued { channel: Channel::Sms, .. }));
+    assert!(matches!(
+        called,
+        Called::Queued {
+            channel: Channel::Sms,
+            ..
+        }
+    ));
     assert_eq!(call(&world, &incident, "step", &channels).await?, Called::Known);
     while server.mails().is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(60), "nobody was told within a minute");
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "nobody was told within a minute"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     println!("the next channel had it after {:.1} s", began.elapsed().as_secs_f64());
     wait_for("the mail's report", async || {
-        (world.strings("SELECT state FROM notification WHERE channel = 'mail'").await == ["sent"]).then_some(())
+        (world
+            .strings("SELECT state FROM notification WHERE channel = 'mail'")
+            .await
+            == ["sent"])
+        .then_some(())
     })
     .await;
     assert_eq!(server.mails().len(), 1);
-    let keys = world.strings("SELECT DISTINCT idempotency_key FROM notification WHERE chain_key IS NOT NULL").await;
+    let keys = world
+        .strings("SELECT DISTINCT idempotency_key FROM notification WHERE chain_key IS NOT NULL")
+        .await;
     assert_eq!(keys.len(), 2, "each channel has a key of its own");
     // What comes back is told all the same: it is late, not lost.
     down.set(Mood::default());
-    world.execute("UPDATE notification SET next_attempt_at = now() WHERE state = 'queued'").await;
+    world
+        .execute("UPDATE notification SET next_attempt_at = now() WHERE state = 'queued'")
+        .await;
     wait_for("the short message", async || (down.taken().len() == 1).then_some(())).await;
     for worker in workers {
         worker.stop().await?;
@@ -406,15 +521,22 @@ async fn receipts_say_whether_the_next_channel_is_due() -> Result<()> {
     for key in ["a", "b", "c"] {
         call(&world, &incident, key, &channels).await?;
     }
-    wait_for("three short messages", async || (gateway.taken().len() == 3).then_some(())).await;
+    wait_for("three short messages", async || {
+        (gateway.taken().len() == 3).then_some(())
+    })
+    .await;
     wait_for("their reports", async || {
         (world.strings(CHAIN).await == ["sms 0 sent accepted"; 3]).then_some(())
     })
     .await;
-    let names = world.strings("SELECT provider_id FROM notification WHERE channel = 'sms' ORDER BY chain_key").await;
+    let names = world
+        .strings("SELECT provider_id FROM notification WHERE channel = 'sms' ORDER BY chain_key")
+        .await;
     assert!(names.iter().all(|name| name.starts_with("p-")), "{names:?}");
     let says = async |name: &str, receipt| {
-        notification::receipt(&world.db, Channel::Sms, name, receipt, Timestamp::now()).await.unwrap()
+        notification::receipt(&world.db, Channel::Sms, name, receipt, Timestamp::now())
+            .await
+            .unwrap()
     };
     assert!(says(&names[0], Receipt::Delivered).await);
     assert!(says(&names[0], Receipt::Failed).await, "it is known");
@@ -422,7 +544,9 @@ async fn receipts_say_whether_the_next_channel_is_due() -> Result<()> {
     assert!(says(names[1].trim_start_matches("p-"), Receipt::Failed).await);
     assert!(!says("p-of nobody", Receipt::Failed).await);
     // The third is not receipted in time.
-    world.execute("UPDATE notification SET fail_over_at = now() WHERE fail_over_at IS NOT NULL").await;
+    world
+        .execute("UPDATE notification SET fail_over_at = now() WHERE fail_over_at IS NOT NULL")
+        .await;
     let expected = [
         "sms 0 sent delivered",
         "sms 0 dead failed",
@@ -430,11 +554,17 @@ async fn receipts_say_whether_the_next_channel_is_due() -> Result<()> {
         "sms 0 sent accepted",
         "mail 1 sent",
     ];
-    wait_for("two mails", async || (world.strings(CHAIN).await == expected).then_some(())).await;
+    wait_for("two mails", async || {
+        (world.strings(CHAIN).await == expected).then_some(())
+    })
+    .await;
     assert_eq!(server.mails().len(), 2);
     assert_eq!(gateway.seen.lock().unwrap().requests.len(), 3, "nothing was sent twice");
     // What the provider has taken and not delivered is sent again under a new key, or it would be taken for a copy.
-    let dead = notification::dead_letters(&world.client().await, 9).await?.pop().unwrap();
+    let dead = notification::dead_letters(&world.client().await, 9)
+        .await?
+        .pop()
+        .unwrap();
     assert!(notification::requeue(&world.client().await, dead.notification_id).await?);
     wait_for("the fourth", async || (gateway.taken().len() == 4).then_some(())).await;
     running.stop().await?;
@@ -454,7 +584,10 @@ async fn a_channel_that_is_not_there_is_passed_at_once() -> Result<()> {
         ..support::quick()
     });
     call(&world, &incident, "a", &[Channel::Sms, Channel::Mail]).await?;
-    assert_eq!(call(&world, &incident, "b", &[Channel::Push, Channel::Webhook]).await?, Called::Nobody);
+    assert_eq!(
+        call(&world, &incident, "b", &[Channel::Push, Channel::Webhook]).await?,
+        Called::Nobody
+    );
     wait_for("the mail", async || (server.mails().len() == 1).then_some(())).await;
     wait_for("its report", async || {
         (world.strings(CHAIN).await == ["sms 0 dead", "mail 1 sent"]).then_some(())
@@ -470,12 +603,22 @@ async fn retry_after_is_obeyed_by_everything_for_that_receiver() -> Result<()> {
         return Ok(());
     };
     let [asking, other] = [
-        Provider::start(Mood { too_many: 100, ..Mood::default() }, 1, Duration::ZERO).await?,
+        Provider::start(
+            Mood {
+                too_many: 100,
+                ..Mood::default()
+            },
+            1,
+            Duration::ZERO,
+        )
+        .await?,
         Provider::start(Mood::default(), 2, Duration::ZERO).await?,
     ];
     for provider in [&asking, &other] {
         let url = format!("http://{}/hook", provider.address);
-        world.target(world.police, Channel::Webhook, &url, Some(b"s"), 4).await?;
+        world
+            .target(world.police, Channel::Webhook, &url, Some(b"s"), 4)
+            .await?;
     }
     let running = world.start(WorkerConfig {
         parallel_each: 1,
@@ -492,7 +635,10 @@ async fn retry_after_is_obeyed_by_everything_for_that_receiver() -> Result<()> {
     let times: Vec<Instant> = seen.requests.iter().map(|(at, _)| *at).collect();
     for pair in times[..3].windows(2) {
         let gap = pair[1] - pair[0];
-        assert!(gap >= Duration::from_millis(990), "asked for a second, and came after {gap:?}");
+        assert!(
+            gap >= Duration::from_millis(990),
+            "asked for a second, and came after {gap:?}"
+        );
     }
     drop(seen);
     running.stop().await?;
@@ -505,12 +651,22 @@ async fn a_slow_receiver_leaves_places_for_the_others() -> Result<()> {
         return Ok(());
     };
     let [slow, quick] = [
-        Provider::start(Mood { slow: 100, ..Mood::default() }, 1, Duration::from_secs(4)).await?,
+        Provider::start(
+            Mood {
+                slow: 100,
+                ..Mood::default()
+            },
+            1,
+            Duration::from_secs(4),
+        )
+        .await?,
         Provider::start(Mood::default(), 2, Duration::ZERO).await?,
     ];
     for provider in [&slow, &quick] {
         let url = format!("http://{}/hook", provider.address);
-        world.target(world.police, Channel::Webhook, &url, Some(b"s"), 4).await?;
+        world
+            .target(world.police, Channel::Webhook, &url, Some(b"s"), 4)
+            .await?;
     }
     let running = world.start(WorkerConfig {
         parallel: 8,
@@ -520,7 +676,10 @@ async fn a_slow_receiver_leaves_places_for_the_others() -> Result<()> {
         ..support::quick()
     });
     incidents(&world, 24).await?;
-    wait_for("the quick one's messages", async || (quick.taken().len() == 24).then_some(())).await;
+    wait_for("the quick one's messages", async || {
+        (quick.taken().len() == 24).then_some(())
+    })
+    .await;
     let seen = slow.seen.lock().unwrap();
     assert!(seen.taken.len() < 24, "the slow one still has a queue");
     assert!(seen.most_flying <= 3, "{} in flight", seen.most_flying);
@@ -549,10 +708,16 @@ async fn browsers_get_what_they_alone_can_read_and_those_that_are_gone_are_remov
         }),
         ..restless(None)
     });
-    assert!(matches!(call(&world, &incident, "a", &[Channel::Push]).await?, Called::Queued { .. }));
+    assert!(matches!(
+        call(&world, &incident, "a", &[Channel::Push]).await?,
+        Called::Queued { .. }
+    ));
     let request = wait_for("the push", async || push.requests().pop()).await;
-    let id = world.strings("SELECT notification_id::text FROM notification WHERE channel = 'push'").await;
+    let id = world
+        .strings("SELECT notification_id::text FROM notification WHERE channel = 'push'")
+        .await;
     assert_eq!(vec![request.key], id);
+    assert!(!request.body.contains("Incident"), "the push service cannot read it");
     push.always_answer(410);
     call(&world, &incident, "b", &[Channel::Push]).await?;
     wait_for("the subscription to go", async || {
@@ -581,7 +746,9 @@ async fn two_looks_at_once_pass_a_message_on_once() -> Result<()> {
     for n in 0..30 {
         call(&world, &incident, &format!("{n:02}"), &[Channel::Sms, Channel::Mail]).await?;
     }
-    world.execute("UPDATE notification SET fail_over_at = now() WHERE chain_key IS NOT NULL").await;
+    world
+        .execute("UPDATE notification SET fail_over_at = now() WHERE chain_key IS NOT NULL")
+        .await;
     let served = [Channel::Sms, Channel::Mail];
     let look = async || {
         let mut client = world.db.client().await.unwrap();
@@ -593,6 +760,12 @@ async fn two_looks_at_once_pass_a_message_on_once() -> Result<()> {
     let (one, two, three) = tokio::join!(look(), look(), look());
     assert_eq!(one + two + three, 30);
     assert_eq!(look().await, 0);
-    assert_eq!(world.strings("SELECT 'x' FROM notification WHERE channel = 'mail' AND position = 1").await.len(), 30);
+    assert_eq!(
+        world
+            .strings("SELECT 'x' FROM notification WHERE channel = 'mail' AND position = 1")
+            .await
+            .len(),
+        30
+    );
     world.drop_now().await
 }

@@ -66,7 +66,13 @@ pub fn encrypt(payload: &[u8], browser: &[u8], auth: &[u8]) -> Result<Vec<u8>, C
     encrypt_with(payload, browser, auth, &fresh, salt)
 }
 
-fn encrypt_with(payload: &[u8], browser: &[u8], auth: &[u8], own: &PrivateKey, salt: [u8; 16]) -> Result<Vec<u8>, CryptError> {
+fn encrypt_with(
+    payload: &[u8],
+    browser: &[u8],
+    auth: &[u8],
+    own: &PrivateKey,
+    salt: [u8; 16],
+) -> Result<Vec<u8>, CryptError> {
     if payload.len() > PAYLOAD_MAX {
         return Err(CryptError::TooLong);
     }
@@ -99,7 +105,9 @@ pub struct Vapid {
 
 impl std::fmt::Debug for Vapid {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vapid").field("public", &self.public).finish_non_exhaustive()
+        f.debug_struct("Vapid")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
     }
 }
 
@@ -157,7 +165,8 @@ mod tests {
 
     #[test]
     fn the_example_of_rfc_8291() {
-        let own = PrivateKey::from_private_key(&ECDH_P256, &bytes("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw")).unwrap();
+        let own =
+            PrivateKey::from_private_key(&ECDH_P256, &bytes("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw")).unwrap();
         let browser = bytes("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4");
         let auth = bytes("BTBZMqHH6r4Tts7J_aSIgg");
         let salt: [u8; 16] = bytes("DGv6ra1nlYgDCS1FRnbzlw").try_into().unwrap();
@@ -171,7 +180,9 @@ mod tests {
     fn a_proof_verifies_with_the_public_key() {
         let vapid = Vapid::new(&Vapid::make().unwrap()).unwrap();
         let now = Timestamp::from_second(1_792_000_000).unwrap();
-        let proof = vapid.authorization("https://push.example", "mailto:duty@agency.example", now).unwrap();
+        let proof = vapid
+            .authorization("https://push.example", "mailto:duty@agency.example", now)
+            .unwrap();
         let (token, key) = proof.strip_prefix("vapid t=").unwrap().split_once(", k=").unwrap();
         assert_eq!(key, vapid.public());
         let (signed, signature) = token.rsplit_once('.').unwrap();
@@ -190,7 +201,13 @@ mod tests {
         assert_eq!(Vapid::new("AAAA").unwrap_err(), CryptError::OwnKey);
         assert_eq!(encrypt(b"x", &[4; 65], &[0; 16]).unwrap_err(), CryptError::BrowserKey);
         let browser = bytes("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4");
-        assert_eq!(encrypt(&[0; PAYLOAD_MAX + 1], &browser, &[0; 16]).unwrap_err(), CryptError::TooLong);
-        assert_eq!(encrypt(&[0; PAYLOAD_MAX], &browser, &[0; 16]).unwrap().len(), 86 + 4_096);
+        assert_eq!(
+            encrypt(&[0; PAYLOAD_MAX + 1], &browser, &[0; 16]).unwrap_err(),
+            CryptError::TooLong
+        );
+        assert_eq!(
+            encrypt(&[0; PAYLOAD_MAX], &browser, &[0; 16]).unwrap().len(),
+            86 + 4_096
+        );
     }
 }
