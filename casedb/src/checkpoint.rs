@@ -45,7 +45,32 @@ const SAVE: &str =
 const PIECES: &str = "SELECT content FROM checkpoint_piece WHERE partition = $1 ORDER BY piece_id";
 const ADD_PIECE: &str = "INSERT INTO checkpoint_piece (partition, clock_us, content) VALUES ($1, $2, $3)";
 const DROP_PIECES: &str = "DELETE FROM checkpoint_piece WHERE partition = $1 AND clock_us < $2";
+const PIECES_SINCE: &str = "SELECT piece_id, content FROM checkpoint_piece WHERE partition = $1 AND clock_us >= $2 ORDER BY piece_id";
+const REPLACE_PIECE: &str = "UPDATE checkpoint_piece SET content = $4 WHERE partition = $1 AND piece_id = $3
+    AND EXISTS (SELECT FROM checkpoint WHERE partition = $1 AND epoch = $2)";
 const OWNER: &str = "SELECT owner FROM checkpoint WHERE partition = $1";
+
+/// Reads the pieces that were saved from a time of the engine's clock on, with their numbers.
+pub async fn pieces_since(
+    client: &impl GenericClient,
+    partition: Partition,
+    since_us: i64,
+) -> Result<Vec<(i64, Vec<u8>)>, Error> {
+    let found = query(client, PIECES_SINCE, &[&to_i32(partition)?, &since_us]).await?;
+    found.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Puts other content in a piece's place, if the partition is still this owner's.
+pub async fn replace_piece(
+    client: &impl GenericClient,
+    partition: Partition,
+    epoch: i64,
+    piece_id: i64,
+    content: &[u8],
+) -> Result<(), Error> {
+    execute(client, REPLACE_PIECE, &[&to_i32(partition)?, &epoch, &piece_id, &content]).await?;
+    Ok(())
+}
 
 /// Takes a partition over: from now on every earlier owner's save is refused.
 pub async fn claim(client: &impl GenericClient, partition: Partition, owner: &str) -> Result<Claim, Error> {

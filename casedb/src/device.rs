@@ -78,7 +78,8 @@ pub struct Entry {
     pub protected: Option<Carrier>,
     /// Since when: what the device said before is not this person's.
     pub assigned_at: Option<Timestamp>,
-    /// Terms of the wearer's orders that run now or later, as `starts..ends`; without one nobody is monitored.
+    /// Terms of the wearer's orders that run now or later, or ended within 30 days, as `starts..ends`: what was made in one of them
+    /// may come late. Without one nobody is monitored.
     pub terms: Vec<(Timestamp, Timestamp)>,
 }
 
@@ -96,7 +97,7 @@ pub struct Carrier {
 pub struct Bound {
     /// Who.
     pub person_id: PersonId,
-    /// Terms of their orders that run now or later, as `starts..ends`.
+    /// Terms of their orders that run now or later, or ended within 30 days, as `starts..ends`.
     pub terms: Vec<(Timestamp, Timestamp)>,
 }
 
@@ -113,7 +114,7 @@ macro_rules! directory {
                 SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
                        array_agg(ends_at ORDER BY starts_at) AS ends
                 FROM order_term
-                WHERE person_id = a.person_id AND ends_at > now()) o ON true
+                WHERE person_id = a.person_id AND ends_at > now() - interval '30 days') o ON true
             WHERE d.retired_at IS NULL AND ",
             $condition
         )
@@ -128,7 +129,7 @@ const BOUND: &str = "SELECT x.protected_id, x.person_id, o.starts, o.ends
         SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
                array_agg(ends_at ORDER BY starts_at) AS ends
         FROM order_term
-        WHERE person_id = x.person_id AND ends_at > now()) o ON o.starts IS NOT NULL
+        WHERE person_id = x.person_id AND ends_at > now() - interval '30 days') o ON o.starts IS NOT NULL
     WHERE p.protected_id = ANY ($1) AND p.consent_at IS NOT NULL AND p.withdrawn_at IS NULL
     ORDER BY x.protected_id, x.person_id";
 const DIRECTORY: &str = directory!("d.protocol = ANY ($1)");
@@ -136,7 +137,7 @@ const LOOKUP: &str = directory!("d.protocol = $1 AND d.identity = $2");
 const REGISTER: &str = "INSERT INTO device (device_id, protocol, identity, secret, model, profile, allowed_networks)
     VALUES ($1, $2, $3, $4, $5, $6, $7::text[]::cidr[])";
 const SET: &str = "UPDATE device SET model = COALESCE($2, model), profile = COALESCE($3, profile),
-        allowed_networks = COALESCE($4::text[]::cidr[], allowed_networks)
+        allowed_networks = COALESCE($4::text[]::cidr[], allowed_networks), carrier = COALESCE($5, carrier), firmware = COALESCE($6, firmware)
     WHERE device_id = $1";
 const RELEASE: &str = "DELETE FROM quarantined_device WHERE protocol = $1 AND identity = $2";
 const RETIRE: &str = "UPDATE device SET retired_at = $2 WHERE device_id = $1 AND retired_at IS NULL";
@@ -260,12 +261,22 @@ pub struct Changes {
     pub profile: Option<String>,
     /// Networks from which it may speak; none: from anywhere.
     pub networks: Option<Vec<String>>,
+    /// Of its SIM card: when it fails, many fall silent at once ([`crate::cause`]).
+    pub carrier: Option<String>,
+    /// Revision of what runs on it.
+    pub firmware: Option<String>,
 }
 
 /// Changes what is kept of a device; gateways go by it within about a second.
 pub async fn set(client: &impl GenericClient, device_id: DeviceId, changes: &Changes) -> Result<(), Error> {
-    let values: [&(dyn postgres_types::ToSql + Sync); 4] =
-        [&device_id.uuid(), &changes.model, &changes.profile, &changes.networks];
+    let values: [&(dyn postgres_types::ToSql + Sync); 6] = [
+        &device_id.uuid(),
+        &changes.model,
+        &changes.profile,
+        &changes.networks,
+        &changes.carrier,
+        &changes.firmware,
+    ];
     if execute(client, SET, &values).await? == 0 {
         return Err(Error::not_found("device", device_id));
     }

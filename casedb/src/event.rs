@@ -86,6 +86,11 @@ impl Event {
         })
     }
 
+    /// When the engine knew, by the log.
+    pub const fn decided_at(&self) -> Timestamp {
+        self.decided_at
+    }
+
     /// What grouping needs of it.
     pub fn for_grouping(&self) -> group::Event {
         group::Event {

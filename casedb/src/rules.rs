@@ -38,6 +38,7 @@ const KEEP: &str = "UPDATE person_rules SET published = $2, published_order_id =
     stale = false WHERE person_id = $1";
 const PUBLISH: &str = "INSERT INTO outbox (person_id, payload) VALUES ($1, $2)";
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
+const ENDED: &str = "SELECT max(ends_at) FROM order_term WHERE person_id = $1 AND ends_at <= $2";
 const PUBLISHED: &str = "SELECT published FROM person_rules WHERE person_id = $1";
 /// People whose rules one sweep publishes at most.
 pub const SWEPT_AT_ONCE: usize = 500;
@@ -153,7 +154,11 @@ async fn compose(
         operating_points: (settings.points != OperatingPoints::default()).then(|| settings.points.into()),
         ..wire::Rules::default()
     };
-    // Without a legal basis nothing is told to the stages that would judge by it, not even the zones.
+    // Without a legal basis nothing is told to the stages that would judge by it, not even the zones; but since when there is none.
+    if order.is_none() {
+        let ended: Option<Timestamp> = row(client, ENDED, &[&person_id.uuid(), &now]).await?.try_get(0)?;
+        rules.valid_until_us = ended.map(Timestamp::as_microsecond);
+    }
     if let Some(order) = order {
         rules.active = true;
         rules.order_id = order.order_id.to_wire();

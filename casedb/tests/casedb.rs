@@ -8,6 +8,8 @@
 
 extern crate homeward_casedb as casedb;
 
+#[path = "casedb/causes.rs"]
+mod causes;
 #[path = "casedb/commands.rs"]
 mod commands;
 #[path = "casedb/devices.rs"]

@@ -53,6 +53,22 @@ pub async fn connect(url: &str) -> Result<tokio_postgres::Client> {
     Ok(client)
 }
 
+/// Puts somebody under an order of the case database that has been in force for long and will be: without one nothing of theirs is
+/// kept. Adds the person where there is none.
+pub async fn supervise(client: &tokio_postgres::Client, person: Uuid) -> Result<()> {
+    const AGENCY: &str = "INSERT INTO agency (agency_id, path, name, kind, time_zone)
+        VALUES ($1, 'supervised', 'Invented agency', 'police', 'UTC') ON CONFLICT DO NOTHING";
+    const PERSON: &str = "INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
+        SELECT $1, $1::uuid::text, 'Invented person', agency_id, agency_id, 'UTC' FROM agency WHERE path = 'supervised'
+        ON CONFLICT DO NOTHING";
+    const ORDER: &str = "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at)
+        VALUES ($1, $2, 'invented act, section 1', '2000-01-01Z', '2100-01-01Z')";
+    client.execute(AGENCY, &[&Uuid::now_v7()]).await?;
+    client.execute(PERSON, &[&person]).await?;
+    client.execute(ORDER, &[&Uuid::now_v7(), &person]).await?;
+    Ok(())
+}
+
 /// Creates one empty database on each test cluster that is there. In CI both must be.
 pub async fn databases() -> Result<Vec<TestDatabase>> {
     let mut all = Vec::new();

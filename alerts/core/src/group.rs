@@ -113,6 +113,11 @@ impl Family {
         }
     }
 
+    /// The family that a grouping key begins with; `None`: none of ours, as of an incident that no event made.
+    pub fn from_name(name: &str) -> Option<Self> {
+        TABLE.iter().map(|row| row.1).find(|family| family.name() == name)
+    }
+
     /// True when the zone is part of the rule.
     pub const fn by_zone(self) -> bool {
         matches!(

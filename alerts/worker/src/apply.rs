@@ -7,6 +7,7 @@ use alerts::{
 };
 use casedb::{
     GenericClient,
+    basis::{self, Refused, Stage, Without},
     event::{self, Event, Stored},
     incident::{self, IncidentRow},
     notification,
@@ -22,6 +23,8 @@ pub(crate) enum Outcome {
     Invalid,
     /// There is no such person.
     UnknownPerson,
+    /// No order was in force when it began, or when the engine knew of it.
+    NoBasis,
     /// It is stored already.
     Known,
     /// It is stored now, and is the test device's: it came through, and that is all.
@@ -49,6 +52,7 @@ impl Outcome {
         let word = match self {
             Self::Invalid => "invalid",
             Self::UnknownPerson => "unknown_person",
+            Self::NoBasis => "no_legal_basis",
             Self::Known => "known",
             Self::Canary => "canary",
             Self::Contradicts => "contradicts",
@@ -95,6 +99,26 @@ pub(crate) async fn event(
     served: &[Channel],
     now: Timestamp,
 ) -> Result<Outcome, WorkerError> {
+    let trimmed;
+    let payload = match basis::judge(transaction, event, payload).await? {
+        Without::Nothing => payload,
+        Without::Fixes(bytes) => {
+            trimmed = bytes;
+            &trimmed
+        }
+        Without::All(stated) => {
+            let refused = Refused {
+                device_id: None,
+                person_id: Some(event.person_id),
+                stated,
+                since: now,
+                until: now,
+                reports: 1,
+            };
+            basis::record(transaction, Stage::Alerts, &[refused]).await?;
+            return Ok(Outcome::NoBasis);
+        }
+    };
     let context = match event::store(transaction, event, payload).await? {
         Stored::UnknownPerson => return Ok(Outcome::UnknownPerson),
         Stored::Known => return Ok(Outcome::Known),

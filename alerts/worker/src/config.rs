@@ -50,6 +50,8 @@ pub struct WorkerConfig {
     pub give_up_after: Duration,
     /// How long messages in flight may take at shutdown.
     pub drain: Duration,
+    /// Root causes are looked for this often.
+    pub causes_every: Duration,
     /// Seed of the jitter in pauses.
     pub seed: u64,
 }
@@ -75,6 +77,7 @@ impl Default for WorkerConfig {
             backoff: Duration::from_secs(2),
             backoff_max: Duration::from_mins(15),
             give_up_after: Duration::from_hours(24),
+            causes_every: Duration::from_secs(15),
             drain: Duration::from_secs(12),
             // Low bits of a UUIDv7 are random: workers started together do not retry together.
             seed: unique.as_u64_pair().1,

@@ -7,6 +7,7 @@
 pub mod alarm;
 mod apply;
 mod backoff;
+mod cause;
 pub mod channel;
 mod config;
 pub mod consume;
@@ -42,6 +43,7 @@ pub async fn run(
         let _guard = stop.clone().drop_guard();
         dispatch::run(&db, &config, &woken, &stop).await
     };
-    let (consumed, dispatched) = tokio::join!(consumer, dispatcher);
+    let sweeper = cause::run(&db, &config, &queued, &stop);
+    let (consumed, dispatched, ()) = tokio::join!(consumer, dispatcher, sweeper);
     consumed.and(dispatched)
 }

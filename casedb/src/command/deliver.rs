@@ -20,7 +20,7 @@ const DUE: &str = "SELECT DISTINCT device_id FROM device_command
     WHERE state = 'queued' AND not_before <= $1 AND expires_at > $1";
 /// A way back is not due while what it takes back has not gone out (its time begins with that), nor while another change of the
 /// interval goes out. It goes out whoever wears the device by then, for it is the device that is to be set back; everything else is
-/// for the person whom it was meant for.
+/// for the person whom it was meant for. Without a legal basis nothing goes out: the device was told to stop.
 const CLAIM: &str = columns!(
     "WITH due AS (
         SELECT q.command_id FROM device_command q
@@ -30,6 +30,9 @@ const CLAIM: &str = columns!(
                 AND (p.state = 'sent' OR p.command_id = q.reverts AND p.state = 'queued')))
             AND (q.reverts IS NOT NULL OR EXISTS (SELECT FROM device_assignment a
                 WHERE a.device_id = q.device_id AND a.person_id = q.person_id AND a.ended_at IS NULL))
+            AND NOT EXISTS (SELECT FROM device_assignment a
+                WHERE a.device_id = q.device_id AND a.ended_at IS NULL AND a.person_id IS NOT NULL
+                    AND NOT has_basis(a.person_id, $3))
         ORDER BY q.created_at, q.command_id LIMIT $4
         FOR UPDATE OF q SKIP LOCKED
     ), c AS (
@@ -66,11 +69,13 @@ const DELIVER: &str = arrived!(
     "UPDATE device_command SET state = 'delivered', delivered_at = $2 WHERE command_id = $1 AND state = 'sent'"
 );
 const ACKNOWLEDGE: &str = arrived!(
-    "UPDATE device_command
-    SET state = 'acknowledged', acknowledged_at = $2, ended_at = $2, outcome = $3, result = $4, fix_time = $5
+    "UPDATE device_command SET state = 'acknowledged', acknowledged_at = $2, ended_at = $2, outcome = $3,
+        result = CASE WHEN has_basis(person_id, $2) THEN $4 ELSE '' END,
+        fix_time = CASE WHEN has_basis(person_id, $5) THEN $5 END
     WHERE command_id = $1 AND state IN ('sent', 'delivered')"
 );
-const FAIL: &str = "UPDATE device_command SET state = 'failed', ended_at = $2, outcome = $3, result = $4,
+const FAIL: &str = "UPDATE device_command SET state = 'failed', ended_at = $2, outcome = $3,
+        result = CASE WHEN has_basis(person_id, $2) THEN $4 ELSE '' END,
         sent_at = CASE WHEN $3 = 'unsupported' THEN NULL ELSE sent_at END
     WHERE command_id = $1 AND state IN ('sent', 'delivered')";
 const UNDER_WAY: &str = columns!(

@@ -1,13 +1,17 @@
 //! One transaction of the history writer: rows of some partitions and the offsets after them.
 
-use std::{collections::BTreeMap, pin::pin};
+use std::{
+    collections::{BTreeMap, HashSet},
+    pin::pin,
+};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use postgres_types::{ToSql, Type};
-use proto::{Partition, Topic};
+use proto::{DeviceId, Partition, PersonId, Topic};
 use stream::Offset;
 use tokio_postgres::{Client, Transaction, binary_copy::BinaryCopyInWriter};
+use uuid::Uuid;
 
 use super::{
     READER,
@@ -16,6 +20,7 @@ use super::{
 use crate::{
     Database, Error,
     audit::history::{SALTS, columns, quarantined_columns, quarantined_copy_columns, sealing},
+    basis::{self, Refused, Stage},
     offset::{to_i32, to_i64},
     pool::{GenericClient, optional},
 };
@@ -110,6 +115,22 @@ const TYPES: [Type; 26] = [
     Type::BOOL,
     Type::FLOAT4,
 ];
+/// What was made while no order was in force, whatever the way it came here: exact by the orders of this moment. Not as a call of
+/// `has_basis`: like this it is one join.
+const REFUSE: &str = "WITH term AS MATERIALIZED (SELECT person_id, starts_at, ends_at FROM order_term WHERE person_id = ANY ($1))
+    DELETE FROM staging_position s WHERE NOT EXISTS (
+        SELECT FROM term t WHERE t.person_id = s.person_id AND t.starts_at <= s.fix_time AND t.ends_at > s.fix_time)
+    RETURNING person_id, device_id, fix_time, received_at, log_offset";
+/// Of reports whose clock cannot be right: they came while an order was in force, and what they state is not after its end.
+const MAY_QUARANTINE: &str = "SELECT s.n FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
+        WITH ORDINALITY AS s (person_id, received_at, stated, n)
+    WHERE EXISTS (SELECT FROM order_term t WHERE t.person_id = s.person_id
+            AND t.starts_at <= s.received_at AND t.ends_at > s.received_at
+            AND (s.stated IS NULL OR s.stated < t.ends_at OR has_basis(s.person_id, s.stated)))";
+/// The records of what is refused, where PostgreSQL carries the stream: their place stays, what they say does not.
+const EMPTY: &str = "UPDATE stream.record r SET payload = $4
+    FROM unnest($1::int4[], $2::int8[], $3::bytea[]) AS s (partition, \"offset\", key)
+    WHERE r.topic = 0 AND r.partition = s.partition AND r.\"offset\" = s.\"offset\" AND r.key = s.key";
 /// In the order of the key: neighbours in the index are written together, and two writers cannot deadlock. Of copies that
 /// came together the first is kept.
 const MERGE: &str = sealing!(
@@ -203,6 +224,8 @@ pub(super) struct Stored {
     pub(super) copies: u64,
     /// New rows of the quarantine.
     pub(super) quarantined: u64,
+    /// Not stored: made without a legal basis.
+    pub(super) refused: u64,
 }
 
 /// Stores the rows and moves the offsets in one transaction. [`Error::Fenced`] where an offset is not as expected.
@@ -224,12 +247,16 @@ pub(super) async fn store(client: &mut Client, batch: &BTreeMap<Partition, &Pend
         transaction.execute(SALTS, &[&people]).await?;
         stored.positions = count(&transaction, MERGE, &[]).await?;
         stored.copies = (rows as u64).saturating_sub(stored.positions);
+        stored.refused = refuse(&transaction, batch).await?;
+        stored.positions = transaction.execute(MERGE, &[]).await?;
+        stored.copies = (rows as u64).saturating_sub(stored.positions + stored.refused);
         if stored.copies > 0 {
             count(&transaction, COPIES, &[]).await?;
         }
     }
-    let quarantined: Vec<&QuarantinedRow> = batch.values().flat_map(|pending| &pending.quarantined).collect();
+    let mut quarantined: Vec<&QuarantinedRow> = batch.values().flat_map(|pending| &pending.quarantined).collect();
     if !quarantined.is_empty() {
+        stored.refused += refuse_quarantined(&transaction, &mut quarantined).await?;
         stored.quarantined = quarantine(&transaction, &quarantined).await?;
     }
     let rules: Vec<&RulesRow> = batch.values().flat_map(|pending| &pending.rules).collect();
@@ -303,6 +330,93 @@ async fn copy(transaction: &Transaction<'_>, batch: &BTreeMap<Partition, &Pendin
         writer.as_mut().write(&values).await?;
     }
     writer.as_mut().finish().await?;
+    Ok(())
+}
+
+/// Takes out of the staging table what was made without a legal basis, puts on record that it came, and empties its records in the
+/// stream.
+async fn refuse(transaction: &Transaction<'_>, batch: &BTreeMap<Partition, &Pending>) -> Result<u64, Error> {
+    let people: HashSet<Uuid> = batch
+        .values()
+        .flat_map(|pending| pending.positions.iter().map(|row| row.person_id))
+        .collect();
+    let people: Vec<Uuid> = people.into_iter().collect();
+    let found = transaction.query(REFUSE, &[&people]).await?;
+    let mut refused = Vec::with_capacity(found.len());
+    let mut places = HashSet::with_capacity(found.len());
+    for row in &found {
+        let (person, received_at): (Uuid, Timestamp) = (row.try_get(0)?, row.try_get(3)?);
+        places.insert((person, row.try_get::<_, i64>(4)?));
+        refused.push(Refused {
+            device_id: Some(DeviceId::new(row.try_get(1)?)),
+            person_id: Some(PersonId::new(person)),
+            stated: row.try_get(2)?,
+            since: received_at,
+            until: received_at,
+            reports: 1,
+        });
+    }
+    if refused.is_empty() {
+        return Ok(0);
+    }
+    let mut gone = Vec::with_capacity(places.len());
+    for (&partition, pending) in batch {
+        let of_partition = pending.positions.iter().map(|row| (row.person_id, row.log_offset));
+        let lost = of_partition.filter(|place| places.contains(place));
+        gone.extend(lost.map(|(person, offset)| (partition, person, offset)));
+    }
+    empty(transaction, &gone).await?;
+    basis::record_within(transaction, Stage::History, &refused).await?;
+    Ok(refused.len() as u64)
+}
+
+/// The same of reports whose clock cannot be right.
+async fn refuse_quarantined(transaction: &Transaction<'_>, rows: &mut Vec<&QuarantinedRow>) -> Result<u64, Error> {
+    let people: Vec<_> = rows.iter().map(|row| row.person_id).collect();
+    let received: Vec<_> = rows.iter().map(|row| row.received_at).collect();
+    let stated: Vec<_> = rows.iter().map(|row| row.fix_time).collect();
+    let found = transaction.query(MAY_QUARANTINE, &[&people, &received, &stated]).await?;
+    let keep: HashSet<i64> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let (mut kept, mut gone) = (Vec::new(), Vec::new());
+    for (row, number) in rows.drain(..).zip(1..) {
+        // A time that no calendar shows is after every end, unless it is before 1970.
+        let may = keep.contains(&number) && (row.fix_time.is_some() || row.reason == "clock_before_2020");
+        if may { &mut kept } else { &mut gone }.push(row);
+    }
+    *rows = kept;
+    if gone.is_empty() {
+        return Ok(0);
+    }
+    let places: Vec<_> = gone
+        .iter()
+        .map(|row| (row.place.partition.unsigned_abs(), row.person_id, row.place.log_offset))
+        .collect();
+    empty(transaction, &places).await?;
+    let refused: Vec<Refused> = gone
+        .iter()
+        .map(|row| Refused {
+            device_id: Some(DeviceId::new(row.device_id)),
+            person_id: Some(PersonId::new(row.person_id)),
+            stated: row.fix_time.map_or(row.received_at, |stated| stated.max(row.received_at)),
+            since: row.received_at,
+            until: row.received_at,
+            reports: 1,
+        })
+        .collect();
+    basis::record_within(transaction, Stage::History, &refused).await?;
+    Ok(refused.len() as u64)
+}
+
+async fn empty(transaction: &Transaction<'_>, places: &[(Partition, Uuid, i64)]) -> Result<(), Error> {
+    let (mut partitions, mut offsets, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for (partition, person, offset) in places {
+        partitions.push(to_i32(*partition)?);
+        offsets.push(*offset);
+        keys.push(person.as_bytes().to_vec());
+    }
+    transaction
+        .execute(EMPTY, &[&partitions, &offsets, &keys, &basis::emptied()])
+        .await?;
     Ok(())
 }
 

@@ -268,6 +268,7 @@ impl HistoryWriter {
         metrics::counter!("homeward_history_rows_total").increment(stored.positions);
         metrics::counter!("homeward_history_copies_total").increment(stored.copies);
         metrics::counter!("homeward_history_quarantined_total").increment(stored.quarantined);
+        metrics::counter!("homeward_history_refused_total").increment(stored.refused);
     }
 }
 

@@ -77,6 +77,10 @@ async fn what_was_folded_is_read_back_in_the_order_of_the_log() {
         let now = Timestamp::now();
         let person = add_person(&db, "read").await.person_id;
         let other = PersonId::from_name("somebody else");
+        let client = testkit::connect(&test.url).await.unwrap();
+        for supervised in [person, other] {
+            testkit::supervise(&client, supervised.uuid()).await.unwrap();
+        }
         let marker = wire::LayerMarker {
             layer_id: LayerId::from_name("schools").to_wire(),
             revision: 3,

@@ -12,7 +12,19 @@ use proto::{DeviceId, PersonId, ReportId, Topic, topic::partition_of, wire};
 use stream::{Log, NewRecord, memory::MemoryLog};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{PARTITIONS, migrated};
+use crate::support::PARTITIONS;
+
+/// Migrated databases in which everybody here is under an order.
+async fn migrated() -> Vec<(testkit::TestDatabase, Database)> {
+    let all = crate::support::migrated().await;
+    for (test, _) in &all {
+        let client = testkit::connect(&test.url).await.unwrap();
+        for n in 0..7 {
+            testkit::supervise(&client, PersonId::from_name(&format!("p{n}")).uuid()).await.unwrap();
+        }
+    }
+    all
+}
 
 /// The report number `n` of person `n % 7`.
 fn report(n: u64, now: Timestamp) -> wire::Report {

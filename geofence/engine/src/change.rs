@@ -65,7 +65,10 @@ impl Engine {
         let monitored = self.states.slot(number).is_some_and(|slot| slot.is(MONITORED));
         if over {
             if monitored {
-                self.forget(person, number, clock_us, rules.revision, out);
+                // Rules that say when it ended end it then, not when they came.
+                let until_us = rules.valid_until.map_or(clock_us, jiff::Timestamp::as_microsecond);
+                self.revoked.push((person, until_us));
+                self.forget(person, number, until_us.min(clock_us), rules.revision, out);
             }
             if let Some(cold) = self.book.cold.get_mut(number as usize) {
                 cold.head.revision = rules.revision;

@@ -83,6 +83,20 @@ struct State {
     people: u64,
 }
 
+/// A piece without what it holds of these people from these times on (microseconds since 1970); `None`: it holds nothing of it.
+///
+/// What is left restores to the same: their journal was cleared when their monitoring ended.
+pub fn scrub(piece: &[u8], revoked: &[(PersonId, i64)]) -> Result<Option<Vec<u8>>, CheckpointError> {
+    let mut items: Vec<(PersonId, Option<Entry>)> =
+        postcard::from_bytes(unsealed(PIECE_MAGIC, piece)?).map_err(|_| CheckpointError::Damaged)?;
+    let before = items.len();
+    items.retain(|(person, entry)| {
+        let mut of_person = revoked.iter().filter(|(revoked, _)| revoked == person);
+        entry.is_none_or(|entry| of_person.all(|(_, from_us)| entry.time_us < *from_us))
+    });
+    Ok((items.len() < before).then(|| sealed(PIECE_MAGIC, &items)))
+}
+
 impl Engine {
     /// The whole state as bytes.
     pub fn checkpoint(&self) -> Vec<u8> {
@@ -107,6 +121,12 @@ impl Engine {
             state: self.encode(cutoff_us),
             piece: (!items.is_empty()).then(|| sealed(PIECE_MAGIC, &items)),
         }
+    }
+
+    /// People whose monitoring was ended by rules since this was last asked for, and from when on: what the journal took in from then
+    /// on, before the rules came, lies in pieces that were saved, and is to be taken out of them ([`scrub`]).
+    pub fn take_revoked(&mut self) -> Vec<(PersonId, i64)> {
+        std::mem::take(&mut self.revoked)
     }
 
     /// What [`Self::save`] gave is durable.

@@ -77,6 +77,8 @@ pub struct Engine {
     slow: bool,
     /// What the journal has taken in since it was saved, where it is saved in pieces; `None`: the person's journal was cleared.
     pub(crate) fresh: Option<Vec<(u32, Option<Entry>)>>,
+    /// Whose monitoring was ended by rules since this was last asked for, and from when on.
+    pub(crate) revoked: Vec<(PersonId, i64)>,
 }
 
 /// Room that is used again and again, so that nothing is allocated for it.
@@ -419,7 +421,10 @@ impl Engine {
         let Some(ruled) = self.book.ruled(slot, number) else {
             return;
         };
-        let next_us = live.due_us(&ruled, &mut self.timetables);
+        // The fast path takes nothing from the end of the order on.
+        let next_us = live
+            .due_us(&ruled, &mut self.timetables)
+            .min(ruled.head.valid_until_us);
         let alarm = live.has_alarm(&ruled);
         let settled = settled(&ruled.zones, &live.trackers, 0, slot.home_zone());
         pack(
@@ -593,8 +598,14 @@ impl Engine {
             return Outcome::NotMonitored;
         };
         let clock_us = cause.clock_us;
-        let valid_from_us = cold.head.valid_from_us;
-        if !slot.is(MONITORED) || clock_us < valid_from_us || entry.time_us < valid_from_us {
+        let Head {
+            valid_from_us,
+            valid_until_us,
+            ..
+        } = cold.head;
+        // Whatever the clock says: what was made after the end of the order is judged by nothing, and kept nowhere.
+        let in_term = (valid_from_us..valid_until_us).contains(&entry.time_us);
+        if !slot.is(MONITORED) || clock_us < valid_from_us || !in_term {
             return Outcome::NotMonitored;
         }
         let mut chain = chain(&slot, cold);

@@ -33,7 +33,7 @@ mod tracker;
 mod violation;
 pub mod zone;
 
-pub use checkpoint::{CheckpointError, PIECES_KEPT_US, Saved, VERSION as CHECKPOINT_VERSION};
+pub use checkpoint::{CheckpointError, PIECES_KEPT_US, Saved, VERSION as CHECKPOINT_VERSION, scrub};
 pub use fold::{ALLOWANCE_US, Engine, Input, LayerNotWanted};
 pub use journal::LATE_WINDOW_US;
 pub use layers::LayerReference;

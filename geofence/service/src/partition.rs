@@ -14,7 +14,7 @@ use engine::{
 use jiff::Timestamp;
 use prost::Message;
 use proto::{
-    LayerId, Partition, Topic,
+    LayerId, Partition, PersonId, Topic,
     event::kind_name,
     wire::{self, report_record::Body},
 };
@@ -55,6 +55,9 @@ pub(crate) struct Shared {
 /// Records folded before other tasks get their turn, and most reports that are folded together.
 const TURN: usize = 256;
 
+/// A fix may be ahead of the clock by so much, microseconds.
+const AHEAD_US: i64 = 300_000_000;
+
 /// The task of a partition.
 pub(crate) struct Fold {
     shared: Arc<Shared>,
@@ -69,6 +72,8 @@ pub(crate) struct Fold {
     /// Where the saved checkpoint stands.
     saved: Offset,
     save_due: Option<Instant>,
+    /// Whose monitoring was ended by rules, and from when on: to be taken out of the pieces that are saved.
+    revoked: Vec<(PersonId, i64)>,
     /// False from the moment that folded records have events which are not durable: the state must not be saved.
     durable: bool,
 }
@@ -201,6 +206,7 @@ impl Fold {
             next,
             saved,
             save_due: None,
+            revoked: Vec::new(),
             durable: true,
         })
     }
@@ -353,10 +359,35 @@ impl Fold {
         };
         checkpoint::save(&mut client, self.partition, self.epoch, save).await?;
         self.engine.saved();
+        self.scrub(&client).await?;
         let bytes = saved.state.len() + saved.piece.map_or(0, |piece| piece.len());
         metrics::histogram!("homeward_geofence_checkpoint_bytes").record(bytes as f64);
         self.saved = self.next;
         self.save_due = None;
+        Ok(())
+    }
+}
+
+impl Fold {
+    /// Takes out of the pieces what they hold of people from times at which their order had ended, and this engine did not know it
+    /// yet.
+    async fn scrub(&mut self, client: &impl casedb::GenericClient) -> Result<(), Error> {
+        self.revoked.extend(self.engine.take_revoked());
+        let Some(since_us) = self.revoked.iter().map(|(_, from_us)| *from_us).min() else {
+            return Ok(());
+        };
+        // A fix may be ahead of the clock.
+        let since_us = since_us.saturating_sub(AHEAD_US);
+        for (piece_id, content) in checkpoint::pieces_since(client, self.partition, since_us).await? {
+            match engine::scrub(&content, &self.revoked) {
+                Ok(Some(rest)) => {
+                    checkpoint::replace_piece(client, self.partition, self.epoch, piece_id, &rest).await?;
+                }
+                Ok(None) => {}
+                Err(fault) => warn!(partition = self.partition, piece_id, error = %fault, "a piece cannot be read"),
+            }
+        }
+        self.revoked.clear();
         Ok(())
     }
 }

@@ -471,7 +471,9 @@ async fn everything_runs_on_the_embedded_stream() {
 
         let insert = "INSERT INTO outbox (person_id, payload) VALUES ($1, $2)";
         let client = db.client().await.unwrap();
+        let direct = testkit::connect(&test.url).await.unwrap();
         for number in 0..PEOPLE {
+            testkit::supervise(&direct, person(number).uuid()).await.unwrap();
             let payload = encode(rules(number, Timestamp::now())).to_vec();
             client
                 .execute(insert, &[&person(number).uuid(), &payload])

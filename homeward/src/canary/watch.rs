@@ -2,9 +2,15 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use alerts::canary::{Canary, Change, Settings, Stage};
+use alerts::{
+    Audience, Severity,
+    canary::{Canary, Change, Settings, Stage},
+};
 use anyhow::{Context, Result};
-use casedb::{Database, canary};
+use casedb::{
+    Database, canary,
+    incident::{SystemIncident, end_system, raise_system},
+};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +24,8 @@ use super::beat::Line;
 const LOOK: Duration = Duration::from_secs(1);
 /// The case database has so long to answer one.
 const WITHIN: Duration = Duration::from_secs(3);
+/// Kind and key of the incident.
+const INCIDENT: &str = "platform_blind";
 /// What was not heard is told again after this.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Changes that wait to be heard; beyond, the oldest are dropped: who was away for so long needs the newest.
@@ -202,15 +210,35 @@ impl Watcher {
     }
 
     async fn write(&self, unheard: &Unheard) -> Result<()> {
-        let client = self.database.client().await?;
+        let mut client = self.database.client().await?;
+        let transaction = client.transaction().await?;
         match unheard.change {
             Change::Blind { since, stage } => {
-                canary::raise(&client, unheard.blindness, &self.name, since, stage, unheard.at).await?;
+                if canary::raise(&transaction, unheard.blindness, &self.name, since, stage, unheard.at).await? {
+                    let text = format!(
+                        "Reports of the test device no longer come through since {since}. They end at: {stage}."
+                    );
+                    let blind = SystemIncident {
+                        kind: INCIDENT,
+                        person: None,
+                        police_agency: None,
+                        social_agency: None,
+                        grouping_key: INCIDENT,
+                        severity: Severity::P1,
+                        audience: Audience::Both,
+                        text: &text,
+                        at: unheard.at,
+                    };
+                    raise_system(&transaction, &blind).await?;
+                }
             }
-            Change::Seeing { .. } => {
-                canary::end(&client, unheard.blindness, unheard.at).await?;
+            Change::Seeing { again, .. } => {
+                canary::end(&transaction, unheard.blindness, unheard.at).await?;
+                let text = format!("Reports of the test device come through again: that of {again} did.");
+                end_system(&transaction, None, INCIDENT, &text, unheard.at).await?;
             }
         }
+        transaction.commit().await?;
         Ok(())
     }
 }

@@ -32,6 +32,12 @@ pub enum DeviceCommand {
         /// Model, for people to read.
         #[arg(long)]
         model: Option<String>,
+        /// Mobile carrier of its SIM card. What many who fall silent at once share becomes one incident.
+        #[arg(long)]
+        carrier: Option<String>,
+        /// Revision of its firmware; for the same.
+        #[arg(long)]
+        firmware: Option<String>,
         #[command(flatten)]
         bounds: Bounds,
         /// Let it speak from anywhere again.

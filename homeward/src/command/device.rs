@@ -5,6 +5,7 @@ pub(super) mod life;
 use anyhow::{Context, Result, bail};
 use casedb::{
     Database,
+    basis::{self, Refusal, Stopped},
     device::{self, Changes, Device, Listed, Rotation},
     person, user,
 };
@@ -18,6 +19,8 @@ use crate::{
     config::Config,
 };
 
+/// Days of refusals, and words to the device, that are shown.
+const SHOWN: i64 = 20;
 /// Rows of a list.
 const LIMIT: i64 = 100_000;
 
@@ -50,6 +53,8 @@ pub async fn run(config: Config, command: DeviceCommand) -> Result<()> {
         DeviceCommand::Set {
             device,
             model,
+            carrier,
+            firmware,
             bounds,
             any_network,
         } => {
@@ -60,9 +65,11 @@ pub async fn run(config: Config, command: DeviceCommand) -> Result<()> {
                 model,
                 profile: profile(&config, known_protocol(&found.protocol)?, &bounds)?,
                 networks,
+                carrier,
+                firmware,
             };
             if changes == Changes::default() {
-                bail!("nothing to set: give --model, --profile, --network or --any-network");
+                bail!("nothing to set: give --model, --carrier, --firmware, --profile, --network or --any-network");
             }
             device::set(&client, found.id(), &changes).await?;
             let client = database.client().await?;
@@ -90,10 +97,18 @@ pub async fn run(config: Config, command: DeviceCommand) -> Result<()> {
         DeviceCommand::Show { device, json } => {
             let client = database.client().await?;
             let found = one(device::find(&client, &device).await?, &device)?;
+            let refused = basis::of_device(&client, found.id(), SHOWN).await?;
+            let told = basis::stops_of_device(&client, found.id(), SHOWN).await?;
             if json {
-                println!("{}", serde_json::to_string(&found)?);
+                let mut value = serde_json::to_value(&found)?;
+                if let Some(fields) = value.as_object_mut() {
+                    fields.insert("refused".to_owned(), serde_json::to_value(&refused)?);
+                    fields.insert("told".to_owned(), serde_json::to_value(&told)?);
+                }
+                println!("{value}");
             } else {
                 show(&found);
+                print!("{}", without_basis(&refused, &told));
             }
             Ok(())
         }
@@ -289,6 +304,39 @@ fn table(found: &[Listed]) -> String {
         ]
     }));
     aligned(&rows, "")
+}
+
+/// What was not kept for want of a legal basis, and what the device was told of it.
+fn without_basis(refused: &[Refusal], told: &[Stopped]) -> String {
+    let mut text = String::new();
+    if !refused.is_empty() {
+        let mut rows = vec![["first", "last", "reports", "reason", "refused by"].map(str::to_owned)];
+        rows.extend(refused.iter().map(|one| {
+            [
+                second(one.since),
+                second(one.until),
+                one.reports.to_string(),
+                one.reason.clone(),
+                one.stage.clone(),
+            ]
+        }));
+        text.push_str("not kept, for want of a legal basis:\n");
+        text.push_str(&aligned(&rows, "  "));
+    }
+    if !told.is_empty() {
+        let mut rows = vec![["when", "told to", "one report every", "outcome"].map(str::to_owned)];
+        rows.extend(told.iter().map(|one| {
+            [
+                second(one.told_at),
+                one.word.clone(),
+                format!("{} s", one.interval_s),
+                or_dash(&one.outcome),
+            ]
+        }));
+        text.push_str("told:\n");
+        text.push_str(&aligned(&rows, "  "));
+    }
+    text
 }
 
 fn show(device: &Listed) {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use casedb::{Database, history::HistoryWriter, outbox, person, ticker};
+use casedb::{Database, basis, history::HistoryWriter, outbox, person, ticker};
 use gateway::{Directory, Gateway};
 use jiff::{Timestamp, ToSpan};
 use stream::{Log, Topic};
@@ -151,6 +151,13 @@ impl Stage {
             (
                 "outbox relay",
                 outbox::run(database, log, stop).await.map_err(Into::into),
+            )
+        });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            (
+                "legal basis",
+                basis::watch(database, stop).await.map_err(Into::into),
             )
         });
         let (log, stop) = (Arc::clone(&self.log), self.stages.clone());

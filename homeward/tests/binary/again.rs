@@ -245,6 +245,10 @@ async fn one_person_out_of_history_is_judged_as_among_all() {
     };
     casedb::migrate(&test.url, PARTITIONS).await.unwrap();
     let database = Database::connect(&test.url, 4).await.unwrap();
+    let direct = testkit::connect(&test.url).await.unwrap();
+    for n in 0..PEOPLE {
+        testkit::supervise(&direct, person(n).uuid()).await.unwrap();
+    }
     let start: Timestamp = "2026-03-27T12:00:00Z".parse().unwrap();
     let clock = ManualClock::new(start);
     let log = MemoryLog::with_clock(PARTITIONS, {

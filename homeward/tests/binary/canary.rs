@@ -125,6 +125,10 @@ async fn whatever_dies_is_told_past_it_and_so_is_its_return() {
         count("SELECT count(*) FROM platform_blind WHERE ended_at IS NULL").await,
         1
     );
+    assert_eq!(
+        count("SELECT count(*) FROM incident WHERE kind = 'platform_blind' AND severity = 1 AND ongoing").await,
+        1
+    );
     geofence = start("geofence");
     let seeing = next(&heard, 1, Duration::from_secs(30), &canary).await;
     assert_eq!(seeing["type"], "platform.seeing", "{seeing}");
@@ -146,6 +150,13 @@ async fn whatever_dies_is_told_past_it_and_so_is_its_return() {
         count("SELECT count(*) FROM platform_blind WHERE stage IN ('decision', 'gateway') AND ended_at IS NOT NULL")
             .await;
     assert_eq!(spells, 2);
+    // Blind twice while nobody had closed it: one incident, which is over but stays until somebody closes it.
+    assert_eq!(
+        count("SELECT count(*) FROM incident WHERE kind = 'platform_blind' AND NOT ongoing AND state <> 'closed'")
+            .await,
+        1
+    );
+    assert_eq!(count("SELECT count(*) FROM incident").await, 1);
     for running in [&mut canary, &mut gateway, &mut geofence, &mut alerts, &mut history] {
         assert!(!running.has_ended(), "{}", running.text());
         running.terminate().await;

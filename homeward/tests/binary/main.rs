@@ -9,6 +9,7 @@
 )]
 
 mod again;
+mod basis;
 mod canary;
 mod commands;
 mod installation;

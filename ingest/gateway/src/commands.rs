@@ -17,6 +17,7 @@ mod clocks;
 mod dispatch;
 mod orders;
 mod pending;
+mod stops;
 #[cfg(test)]
 mod tests;
 
@@ -39,7 +40,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::clone::Registry;
+use crate::{clone::Registry, refusals::Refusals};
 use clocks::Clocks;
 use orders::Mailboxes;
 pub(crate) use orders::{Order, Orders};
@@ -103,7 +104,12 @@ impl Tasks {
 
 impl Commands {
     /// Starts. `gateway`: this process's name, as no other running gateway has it. Without a database no command ever comes.
-    pub(crate) fn start(database: Option<Database>, gateway: &str, registry: Arc<Registry>) -> (Self, Tasks) {
+    pub(crate) fn start(
+        database: Option<Database>,
+        gateway: &str,
+        registry: Arc<Registry>,
+        refusals: Arc<Refusals>,
+    ) -> (Self, Tasks) {
         let (news, waiting) = mpsc::unbounded_channel();
         let commands = Self(Arc::new(Inner {
             gateway: gateway.to_owned(),
@@ -122,6 +128,7 @@ impl Commands {
                     database.clone(),
                     waiting,
                 ))),
+                AbortOnDropHandle::new(tokio::spawn(stops::run(commands.clone(), database.clone(), refusals))),
                 AbortOnDropHandle::new(tokio::spawn(dispatch::run(commands.clone(), database))),
             ]
         });

@@ -57,7 +57,7 @@ pub struct Known {
     /// What it means by its codes; empty: what its protocol means.
     #[serde(default)]
     pub profile: String,
-    /// Terms of the wearer's orders, as `starts..ends`.
+    /// Terms of the wearer's orders that run now or later, or ended lately, as `starts..ends`.
     pub terms: Vec<(Timestamp, Timestamp)>,
     /// Native: a key that is as good as `secret` until the device has confirmed it.
     pub next_secret: Option<Vec<u8>>,
@@ -91,9 +91,21 @@ impl Known {
         self.person_id.is_some() || self.protected.is_some()
     }
 
-    /// True while an order is in force.
-    pub fn is_monitored(&self, now: Timestamp) -> bool {
-        self.terms.iter().any(|(starts, ends)| (*starts..*ends).contains(&now))
+    /// True when an order is in force at that time.
+    pub fn is_monitored(&self, at: Timestamp) -> bool {
+        self.term(at).is_some()
+    }
+
+    /// The term that a time lies in; of several the one that ends last.
+    pub(crate) fn term(&self, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let covering = self.terms.iter().filter(|(starts, ends)| (*starts..*ends).contains(&at));
+        covering.copied().max_by_key(|(_, ends)| *ends)
+    }
+
+    /// True when what the device sends now may be kept as it is, although nobody could read when it was made: it is not a protected
+    /// person's, and whoever wears it may be monitored.
+    pub(crate) fn may_be_kept(&self, now: Timestamp) -> bool {
+        self.protected.is_none() && (self.person_id.is_none() || self.is_monitored(now))
     }
 
     /// True when a report of this time is of the present wearer, not of the one before.

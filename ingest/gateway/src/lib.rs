@@ -17,6 +17,7 @@ mod network;
 mod presence;
 mod quarantine;
 mod records;
+mod refusals;
 mod rotation;
 mod server;
 mod session;

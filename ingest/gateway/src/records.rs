@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use casedb::device::Carrier;
 use codec::{Fault, Protocol, Rejected, Report, normalize};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prost::Message;
 use proto::{
     PersonId,
@@ -34,7 +34,14 @@ pub(crate) fn take(
     match fate(protocol, known, report, received_at, shared.log.partitions())? {
         Fate::Append(record) => batch.extend(lane, [record]),
         Fate::Protected(records) => batch.extend(lane, records),
-        Fate::Discard(reason) => count(protocol, reason),
+        Fate::Discard(reason) => {
+            count(protocol, reason);
+            if reason == NO_BASIS {
+                shared.refusals.note(known, report.fix_time, received_at);
+                // It answers no question either, and tells nothing of the device's clock.
+                return Ok(());
+            }
+        }
     }
     if report.fix.as_ref().is_some_and(|fix| fix.valid) {
         shared
@@ -133,7 +140,11 @@ enum Fate {
     Discard(&'static str),
 }
 
-/// Decides a report's fate.
+/// What the metric says of a report of a time for which there is no order.
+const NO_BASIS: &str = "no_legal_basis";
+
+/// Decides a report's fate. Whether there is a legal basis is judged by when the report was made, whenever it comes: see
+/// `docs/retention.md`.
 fn fate(
     protocol: Protocol,
     known: &Known,
@@ -147,11 +158,24 @@ fn fate(
     let Some(person) = known.person_id else {
         return Ok(Fate::Discard("not_assigned"));
     };
-    if !known.is_monitored(received_at) {
-        return Ok(Fate::Discard("no_legal_basis"));
-    }
     // An impossible clock says nothing about when the report was made; history keeps such reports apart.
     let clock = normalize::clock(report.fix_time, received_at);
+    let capped;
+    let report = match (known.is_monitored(report.fix_time), clock) {
+        (true, _) => report,
+        (false, normalize::Clock::Plausible) => return Ok(Fate::Discard(NO_BASIS)),
+        (false, clock) => {
+            let Some((_, ends)) = known.term(received_at) else {
+                return Ok(Fate::Discard(NO_BASIS));
+            };
+            if clock == normalize::Clock::Old {
+                report
+            } else {
+                capped = within(report, ends);
+                &capped
+            }
+        }
+    };
     if clock == normalize::Clock::Plausible && !known.is_of_wearer(report.fix_time) {
         return Ok(Fate::Discard("before_assignment"));
     }
@@ -166,6 +190,17 @@ fn fate(
     Ok(Fate::Append(to_person(person, &record, partitions)))
 }
 
+/// What of a report goes on that states a time after the end of the order, by a clock that is ahead: what the device says of itself,
+/// at the last moment of the order. Nothing with a later time is kept anywhere; where it was then nobody may know.
+fn within(report: &Report, ends: Timestamp) -> Report {
+    let last = ends.saturating_sub(SignedDuration::from_micros(1)).unwrap_or(ends);
+    Report {
+        fix: None,
+        fix_time: report.fix_time.min(last),
+        ..report.clone()
+    }
+}
+
 /// Decides the fate of a report of a protected person's device: only what is needed for the distance goes on, and only to where
 /// somebody is bound to keep it by an order in force.
 fn protected(
@@ -176,16 +211,16 @@ fn protected(
     received_at: Timestamp,
     partitions: u32,
 ) -> Result<Fate, Fault> {
+    if normalize::clock(report.fix_time, received_at) != normalize::Clock::Plausible {
+        return Ok(Fate::Discard("implausible_clock"));
+    }
     let in_force = |terms: &[(Timestamp, Timestamp)]| {
         let mut terms = terms.iter();
-        terms.any(|(starts, ends)| (*starts..*ends).contains(&received_at))
+        terms.any(|(starts, ends)| (*starts..*ends).contains(&report.fix_time))
     };
     let bound: Vec<_> = carrier.bound.iter().filter(|bound| in_force(&bound.terms)).collect();
     if bound.is_empty() {
-        return Ok(Fate::Discard("no_legal_basis"));
-    }
-    if normalize::clock(report.fix_time, received_at) != normalize::Clock::Plausible {
-        return Ok(Fate::Discard("implausible_clock"));
+        return Ok(Fate::Discard(NO_BASIS));
     }
     if !known.is_of_wearer(report.fix_time) {
         return Ok(Fate::Discard("before_assignment"));

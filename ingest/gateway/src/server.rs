@@ -34,6 +34,7 @@ use crate::{
     limits::{Limits, Place},
     presence::Presence,
     quarantine::Quarantine,
+    refusals::Refusals,
     rotation::Rotation,
     session::{self, Line, Shared, Writer, jt808::Jt808, native::Native, vendor::Vendor},
     tls, udp,
@@ -148,7 +149,7 @@ impl Gateway {
         let registry = Arc::new(Registry::default());
         let sweep = AbortOnDropHandle::new(tokio::spawn(sweep(Arc::clone(&limits), Arc::clone(&registry))));
         let (rotation, confirmed) = Rotation::new();
-        let writers = vec![
+        let mut writers = vec![
             AbortOnDropHandle::new(tokio::spawn(waiting.write(database.clone()))),
             AbortOnDropHandle::new(tokio::spawn(
                 Arc::clone(&presence).write(database.clone(), config.name.clone()),
@@ -157,7 +158,18 @@ impl Gateway {
             sweep,
             AbortOnDropHandle::new(tokio::spawn(confirmed.write(database.clone()))),
         ];
-        let (commands, command_tasks) = Commands::start(database.clone(), &config.name, Arc::clone(&registry));
+        let refusals = Arc::new(Refusals::default());
+        let (commands, command_tasks) = Commands::start(
+            database.clone(),
+            &config.name,
+            Arc::clone(&registry),
+            Arc::clone(&refusals),
+        );
+        let counted = {
+            let (refusals, database) = (Arc::clone(&refusals), database.clone());
+            async move { refusals.write(database).await }
+        };
+        writers.push(AbortOnDropHandle::new(tokio::spawn(counted)));
         let shared = Arc::new(Shared {
             config,
             commands,
@@ -166,6 +178,7 @@ impl Gateway {
             directory,
             quarantine,
             presence,
+            refusals,
             registry,
             rotation,
             limits,
@@ -249,6 +262,8 @@ impl Handle {
             .presence
             .flush(self.database.as_ref(), &self.shared.config.name);
         let _ = tokio::time::timeout(within, flush).await;
+        let refused = self.shared.refusals.flush(self.database.as_ref());
+        let _ = tokio::time::timeout(within, refused).await;
         let _ = tokio::time::timeout(within.min(QUARANTINE_WITHIN), self.shared.quarantine.written()).await;
         self.commands.flush(within).await;
     }

@@ -36,6 +36,7 @@ use crate::{
     limits::{self, Guard, Limits, Paced, Place},
     presence::Presence,
     quarantine::Quarantine,
+    refusals::Refusals,
     rotation::Rotation,
     tls,
 };
@@ -61,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     pub(crate) quarantine: Quarantine,
     pub(crate) presence: Arc<Presence>,
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) rotation: Rotation,
     pub(crate) limits: Arc<Limits>,
@@ -138,6 +140,7 @@ pub(crate) async fn run<D: Dialect>(
         device: None,
         orders: None,
         protected: false,
+        unkept: false,
         shared,
     };
     let Err(stop) = converse(&mut dialect, &mut frames, &mut peer).await;

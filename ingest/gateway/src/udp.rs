@@ -151,7 +151,7 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
     if shared.limits.pause(known.device_id, 1, 0).is_some() {
         return dropped("device_rate");
     }
-    let kept = known.protected.is_none();
+    let mut kept = known.may_be_kept(received_at);
     let profile = shared.profile(T::PROTOCOL, &known);
     let mut talk = T::default();
     let decoded = match talk.datagram(datagram, profile, received_at) {
@@ -162,6 +162,9 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
         }
     };
     shared.presence.saw(known.device_id, received_at);
+    kept &= !decoded.messages.iter().any(|message| {
+        matches!(message, Message::Report(report) if known.person_id.is_some() && !known.is_monitored(report.fix_time))
+    });
     for rejected in &decoded.rejected {
         malformed(&identity, &records::rejected(rejected), kept);
         records::count(T::PROTOCOL, "rejected");
@@ -186,7 +189,7 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
     let held = shared.lanes.hold(&batch);
     let records = batch.len();
     shared.lanes.append(&mut batch, T::PROTOCOL.name()).await?;
-    records::appended(T::PROTOCOL.name(), !kept, records, received_at);
+    records::appended(T::PROTOCOL.name(), known.protected.is_some(), records, received_at);
     drop(held);
     Ok(decoded.reply.map_or_else(Bytes::new, |reply| talk.enclose(reply)))
 }

@@ -115,7 +115,7 @@ impl Fetcher {
                 match message {
                     Ok(message) => take(&mut self.next, &message, &mut records, &mut self.doubt),
                     // While no broker answers, librdkafka queues such an error with every attempt: all of them are one.
-                    Err(error) if is_passing(&error) => broken = Some(error),
+                    Err(error) if is_passing(&error) => broken = Some(graver(broken, error)),
                     Err(error) => {
                         broken = Some(error);
                         break;
@@ -171,6 +171,14 @@ impl Fetcher {
             self.place(partition, offset)?;
         }
         Ok(())
+    }
+}
+
+/// Of two errors that may pass the one that the reader must hear of: that no broker answers is not hidden by what one of them says next.
+fn graver(before: Option<KafkaError>, now: KafkaError) -> KafkaError {
+    match before {
+        Some(before) if before.rdkafka_error_code() == Some(Code::AllBrokersDown) => before,
+        _ => now,
     }
 }
 
@@ -254,5 +262,23 @@ impl KafkaReader {
 impl Reader for KafkaReader {
     async fn next(&mut self, max: usize) -> Result<Vec<Record>, Error> {
         self.0.next(max).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_no_broker_answers_is_not_hidden_by_what_comes_next() {
+        let down = || KafkaError::MessageConsumption(Code::AllBrokersDown);
+        let other = || KafkaError::MessageConsumption(Code::BrokerTransportFailure);
+        for errors in [[down(), other()], [other(), down()]] {
+            let kept = errors.into_iter().fold(None, |before, now| Some(graver(before, now)));
+            assert_eq!(
+                kept.and_then(|error| error.rdkafka_error_code()),
+                Some(Code::AllBrokersDown)
+            );
+        }
     }
 }

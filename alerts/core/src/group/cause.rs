@@ -5,7 +5,7 @@
 //! than chance and the rest of the people explain? Those hit become one incident that lists everybody, ranked by risk. A P1, and what only a person may
 //! judge, is listed and raised by itself all the same.
 //!
-//! Pure and not wired into the worker yet (ADR 0012).
+//! Pure; the alert worker sweeps with it (`casedb::cause`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -215,6 +215,15 @@ impl World {
                 &[&person.uuid(), &reference, &risk_level, &self.police, &self.social, &self.worker],
             )
             .await?;
+        self.db
+            .client()
+            .await?
+            .execute(
+                "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at)
+                 VALUES ($1, $2, 'invented act, section 1', '2020-01-01Z', '2100-01-01Z')",
+                &[&Uuid::now_v7(), &person.uuid()],
+            )
+            .await?;
         Ok(person)
     }
 

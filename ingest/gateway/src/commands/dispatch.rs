@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use super::{Body, Commands, News, Order, What, count};
+use super::{Body, Commands, News, Order, What, count, stops};
 
 /// Commands are looked for this often in any case: a notification may be lost, and a device may have come since.
 const EVERY: Duration = Duration::from_secs(2);
@@ -155,6 +155,10 @@ async fn put(commands: &Commands, database: &Database, news: &News) -> Result<()
             command::end(&client, news.command_id, news.at, *outcome, text, *fix_time).await?
         }
     };
+    if !written {
+        // Nothing, unless it is a word to stop or to report again: those are in a table of their own.
+        casedb::basis::ended(&client, news.command_id, stops::outcome(&news.what)).await?;
+    }
     debug!(command_id = %news.command_id, device_id = %news.device, written, "what became of a command");
     Ok(())
 }

@@ -118,7 +118,7 @@ async fn a_command_goes_to_the_session_and_its_answer_back() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());
     };
-    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default());
+    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default(), Arc::default());
     let orders = commands.enter(scene.device, 1);
     let text = scene
         .place(Instruction::Text {
@@ -166,7 +166,7 @@ async fn a_locate_is_answered_by_a_position_made_after_it() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());
     };
-    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default());
+    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default(), Arc::default());
     let orders = commands.enter(scene.device, 1);
     let locate = scene.place(Instruction::Locate).await?;
     next(&orders).await?.sending(Reference::Lasting(5)).delivered();
@@ -196,8 +196,8 @@ async fn a_command_follows_the_device_and_goes_out_once() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());
     };
-    let (one, _tasks_one) = Commands::start(Some(scene.db.clone()), "one", Arc::default());
-    let (two, _tasks_two) = Commands::start(Some(scene.db.clone()), "two", Arc::default());
+    let (one, _tasks_one) = Commands::start(Some(scene.db.clone()), "one", Arc::default(), Arc::default());
+    let (two, _tasks_two) = Commands::start(Some(scene.db.clone()), "two", Arc::default(), Arc::default());
     // Claimed by the first, whose session ends before it sends anything: the second gets it.
     let first = one.enter(scene.device, 1);
     let vibrate = scene.place(Instruction::Vibrate).await?;
@@ -240,14 +240,14 @@ async fn after_a_crash_nothing_is_sent_again() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());
     };
-    let (commands, tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default());
+    let (commands, tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default(), Arc::default());
     let orders = commands.enter(scene.device, 1);
     let locate = scene.place(Instruction::Locate).await?;
     let sending = next(&orders).await?.sending(Reference::Lasting(1));
     // kill -9: neither the session nor the tasks say anything more.
     drop(tasks);
     std::mem::forget((sending, orders));
-    let (again, tasks) = Commands::start(Some(scene.db.clone()), "one after the restart", Arc::default());
+    let (again, tasks) = Commands::start(Some(scene.db.clone()), "one after the restart", Arc::default(), Arc::default());
     let orders = again.enter(scene.device, 1);
     assert!(nothing(&orders).await);
     assert_eq!(scene.read(locate).await?.0, State::Sent);
@@ -296,7 +296,7 @@ async fn without_the_database_nothing_is_sent_and_nothing_lost() -> Result<()> {
         return Ok(());
     };
     let (through, cut) = cuttable(&scene.test.url).await?;
-    let (commands, tasks) = Commands::start(Some(Database::connect(&through, 4).await?), "one", Arc::default());
+    let (commands, tasks) = Commands::start(Some(Database::connect(&through, 4).await?), "one", Arc::default(), Arc::default());
     let orders = commands.enter(scene.device, 1);
     let first = scene.place(Instruction::Vibrate).await?;
     let sending = next(&orders).await?.sending(Reference::Lasting(1));
@@ -322,7 +322,7 @@ async fn a_session_that_gives_orders_back_gets_them_seldom() -> Result<()> {
     let Some(scene) = Scene::set().await? else {
         return Ok(());
     };
-    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default());
+    let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default(), Arc::default());
     let orders = commands.enter(scene.device, 1);
     let text = scene.place(Instruction::Text { text: "x".to_owned() }).await?;
     let began = tokio::time::Instant::now();
@@ -345,7 +345,7 @@ async fn many_sessions_come_and_go_and_every_command_goes_out_once() -> Result<(
     };
     let gateways: Vec<_> = ["one", "two", "three"]
         .into_iter()
-        .map(|name| Commands::start(Some(scene.db.clone()), name, Arc::default()))
+        .map(|name| Commands::start(Some(scene.db.clone()), name, Arc::default(), Arc::default()))
         .collect();
     let mut placed = Vec::new();
     for _ in 0..12 {
@@ -411,7 +411,7 @@ fn the_case_database_and_the_codec_mean_the_same() {
 
 /// Commands without a database: what would be written is only kept.
 fn alone() -> (Commands, DeviceId) {
-    let (commands, _) = Commands::start(None, "one", Arc::default());
+    let (commands, _) = Commands::start(None, "one", Arc::default(), Arc::default());
     (commands, DeviceId::from_name("a device"))
 }
 

@@ -121,7 +121,15 @@ impl Jt808 {
         metrics::counter!("homeward_gateway_frames_total", "protocol" => "jt808").increment(1);
         let (header, body) = match frame.parse() {
             Ok(parsed) => parsed,
-            Err(fault) => return self.bad("", &fault, &frame.to_wire(), peer),
+            Err(fault) => {
+                let heard = self.heard.as_ref().map(|header| header.phone.identity());
+                if let Some(identity) = self.authenticated.clone().or(heard)
+                    && let Some(known) = peer.shared.directory.get(Protocol::Jt808, &identity)
+                {
+                    peer.concerns(&known);
+                }
+                return self.bad("", &fault, &frame.to_wire(), peer);
+            }
         };
         let identity = header.phone.identity();
         let known = match peer.shared.directory.find(Protocol::Jt808, &identity).await {
@@ -248,6 +256,7 @@ impl Jt808 {
                 return peer.send(&answer).await;
             }
         };
+        peer.says(known, &content.messages);
         for rejected in &content.rejected {
             peer.malformed(&identity, &records::rejected(rejected), &frame.to_wire());
             records::count(Protocol::Jt808, "rejected");
@@ -274,7 +283,7 @@ impl Jt808 {
             },
         ] = &content.messages[..]
         {
-            peer.located_by(*serial, report);
+            peer.located_by(known, *serial, report);
         }
         let answer = self.answer(header, serials, Outcome::Success, received_at);
         if reports {

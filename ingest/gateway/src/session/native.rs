@@ -119,6 +119,9 @@ impl Dialect for Native {
             }
             (Phase::Open { .. }, Some(Body::CommandResult(_))) => {
                 peer.alive();
+                if let Some(known) = peer.shared.directory.get(Protocol::Native, self.device()) {
+                    peer.says(&known, &[]);
+                }
                 for message in gateway::decode(&frame).unwrap_or_default().messages {
                     peer.answered(&message);
                 }
@@ -298,6 +301,7 @@ fn reports(device: &str, frame: &DeviceFrame, peer: &mut Peer, received_at: Time
             return Ok(());
         }
     };
+    peer.says(&known, &decoded.messages);
     let mut batch = Batch::default();
     for rejected in decoded.rejected {
         batch.reject(rejected);

@@ -100,6 +100,8 @@ pub(crate) struct Peer {
     pub(super) orders: Option<Orders>,
     /// The device is a protected person's: no frame of it may be kept.
     pub(super) protected: bool,
+    /// No frame may be kept as it is: there is no legal basis, or it is a protected person's.
+    pub(super) unkept: bool,
 }
 
 impl Peer {
@@ -174,9 +176,20 @@ impl Peer {
         allowed
     }
 
-    /// Notes whose frame is being read, before that device has shown anything: from now on none of a protected person's is kept.
+    /// Notes whose frame is being read, before that device has shown anything: from now on none of a protected person's is kept, nor
+    /// of somebody whom no order lets anybody monitor.
     pub(crate) fn concerns(&mut self, known: &Known) {
         self.protected |= known.protected.is_some();
+        self.unkept |= !known.may_be_kept(Timestamp::now());
+    }
+
+    /// Notes what a frame says: none with a report of a time without a legal basis is kept as it is.
+    pub(crate) fn says(&mut self, known: &Known, messages: &[Message]) {
+        let without = |message: &Message| match message {
+            Message::Report(report) => known.person_id.is_some() && !known.is_monitored(report.fix_time),
+            _ => false,
+        };
+        self.unkept = !known.may_be_kept(Timestamp::now()) || messages.iter().any(without);
     }
 
     /// Notes which device has shown who it is. An older session of it ends where the newer has proved itself (native); elsewhere
@@ -184,6 +197,7 @@ impl Peer {
     pub(crate) fn belongs_to(&mut self, known: &Known) {
         let device = known.device_id;
         self.protected = known.protected.is_some();
+        self.unkept = !known.may_be_kept(Timestamp::now());
         if self.device == Some(device) {
             return;
         }
@@ -273,6 +287,8 @@ impl Peer {
     pub(crate) fn answered(&self, message: &Message) {
         if let (Some(device), Message::CommandAnswer { reference, text, done }) = (self.device, message) {
             let reference = reference.map(|number| self.reference(number));
+            // Its words may say where it is.
+            let text = if self.unkept { "" } else { text };
             self.shared
                 .commands
                 .answered(device, self.session, reference, *done, text);
@@ -280,9 +296,10 @@ impl Peer {
     }
 
     /// Notes a position that carries the number of the question to which it is the answer.
-    pub(crate) fn located_by(&self, reference: u32, report: &Report) {
+    pub(crate) fn located_by(&self, known: &Known, reference: u32, report: &Report) {
         if let Some(device) = self.device
             && report.fix.as_ref().is_some_and(|fix| fix.valid)
+            && known.is_monitored(report.fix_time)
         {
             let reference = self.reference(reference);
             self.shared.commands.located_by(device, reference, report.fix_time);
@@ -314,7 +331,10 @@ impl Peer {
         if !self.place.keeps() {
             return Quarantine::count(self.protocol, fault);
         }
-        let raw = (!self.protected).then_some(raw);
+        // As it is now: the order may have ended since the frame before.
+        let known = self.shared.directory.get(self.protocol, identity);
+        let unkept = self.unkept || known.is_some_and(|known| !known.may_be_kept(Timestamp::now()));
+        let raw = (!unkept).then_some(raw);
         self.shared
             .quarantine
             .frame(self.protocol, identity, fault, raw, self.remote, Timestamp::now());

@@ -127,6 +127,7 @@ impl<T: Talk> Vendor<T> {
         received_at: Timestamp,
     ) -> Result<(), Stop> {
         let identity = self.identity.clone().unwrap_or_default();
+        peer.says(known, &decoded.messages);
         for rejected in &decoded.rejected {
             peer.malformed(&identity, &records::rejected(rejected), frame);
             records::count(T::PROTOCOL, "rejected");
