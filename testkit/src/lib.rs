@@ -58,7 +58,8 @@ pub async fn connect(url: &str) -> Result<tokio_postgres::Client> {
 pub async fn supervise(client: &tokio_postgres::Client, person: Uuid) -> Result<()> {
     const AGENCY: &str = "INSERT INTO agency (agency_id, path, name, kind, time_zone)
         VALUES ($1, 'supervised', 'Invented agency', 'police', 'UTC') ON CONFLICT DO NOTHING";
-    const PERSON: &str = "INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
+    const PERSON: &str =
+        "INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
         SELECT $1, $1::uuid::text, 'Invented person', agency_id, agency_id, 'UTC' FROM agency WHERE path = 'supervised'
         ON CONFLICT DO NOTHING";
     const ORDER: &str = "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at)
