@@ -8,12 +8,20 @@
 
 extern crate homeward_casedb as casedb;
 
+#[path = "casedb/access.rs"]
+mod access;
+#[path = "casedb/access_rows.rs"]
+mod access_rows;
+#[path = "casedb/capacity.rs"]
+mod capacity;
 #[path = "casedb/causes.rs"]
 mod causes;
 #[path = "casedb/commands.rs"]
 mod commands;
 #[path = "casedb/devices.rs"]
 mod devices;
+#[path = "casedb/exchange.rs"]
+mod exchange;
 #[path = "casedb/folded.rs"]
 mod folded;
 #[path = "casedb/history.rs"]
@@ -28,8 +36,12 @@ mod orders;
 mod people;
 #[path = "casedb/publish.rs"]
 mod publish;
+#[path = "casedb/rollup.rs"]
+mod rollup;
 #[path = "casedb/support.rs"]
 mod support;
+#[path = "casedb/wide.rs"]
+mod wide;
 #[path = "casedb/zones.rs"]
 mod zones;
 

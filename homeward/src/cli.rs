@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod device;
+pub mod exchange;
 pub mod orders;
 pub mod people;
 pub mod zones;
@@ -69,6 +70,17 @@ pub enum Command {
     Canary,
     /// Creates or upgrades the tables of the stream and the case database; safe to repeat.
     Migrate,
+    /// Says how many days are left of what runs out: ids, disk, days made ahead, the stream, the write-ahead log.
+    ///
+    /// Exit status 1 when something is short. Growth is reckoned from samples that the history role takes every hour.
+    Capacity {
+        /// JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// Every sequence, also those that will do for ever.
+        #[arg(long)]
+        all: bool,
+    },
     /// Adds people who sign in to the console.
     User {
         /// What to do.
@@ -98,6 +110,22 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: people::ViolationCommand,
+    },
+    /// Writes everything about a person or an agency into one file, independent of this program (docs/exchange.md).
+    ///
+    /// The same state gives the same bytes, and export, wipe, import, export gives them again. It is written down that it was done.
+    Export {
+        /// Of what.
+        #[command(subcommand)]
+        command: exchange::ExportCommand,
+    },
+    /// Takes in a file of `homeward export`, all of it or nothing: damaged, cut off, of another version or colliding is refused.
+    Import(exchange::ImportArgs),
+    /// Deletes everything that is a person's or an agency's own. What others refer to too stays. It cannot be undone without an export.
+    Wipe {
+        /// Of what.
+        #[command(subcommand)]
+        command: exchange::WipeCommand,
     },
     /// Everything a court needs of a person's violations, as JSON and as a page to print.
     ///

@@ -3,11 +3,13 @@
 mod agency;
 mod backtest;
 mod breach;
+pub(crate) mod capacity;
 mod contract;
 mod decode;
 mod demo;
 mod device;
 mod evaluate;
+mod exchange;
 mod explain;
 mod files;
 mod holiday;
@@ -96,11 +98,15 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             let config = load(settings, None)?;
             block_on(migrate(config))?;
         }
+        Command::Capacity { json, all } => return block_on(capacity::run(load(settings, None)?, json, all)),
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
         Command::Agency { command } => block_on(agency::run(load(settings, None)?, command))?,
         Command::Contract { command } => block_on(contract::run(load(settings, None)?, command))?,
         Command::Person { command } => block_on(person::run(load(settings, None)?, command))?,
         Command::Violation { command } => block_on(violation::run(load(settings, None)?, command))?,
+        Command::Export { command } => block_on(exchange::export(load(settings, None)?, command))?,
+        Command::Import(arguments) => block_on(exchange::import(|| load(settings, None), arguments))?,
+        Command::Wipe { command } => block_on(exchange::wipe(load(settings, None)?, command))?,
         Command::BreachPack(arguments) => block_on(breach::run(load(settings, None)?, arguments))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),

@@ -40,6 +40,7 @@ pub struct Config {
 pub struct Database {
     pub url: Secret,
     pub max_connections: usize,
+    pub data_directory: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

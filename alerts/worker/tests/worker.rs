@@ -12,6 +12,8 @@ mod corrections;
 mod providers;
 #[path = "worker/support.rs"]
 mod support;
+#[path = "worker/wide.rs"]
+mod wide;
 
 use std::{collections::BTreeSet, time::Duration};
 

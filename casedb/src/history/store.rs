@@ -254,6 +254,7 @@ pub(super) async fn store(client: &mut Client, batch: &BTreeMap<Partition, &Pend
         if stored.copies > 0 {
             count(&transaction, COPIES, &[]).await?;
         }
+        transaction.execute(super::rollup::NOTE_LATE, &[]).await?;
     }
     let mut quarantined: Vec<&QuarantinedRow> = batch.values().flat_map(|pending| &pending.quarantined).collect();
     if !quarantined.is_empty() {

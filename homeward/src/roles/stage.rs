@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use worker::{Credentials, SmtpConfig, WorkerConfig};
 
-use super::{DRAIN, Readiness, Role, descriptors};
+use super::{DRAIN, Readiness, Role, capacity, descriptors};
 use crate::{command::world, config::Config};
 
 /// How often old records are dropped from the stream.
@@ -162,6 +162,11 @@ impl Stage {
             trim_stream(log.as_ref(), retention_hours, &stop).await;
             ("retention", Ok(()))
         });
+        let (database, config, stop) = (self.database.clone(), self.config.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            capacity::watch(database, config, stop).await;
+            ("capacity", Ok(()))
+        });
     }
 
     fn alerts(&mut self) -> Result<()> {
@@ -181,6 +186,11 @@ impl Stage {
                 "alerts",
                 worker::run(database, log, config, stop).await.map_err(Into::into),
             )
+        });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            casedb::device::silent::watch(database, stop).await;
+            ("devices that are fitted but silent", Ok(()))
         });
         Ok(())
     }

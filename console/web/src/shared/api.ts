@@ -1,12 +1,14 @@
 // Requests to the server. Every failure is an ApiError with the server's code; a lost network is "offline".
 
 import type {
+  Casework,
   ClosingCode,
   CommandList,
   CommandRow,
+  Exact,
   Fix,
-  Incident,
   IncidentDetail,
+  IncidentList,
   NewCommand,
   PersonDetail,
   PersonRow,
@@ -15,6 +17,7 @@ import type {
   Quarantine,
   Session,
   UndeliveredList,
+  SilentDevice,
 } from "./types";
 
 export class ApiError extends Error {
@@ -76,21 +79,36 @@ export const api = {
   logIn: (username: string, password: string) => request<Session>("POST", "/api/v1/session", { username, password }),
   platform: () => request<Platform>("GET", "/api/v1/platform"),
   logOut: () => request<undefined>("DELETE", "/api/v1/session"),
-  incidents: (signal?: AbortSignal) =>
-    request<{ incidents: Incident[]; total: number }>("GET", "/api/v1/incidents?state=open&limit=500", undefined, signal),
+  incidents: (asked: { severity: number; mine: boolean; limit: number; after?: string }, signal?: AbortSignal) => {
+    const query = new URLSearchParams({ state: "open", limit: String(asked.limit) });
+    if (asked.severity !== 0) query.set("severity", String(asked.severity));
+    if (asked.mine) query.set("mine", "true");
+    if (asked.after) query.set("after", asked.after);
+    return request<IncidentList>("GET", `/api/v1/incidents?${query}`, undefined, signal);
+  },
   incident: (incident: string, signal?: AbortSignal) =>
     request<IncidentDetail>("GET", `/api/v1/incidents/${id(incident)}`, undefined, signal),
   acknowledge: (incident: string) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/acknowledge`, {}),
   note: (incident: string, text: string, audience: "both" | "own") =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/notes`, { text, audience }),
-  close: (incident: string, code: string, text: string, version: number) =>
+  close: (incident: string, code: string, text: string, version: Exact) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/close`, { code, text, version }),
   closingCodes: () => request<{ codes: ClosingCode[] }>("GET", "/api/v1/closing-codes"),
   people: (query: string, signal?: AbortSignal) =>
     request<{ people: PersonRow[] }>("GET", `/api/v1/people?query=${id(query)}`, undefined, signal),
   person: (person: string, signal?: AbortSignal) =>
     request<PersonDetail>("GET", `/api/v1/people/${id(person)}`, undefined, signal),
+  casework: (person: string, signal?: AbortSignal) =>
+    request<Casework>("GET", `/api/v1/people/${id(person)}/casework`, undefined, signal),
+  addPersonNote: (person: string, note: { text: string; kind: string; audience: string }) =>
+    request<undefined>("POST", `/api/v1/people/${id(person)}/person-notes`, note),
+  addContact: (person: string, contact: { kind: string; name: string; phone: string }) =>
+    request<undefined>("POST", `/api/v1/people/${id(person)}/contacts`, contact),
+  decideViolation: (violation: string, outcome: { outcome: string; reason: string; seen: number }) =>
+    request<undefined>("POST", `/api/v1/violations/${id(violation)}/outcome`, outcome),
+  silentDevices: (signal?: AbortSignal) =>
+    request<{ devices: SilentDevice[] }>("GET", "/api/v1/devices/silent", undefined, signal),
   commands: (person: string, signal?: AbortSignal) =>
     request<CommandList>("GET", `/api/v1/people/${id(person)}/commands`, undefined, signal),
   /** The same key, the same command: what may not have arrived can be sent again. */

@@ -4,6 +4,9 @@ export type Severity = 1 | 2 | 3 | 4;
 export type Audience = "police" | "social_work" | "both";
 export type State = "raised" | "notified" | "acknowledged" | "in_action" | "closed";
 
+/** A 64-bit integer: a number as long as it is exact, a string of digits beyond 2^53. For showing and sending back, not for sums. */
+export type Exact = number | string;
+
 export interface Platform {
   watched: boolean;
   blind: boolean;
@@ -37,8 +40,8 @@ export interface UserName {
 
 export interface IncidentFields {
   incident_id: string;
-  number: number;
-  version: number;
+  number: Exact;
+  version: Exact;
   kind: string;
   severity: Severity;
   audience: Audience;
@@ -61,6 +64,21 @@ export interface IncidentFields {
 
 export interface Incident extends IncidentFields {
   events: number;
+}
+
+/** How many are open, of severity 1 to 4; `mine`: of these, acknowledged by the user. */
+export interface OpenCounts {
+  severity: [number, number, number, number];
+  mine: [number, number, number, number];
+}
+
+export interface IncidentList {
+  incidents: Incident[];
+  /** On all pages; null in pages after the first, like `open`. */
+  total: number | null;
+  open: OpenCounts | null;
+  /** For `after`; null: there is no further page. */
+  next: string | null;
 }
 
 export type Source = "gnss" | "wifi" | "cell" | "beacon" | "unknown";
@@ -92,14 +110,14 @@ export interface IncidentEvent {
   threshold: number | null;
   fixes_required: number;
   model: number | null;
-  zone_revision: number | null;
-  rules_revision: number;
+  zone_revision: Exact | null;
+  rules_revision: Exact;
   order_id: string | null;
   time_zone_data: string;
 }
 
 export interface Action {
-  action_id: number;
+  action_id: Exact;
   action: "raise" | "notify" | "acknowledge" | "start_action" | "note" | "close" | "event";
   acted_at: string;
   user: UserName | null;
@@ -253,7 +271,7 @@ export interface Quarantine {
     remote_address: string;
   }[];
   frames: {
-    frame_id: number;
+    frame_id: Exact;
     protocol: string;
     identity: string;
     reason: string;
@@ -321,3 +339,86 @@ export interface CommandList {
 
 export const PURPOSES = ["duty", "incident", "court", "maintenance"] as const;
 export type Purpose = (typeof PURPOSES)[number];
+
+export const NOTE_KINDS = ["note", "visit", "call", "hearing"] as const;
+export const CONTACT_KINDS = ["self", "family", "guarantor", "employer", "school", "lawyer", "doctor", "community", "other"] as const;
+export const OUTCOMES = ["recorded", "warning", "admonition", "referred", "dismissed", "reopened"] as const;
+
+export interface Contact {
+  contact_id: string;
+  revision: number;
+  kind: string;
+  name: string;
+  relation: string;
+  phone: string;
+  address: string;
+  protected_address: boolean;
+  note: string;
+}
+
+export interface PersonNote {
+  note_id: string;
+  kind: string;
+  audience: string;
+  text: string;
+  happened_at: string;
+  written_at: string;
+  written_by: string;
+  corrects: string | null;
+}
+
+export interface WornDevice {
+  assignment_id: string;
+  device_id: string;
+  protocol: string;
+  identity: string;
+  model: string;
+  fitted_at: string;
+  fitted_by: string | null;
+  removed_at: string | null;
+  removed_by: string | null;
+  removal_reason: string;
+}
+
+export interface DeviceFault {
+  fault_id: string;
+  device: string;
+  reason: string;
+  detail: string;
+  faulty_since: string;
+  reported_by: string | null;
+  ended_at: string | null;
+  outcome: string | null;
+  repair: string;
+}
+
+export interface SilentDevice {
+  assignment_id: string;
+  device: string;
+  person_id: string;
+  reference: string;
+  silent_since: string;
+  never_heard: boolean;
+}
+
+export interface Violation {
+  violation_id: string;
+  kind: string;
+  onset_at: string;
+  ended_at: string | null;
+  goes_on: boolean;
+  withdrawn: boolean;
+  incident_id: string | null;
+  decision: { revision: number; outcome: string; reason: string; case_number: string; decided_at: string; decided_by: string } | null;
+}
+
+/** What those in charge keep of a person. */
+export interface Casework {
+  contacts: Contact[];
+  notes: PersonNote[];
+  worn: WornDevice[];
+  faults: DeviceFault[];
+  silent: SilentDevice[];
+  violations: Violation[];
+  may_write: boolean;
+}
