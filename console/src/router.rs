@@ -44,6 +44,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/incidents", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/incidents/{id}", Admission::Roles(Reader::ROLES)),
     (
+        "get",
+        "/api/v1/incidents/{id}/evidence",
+        Admission::Roles(Reader::ROLES),
+    ),
+    (
         "post",
         "/api/v1/incidents/{id}/acknowledge",
         Admission::Roles(Handler::ROLES),
@@ -61,7 +66,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
         Admission::Roles(Handler::ROLES),
     ),
     ("post", "/api/v1/people/{id}/contacts", Admission::Roles(Handler::ROLES)),
-    ("post", "/api/v1/violations/{id}/outcome", Admission::Roles(Handler::ROLES)),
+    (
+        "post",
+        "/api/v1/violations/{id}/outcome",
+        Admission::Roles(Handler::ROLES),
+    ),
     ("get", "/api/v1/devices/silent", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
@@ -112,6 +121,7 @@ pub fn build(app: App) -> Router {
         )
         .route("/incidents", get(api::incidents::list))
         .route("/incidents/{id}", get(api::incidents::one))
+        .route("/incidents/{id}/evidence", get(api::evidence::download))
         .route("/incidents/{id}/acknowledge", post(api::incidents::acknowledge))
         .route("/incidents/{id}/notes", post(api::incidents::note))
         .route("/incidents/{id}/close", post(api::incidents::close))

@@ -76,6 +76,7 @@ impl Room {
                     failed: vec!["failed".to_owned()],
                 }),
             },
+            evidence_key: None,
         };
         let pool = casedb::Database::connect(&database.url, 8).await?;
         let handle = homeward_console::start(config, pool, Arc::new(|| Ok(()))).await?;
