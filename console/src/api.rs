@@ -6,6 +6,7 @@ pub mod evidence;
 pub mod incidents;
 pub mod map;
 pub mod messages;
+pub mod orders;
 pub mod people;
 pub mod platform;
 pub mod push;
