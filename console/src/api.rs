@@ -2,6 +2,7 @@
 
 pub mod casework;
 pub mod commands;
+pub(crate) mod counts;
 pub mod course;
 pub mod evidence;
 pub mod incidents;

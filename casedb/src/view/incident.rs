@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use evidence::{EventRow, Evidence};
-pub use list::{Asked, IncidentList, NoPlace, OpenCounts, Place, incidents, open_counts};
+pub use list::{Asked, IncidentList, NoPlace, OpenCounts, Place, has_opened, incidents, open_counts};
 
 use super::{Fix, scoped};
 use crate::{
