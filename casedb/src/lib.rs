@@ -38,6 +38,7 @@ pub mod outbox;
 pub mod person;
 pub mod pool;
 pub mod protect;
+pub mod push;
 pub mod quarantine;
 pub mod rules;
 pub mod session;

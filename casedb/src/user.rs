@@ -195,6 +195,19 @@ pub async fn set_password(client: &impl GenericClient, user_id: Uuid, password_h
     Ok(execute(client, SQL, &[&user_id, &password_hash]).await? == 1)
 }
 
+/// Sets a user's own addresses: `None` leaves one as it is, an empty text removes it. False when there is no such account.
+pub async fn set_contact(
+    client: &impl GenericClient,
+    username: &str,
+    mail: Option<&str>,
+    phone: Option<&str>,
+) -> Result<bool, Error> {
+    const SQL: &str = "UPDATE app_user SET email = CASE WHEN $2::text IS NULL THEN email ELSE nullif($2, '') END,
+            phone = CASE WHEN $3::text IS NULL THEN phone ELSE nullif($3, '') END
+        WHERE username = $1";
+    Ok(execute(client, SQL, &[&username, &mail, &phone]).await? == 1)
+}
+
 /// Hashes a password: argon2id, the library's recommended cost (19 MiB, two passes), as a PHC string.
 ///
 /// Takes tens of milliseconds of processor time: call it off the async threads.

@@ -90,6 +90,13 @@ impl Requirement for DeviceKeeper {
     const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::Supervisor, Role::Administrator];
 }
 
+/// Those who see to it that messages arrive.
+#[derive(Debug)]
+pub struct MessageKeeper;
+impl Requirement for MessageKeeper {
+    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::Supervisor, Role::Administrator];
+}
+
 /// The user of the request, who has one of the roles of `R`. Take it first, so that strangers learn nothing from later checks.
 #[derive(Debug)]
 pub struct Authorised<R> {

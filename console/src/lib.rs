@@ -9,6 +9,7 @@ pub mod authorise;
 pub mod error;
 pub mod events;
 pub mod openapi;
+pub mod receipts;
 pub mod router;
 pub mod session;
 
@@ -34,6 +35,19 @@ pub struct Config {
     pub demo_town: Option<serde_json::Value>,
     /// Signs evidence and the states of the audit chain that it rests on.
     pub evidence_key: Option<casedb::audit::key::Key>,
+    /// What the console does for the channels of messages.
+    pub channels: Channels,
+}
+
+/// What the console does for the channels of messages.
+#[derive(Debug, Clone, Default)]
+pub struct Channels {
+    /// The public key of Web Push; none: it is not offered.
+    pub push_key: Option<String>,
+    /// Push services that browsers may name: hosts, or `*.` and the end of a host.
+    pub push_hosts: Vec<String>,
+    /// Reports of the gateway for short messages; none: they are not taken.
+    pub sms_reports: Option<receipts::Reports>,
 }
 
 /// Says whether the rest of the process is ready; the reason when it is not.

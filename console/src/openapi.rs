@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use crate::{api, assets, error, events, router};
+use crate::{api, assets, error, events, receipts, router};
 
 /// Every route, schema and error.
 #[derive(Debug, OpenApi)]
@@ -47,6 +47,12 @@ use crate::{api, assets, error, events, router};
         api::commands::one,
         api::commands::cancel,
         api::quarantine::list,
+        api::messages::undelivered,
+        api::messages::retry,
+        api::push::state,
+        api::push::subscribe,
+        api::push::unsubscribe,
+        receipts::sms,
         api::platform::show,
         api::map::town,
         assets::basemap,

@@ -23,8 +23,10 @@ use tower_http::{
 
 use crate::{
     ApiError, App, api, assets,
-    authorise::{Anyone, CaseReader, Decider, DeviceKeeper, Handler, Reader, Requirement, Tracker, refuse_foreign},
-    events, openapi,
+    authorise::{
+        Anyone, CaseReader, Decider, DeviceKeeper, Handler, MessageKeeper, Reader, Requirement, Tracker, refuse_foreign,
+    },
+    events, openapi, receipts,
 };
 
 /// Who may call a route.
@@ -98,6 +100,20 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/commands/{id}", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/commands/{id}/cancel", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/quarantine", Admission::Roles(DeviceKeeper::ROLES)),
+    (
+        "get",
+        "/api/v1/messages/undelivered",
+        Admission::Roles(MessageKeeper::ROLES),
+    ),
+    (
+        "post",
+        "/api/v1/messages/{id}/retry",
+        Admission::Roles(MessageKeeper::ROLES),
+    ),
+    ("get", "/api/v1/push", Admission::Roles(Anyone::ROLES)),
+    ("post", "/api/v1/push/subscriptions", Admission::Roles(Anyone::ROLES)),
+    ("delete", "/api/v1/push/subscriptions", Admission::Roles(Anyone::ROLES)),
+    ("post", "/receipts/sms", Admission::Public),
     ("get", "/api/v1/platform", Admission::Roles(Anyone::ROLES)),
     ("get", "/api/v1/map/town", Admission::Roles(Anyone::ROLES)),
     ("get", "/basemap.pmtiles", Admission::Roles(Anyone::ROLES)),
@@ -158,6 +174,13 @@ pub fn build(app: App) -> Router {
         .route("/commands/{id}/cancel", post(api::commands::cancel))
         .route("/quarantine", get(api::quarantine::list))
         .route("/platform", get(api::platform::show))
+        .route("/messages/undelivered", get(api::messages::undelivered))
+        .route("/messages/{id}/retry", post(api::messages::retry))
+        .route("/push", get(api::push::state))
+        .route(
+            "/push/subscriptions",
+            post(api::push::subscribe).delete(api::push::unsubscribe),
+        )
         .route("/map/town", get(api::map::town))
         .route("/stream", get(events::stream_changes))
         .route("/openapi.json", get(openapi::document))
@@ -169,6 +192,7 @@ pub fn build(app: App) -> Router {
     Router::new()
         .nest("/api/v1", api)
         .route("/basemap.pmtiles", get(assets::basemap))
+        .route("/receipts/sms", post(receipts::sms))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .fallback(assets::page)

@@ -11,6 +11,8 @@ mod commands;
 mod corrected;
 #[path = "support/fixture.rs"]
 mod fixture;
+#[path = "api/messages.rs"]
+mod messages;
 #[path = "api/orders.rs"]
 mod orders;
 #[path = "api/wide.rs"]
@@ -65,6 +67,17 @@ impl Room {
             basemap: Some(path),
             secure_cookies: false,
             demo_town: Some(json!({"type": "FeatureCollection", "features": []})),
+            channels: homeward_console::Channels {
+                push_key: Some("BExample".to_owned()),
+                push_hosts: vec!["push.example".to_owned()],
+                sms_reports: Some(homeward_console::receipts::Reports {
+                    key: b"a key of at least 16".to_vec(),
+                    id: "/id".to_owned(),
+                    state: "/state".to_owned(),
+                    delivered: vec!["delivered".to_owned()],
+                    failed: vec!["failed".to_owned()],
+                }),
+            },
             evidence_key: None,
         };
         let pool = casedb::Database::connect(&database.url, 8).await?;

@@ -327,6 +327,17 @@ pub enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Sets where a user is told of incidents besides the console; what is not named stays, an empty text removes.
+    Contact {
+        /// Name to sign in with.
+        username: String,
+        /// Mail address.
+        #[arg(long, value_name = "ADDRESS")]
+        mail: Option<String>,
+        /// Telephone for short messages, like +8613800000000.
+        #[arg(long, value_name = "NUMBER")]
+        phone: Option<String>,
+    },
 }
 
 /// `homeward profiles …`
@@ -379,6 +390,8 @@ pub enum NotifyCommand {
         /// Its id, from `list`.
         target: uuid::Uuid,
     },
+    /// Makes the key of Web Push and prints it with its public part; needs no database.
+    Vapid,
     /// Lists messages that were given up, with the reason.
     Undelivered,
     /// Queues a message that was given up once more.

@@ -10,6 +10,7 @@ use figment::{
     providers::{Format, Serialized, Toml},
 };
 use serde::{Deserialize, Serialize};
+use worker::channel::push::{PushConfig, Vapid};
 
 pub use secret::Secret;
 
@@ -29,6 +30,7 @@ pub struct Config {
     pub alerts: Alerts,
     pub audit: Audit,
     pub sms: Sms,
+    pub push: Push,
     pub canary: Canary,
     pub metrics: Metrics,
     pub log: Log,
@@ -147,6 +149,36 @@ pub struct Sms {
     pub receipts_delivered: String,
     pub receipts_failed: String,
     pub segments: usize,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    pub private_key: Secret,
+    pub subject: String,
+    pub services: String,
+}
+
+impl Push {
+    /// What the worker needs, where Web Push is configured.
+    pub fn service(&self) -> Result<Option<PushConfig>> {
+        if self.private_key.expose().is_empty() {
+            return Ok(None);
+        }
+        let key =
+            Vapid::new(self.private_key.expose()).map_err(|error| anyhow::anyhow!("push.private_key: {error}"))?;
+        if !self.subject.starts_with("mailto:") && !self.subject.starts_with("https:") {
+            bail!(
+                "push.subject: {:?} begins with neither mailto: nor https:",
+                self.subject
+            );
+        }
+        Ok(Some(PushConfig {
+            key: std::sync::Arc::new(key),
+            subject: self.subject.clone(),
+            timeout: std::time::Duration::from_secs(10),
+        }))
+    }
 }
 
 impl Sms {
@@ -367,6 +399,7 @@ impl Config {
             );
         }
         self.sms.gateway()?;
+        self.push.service()?;
         if self.sms.receipts && self.sms.receipts_key.expose().len() < 16 {
             bail!("sms.receipts_key: set it to 16 characters or more: reports that nobody has signed are not taken");
         }
@@ -375,6 +408,27 @@ impl Config {
             bail!("log.format: {:?} is neither text nor json", self.log.format);
         }
         Ok(())
+    }
+
+    /// What the console does for the channels of messages.
+    pub fn console_channels(&self) -> Result<console::Channels> {
+        let words = |text: &str| -> Vec<String> {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            parts.map(ToOwned::to_owned).collect()
+        };
+        let sms = &self.sms;
+        let reports = || console::receipts::Reports {
+            key: sms.receipts_key.expose().as_bytes().to_vec(),
+            id: sms.receipts_id.clone(),
+            state: sms.receipts_state.clone(),
+            delivered: words(&sms.receipts_delivered),
+            failed: words(&sms.receipts_failed),
+        };
+        Ok(console::Channels {
+            push_key: self.push.service()?.map(|service| service.key.public().to_owned()),
+            push_hosts: words(&self.push.services),
+            sms_reports: (!sms.receipts_key.expose().is_empty()).then(reports),
+        })
     }
 
     /// The database's URL, or what to do about its absence.
@@ -484,13 +538,14 @@ mod tests {
             unknown_key.contains("lissten") && unknown_key.contains("homeward.toml"),
             "{unknown_key}"
         );
-        let cases: [(&str, &str, &str); 8] = [
+        let cases: [(&str, &str, &str); 9] = [
             (
                 "HOMEWARD_GATEWAY_NATIVE_TLS_KEY",
                 "/gateway.key",
                 "native_tls_certificate",
             ),
             ("HOMEWARD_SMS_URL", "https://sms.example/{tto}", "sms.url"),
+            ("HOMEWARD_PUSH_PRIVATE_KEY", "abc", "push.private_key"),
             ("HOMEWARD_SMS_RECEIPTS", "true", "sms.receipts_key"),
             ("HOMEWARD_CONSOLE_LISTENN", "x", "HOMEWARD_CONSOLE_LISTENN"),
             ("HOMEWARD_CONSOLE_LISTEN", "nowhere", "console.listen"),

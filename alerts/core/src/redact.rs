@@ -65,7 +65,72 @@ fn numbers(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{
+        EventKind, Locale, Severity,
+        route::Channel,
+        sms,
+        text::{self, Facts, News},
+    };
+
+    proptest! {
+        /// Whatever somebody has typed into the case reference, the name or the zone's label: what leaves the house has none of it.
+        #[test]
+        fn no_name_no_place_and_no_coordinates_leave_the_house(
+            name in "[A-Z][a-z]{2,6}q[xz][a-z]{0,4} [A-Z]q[a-z]{3,8}|[\u{9fa6}-\u{9fbf}]{2,4}",
+            place in "[A-Z][a-z]{1,4}q[jz][a-z]{1,6}( [A-Z]q[a-z]{2,6})?|[\u{9f00}-\u{9f20}]{3,8}",
+            latitude in -90.0..90.0_f64, longitude in -180.0..180.0_f64, digits in 3..8_usize,
+            plain in "[A-Z]{2}-20[0-9]{2}-[0-9]{1,6}", shape in 0..9_usize, kind in 0..26_usize, news in 0..4_usize,
+            late in any::<bool>(), own in proptest::option::of("[a-z_]{1,50}"), number in 1..i64::MAX,
+        ) {
+            let point = format!("{latitude:.digits$}");
+            let reference = match shape {
+                0 => name.clone(),
+                1 => format!("{plain} {}", name.to_uppercase()),
+                2 => format!("{plain}{name}"),
+                3 => format!("{plain}/{place}"),
+                4 => place.to_lowercase(),
+                5 => format!("{latitude:.digits$},{longitude:.digits$}"),
+                6 => format!("{plain} {longitude:.digits$}"),
+                7 => format!("{latitude:.digits$}N"),
+                _ => plain.clone(),
+            };
+            let kept = discreet(&reference, &name, Some(&place));
+            if shape == 8 {
+                prop_assert_eq!(kept, &reference, "an ordinary reference stays");
+            }
+            let facts = Facts {
+                number,
+                reference: kept,
+                name: &name,
+                place: Some(&place),
+                kind: proto::event::KINDS.get(kind).copied().unwrap_or(EventKind::Unspecified),
+                own_kind: own.as_deref(),
+                severity: Severity::P2,
+                onset_at: "2026-08-17T14:18:12Z".parse().unwrap(),
+                time_zone: "Asia/Shanghai",
+                news: [News::Raised, News::Worsened, News::Resumed, News::Withdrawn][news],
+                late,
+                link: None,
+            };
+            for locale in [Locale::En, Locale::ZhCn] {
+                let mut texts = vec![sms::render(&facts, locale, 2)];
+                for channel in [Channel::Mail, Channel::Webhook, Channel::Sms, Channel::Push] {
+                    let message = text::render(&facts, channel, locale);
+                    texts.extend([message.subject, message.body]);
+                }
+                for text in texts {
+                    let folded = fold(&text);
+                    for secret in parts(&name).chain(parts(&place)) {
+                        prop_assert!(!folded.contains(&secret), "{} in {}", secret, text);
+                    }
+                    prop_assert!(!text.contains(&point), "{} in {}", point, text);
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_reference_of_the_usual_kind_stays() {

@@ -2,6 +2,8 @@
 
 pub mod http;
 pub mod mail;
+pub mod push;
+pub mod robot;
 pub mod sms;
 pub mod webhook;
 

@@ -6,6 +6,8 @@ use std::{fmt, time::Duration};
 
 use alerts::route::Channel;
 
+use crate::channel::push::PushConfig;
+
 pub use sms::{SmsConfig, SmsSettings};
 
 /// How a worker works. The defaults are for production.
@@ -18,6 +20,8 @@ pub struct WorkerConfig {
     pub smtp: Option<SmtpConfig>,
     /// The gateway for short messages; none: nobody gets any.
     pub sms: Option<SmsConfig>,
+    /// Web Push; none: nobody gets any.
+    pub push: Option<PushConfig>,
     /// Address of the console, without a path, for links in messages; none: messages have no link.
     pub console_url: Option<String>,
     /// Events of one transaction, at most.
@@ -61,6 +65,7 @@ impl Default for WorkerConfig {
             name: format!("worker-{}-{}", std::process::id(), unique.simple()),
             smtp: None,
             sms: None,
+            push: None,
             console_url: None,
             batch: 256,
             parallel: 16,
@@ -90,6 +95,7 @@ impl WorkerConfig {
             (Channel::Mail, self.smtp.is_some()),
             (Channel::Webhook, true),
             (Channel::Sms, self.sms.is_some()),
+            (Channel::Push, self.push.is_some()),
         ];
         configured
             .into_iter()

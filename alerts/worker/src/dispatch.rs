@@ -21,7 +21,7 @@ use tracing::{debug, error, warn};
 
 use crate::{
     WorkerConfig, WorkerError, backoff,
-    channel::{SendError, mail::Mail, sms::Sms, webhook::Webhook},
+    channel::{SendError, mail::Mail, push::Push, sms::Sms, webhook::Webhook},
 };
 
 /// How often the backlog is counted and old messages are given up.
@@ -32,6 +32,7 @@ enum Sender {
     Mail(Box<Mail>),
     Webhook(Webhook),
     Sms(Box<Sms>),
+    Push(Box<Push>),
 }
 
 impl Sender {
@@ -40,10 +41,11 @@ impl Sender {
             Self::Mail(_) => Channel::Mail,
             Self::Webhook(_) => Channel::Webhook,
             Self::Sms(_) => Channel::Sms,
+            Self::Push(_) => Channel::Push,
         }
     }
 
-    async fn send(&self, job: &Job, console_url: Option<&str>) -> Result<Handed, SendError> {
+    async fn send(&self, db: &Database, job: &Job, console_url: Option<&str>) -> Result<Handed, SendError> {
         if job.target_removed {
             return Err(SendError::Refused("the agency has removed this target".to_owned()));
         }
@@ -71,6 +73,10 @@ impl Sender {
                 let text = sms::render(&facts, job.locale, gateway.segments());
                 return gateway.send(job, &text, Timestamp::now()).await;
             }
+            Self::Push(push) => {
+                let text = sms::render(&facts, job.locale, 2);
+                return push.send(db, job, &text, Timestamp::now()).await;
+            }
         }
         Ok(Handed::default())
     }
@@ -91,6 +97,9 @@ pub(crate) async fn run(
     }
     if let Some(gateway) = &config.sms {
         senders.push(Sender::Sms(Box::new(Sms::new(gateway)?)));
+    }
+    if let Some(push) = &config.push {
+        senders.push(Sender::Push(Box::new(Push::new(push)?)));
     }
     let loops = senders
         .into_iter()
@@ -183,7 +192,7 @@ fn places<'a>(config: &WorkerConfig, recipients: impl Iterator<Item = &'a String
 async fn deliver(db: Database, config: WorkerConfig, sender: Arc<Sender>, job: Job) {
     let channel = job.channel;
     let notification_id = job.lease.notification_id;
-    let outcome = match timeout(config.lease, sender.send(&job, config.console_url.as_deref())).await {
+    let outcome = match timeout(config.lease, sender.send(&db, &job, config.console_url.as_deref())).await {
         Ok(outcome) => outcome,
         Err(_) => Err(SendError::Transient("sending took longer than the lease".to_owned())),
     };

@@ -8,6 +8,8 @@
 
 #[path = "worker/corrections.rs"]
 mod corrections;
+#[path = "worker/providers.rs"]
+mod providers;
 #[path = "worker/ladder.rs"]
 mod ladder;
 #[path = "worker/support.rs"]

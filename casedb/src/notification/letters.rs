@@ -98,15 +98,15 @@ pub struct Undelivered {
 }
 
 const VISIBLE: &str = view::scoped!(
-    "SELECT n.notification_id, n.incident_id, i.number, i.severity, n.channel, n.recipient, u.username, n.attempts,
-        coalesce(n.last_error, '') AS last_error, n.created_at,
-        (SELECT c.channel FROM notification c WHERE c.chain_key = n.chain_key AND c.position > n.position AND c.state = 'sent'
-            AND c.receipt IS DISTINCT FROM 'failed' ORDER BY c.position LIMIT 1) AS reached
-    FROM notification n JOIN visible_incident i USING (incident_id) CROSS JOIN viewer v
-    LEFT JOIN notification_target t ON t.target_id = n.target_id LEFT JOIN agency a ON a.agency_id = t.agency_id
-    LEFT JOIN app_user u ON u.user_id = n.user_id LEFT JOIN agency b ON b.agency_id = u.agency_id
-    WHERE n.state = 'dead' AND (v.branch = 'administration' OR coalesce(a.path, b.path) IS NULL OR coalesce(a.path, b.path) <@ v.path)
-    ORDER BY reached IS NOT NULL, n.created_at DESC LIMIT $2"
+    "SELECT * FROM (SELECT n.notification_id, n.incident_id, i.number, i.severity, n.channel, n.recipient, u.username, n.attempts,
+            coalesce(n.last_error, '') AS last_error, n.created_at,
+            (SELECT c.channel FROM notification c WHERE c.chain_key = n.chain_key AND c.position > n.position AND c.state = 'sent'
+                AND c.receipt IS DISTINCT FROM 'failed' ORDER BY c.position LIMIT 1) AS reached
+        FROM notification n JOIN visible_incident i USING (incident_id) CROSS JOIN viewer v
+        LEFT JOIN notification_target t ON t.target_id = n.target_id LEFT JOIN agency a ON a.agency_id = t.agency_id
+        LEFT JOIN app_user u ON u.user_id = n.user_id LEFT JOIN agency b ON b.agency_id = u.agency_id
+        WHERE n.state = 'dead' AND (v.branch = 'administration' OR coalesce(a.path, b.path) IS NULL OR coalesce(a.path, b.path) <@ v.path)
+    ) letter ORDER BY reached IS NOT NULL, created_at DESC LIMIT $2"
 );
 
 /// Lists messages that were given up about incidents that the user may see, to agencies and users below the user's own agency.

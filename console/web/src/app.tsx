@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { IncidentPage } from "./incident/incident";
+import { MessagesPage } from "./messages/messages";
 import { PeoplePage } from "./person/people";
 import { PersonPage } from "./person/person";
 import { QuarantinePage } from "./quarantine/quarantine";
@@ -9,7 +10,7 @@ import { QueuePage } from "./queue/queue";
 import { useQueue } from "./queue/store";
 import { api, ApiError, onLoggedOut } from "./shared/api";
 import { Chrome } from "./shared/chrome";
-import { DutyContext, maySeeQuarantine, useDuty, type Duty } from "./shared/context";
+import { DutyContext, mayKeepMessages, maySeeQuarantine, useDuty, type Duty } from "./shared/context";
 import { firstLocale, isLocale, translator, type Locale } from "./shared/i18n";
 import { Live } from "./shared/live";
 import { LogIn } from "./shared/login";
@@ -41,6 +42,8 @@ function Room({ onLogOut, onLanguage }: { onLogOut: () => void; onLanguage: () =
         return <PersonPage key={route.id} id={route.id} />;
       case "quarantine":
         return maySeeQuarantine(session) ? <QuarantinePage /> : <Nowhere />;
+      case "messages":
+        return mayKeepMessages(session) ? <MessagesPage /> : <Nowhere />;
       case "nowhere":
         return <Nowhere />;
     }

@@ -9,6 +9,7 @@ use casedb::{
     target::{self, Target},
 };
 use uuid::Uuid;
+use worker::channel::push::Vapid;
 
 use crate::{
     cli::{NotifyChannel, NotifyCommand},
@@ -19,6 +20,13 @@ use crate::{
 const SHOWN: i64 = 200;
 
 pub async fn run(config: Config, command: NotifyCommand) -> Result<()> {
+    if matches!(command, NotifyCommand::Vapid) {
+        let private = Vapid::make()?;
+        let key = Vapid::new(&private)?;
+        println!("push.private_key = \"{private}\"");
+        println!("public key (browsers get it from the console): {}", key.public());
+        return Ok(());
+    }
     let database = Database::connect(config.database_url()?, 2)
         .await
         .context("case database")?;
@@ -85,6 +93,7 @@ pub async fn run(config: Config, command: NotifyCommand) -> Result<()> {
             }
             println!("removed");
         }
+        NotifyCommand::Vapid => {}
         NotifyCommand::Undelivered => {
             let letters = notification::dead_letters(&client, SHOWN).await?;
             if letters.is_empty() {

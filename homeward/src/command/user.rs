@@ -4,10 +4,11 @@ use std::io::BufRead;
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    Database, agency,
+    Database, GenericClient, agency,
     user::{self, NewUser},
 };
 
+use super::notify;
 use crate::{
     cli::{Role, UserCommand},
     config::Config,
@@ -17,18 +18,21 @@ use crate::{
 const SHORTEST: usize = 12;
 
 pub async fn run(config: Config, command: UserCommand) -> Result<()> {
-    let UserCommand::Add {
-        username,
-        role,
-        agency: path,
-        display_name,
-        locale,
-        password_stdin,
-    } = command;
     let database = Database::connect(config.database_url()?, 2)
         .await
         .context("case database")?;
     let client = database.client().await?;
+    let (username, role, path, display_name, locale, password_stdin) = match command {
+        UserCommand::Add {
+            username,
+            role,
+            agency,
+            display_name,
+            locale,
+            password_stdin,
+        } => (username, role, agency, display_name, locale, password_stdin),
+        UserCommand::Contact { username, mail, phone } => return contact(&client, &username, mail, phone).await,
+    };
     let Some(agency) = agency::by_path(&client, &path).await? else {
         bail!("there is no agency {path:?}; an agency's path is like demo.police");
     };
@@ -56,6 +60,29 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
     if made {
         println!("password: {password}");
     }
+    Ok(())
+}
+
+/// Sets a user's own addresses.
+async fn contact(
+    client: &impl GenericClient,
+    username: &str,
+    mail: Option<String>,
+    phone: Option<String>,
+) -> Result<()> {
+    if let Some(address) = mail
+        .as_deref()
+        .filter(|address| !address.is_empty() && !address.contains('@'))
+    {
+        bail!("{address:?} is no mail address");
+    }
+    if let Some(number) = phone.as_deref().filter(|number| !number.is_empty()) {
+        notify::check_phone(number)?;
+    }
+    if !user::set_contact(client, username, mail.as_deref(), phone.as_deref()).await? {
+        bail!("there is no user {username:?}");
+    }
+    println!("stored");
     Ok(())
 }
 

@@ -186,6 +186,7 @@ impl Stage {
         let config = WorkerConfig {
             smtp,
             sms: self.config.sms.gateway()?,
+            push: self.config.push.service()?,
             console_url: (!settings.console_url.is_empty()).then(|| settings.console_url.clone()),
             reopen_within: Duration::from_mins(settings.reopen_within_min.into()),
             drain: DRAIN / 2,
@@ -215,6 +216,7 @@ impl Stage {
             basemap: (!settings.basemap.is_empty()).then(|| settings.basemap.clone().into()),
             secure_cookies: settings.secure_cookies,
             demo_town: demo_town(&self.database).await?,
+            channels: self.config.console_channels()?,
             evidence_key: crate::command::audit::configured_key(&self.config)?,
         };
         let ready = Arc::clone(&self.readiness);

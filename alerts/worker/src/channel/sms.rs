@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{SendError, http, webhook::IDEMPOTENCY_KEY};
 use crate::{SmsConfig, WorkerError};
 
-pub(crate) use template::{Content, Pick, Template};
+pub(crate) use template::{Content, Pick, Template, encode};
 pub use template::{PLACEHOLDERS, TemplateError};
 
 /// Sends short messages.

@@ -1,4 +1,4 @@
-//! Signed HTTP requests to a system of the agency's own. `docs/alerts.md` shows how to verify them.
+//! Signed HTTP requests to a system of the agency's own. `docs/channels.md` shows how to verify them.
 
 use std::time::Duration;
 
@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use reqwest::{Client, header};
 use sha2::Sha256;
 
-use super::{SendError, http};
+use super::{
+    SendError, http,
+    robot::{self, Robot},
+};
 use crate::WorkerError;
 
 /// Header of the signature: `t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`.
@@ -30,8 +33,22 @@ impl Webhook {
         })
     }
 
-    /// Sends one request; it is handed over when the answer is 2xx.
+    /// Sends one request; it is handed over when the answer is 2xx, and for a robot when the answer also says so.
     pub async fn send(&self, job: &Job, text: &alerts::text::Message, now: Timestamp) -> Result<(), SendError> {
+        if let Some(robot) = Robot::parse(&job.template) {
+            let request = robot::request(robot, &job.recipient, job.secret.as_deref(), text, now);
+            let answer = self
+                .client
+                .post(&request.url)
+                .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
+                .header(IDEMPOTENCY_KEY, job.key.to_string())
+                .body(request.body)
+                .send()
+                .await
+                .map_err(http::describe)?;
+            http::judge_answer(&answer, now)?;
+            return robot::judge(&http::read(answer).await?);
+        }
         let Some(secret) = job.secret.as_deref().filter(|secret| !secret.is_empty()) else {
             return Err(SendError::Refused("the target has no secret to sign with".to_owned()));
         };

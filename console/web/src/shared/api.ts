@@ -17,6 +17,7 @@ import type {
   Purpose,
   Quarantine,
   Session,
+  UndeliveredList,
   SilentDevice,
 } from "./types";
 
@@ -139,5 +140,10 @@ export const api = {
     return request<{ fixes: Fix[]; truncated: boolean }>("GET", `/api/v1/people/${id(person)}/track?${query}`);
   },
   quarantine: (signal?: AbortSignal) => request<Quarantine>("GET", "/api/v1/quarantine", undefined, signal),
+  undelivered: (signal?: AbortSignal) => request<UndeliveredList>("GET", "/api/v1/messages/undelivered", undefined, signal),
+  retryMessage: (message: string) => request<undefined>("POST", `/api/v1/messages/${id(message)}/retry`),
+  push: () => request<{ public_key: string | null; browsers: number }>("GET", "/api/v1/push"),
+  subscribe: (subscription: PushSubscriptionJSON) => request<undefined>("POST", "/api/v1/push/subscriptions", subscription),
+  unsubscribe: (endpoint: string) => request<undefined>("DELETE", `/api/v1/push/subscriptions?endpoint=${id(endpoint)}`),
   town: () => request<GeoJSON.FeatureCollection>("GET", "/api/v1/map/town"),
 };

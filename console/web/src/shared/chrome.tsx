@@ -1,8 +1,10 @@
 // What is around every page: navigation, who and when, the state of the connection, help.
 
 import { useEffect, useState, type ReactNode } from "react";
+import { useUnreached } from "../messages/count";
+import { PushButton } from "../messages/push";
 import { api } from "./api";
-import { maySeeQuarantine, useDuty, useLive, useNow } from "./context";
+import { mayKeepMessages, maySeeQuarantine, useDuty, useLive, useNow } from "./context";
 import { useKeys } from "./keys";
 import { Dialog, Key, Link } from "./ui";
 import type { Key as WordKey } from "./i18n";
@@ -120,6 +122,7 @@ export function Chrome(props: {
 }): ReactNode {
   const { t, session, live } = useDuty();
   const route = useRoute();
+  const unreached = useUnreached(mayKeepMessages(session));
   const [help, setHelp] = useState(false);
   const [connected, setConnected] = useState(live.state.connected);
   useLive({ connection: (now) => setConnected(now) });
@@ -157,6 +160,7 @@ export function Chrome(props: {
           <ul>
             {item("/", t("nav.queue"), route.name === "queue" || route.name === "incident", props.count)}
             {item("/people", t("nav.people"), route.name === "people" || route.name === "person")}
+            {mayKeepMessages(session) && item("/messages", t("nav.messages"), route.name === "messages", unreached || null)}
             {maySeeQuarantine(session) && item("/quarantine", t("nav.quarantine"), route.name === "quarantine")}
           </ul>
         </nav>
@@ -170,6 +174,7 @@ export function Chrome(props: {
             <span className="who-name">{session.user.display_name}</span>
             <span className="who-agency">{session.user.agency_name}</span>
           </span>
+          <PushButton />
           <button type="button" className="quiet" onClick={props.onLanguage}>
             {t("nav.other_language")}
           </button>

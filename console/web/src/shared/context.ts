@@ -31,6 +31,11 @@ export function mayHandle(session: Session): boolean {
   return ["duty_officer", "social_worker", "supervisor"].includes(session.user.role);
 }
 
+/** Roles that see to it that messages arrive. */
+export function mayKeepMessages(session: Session): boolean {
+  return ["duty_officer", "supervisor", "administrator"].includes(session.user.role);
+}
+
 export function maySeeQuarantine(session: Session): boolean {
   return ["duty_officer", "supervisor", "administrator"].includes(session.user.role);
 }

@@ -8,6 +8,7 @@ export type Route =
   | { name: "people" }
   | { name: "person"; id: string }
   | { name: "quarantine" }
+  | { name: "messages" }
   | { name: "nowhere" };
 
 export function parse(path: string): Route {
@@ -16,6 +17,7 @@ export function parse(path: string): Route {
   if (first === undefined) return { name: "queue" };
   if (first === "incidents" && second) return { name: "incident", id: decodeURIComponent(second) };
   if (first === "people") return second ? { name: "person", id: decodeURIComponent(second) } : { name: "people" };
+  if (first === "messages" && !second) return { name: "messages" };
   if (first === "quarantine" && !second) return { name: "quarantine" };
   return { name: "nowhere" };
 }

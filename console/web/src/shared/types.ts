@@ -246,6 +246,26 @@ export interface PersonDetail {
   open_incidents: Incident[];
 }
 
+/** A message that was given up. */
+export interface Undelivered {
+  notification_id: string;
+  incident_id: string;
+  number: number;
+  severity: Severity;
+  channel: string;
+  recipient: string;
+  attempts: number;
+  last_error: string;
+  created_at: string;
+  /** The channel over which the same user was reached instead. */
+  reached: string | null;
+}
+
+export interface UndeliveredList {
+  messages: Undelivered[];
+  unreached: number;
+}
+
 export interface Quarantine {
   devices: {
     protocol: string;
