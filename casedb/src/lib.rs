@@ -34,6 +34,7 @@ pub mod person;
 pub mod pool;
 pub mod protect;
 pub mod quarantine;
+pub mod retention;
 pub mod rules;
 pub mod session;
 pub mod target;

@@ -28,6 +28,8 @@ mod orders;
 mod people;
 #[path = "casedb/publish.rs"]
 mod publish;
+#[path = "casedb/retention.rs"]
+mod retention;
 #[path = "casedb/support.rs"]
 mod support;
 #[path = "casedb/zones.rs"]

@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod device;
 pub mod orders;
+pub mod retention;
 pub mod people;
 pub mod zones;
 
@@ -134,6 +135,18 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: orders::LeaveCommand,
+    },
+    /// Deletion by law: what goes when, a dry run, certificates.
+    Retention {
+        /// What to do.
+        #[command(subcommand)]
+        command: retention::RetentionCommand,
+    },
+    /// Legal holds: whose data is not deleted.
+    Hold {
+        /// What to do.
+        #[command(subcommand)]
+        command: retention::HoldCommand,
     },
     /// Holiday calendars that schedules go by.
     Holiday {

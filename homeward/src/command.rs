@@ -20,6 +20,7 @@ mod protect;
 mod quarantine;
 mod reading;
 mod replay;
+pub(crate) mod retention;
 mod rules;
 mod send;
 mod simulate;
@@ -106,6 +107,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),
         Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,
         Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
+        Command::Retention { command } => block_on(retention::run(load(settings, None)?, command))?,
+        Command::Hold { command } => block_on(retention::hold(load(settings, None)?, command))?,
         Command::Holiday { command } => block_on(holiday::run(load(settings, None)?, command))?,
         Command::Protect { command } => block_on(protect::run(load(settings, None)?, command))?,
         Command::Notify { command } => block_on(notify::run(load(settings, None)?, command))?,

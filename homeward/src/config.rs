@@ -29,6 +29,7 @@ pub struct Config {
     pub alerts: Alerts,
     pub sms: Sms,
     pub canary: Canary,
+    pub retention: Retention,
     pub metrics: Metrics,
     pub log: Log,
 }
@@ -38,6 +39,15 @@ pub struct Config {
 pub struct Database {
     pub url: Secret,
     pub max_connections: usize,
+}
+
+/// How long things are kept where no law says otherwise.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub enabled: bool,
+    pub movement_months: u32,
+    pub record_months: u32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
