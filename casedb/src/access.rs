@@ -3,14 +3,23 @@
 //! [`begin`] opens the transaction in which a request of a user is served: as the database role of the user's role, so that the
 //! database's own rules hold. Positions are read only after the reading was written down: no record, no reading.
 
+mod apply;
 mod begin;
+pub mod rules;
 
+pub(crate) use apply::apply;
+pub use apply::{Enforced, database_role, enforced, roles_sql};
 pub use begin::{begin, begin_as, system};
 
+use jiff::Timestamp;
+use postgres_types::ToSql;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, GenericClient, pool::execute};
+use crate::{
+    Error, GenericClient, Transaction,
+    pool::{execute, row},
+};
 
 /// Why somebody reads positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -57,11 +66,34 @@ pub struct Access<'a> {
     pub purpose: Purpose,
     /// The case, where the user named one.
     pub case_number: &'a str,
-    /// What is read: an interval, or an incident.
+    /// What is read: an interval, an incident, an event.
     pub scope: &'a str,
 }
 
-/// Writes the reading down.
+/// Declares in a transaction of [`begin`] that positions of a person are read, those `from` to before `to`. From here on, and in this
+/// transaction alone, the database gives them: `read_positions`, `own_reports`, `event_payload`. Returns how many fixes there are.
+///
+/// The user is the transaction's. A missing case number, a person whom the user does not see, and a role that reads no positions are
+/// refused by the database.
+pub async fn declare(
+    transaction: &Transaction<'_>,
+    access: &Access<'_>,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<i64, Error> {
+    const SQL: &str = "SELECT declare_access($1, $2, $3, $4, $5, $6)";
+    let values: [&(dyn ToSql + Sync); 6] = [
+        &access.person_id,
+        &from,
+        &to,
+        &access.purpose.name(),
+        &access.case_number,
+        &access.scope,
+    ];
+    Ok(row(transaction, SQL, &values).await?.try_get(0)?)
+}
+
+/// Writes a reading of the program's own down, of which nobody knows beforehand what it comes to (replay, explanation).
 pub async fn record(client: &impl GenericClient, access: &Access<'_>) -> Result<(), Error> {
     const SQL: &str =
         "INSERT INTO position_access (user_id, person_id, purpose, case_number, scope) VALUES ($1, $2, $3, $4, $5)";

@@ -1,9 +1,9 @@
 //! Brings the schema of the stream and of the case database to this program's version.
 
 use tokio_postgres::NoTls;
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::{Edition, Error, audit, pool};
+use crate::{Edition, Error, access, audit, pool};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -21,6 +21,8 @@ pub struct Report {
     pub applied: Vec<String>,
     /// What the server is.
     pub edition: Edition,
+    /// Whether the database's own rules of access are in force.
+    pub access: access::Enforced,
 }
 
 /// Applies what is missing. Safe when several processes start at once: one works, the others wait and find nothing to do.
@@ -52,8 +54,16 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
         .map(|applied| format!("V{:04} {}", applied.version(), applied.name()))
         .collect();
     let edition = Edition::detect(&client).await?;
-    info!(applied = applied.len(), %edition, "case database is up to date");
-    Ok(Report { applied, edition })
+    let access = access::apply(&mut client).await?;
+    info!(applied = applied.len(), %edition, %access, "case database is up to date");
+    if !access.holds() {
+        warn!("{access}: print what the database's superuser must run once with `homeward migrate --roles-sql`");
+    }
+    Ok(Report {
+        applied,
+        edition,
+        access,
+    })
 }
 
 /// Takes tables that are new, or whose columns changed, under the audit.

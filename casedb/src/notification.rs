@@ -113,7 +113,10 @@ pub async fn enqueue(
     let targets: Vec<Option<Uuid>> = recipients.iter().map(|recipient| recipient.target).collect();
     let locales: Vec<&str> = recipients.iter().map(|recipient| recipient.locale.tag()).collect();
     let users: Vec<Option<Uuid>> = recipients.iter().map(|recipient| recipient.user).collect();
-    let failovers: Vec<String> = recipients.iter().map(|recipient| words(&recipient.failover).join(",")).collect();
+    let failovers: Vec<String> = recipients
+        .iter()
+        .map(|recipient| words(&recipient.failover).join(","))
+        .collect();
     let counted = row(
         transaction,
         ENQUEUE,
@@ -275,7 +278,15 @@ pub async fn lease_within(
     let found = rows(
         client,
         LEASE,
-        &[&worker, &lease.as_secs_f64(), &words(channels), &limit, &places.each, &busy, &flying],
+        &[
+            &worker,
+            &lease.as_secs_f64(),
+            &words(channels),
+            &limit,
+            &places.each,
+            &busy,
+            &flying,
+        ],
     )
     .await?;
     found.iter().map(|row| job(row, worker)).collect()
@@ -399,7 +410,12 @@ pub async fn hold(client: &impl GenericClient, channel: Channel, recipient: &str
 
 /// Forgets holds that have passed.
 pub async fn sweep_holds(client: &impl GenericClient) -> Result<u64, Error> {
-    execute(client, "DELETE FROM notification_hold WHERE until < clock_timestamp()", &[]).await
+    execute(
+        client,
+        "DELETE FROM notification_hold WHERE until < clock_timestamp()",
+        &[],
+    )
+    .await
 }
 
 // What is given up has its next channel due at once.
@@ -428,7 +444,14 @@ pub async fn dead(db: &Database, lease: &Lease, error: &str, now: Timestamp) -> 
 
 async fn bury(transaction: &Transaction<'_>, row: &Row, now: Timestamp) -> Result<(), IncidentError> {
     let event_id: Option<Uuid> = row.try_get("event_id")?;
-    undelivered(transaction, row.try_get("incident_id")?, event_id, row.try_get("channel")?, now).await
+    undelivered(
+        transaction,
+        row.try_get("incident_id")?,
+        event_id,
+        row.try_get("channel")?,
+        now,
+    )
+    .await
 }
 
 const EXPIRE: &str = "UPDATE notification SET state = 'dead', lease_until = NULL,

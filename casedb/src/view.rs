@@ -15,20 +15,20 @@ mod track;
 pub use command::{CommandRow, command, commands};
 pub use incident::{
     Action, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList, IncidentPerson,
-    IncidentState, IncidentZone, MergedInto, NotificationRow, Suspended, UserName, ZoneShape, incident, incidents,
-    may_see_incident,
+    IncidentSpan, IncidentState, IncidentZone, MergedInto, NotificationRow, Suspended, UserName, ZoneShape, incident,
+    incident_span, incidents, may_see_incident,
 };
 pub use live::{IncidentHead, PersonHead, head, person_head};
 pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, may_see_person, people, person};
 pub use quarantine::{Quarantine, QuarantinedDevice, QuarantinedFrame, quarantine};
-pub use track::{Fix, Track, track, track_of_incident};
+pub use track::{Fix, Track, around_incident, track};
 
 use crate::user::{Branch, User};
 
 /// Puts the visibility rule in front of a query. `$1` is the user's id.
 ///
 /// - People: those whose police agency (for the police) or social agency (for social work) is in the branch of the tree
-///   under the user's own agency; for an administration, either of them.
+///   under the user's own agency; for an administration, either of them. For a while, those whom the user opened by breaking the glass.
 /// - Zones, incidents, actions: of these people, and for the user's branch: `police` sees `police` and `both`,
 ///   `social_work` sees `social_work` and `both`, an administration sees all.
 /// - Incidents of nobody in particular: by audience; where they name agencies, in the branches above and below those.
@@ -45,6 +45,7 @@ macro_rules! scoped {
                 JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
                 WHERE CASE v.branch WHEN 'police' THEN pa.path <@ v.path WHEN 'social_work' THEN sa.path <@ v.path
                     ELSE pa.path <@ v.path OR sa.path <@ v.path END
+                    OR p.person_id IN (SELECT access_opened(v.user_id) FROM viewer v)
             ), visible_zone AS NOT MATERIALIZED (
                 SELECT z.* FROM zone z CROSS JOIN viewer v WHERE z.audience = ANY (v.audiences)
             ), hidden_zone AS NOT MATERIALIZED (

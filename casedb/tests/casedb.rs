@@ -8,6 +8,10 @@
 
 extern crate homeward_casedb as casedb;
 
+#[path = "casedb/access.rs"]
+mod access;
+#[path = "casedb/access_rows.rs"]
+mod access_rows;
 #[path = "casedb/causes.rs"]
 mod causes;
 #[path = "casedb/commands.rs"]

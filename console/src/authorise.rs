@@ -37,18 +37,18 @@ impl Requirement for Anyone {
     const ROLES: &'static [Role] = &Role::ALL;
 }
 
-/// Those who read about people: everybody but who keeps devices running.
+/// Those who read about people: who handles incidents, and analysts (without names).
 #[derive(Debug)]
 pub struct Reader;
 impl Requirement for Reader {
-    const ROLES: &'static [Role] = &[
-        Role::DutyOfficer,
-        Role::SocialWorker,
-        Role::Analyst,
-        Role::Supervisor,
-        Role::Auditor,
-        Role::Administrator,
-    ];
+    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::SocialWorker, Role::Analyst, Role::Supervisor];
+}
+
+/// Those who read positions, each time for a purpose and under a case number.
+#[derive(Debug)]
+pub struct Tracker;
+impl Requirement for Tracker {
+    const ROLES: &'static [Role] = Reader::ROLES;
 }
 
 /// Those who handle incidents.

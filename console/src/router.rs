@@ -23,7 +23,7 @@ use tower_http::{
 
 use crate::{
     ApiError, App, api, assets,
-    authorise::{Anyone, DeviceKeeper, Handler, Reader, Requirement, refuse_foreign},
+    authorise::{Anyone, DeviceKeeper, Handler, Reader, Requirement, Tracker, refuse_foreign},
     events, openapi,
 };
 
@@ -53,10 +53,10 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/closing-codes", Admission::Roles(Anyone::ROLES)),
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
-    ("get", "/api/v1/people/{id}/track", Admission::Roles(Reader::ROLES)),
-    ("get", "/api/v1/people/{id}/commands", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/people/{id}/track", Admission::Roles(Tracker::ROLES)),
+    ("get", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
-    ("get", "/api/v1/commands/{id}", Admission::Roles(Reader::ROLES)),
+    ("get", "/api/v1/commands/{id}", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/commands/{id}/cancel", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/quarantine", Admission::Roles(DeviceKeeper::ROLES)),
     ("get", "/api/v1/platform", Admission::Roles(Anyone::ROLES)),

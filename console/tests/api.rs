@@ -179,6 +179,11 @@ async fn error_of(response: Response) -> Result<(u16, String)> {
     Ok((status, body["error"]["code"].as_str().context("code")?.to_owned()))
 }
 
+/// The path with what a reading of positions needs.
+fn why(path: &str) -> String {
+    format!("{path}?purpose=incident&case=2026-31")
+}
+
 /// Opens a room, or leaves the test where there is no database.
 macro_rules! room {
     () => {
@@ -286,7 +291,10 @@ async fn every_route_lets_in_whom_it_should() -> Result<()> {
     let incident = room.fixture.incident("both");
     let person = room.fixture.people[0];
     let mut callers = Vec::new();
-    for (username, _, role, _) in USERS.iter().filter(|user| !["east", "inland"].contains(&user.0)) {
+    for (username, _, role, _) in USERS
+        .iter()
+        .filter(|user| !["east", "inland", "lind"].contains(&user.0))
+    {
         callers.push((Role::parse(role).context("role")?, room.log_in(username).await?));
     }
     assert_eq!(callers.len(), Role::ALL.len(), "one user of each role");
@@ -470,7 +478,7 @@ async fn late_and_corrected_events_show_as_such() -> Result<()> {
         ("withdrawn", false, true, true, false, vec!["moved", "withdrawn"]),
         ("resumed", false, true, false, true, vec!["resumed"]),
     ] {
-        let detail = chen.get(&path(name)).await?;
+        let detail = chen.get(&why(&path(name))).await?;
         assert_eq!(
             [
                 &detail["late"],
@@ -505,7 +513,7 @@ async fn late_and_corrected_events_show_as_such() -> Result<()> {
             (&json!(corrected), &json!(withdrawn))
         );
     }
-    let detail = chen.get(&path("withdrawn")).await?;
+    let detail = chen.get(&why(&path("withdrawn"))).await?;
     assert_eq!(detail["events"][3]["withdrawn"], true);
     let onset = &detail["events"][0];
     for (field, value) in [
@@ -527,7 +535,7 @@ async fn late_and_corrected_events_show_as_such() -> Result<()> {
     );
     assert!(["gnss", "cell"].contains(&fix["source"].as_str().unwrap()));
     // What a device says has no probability.
-    let clock = room.log_in("moreno").await?.get(&path("clock")).await?;
+    let clock = room.log_in("moreno").await?.get(&why(&path("clock"))).await?;
     let event = &clock["events"][0];
     for field in ["probability", "threshold", "model", "zone_revision"] {
         assert_eq!(event[field], Value::Null, "{field}");
@@ -547,7 +555,7 @@ async fn where_a_protected_person_is_is_on_no_page() -> Result<()> {
         (404, "not_found".into()),
         "for the police alone"
     );
-    let detail = room.log_in("chen.yu").await?.get(&path).await?;
+    let detail = room.log_in("chen.yu").await?.get(&why(&path)).await?;
     assert_eq!(
         (&detail["severity"], &detail["audience"]),
         (&json!(1), &json!("police"))
@@ -570,7 +578,7 @@ async fn an_incident_is_acknowledged_noted_and_closed() -> Result<()> {
     let room = room!();
     let (chen, okafor) = (room.log_in("chen.yu").await?, room.log_in("okafor").await?);
     let path = format!("/api/v1/incidents/{}", room.fixture.incident("both"));
-    let detail = chen.get(&path).await?;
+    let detail = chen.get(&why(&path)).await?;
     assert_eq!(detail["events"][0]["fixes"].as_array().map(Vec::len), Some(3));
     assert!(
         detail["events"][0]["sentence"]
@@ -670,16 +678,21 @@ async fn people_and_their_tracks() -> Result<()> {
         (422, "bad_purpose".into())
     );
     assert_eq!(
-        chen.refused(&format!("{track}?purpose=duty&from=yesterday")).await?,
+        chen.refused(&format!("{track}?purpose=duty&case=1&from=yesterday"))
+            .await?,
         (422, "bad_query".into())
     );
+    for case in ["", "&case=", "&case=%20"] {
+        let bare = format!("{track}?purpose=duty{case}");
+        assert_eq!(chen.refused(&bare).await?, (422, "case_required".into()));
+    }
     let now = Timestamp::now();
     let long = format!(
-        "{track}?purpose=duty&from={}&to={now}",
+        "{track}?purpose=duty&case=1&from={}&to={now}",
         now - SignedDuration::from_hours(200)
     );
     assert_eq!(chen.refused(&long).await?, (422, "bad_interval".into()));
-    let inland = format!("/api/v1/people/{}/track?purpose=duty", room.fixture.people[7]);
+    let inland = format!("/api/v1/people/{}/track?purpose=duty&case=1", room.fixture.people[7]);
     assert_eq!(chen.refused(&inland).await?, (404, "not_found".into()));
     assert_eq!(
         room.number("SELECT count(*) FROM position_access").await?,
@@ -695,11 +708,32 @@ async fn people_and_their_tracks() -> Result<()> {
         room.fixture.police
     );
     assert_eq!(room.number(&written).await?, 1);
-    chen.get(&format!("/api/v1/incidents/{}", room.fixture.incident("both")))
-        .await?;
+    // An incident without purpose and case number has no position in it, and nothing is written down.
+    let incident = format!("/api/v1/incidents/{}", room.fixture.incident("both"));
+    let bare = chen.get(&incident).await?;
     assert_eq!(
-        room.number("SELECT count(*) FROM position_access WHERE purpose = 'incident' AND scope LIKE 'incident %'")
-            .await?,
+        (&bare["positions_withheld"], &bare["track"]),
+        (&json!(true), &json!([]))
+    );
+    assert_eq!(bare["events"][0]["fixes"], json!([]));
+    assert!(!bare.to_string().contains("latitude"), "{bare}");
+    assert_eq!(
+        chen.refused(&format!("{incident}?purpose=duty")).await?,
+        (422, "case_required".into())
+    );
+    assert_eq!(
+        chen.refused(&format!("{incident}?case=7")).await?,
+        (422, "purpose_required".into())
+    );
+    assert_eq!(room.number("SELECT count(*) FROM position_access").await?, 1);
+    let full = chen.get(&why(&incident)).await?;
+    assert_eq!(full["positions_withheld"], false);
+    assert_eq!(
+        room.number(
+            "SELECT count(*) FROM position_access WHERE purpose = 'incident' AND case_number = '2026-31' AND scope LIKE 'incident %'
+            AND fixes > 20 AND to_at > from_at"
+        )
+        .await?,
         1
     );
     room.close().await

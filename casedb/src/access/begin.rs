@@ -21,7 +21,11 @@ pub async fn begin<'a>(client: &'a mut ClientWrapper, user: &User) -> Result<Tra
 
 /// The same for who has only the id and the role at hand.
 pub async fn begin_as(client: &mut ClientWrapper, user_id: Uuid, role: Role) -> Result<Transaction<'_>, Error> {
-    const SQL: &str = "SELECT set_config('homeward.user_id', $1, true), set_config('homeward.role', $2, true)";
+    // The table of rules is empty where the cluster lacks the roles; `enforced` tells who wants to know.
+    const SQL: &str = "SELECT set_config('homeward.user_id', $1, true), set_config('homeward.role', $2, true),
+            CASE WHEN r.only_row THEN set_config('role', 'homeward_' || $2, true) END,
+            CASE WHEN r.only_row AND $2 = 'analyst' THEN set_config('search_path', 'pseudonym, public', true) END
+        FROM (VALUES (1)) one LEFT JOIN access_rules r ON true";
     let transaction = client.transaction().await?;
     row(&transaction, SQL, &[&user_id.to_string(), &role.name()]).await?;
     Ok(transaction)

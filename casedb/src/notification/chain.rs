@@ -89,7 +89,8 @@ pub async fn addresses(
 }
 
 // The console has it with the commit; it counts as told when somebody takes the incident on.
-const INSERT: &str = "INSERT INTO notification (notification_id, idempotency_key, incident_id, event_id, channel, recipient, locale,
+const INSERT: &str =
+    "INSERT INTO notification (notification_id, idempotency_key, incident_id, event_id, channel, recipient, locale,
         user_id, chain_key, failover, position, fail_over_at, state, attempts, sent_at)
     VALUES ($1, concat_ws(':', $2::text, $3::text), $4, $5, $3, $6, $7, $8, $2, $9, $10,
         CASE WHEN $11::float8 IS NOT NULL THEN clock_timestamp() + make_interval(secs => $11) END,
@@ -184,7 +185,8 @@ pub struct Passed {
 
 // Due, or on a channel that is not configured here and that nobody will serve. A console message is told when somebody has taken
 // the incident on.
-const DUE: &str = "SELECT n.notification_id, n.chain_key, n.incident_id, n.event_id, n.user_id, n.failover, n.position, n.channel,
+const DUE: &str =
+    "SELECT n.notification_id, n.chain_key, n.incident_id, n.event_id, n.user_id, n.failover, n.position, n.channel,
         n.channel = ANY ($1) OR n.channel = 'console' AS served,
         n.channel = 'console' AND i.state NOT IN ('raised', 'notified') AS needless
     FROM notification n JOIN incident i USING (incident_id)

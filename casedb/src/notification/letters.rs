@@ -71,7 +71,6 @@ pub async fn requeue(client: &impl GenericClient, notification_id: Uuid) -> Resu
     Ok(execute(client, REQUEUE, &[&notification_id]).await? == 1)
 }
 
-
 /// A message that was given up, as the console shows it: without the whole address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Undelivered {
@@ -112,7 +111,11 @@ const VISIBLE: &str = view::scoped!(
 
 /// Lists messages that were given up about incidents that the user may see, to agencies and users below the user's own agency.
 /// Those who were not reached otherwise come first.
-pub async fn undelivered_visible(client: &impl GenericClient, user: &User, limit: i64) -> Result<Vec<Undelivered>, Error> {
+pub async fn undelivered_visible(
+    client: &impl GenericClient,
+    user: &User,
+    limit: i64,
+) -> Result<Vec<Undelivered>, Error> {
     let found = rows(client, VISIBLE, &[&user.user_id, &limit]).await?;
     found
         .iter()
@@ -149,7 +152,10 @@ pub async fn requeue_visible(
     user: &User,
     notification_id: Uuid,
 ) -> Result<Option<bool>, Error> {
-    if optional(client, MAY, &[&user.user_id, &notification_id]).await?.is_none() {
+    if optional(client, MAY, &[&user.user_id, &notification_id])
+        .await?
+        .is_none()
+    {
         return Ok(None);
     }
     requeue(client, notification_id).await.map(Some)
@@ -192,7 +198,10 @@ mod tests {
     fn addresses_are_masked() {
         let robot = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=secret";
         assert_eq!(mask(Channel::Webhook, robot, None), "https://qyapi.weixin.qq.com/…");
-        assert_eq!(mask(Channel::Webhook, "https://u:secret@h.example/x", None), "https://h.example/…");
+        assert_eq!(
+            mask(Channel::Webhook, "https://u:secret@h.example/x", None),
+            "https://h.example/…"
+        );
         assert_eq!(mask(Channel::Webhook, "secret", None), "…");
         assert_eq!(mask(Channel::Sms, "+8613800000123", Some("worker")), "worker (…123)");
         assert_eq!(mask(Channel::Mail, "W <anna@social.example>", None), "…@social.example");

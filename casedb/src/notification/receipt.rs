@@ -65,7 +65,9 @@ pub async fn receipt(
     let transaction = client.transaction().await?;
     let Some(row) = optional(&transaction, RECEIPT, &[&channel.name(), &name, &receipt.name(), &key]).await? else {
         // A copy of a report, or one that comes after the last word.
-        return Ok(optional(&transaction, KNOWN, &[&channel.name(), &name, &key]).await?.is_some());
+        return Ok(optional(&transaction, KNOWN, &[&channel.name(), &name, &key])
+            .await?
+            .is_some());
     };
     match row.try_get("state")? {
         "dead" => bury(&transaction, &row, now).await?,

@@ -254,6 +254,8 @@ pub struct IncidentDetail {
     pub track: Vec<Fix>,
     /// True when the track was longer than what is given.
     pub track_truncated: bool,
+    /// The reader stated no purpose and case number: the track, and what the events were decided on, are left out.
+    pub positions_withheld: bool,
     /// Messages sent about it.
     pub notifications: Vec<NotificationRow>,
 }
@@ -384,7 +386,8 @@ pub async fn incidents(
     Ok(IncidentList { incidents, total })
 }
 
-/// Reads one incident with everything about it but the track (see [`super::track_of_incident`]).
+/// Reads one incident with everything about it but the track (see [`super::around_incident`]). What the events were decided on is
+/// among it where the reading of positions was declared in this transaction.
 /// `None`: there is none, or the user may not see it.
 pub async fn incident(
     client: &impl GenericClient,
@@ -409,6 +412,7 @@ pub async fn incident(
         zones: zones(client, user_id, incident_id).await?,
         track: Vec::new(),
         track_truncated: false,
+        positions_withheld: true,
         notifications: notifications(client, user_id, incident_id).await?,
     }))
 }
@@ -496,6 +500,39 @@ async fn notifications(
             })
         })
         .collect()
+}
+
+/// When an incident was, and whose; enough to declare the reading of its positions.
+#[derive(Debug, Clone)]
+pub struct IncidentSpan {
+    /// The number people say.
+    pub number: i64,
+    /// Whose; null: of nobody in particular.
+    pub person_id: Option<Uuid>,
+    /// When the violation began.
+    pub onset_at: Timestamp,
+    /// When it ended, or the incident was closed.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Reads it. `None`: there is none, or the user may not see it.
+pub async fn incident_span(
+    client: &impl GenericClient,
+    user_id: Uuid,
+    incident_id: Uuid,
+) -> Result<Option<IncidentSpan>, Error> {
+    const SQL: &str = scoped!(
+        "SELECT number, person_id, onset_at, coalesce(ended_at, closed_at) FROM visible_incident WHERE incident_id = $2"
+    );
+    let Some(row) = optional(client, SQL, &[&user_id, &incident_id]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(IncidentSpan {
+        number: row.try_get(0)?,
+        person_id: row.try_get(1)?,
+        onset_at: row.try_get(2)?,
+        ended_at: row.try_get(3)?,
+    }))
 }
 
 /// Says whether the user sees this incident.

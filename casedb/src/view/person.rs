@@ -131,23 +131,20 @@ pub async fn people(
     limit: i64,
 ) -> Result<Vec<PersonRow>, Error> {
     const SQL: &str = scoped!(
-        "SELECT p.person_id, p.reference, p.display_name, p.risk_level, open.count, last.fix_time,
-            EXISTS (SELECT FROM order_term t WHERE t.person_id = p.person_id AND t.starts_at <= $3 AND t.ends_at > $3)
-            AND EXISTS (SELECT FROM device_assignment d WHERE d.person_id = p.person_id AND d.ended_at IS NULL)
-        FROM (
+        ", page AS MATERIALIZED (
             SELECT p.*, o.count FROM visible_person p
             LEFT JOIN (SELECT person_id, count(*) FROM visible_incident WHERE state <> 'closed' GROUP BY person_id) o
                 USING (person_id)
             WHERE $2 = '' OR position(lower($2) IN lower(p.display_name)) > 0
                 OR position(lower($2) IN lower(p.reference)) > 0
             ORDER BY coalesce(o.count, 0) > 0 DESC, p.display_name, p.person_id LIMIT $4
-        ) p
-        CROSS JOIN LATERAL (SELECT coalesce(p.count, 0) AS count) open
-        LEFT JOIN LATERAL (
-            SELECT f.fix_time FROM position f WHERE f.person_id = p.person_id AND f.fix_time > $3::timestamptz - interval '30 days'
-                AND f.valid ORDER BY f.fix_time DESC LIMIT 1
-        ) last ON true
-        ORDER BY open.count > 0 DESC, p.display_name, p.person_id"
+        )
+        SELECT p.person_id, p.reference, p.display_name, p.risk_level, coalesce(p.count, 0), last.last_fix_at,
+            EXISTS (SELECT FROM order_term t WHERE t.person_id = p.person_id AND t.starts_at <= $3 AND t.ends_at > $3)
+            AND EXISTS (SELECT FROM device_assignment d WHERE d.person_id = p.person_id AND d.ended_at IS NULL)
+        FROM page p
+        LEFT JOIN signs_of_life(ARRAY(SELECT person_id FROM page), $3::timestamptz - interval '30 days') last USING (person_id)
+        ORDER BY coalesce(p.count, 0) > 0 DESC, p.display_name, p.person_id"
     );
     let found = rows(client, SQL, &[&user_id, &query, &now, &limit]).await?;
     found
@@ -177,7 +174,7 @@ pub async fn person(
         "SELECT p.person_id, p.reference, p.display_name, p.risk_level, p.time_zone, pa.name, sa.name, w.display_name,
             o.order_id, o.legal_basis, o.grounds, o.starts_at, o.ends_at, o.revoked_at,
             o.in_force,
-            d.device_id, d.protocol, d.identity, d.model, d.assigned_at, s.last_seen_at, r.received_at, b.battery_percent
+            d.device_id, d.protocol, d.identity, d.model, d.assigned_at, s.last_seen_at, l.last_report_at, l.battery_percent
         FROM visible_person p
         JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
         LEFT JOIN app_user w ON w.user_id = p.social_worker_id
@@ -187,18 +184,11 @@ pub async fn person(
             FROM supervision_order o WHERE o.person_id = p.person_id ORDER BY in_force DESC, o.starts_at DESC LIMIT 1
         ) o ON true
         LEFT JOIN LATERAL (
-            SELECT d.*, da.assigned_at FROM device_assignment da JOIN device d USING (device_id)
+            SELECT d.device_id, d.protocol, d.identity, d.model, da.assigned_at FROM device_assignment da JOIN device d USING (device_id)
             WHERE da.person_id = p.person_id AND da.ended_at IS NULL ORDER BY da.assigned_at DESC LIMIT 1
         ) d ON true
         LEFT JOIN device_status s ON s.device_id = d.device_id
-        LEFT JOIN LATERAL (
-            SELECT f.received_at FROM position f WHERE f.person_id = p.person_id
-                AND f.fix_time > $3::timestamptz - interval '30 days' AND f.device_id = d.device_id ORDER BY f.fix_time DESC LIMIT 1
-        ) r ON true
-        LEFT JOIN LATERAL (
-            SELECT f.battery_percent FROM position f WHERE f.person_id = p.person_id AND f.battery_percent IS NOT NULL
-                AND f.fix_time > $3::timestamptz - interval '30 days' AND f.device_id = d.device_id ORDER BY f.fix_time DESC LIMIT 1
-        ) b ON true
+        LEFT JOIN signs_of_life(ARRAY[$2::uuid], $3::timestamptz - interval '30 days') l ON true
         WHERE p.person_id = $2"
     );
     let Some(row) = optional(client, SQL, &[&user_id, &person_id, &now]).await? else {

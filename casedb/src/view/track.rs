@@ -1,4 +1,5 @@
-//! Where a person was. Callers write the reading down first ([`crate::access`]).
+//! Where a person was. The database gives positions only in a transaction that has written the reading down
+//! ([`crate::access::declare`]).
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -67,10 +68,7 @@ pub async fn track(
         "SELECT * FROM (
             SELECT f.fix_time, f.received_at, f.latitude, f.longitude, f.accuracy_m, f.valid, f.source, f.speed_kmh,
                 f.course_deg, f.battery_percent, f.backfill
-            FROM visible_person p JOIN position f USING (person_id)
-            WHERE p.person_id = $2 AND f.person_id = $2 AND f.fix_time >= $3 AND f.fix_time < $4
-                AND f.latitude IS NOT NULL AND f.longitude IS NOT NULL
-            ORDER BY f.fix_time DESC LIMIT $5
+            FROM visible_person p CROSS JOIN LATERAL read_positions(p.person_id, $3, $4, $5) f WHERE p.person_id = $2
         ) newest ORDER BY fix_time"
     );
     let most = i64::try_from(MOST_FIXES).unwrap_or(i64::MAX).saturating_add(1);
@@ -83,21 +81,13 @@ pub async fn track(
     Ok(Track { fixes, truncated })
 }
 
-/// Reads the fixes around a violation: from half an hour before its onset to half an hour after its end, or to now; at
-/// most 24 hours.
-pub async fn track_of_incident(
-    client: &impl GenericClient,
-    user_id: Uuid,
-    person_id: Uuid,
-    onset_at: Timestamp,
-    ended_at: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<Track, Error> {
+/// What is shown around a violation: from half an hour before its onset to half an hour after its end, or to now; at most 24 hours.
+pub fn around_incident(onset_at: Timestamp, ended_at: Option<Timestamp>, now: Timestamp) -> (Timestamp, Timestamp) {
     let to = ended_at
         .map_or(now, |ended_at| ended_at + AROUND)
         .min(onset_at + INCIDENT_MOST)
         .min(now + AROUND);
-    track(client, user_id, person_id, onset_at - AROUND, to).await
+    (onset_at - AROUND, to.max(onset_at - AROUND))
 }
 
 fn fix(row: &Row) -> Result<Fix, Error> {

@@ -8,7 +8,9 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use casedb::{
+    access,
     command::{self, CommandError, Instruction, Request},
+    user::User,
     view::{self, CommandRow},
 };
 use jiff::SignedDuration;
@@ -22,7 +24,7 @@ use uuid::Uuid;
 use super::people::{case_number, purpose};
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, Handler, Id, Reader},
+    authorise::{Authorised, Body, Handler, Id},
     error::ErrorBody,
 };
 
@@ -82,11 +84,12 @@ fn refused(error: CommandError) -> ApiError {
     (status = 404, description = "There is none, or the user may not see them", body = ErrorBody),
 ))]
 pub async fn list(
-    caller: Authorised<Reader>,
+    caller: Authorised<Handler>,
     State(app): State<App>,
     Id(person_id): Id,
 ) -> Result<Json<CommandList>, ApiError> {
-    let client = app.0.database.client().await?;
+    let mut client = app.0.database.client().await?;
+    let client = access::begin(&mut client, &caller.user).await?;
     let user_id = caller.user.user_id;
     if !view::may_see_person(&client, user_id, person_id).await? {
         return Err(ApiError::NotFound("person"));
@@ -137,12 +140,14 @@ pub async fn place(
         Some(Err(_)) => return Err(ApiError::invalid("bad_value", "Idempotency-Key is not plain text")),
     };
     let user_id = caller.user.user_id;
-    let client = app.0.database.client().await?;
-    if !view::may_see_person(&client, user_id, person_id).await? {
-        return Err(ApiError::NotFound("person"));
-    }
-    let now = command::clock(&client).await?;
-    drop(client);
+    let now = {
+        let mut client = app.0.database.client().await?;
+        let transaction = access::begin(&mut client, &caller.user).await?;
+        if !view::may_see_person(&transaction, user_id, person_id).await? {
+            return Err(ApiError::NotFound("person"));
+        }
+        command::clock(&transaction).await?
+    };
     let request = Request {
         person_id: PersonId::new(person_id),
         device_id: asked.device_id.map(DeviceId::new),
@@ -161,7 +166,7 @@ pub async fn place(
     } else {
         StatusCode::CREATED
     };
-    read(&app, user_id, placed.command.command_id)
+    read(&app, &caller.user, placed.command.command_id)
         .await
         .map(|row| (status, Json(row)))
 }
@@ -174,11 +179,11 @@ pub async fn place(
     (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
 ))]
 pub async fn one(
-    caller: Authorised<Reader>,
+    caller: Authorised<Handler>,
     State(app): State<App>,
     Id(command_id): Id,
 ) -> Result<Json<CommandRow>, ApiError> {
-    read(&app, caller.user.user_id, command_id).await.map(Json)
+    read(&app, &caller.user, command_id).await.map(Json)
 }
 
 /// Takes a command back that is still queued; a pursuit with its way back.
@@ -194,19 +199,19 @@ pub async fn cancel(
     State(app): State<App>,
     Id(command_id): Id,
 ) -> Result<Json<CommandRow>, ApiError> {
-    let user_id = caller.user.user_id;
-    read(&app, user_id, command_id).await?;
+    read(&app, &caller.user, command_id).await?;
     let now = command::clock(&app.0.database.client().await?).await?;
-    command::cancel(&app.0.database, command_id, user_id, now)
+    command::cancel(&app.0.database, command_id, caller.user.user_id, now)
         .await
         .map_err(refused)?;
-    read(&app, user_id, command_id).await.map(Json)
+    read(&app, &caller.user, command_id).await.map(Json)
 }
 
-async fn read(app: &App, user_id: Uuid, command_id: Uuid) -> Result<CommandRow, ApiError> {
-    let client = app.0.database.client().await?;
-    let now = command::clock(&client).await?;
-    let found = view::command(&client, user_id, command_id, now).await?;
+async fn read(app: &App, user: &User, command_id: Uuid) -> Result<CommandRow, ApiError> {
+    let mut client = app.0.database.client().await?;
+    let transaction = access::begin(&mut client, user).await?;
+    let now = command::clock(&transaction).await?;
+    let found = view::command(&transaction, user.user_id, command_id, now).await?;
     found.ok_or(ApiError::NotFound("command"))
 }
 

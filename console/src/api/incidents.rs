@@ -5,7 +5,7 @@ use std::str::FromStr;
 use alerts::{Audience, ClosingCode, Locale};
 use axum::{Json, extract::State};
 use casedb::{
-    access::{self, Access, Purpose},
+    access::{self, Access},
     incident::{self, IncidentError},
     user::{Branch, User},
     view::{self, IncidentDetail, IncidentList, IncidentState},
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::people::{case_number, purpose};
+use super::people::stated;
 use crate::{
     ApiError, App,
     authorise::{Asked, Authorised, Body, Handler, Id, Reader},
@@ -57,23 +57,25 @@ pub async fn list(
         ));
     }
     let state = asked.state.unwrap_or(IncidentState::Open);
-    let client = app.0.database.client().await?;
+    let mut client = app.0.database.client().await?;
+    let transaction = access::begin(&mut client, &caller.user).await?;
     Ok(Json(
-        view::incidents(&client, caller.user.user_id, state, asked.person_id, limit).await?,
+        view::incidents(&transaction, caller.user.user_id, state, asked.person_id, limit).await?,
     ))
 }
 
-/// Why an incident's track is read.
-#[derive(Debug, Deserialize, IntoParams)]
+/// Why an incident's positions are read. With neither of the two, the answer is the incident without positions.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DetailQuery {
-    /// `duty`, `incident`, `court` or `maintenance`; without it, `incident`.
+    /// `duty`, `incident`, `court` or `maintenance`; mandatory with `case`.
     pub purpose: Option<String>,
-    /// Case number.
+    /// Case number; mandatory with `purpose`.
     pub case: Option<String>,
 }
 
-/// One incident with events, actions, zones, track and messages. The reading of the track is written down.
+/// One incident with events, actions, zones, track and messages. Track and evidence are there when purpose and case number are stated;
+/// the reading is written down.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
@@ -87,39 +89,44 @@ pub async fn one(
     Id(incident_id): Id,
     Asked(asked): Asked<DetailQuery>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    let purpose = purpose(asked.purpose.as_deref())?.unwrap_or(Purpose::Incident);
-    let case = case_number(asked.case.as_deref())?;
-    detail(&app, &caller.user, incident_id, purpose, case).await.map(Json)
+    detail(&app, &caller.user, incident_id, &asked).await.map(Json)
 }
 
-async fn detail(
-    app: &App,
-    user: &User,
-    incident_id: Uuid,
-    purpose: Purpose,
-    case_number: &str,
-) -> Result<IncidentDetail, ApiError> {
-    let client = app.0.database.client().await?;
-    let found = view::incident(&client, user.user_id, incident_id).await?;
+async fn detail(app: &App, user: &User, incident_id: Uuid, asked: &DetailQuery) -> Result<IncidentDetail, ApiError> {
+    let stated = match (asked.purpose.as_deref(), asked.case.as_deref()) {
+        (None | Some(""), None | Some("")) => None,
+        (purpose, case) => Some(stated(purpose, case)?),
+    };
+    let mut client = app.0.database.client().await?;
+    let transaction = access::begin(&mut client, user).await?;
+    let mut interval = None;
+    if let Some((purpose, case_number)) = stated {
+        let head = view::incident_span(&transaction, user.user_id, incident_id).await?;
+        let head = head.ok_or(ApiError::NotFound("incident"))?;
+        // Of nobody no positions are read.
+        if let Some(person_id) = head.person_id {
+            let (from, to) = view::around_incident(head.onset_at, head.ended_at, Timestamp::now());
+            let access = Access {
+                user_id: user.user_id,
+                person_id,
+                purpose,
+                case_number,
+                scope: &format!("incident {}", head.number),
+            };
+            access::declare(&transaction, &access, from, to).await?;
+            interval = Some((person_id, from, to));
+        }
+    }
+    let found = view::incident(&transaction, user.user_id, incident_id).await?;
     let mut detail = found.ok_or(ApiError::NotFound("incident"))?;
-    let fields = &detail.fields;
-    // Of nobody no positions are read.
-    let Some(person_id) = fields.person.as_ref().map(|person| person.person_id) else {
-        return Ok(detail);
-    };
-    let scope = format!("incident {}", fields.number);
-    let access = Access {
-        user_id: user.user_id,
-        person_id,
-        purpose,
-        case_number,
-        scope: &scope,
-    };
-    access::record(&client, &access).await?;
-    let (onset_at, ended_at) = (fields.onset_at, fields.ended_at.or(fields.closed_at));
-    let track = view::track_of_incident(&client, user.user_id, person_id, onset_at, ended_at, Timestamp::now()).await?;
-    detail.track = track.fixes;
-    detail.track_truncated = track.truncated;
+    detail.positions_withheld = interval.is_none() && detail.fields.person.is_some();
+    if let Some((person_id, from, to)) = interval {
+        let track = view::track(&transaction, user.user_id, person_id, from, to).await?;
+        detail.track = track.fixes;
+        detail.track_truncated = track.truncated;
+    }
+    // The record stays, or nobody gets anything.
+    transaction.commit().await.map_err(casedb::Error::from)?;
     Ok(detail)
 }
 
@@ -179,8 +186,9 @@ fn checked_text(text: &str) -> Result<&str, ApiError> {
 
 /// An incident that the user may not see is not found, whatever is wanted of it.
 async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiError> {
-    let client = app.0.database.client().await?;
-    let sees = view::may_see_incident(&client, user.user_id, incident_id).await?;
+    let mut client = app.0.database.client().await?;
+    let transaction = access::begin(&mut client, user).await?;
+    let sees = view::may_see_incident(&transaction, user.user_id, incident_id).await?;
     sees.then_some(()).ok_or(ApiError::NotFound("incident"))
 }
 
@@ -198,7 +206,7 @@ fn refused(error: IncidentError) -> ApiError {
 }
 
 /// Takes an incident on.
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/acknowledge", tag = "incidents", params(("id" = Uuid, Path)), request_body = Acknowledge, responses(
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/acknowledge", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Acknowledge, responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
@@ -209,6 +217,7 @@ pub async fn acknowledge(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(incident_id): Id,
+    Asked(why): Asked<DetailQuery>,
     Body(asked): Body<Acknowledge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     must_see(&app, &caller.user, incident_id).await?;
@@ -221,13 +230,11 @@ pub async fn acknowledge(
     )
     .await
     .map_err(refused)?;
-    detail(&app, &caller.user, incident_id, Purpose::Incident, "")
-        .await
-        .map(Json)
+    detail(&app, &caller.user, incident_id, &why).await.map(Json)
 }
 
 /// Writes a note.
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/notes", tag = "incidents", params(("id" = Uuid, Path)), request_body = Note, responses(
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/notes", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Note, responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
@@ -238,6 +245,7 @@ pub async fn note(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(incident_id): Id,
+    Asked(why): Asked<DetailQuery>,
     Body(asked): Body<Note>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let text = checked_text(&asked.text)?;
@@ -266,13 +274,11 @@ pub async fn note(
     )
     .await
     .map_err(refused)?;
-    detail(&app, &caller.user, incident_id, Purpose::Incident, "")
-        .await
-        .map(Json)
+    detail(&app, &caller.user, incident_id, &why).await.map(Json)
 }
 
 /// Closes an incident, with a code.
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/close", tag = "incidents", params(("id" = Uuid, Path)), request_body = Close, responses(
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/close", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Close, responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
@@ -284,6 +290,7 @@ pub async fn close(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(incident_id): Id,
+    Asked(why): Asked<DetailQuery>,
     Body(asked): Body<Close>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let code = asked.code.as_deref().unwrap_or_default();
@@ -310,9 +317,7 @@ pub async fn close(
     )
     .await
     .map_err(refused)?;
-    detail(&app, &caller.user, incident_id, Purpose::Incident, "")
-        .await
-        .map(Json)
+    detail(&app, &caller.user, incident_id, &why).await.map(Json)
 }
 
 /// A reason for closing.

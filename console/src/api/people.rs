@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     ApiError, App,
-    authorise::{Asked, Authorised, Id, Reader},
+    authorise::{Asked, Authorised, Id, Reader, Tracker},
     error::ErrorBody,
 };
 
@@ -47,9 +47,10 @@ pub async fn list(
     State(app): State<App>,
     Asked(asked): Asked<PeopleQuery>,
 ) -> Result<Json<PeopleList>, ApiError> {
-    let client = app.0.database.client().await?;
+    let mut client = app.0.database.client().await?;
+    let transaction = access::begin(&mut client, &caller.user).await?;
     let query = asked.query.trim();
-    let people = view::people(&client, caller.user.user_id, query, Timestamp::now(), MOST_PEOPLE).await?;
+    let people = view::people(&transaction, caller.user.user_id, query, Timestamp::now(), MOST_PEOPLE).await?;
     Ok(Json(PeopleList { people }))
 }
 
@@ -65,8 +66,9 @@ pub async fn one(
     State(app): State<App>,
     Id(person_id): Id,
 ) -> Result<Json<PersonDetail>, ApiError> {
-    let client = app.0.database.client().await?;
-    let person = view::person(&client, caller.user.user_id, person_id, Timestamp::now()).await?;
+    let mut client = app.0.database.client().await?;
+    let transaction = access::begin(&mut client, &caller.user).await?;
+    let person = view::person(&transaction, caller.user.user_id, person_id, Timestamp::now()).await?;
     person.map(Json).ok_or(ApiError::NotFound("person"))
 }
 
@@ -83,7 +85,8 @@ pub struct TrackQuery {
     /// `duty`, `incident`, `court` or `maintenance`; mandatory.
     #[param(required = true)]
     pub purpose: Option<String>,
-    /// Case number.
+    /// Case number; mandatory.
+    #[param(required = true)]
     pub case: Option<String>,
 }
 
@@ -93,21 +96,15 @@ pub struct TrackQuery {
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 404, description = "There is none, or the user may not see them", body = ErrorBody),
-    (status = 422, description = "`purpose_required`, or another parameter is wrong", body = ErrorBody),
+    (status = 422, description = "`purpose_required`, `case_required`, or another parameter is wrong", body = ErrorBody),
 ))]
 pub async fn track(
-    caller: Authorised<Reader>,
+    caller: Authorised<Tracker>,
     State(app): State<App>,
     Id(person_id): Id,
     Asked(asked): Asked<TrackQuery>,
 ) -> Result<Json<Track>, ApiError> {
-    let purpose = purpose(asked.purpose.as_deref())?.ok_or_else(|| {
-        ApiError::invalid(
-            "purpose_required",
-            "purpose is missing: say duty, incident, court or maintenance",
-        )
-    })?;
-    let case_number = case_number(asked.case.as_deref())?;
+    let (purpose, case_number) = stated(asked.purpose.as_deref(), asked.case.as_deref())?;
     let now = Timestamp::now();
     let to = asked.to.unwrap_or(now);
     let from = asked
@@ -119,24 +116,45 @@ pub async fn track(
             format!("from {from} to {to} is not an interval of at most 7 days"),
         ));
     }
-    let client = app.0.database.client().await?;
     let user_id = caller.user.user_id;
-    if !view::may_see_person(&client, user_id, person_id).await? {
+    let mut client = app.0.database.client().await?;
+    let transaction = access::begin(&mut client, &caller.user).await?;
+    if !view::may_see_person(&transaction, user_id, person_id).await? {
         return Err(ApiError::NotFound("person"));
     }
-    let scope = format!("{from}/{to}");
-    access::record(
-        &client,
-        &Access {
-            user_id,
-            person_id,
-            purpose,
-            case_number,
-            scope: &scope,
-        },
-    )
-    .await?;
-    Ok(Json(view::track(&client, user_id, person_id, from, to).await?))
+    let access = Access {
+        user_id,
+        person_id,
+        purpose,
+        case_number,
+        scope: &format!("{from}/{to}"),
+    };
+    access::declare(&transaction, &access, from, to).await?;
+    let track = view::track(&transaction, user_id, person_id, from, to).await?;
+    // The record stays, or nobody gets anything.
+    transaction.commit().await.map_err(casedb::Error::from)?;
+    Ok(Json(track))
+}
+
+/// Purpose and case number of a reading of positions; both are mandatory.
+pub(super) fn stated<'a>(
+    given_purpose: Option<&str>,
+    given_case: Option<&'a str>,
+) -> Result<(Purpose, &'a str), ApiError> {
+    let purpose = purpose(given_purpose)?.ok_or_else(|| {
+        ApiError::invalid(
+            "purpose_required",
+            "purpose is missing: say duty, incident, court or maintenance",
+        )
+    })?;
+    let case_number = case_number(given_case)?;
+    if case_number.is_empty() {
+        return Err(ApiError::invalid(
+            "case_required",
+            "case is missing: positions are read under a case number",
+        ));
+    }
+    Ok((purpose, case_number))
 }
 
 /// Reads a purpose; `None` when none is given.

@@ -1,7 +1,10 @@
 //! Devices that were refused, frames that could not be read, reports whose clock or place cannot be right.
 
 use axum::{Json, extract::State};
-use casedb::view::{self, Quarantine};
+use casedb::{
+    access,
+    view::{self, Quarantine},
+};
 use jiff::Timestamp;
 
 use crate::{
@@ -17,8 +20,9 @@ use crate::{
     (status = 403, description = "The role may not", body = ErrorBody),
 ))]
 pub async fn list(caller: Authorised<DeviceKeeper>, State(app): State<App>) -> Result<Json<Quarantine>, ApiError> {
-    let client = app.0.database.client().await?;
+    let mut client = app.0.database.client().await?;
+    let transaction = access::begin(&mut client, &caller.user).await?;
     Ok(Json(
-        view::quarantine(&client, caller.user.user_id, Timestamp::now()).await?,
+        view::quarantine(&transaction, &caller.user, Timestamp::now()).await?,
     ))
 }

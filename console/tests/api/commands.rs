@@ -114,7 +114,7 @@ async fn only_who_handles_and_sees_the_person_sends_commands() -> Result<()> {
         assert_eq!(status, expected, "{username}: {placed}");
         let reads = caller.send(Method::GET, &path(person), None).await?.status().as_u16();
         let expected = match (role, sees) {
-            ("service_provider", _) => 403,
+            ("service_provider" | "analyst" | "auditor" | "administrator", _) => 403,
             (_, false) => 404,
             _ => 200,
         };

@@ -42,11 +42,12 @@ impl Fixture {
 }
 
 /// Username, role, agency path.
-pub const USERS: [(&str, &str, &str, &str); 9] = [
+pub const USERS: [(&str, &str, &str, &str); 10] = [
     ("chen.yu", "Chen Yu", "duty_officer", "harbour.police"),
     ("moreno", "Ana Moreno", "social_worker", "harbour.social"),
     ("okafor", "Ife Okafor", "supervisor", "harbour.police"),
-    ("lind", "Sara Lind", "administrator", "harbour"),
+    ("lind", "Sara Lind", "supervisor", "harbour"),
+    ("berg", "Ola Berg", "administrator", "harbour"),
     ("novak", "Jan Novak", "analyst", "harbour.police"),
     ("auditor", "Rui Sato", "auditor", "harbour"),
     ("provider", "Tom Beck", "service_provider", "harbour"),

@@ -88,7 +88,7 @@ pub(super) async fn events(
     const SQL: &str = scoped!(
         "SELECT * FROM (
             SELECT e.event_id, e.kind, e.edge, e.onset_at, CASE WHEN NOT e.withdrawn THEN e.ended_at END, e.decided_at, e.late, e.withdrawn, e.zone_revision,
-                e.rules_revision, e.payload
+                e.rules_revision, event_payload(e.event_id)
             FROM visible_incident i JOIN incident_event ie USING (incident_id) JOIN event e USING (event_id)
             WHERE i.incident_id = $2 AND (e.zone_id IS NULL OR e.zone_id NOT IN (SELECT zone_id FROM hidden_zone))
             ORDER BY e.decided_at DESC, e.event_id LIMIT 200
@@ -97,9 +97,10 @@ pub(super) async fn events(
     let found = rows(client, SQL, &[&user_id, &incident_id]).await?;
     let mut events = Vec::with_capacity(found.len());
     for row in &found {
-        let payload: &[u8] = row.try_get(10)?;
+        // It holds positions: none is there until the reading was written down.
+        let payload: Option<&[u8]> = row.try_get(10)?;
         // An unreadable payload costs the explanation, not the page.
-        let event = wire::Event::decode(payload).unwrap_or_default();
+        let event = wire::Event::decode(payload.unwrap_or_default()).unwrap_or_default();
         let explanation = event.explanation.unwrap_or_default();
         let kind: String = row.try_get(1)?;
         let fixes = if is_near(&kind) {
@@ -150,8 +151,8 @@ async fn own(
     fixes: &[wire::FixEvidence],
 ) -> Result<Vec<Evidence>, Error> {
     const SQL: &str = scoped!(
-        "SELECT f.report_id FROM visible_person p JOIN position f USING (person_id)
-        WHERE p.person_id = $2 AND f.person_id = $2 AND f.fix_time = ANY ($3) AND f.report_id = ANY ($4)"
+        "SELECT f.report_id FROM visible_person p CROSS JOIN LATERAL own_reports(p.person_id, $3, $4) f (report_id)
+        WHERE p.person_id = $2"
     );
     let ids: Vec<Uuid> = fixes.iter().map(report_id).collect();
     let times: Vec<Timestamp> = fixes

@@ -1,0 +1,553 @@
+//! Access by direct SQL: every table, as every role, with rows of every kind, against the rules as declared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use casedb::{
+    access::{
+        self,
+        rules::{Columns, Kind, Op, RULES, Right, Rule},
+    },
+    user::{Branch, Role, User},
+};
+use jiff::Timestamp;
+use serde_json::Value;
+use testkit::TestDatabase;
+use tokio_postgres::{Client, error::SqlState};
+use uuid::Uuid;
+
+use crate::access_rows::{BY_AUDIENCE, ELSEWHERE, ROWS, letter};
+
+const PARTITIONS: u32 = 4;
+
+/// Migrated databases on clusters that have the roles of users; in CI all must have them.
+async fn guarded() -> Vec<TestDatabase> {
+    let mut all = Vec::new();
+    for test in testkit::databases().await.unwrap() {
+        let report = casedb::migrate(&test.url, PARTITIONS).await.unwrap();
+        if report.access.holds() {
+            all.push(test);
+            continue;
+        }
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{}", report.access);
+        eprintln!(
+            "skipped on {}: {}; start the cluster anew with deploy/test",
+            test.edition, report.access
+        );
+        test.drop_now().await.unwrap();
+    }
+    all
+}
+
+/// Two branches of the tree, and a user of each role on both sides of the first.
+async fn fill(client: &Client) {
+    client
+        .batch_execute(
+            "INSERT INTO agency (agency_id, path, name, kind, time_zone)
+            SELECT md5(path)::uuid, path::ltree, path, kind, 'Asia/Shanghai' FROM (VALUES
+                ('harbour', 'administration'), ('harbour.police', 'police'), ('harbour.social', 'social_work'),
+                ('care', 'service_provider'), ('elsewhere', 'service_provider'), ('inland', 'administration'), ('inland.police', 'police'), ('inland.social', 'social_work')) a (path, kind);
+            INSERT INTO app_user (user_id, username, display_name, role, agency_id, password_hash)
+            SELECT md5(role || side)::uuid, role || '.' || side, role, role,
+                CASE role WHEN 'service_provider' THEN md5('care')::uuid ELSE md5('harbour.' || side)::uuid END, 'x'
+            FROM unnest(ARRAY['duty_officer', 'social_worker', 'service_provider', 'analyst', 'supervisor', 'auditor', 'administrator']) role
+            CROSS JOIN unnest(ARRAY['police', 'social']) side;
+            INSERT INTO app_user (user_id, username, display_name, role, agency_id, password_hash)
+            VALUES (md5('inland')::uuid, 'inland', 'Inland', 'duty_officer', md5('inland.police')::uuid, 'x');
+            INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone) VALUES
+                (md5('own')::uuid, 'A-1', 'Pavel Dorn', md5('harbour.police')::uuid, md5('harbour.social')::uuid, 'Asia/Shanghai'),
+                (md5('foreign')::uuid, 'B-1', 'Goran Pell', md5('inland.police')::uuid, md5('inland.social')::uuid, 'Asia/Shanghai');",
+        )
+        .await
+        .unwrap();
+}
+
+async fn id(client: &Client, of: &str) -> Uuid {
+    client.query_one("SELECT md5($1)::uuid", &[&of]).await.unwrap().get(0)
+}
+
+/// The user of a role on a side.
+async fn user(client: &Client, role: Role, branch: Branch) -> User {
+    let side = side(branch);
+    let path = if role == Role::ServiceProvider {
+        "care".to_owned()
+    } else {
+        format!("harbour.{side}")
+    };
+    User {
+        user_id: id(client, &format!("{}{side}", role.name())).await,
+        username: format!("{}.{side}", role.name()),
+        display_name: role.name().to_owned(),
+        role,
+        agency_id: id(client, &path).await,
+        agency_name: String::new(),
+        agency_path: path,
+        branch,
+        time_zone: "Asia/Shanghai".to_owned(),
+        locale: "en".to_owned(),
+    }
+}
+
+const fn side(branch: Branch) -> &'static str {
+    if matches!(branch, Branch::SocialWork) {
+        "social"
+    } else {
+        "police"
+    }
+}
+
+/// Rows by table, as JSON texts.
+type Snapshot = BTreeMap<String, BTreeSet<String>>;
+
+async fn snapshot(client: &Client) -> Snapshot {
+    let mut all = Snapshot::new();
+    let tables: BTreeSet<&str> = ROWS.iter().map(|(table, _)| *table).collect();
+    for table in tables {
+        let sql = format!("SELECT to_jsonb(t)::text FROM {table} t");
+        let rows = client.query(&sql, &[]).await.unwrap();
+        all.insert(table.to_owned(), rows.iter().map(|row| row.get(0)).collect());
+    }
+    all
+}
+
+/// Puts the rows of a kind in and returns those that are new.
+async fn put(client: &Client, me: &User, kind: Kind) -> Snapshot {
+    let before = snapshot(client).await;
+    let foreign = kind == Kind::Foreign;
+    let (place, person) = if foreign {
+        ("inland", "foreign")
+    } else {
+        ("harbour", "own")
+    };
+    let agency = if foreign {
+        "inland.police"
+    } else {
+        me.agency_path.as_str()
+    };
+    let letter = letter(kind);
+    let number = 9_000 + kind as i32;
+    let user = if foreign {
+        id(client, "inland").await
+    } else {
+        me.user_id
+    };
+    for (table, sql) in ROWS {
+        if matches!(kind, Kind::Police | Kind::Social) && !BY_AUDIENCE.contains(table) {
+            continue;
+        }
+        let audience = match kind {
+            Kind::Police => "police",
+            Kind::Social => "social_work",
+            _ => "both",
+        };
+        let sql = sql
+            .replace("{k}", letter)
+            .replace("{n}", &number.to_string())
+            .replace("{person}", &id(client, person).await.to_string())
+            .replace("{agency}", &id(client, agency).await.to_string())
+            .replace("{police}", &id(client, &format!("{place}.police")).await.to_string())
+            .replace("{social}", &id(client, &format!("{place}.social")).await.to_string())
+            .replace("{path}", agency)
+            .replace("{user}", &user.to_string())
+            .replace("{audience}", audience);
+        client
+            .batch_execute(&sql)
+            .await
+            .unwrap_or_else(|error| panic!("row of {table}: {error:?}\n{sql}"));
+    }
+    let mut after = snapshot(client).await;
+    for (table, rows) in &mut after {
+        // The zone of nearness is for the police, of whatever kind the other rows are.
+        rows.retain(|row| table != "zone" || !row.contains("Near"));
+        for old in &before[table] {
+            rows.remove(old);
+        }
+    }
+    after
+}
+
+struct Shape {
+    columns: Vec<String>,
+    key: Vec<String>,
+}
+
+async fn shapes(client: &Client) -> BTreeMap<String, Shape> {
+    let sql = "SELECT c.relname::text,
+            array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''),
+            coalesce(array_agg(a.attname::text) FILTER (WHERE a.attnum = ANY (i.indkey)), array_agg(a.attname::text))
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+            AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+        GROUP BY c.relname";
+    let rows = client.query(sql, &[]).await.unwrap();
+    rows.iter()
+        .map(|row| {
+            let shape = Shape {
+                columns: row.get(1),
+                key: row.get(2),
+            };
+            (row.get(0), shape)
+        })
+        .collect()
+}
+
+/// The columns that a right covers, of those that there are.
+fn covered(columns: Columns, shape: &Shape) -> Vec<&str> {
+    let all = shape.columns.iter().map(String::as_str);
+    match columns {
+        Columns::All => all.collect(),
+        Columns::Only(these) => all.filter(|column| these.contains(column)).collect(),
+        Columns::But(these) => all.filter(|column| !these.contains(column)).collect(),
+    }
+}
+
+/// What to try on a row of a table.
+fn statement(op: Op, table: &str, shape: &Shape, right: Option<&Right>, row: &str) -> String {
+    let literal = format!("'{}'", row.replace('\'', "''"));
+    let of_row = format!("(jsonb_populate_record(NULL::public.{table}, {literal}))");
+    let columns = right.map_or_else(|| covered(Columns::All, shape), |right| covered(right.columns, shape));
+    let value: Value = serde_json::from_str(row).unwrap();
+    let found: Vec<String> = shape
+        .key
+        .iter()
+        .filter(|key| columns.contains(&key.as_str()) || op != Op::Select)
+        .filter(|key| !value[key.as_str()].is_null())
+        .map(|key| format!("t.\"{key}\" = {of_row}.\"{key}\""))
+        .collect();
+    let found = found.join(" AND ");
+    let list = columns
+        .iter()
+        .map(|column| format!("\"{column}\""))
+        .collect::<Vec<_>>()
+        .join(", ");
+    match op {
+        Op::Select => format!("SELECT {list} FROM {table} t WHERE {found}"),
+        Op::Insert => format!(
+            "INSERT INTO {table} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM jsonb_populate_record(NULL::public.{table}, {literal})"
+        ),
+        Op::Update => format!("UPDATE {table} t SET \"{0}\" = \"{0}\" WHERE {found}", columns[0]),
+        Op::Delete => format!("DELETE FROM {table} t WHERE {found}"),
+    }
+}
+
+/// Tries a statement as the role and takes it back. True: the database let it through.
+async fn allowed(client: &Client, me: &User, sql: &str) -> bool {
+    let role = access::database_role(me.role);
+    client
+        .batch_execute(&format!("SAVEPOINT cell; SET LOCAL ROLE {role}"))
+        .await
+        .unwrap();
+    let outcome = client.execute(sql, &[]).await;
+    client.batch_execute("ROLLBACK TO cell").await.unwrap();
+    match outcome {
+        Ok(rows) => rows > 0,
+        Err(error) => {
+            let code = error.code().unwrap_or_else(|| panic!("{error:?}\n{sql}"));
+            // The second is a view that takes no rows from anybody.
+            if *code == SqlState::INSUFFICIENT_PRIVILEGE || *code == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE {
+                return false;
+            }
+            // A copy of the row, or a row that others need: the rules of access were passed.
+            let passed = [
+                SqlState::UNIQUE_VIOLATION,
+                SqlState::FOREIGN_KEY_VIOLATION,
+                SqlState::CHECK_VIOLATION,
+                SqlState::EXCLUSION_VIOLATION,
+            ];
+            assert!(passed.contains(code), "{error:?}\n{sql}");
+            true
+        }
+    }
+}
+
+fn right_of(rule: &Rule, role: Role, op: Op) -> impl Iterator<Item = &'static Right> {
+    let rights: &'static [Right] = rule.rights;
+    rights
+        .iter()
+        .filter(move |right| right.op == op && right.roles.contains(&role))
+}
+
+#[tokio::test]
+async fn every_table_refuses_and_allows_what_its_rule_says() {
+    for test in guarded().await {
+        let client = testkit::connect(&test.url).await.unwrap();
+        fill(&client).await;
+        let shapes = shapes(&client).await;
+        let mut wrong = Vec::new();
+        let mut cells = 0;
+        for (role, branch) in Role::ALL
+            .into_iter()
+            .flat_map(|role| [(role, Branch::Police), (role, Branch::SocialWork)])
+        {
+            let me = user(&client, role, branch).await;
+            // What is for the police alone is never a provider's.
+            let branch = if role == Role::ServiceProvider {
+                Branch::SocialWork
+            } else {
+                branch
+            };
+            client.batch_execute("BEGIN").await.unwrap();
+            let mut rows = Vec::new();
+            for kind in Kind::ALL {
+                rows.push((kind, put(&client, &me, kind).await));
+            }
+            client
+                .execute(
+                    "SELECT set_config('homeward.user_id', $1, true)",
+                    &[&me.user_id.to_string()],
+                )
+                .await
+                .unwrap();
+            for rule in RULES {
+                let Some(shape) = shapes.get(rule.table) else { continue };
+                for op in Op::ALL {
+                    let rights: Vec<_> = right_of(rule, role, op).collect();
+                    if rights.is_empty() {
+                        cells += 1;
+                        let column = &shape.columns[0];
+                        let sql = match op {
+                            Op::Select => format!("SELECT \"{column}\" FROM public.{}", rule.table),
+                            Op::Insert => format!("INSERT INTO public.{} DEFAULT VALUES", rule.table),
+                            Op::Update => format!("UPDATE public.{} SET \"{column}\" = DEFAULT", rule.table),
+                            Op::Delete => format!("DELETE FROM public.{}", rule.table),
+                        };
+                        if allowed(&client, &me, &sql).await {
+                            wrong.push(format!("{role:?} ({branch:?}) {op:?} {}: not refused", rule.table));
+                        }
+                        continue;
+                    }
+                    if ELSEWHERE.contains(&rule.table) {
+                        continue;
+                    }
+                    for (kind, of_kind) in &rows {
+                        let of_table = of_kind.get(rule.table);
+                        assert!(
+                            *kind != Kind::Own || of_table.is_some_and(|rows| !rows.is_empty()),
+                            "{} has rights and no row in access_rows.rs: add one",
+                            rule.table
+                        );
+                        for row in of_table.into_iter().flatten() {
+                            for right in &rights {
+                                cells += 1;
+                                let expected = rights
+                                    .iter()
+                                    .any(|other| other.columns == right.columns && other.rows.admits(*kind, branch));
+                                let sql = statement(op, rule.table, shape, Some(right), row);
+                                if allowed(&client, &me, &sql).await != expected {
+                                    wrong.push(format!(
+                                        "{role:?} ({branch:?}) {op:?} {} {kind:?}: expected {}",
+                                        rule.table,
+                                        if expected { "allowed" } else { "refused" }
+                                    ));
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            client.batch_execute("ROLLBACK").await.unwrap();
+        }
+        assert!(
+            wrong.is_empty(),
+            "{} of {cells} cells on {}:\n{}",
+            wrong.len(),
+            test.edition,
+            wrong.join("\n")
+        );
+        eprintln!("{cells} cells on {}", test.edition);
+        assert!(cells > 3_000, "{cells}");
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_table_is_without_a_rule_and_no_right_outside_of_them() {
+    for test in guarded().await {
+        let client = testkit::connect(&test.url).await.unwrap();
+        let shapes = shapes(&client).await;
+        let ruled: BTreeSet<&str> = RULES.iter().map(|rule| rule.table).collect();
+        assert_eq!(ruled.len(), RULES.len(), "a table has two rules");
+        let without: Vec<_> = shapes.keys().filter(|table| !ruled.contains(table.as_str())).collect();
+        assert!(
+            without.is_empty(),
+            "tables or views without a rule in casedb/src/access/rules.rs (say who may read them, or nobody): {without:?}"
+        );
+        let unsecured = client
+            .query(
+                "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+                    AND NOT c.relispartition AND NOT c.relrowsecurity AND c.relname <> 'position'
+                    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')",
+                &[],
+            )
+            .await
+            .unwrap();
+        assert!(unsecured.is_empty(), "no row-level security: {unsecured:?}");
+        // Partitions, chunks, other schemas: whatever a role has a right on must have a rule here.
+        let granted = client
+            .query(
+                "SELECT DISTINCT table_schema || '.' || table_name FROM information_schema.column_privileges
+                WHERE grantee LIKE 'homeward\\_%'",
+                &[],
+            )
+            .await
+            .unwrap();
+        for row in granted {
+            let name: String = row.get(0);
+            let known = name
+                .strip_prefix("public.")
+                .is_some_and(|table| RULES.iter().any(|rule| rule.table == table && !rule.rights.is_empty()));
+            assert!(
+                known || name.starts_with("pseudonym."),
+                "{name} is granted to a role without a rule"
+            );
+        }
+        // What roles may run with the owner's rights is what was granted.
+        let loose = client
+            .query(
+                "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef
+                    AND p.prorettype <> 'trigger'::regtype AND has_function_privilege('public', p.oid, 'EXECUTE')",
+                &[],
+            )
+            .await
+            .unwrap();
+        let loose: Vec<String> = loose.iter().map(|row| row.get(0)).collect();
+        assert!(
+            loose.is_empty(),
+            "everybody may run these with the owner's rights: {loose:?}"
+        );
+        let secrets = "SELECT r.rolname::text, c.table_name::text, c.column_name::text FROM pg_roles r, information_schema.columns c
+            WHERE r.rolname LIKE 'homeward\\_%' AND c.table_schema = 'public'
+                AND c.column_name IN ('password_hash', 'secret', 'next_secret', 'token_hash', 'private_key', 'p256dh', 'auth')
+                AND has_column_privilege(r.rolname, format('public.%I', c.table_name), c.column_name, 'SELECT')";
+        assert!(
+            client.query(secrets, &[]).await.unwrap().is_empty(),
+            "a role reads secrets"
+        );
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn positions_are_given_only_to_who_declares_the_reading() {
+    for test in guarded().await {
+        let db = casedb::Database::connect(&test.url, 4).await.unwrap();
+        let owner = testkit::connect(&test.url).await.unwrap();
+        fill(&owner).await;
+        let (own, foreign) = (id(&owner, "own").await, id(&owner, "foreign").await);
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+        for person in [own, foreign] {
+            owner
+                .execute(
+                    "INSERT INTO position (person_id, fix_time, report_id, device_id, received_at, appended_at, sequence, latitude,
+                        longitude, valid, source, strap, \"case\", motion, alarms, backfill)
+                    SELECT $1, $2::timestamptz - make_interval(mins => m), gen_random_uuid(), $1, now(), now(), m, 30, 120, true, 1, 1, 1, 1, 0, false
+                    FROM generate_series(1, 90) m",
+                    &[&person, &now],
+                )
+                .await
+                .unwrap();
+        }
+        let from = now - jiff::SignedDuration::from_mins(60);
+        let declared = |person| access::Access {
+            user_id: Uuid::nil(),
+            person_id: person,
+            purpose: access::Purpose::Court,
+            case_number: "2026-117",
+            scope: "test",
+        };
+        for role in Role::ALL {
+            let me = user(&owner, role, Branch::Police).await;
+            let reads = matches!(
+                role,
+                Role::DutyOfficer | Role::SocialWorker | Role::Supervisor | Role::Analyst
+            );
+            let mut client = db.client().await.unwrap();
+            // Without the declaration, with another person's, with a shorter one's, from the table: nothing.
+            for sql in [
+                format!("SELECT * FROM read_positions('{own}', '{from}', '{now}', 10)"),
+                format!("SELECT * FROM position WHERE person_id = '{own}'"),
+                format!("SELECT * FROM positions_of('{foreign}', '{from}', '{now}', 'court', '2026-117')"),
+                format!("SELECT * FROM positions_of('{own}', '{from}', '{now}', 'court', '  ')"),
+                format!("SELECT * FROM positions_of('{own}', '{from}', '{now}', 'curiosity', '2026-117')"),
+                format!(
+                    "INSERT INTO position_access (user_id, person_id, purpose, scope) VALUES ('{}', '{own}', 'duty', 'x')",
+                    me.user_id
+                ),
+            ] {
+                let tx = access::begin(&mut client, &me).await.unwrap();
+                assert!(tx.query(&sql, &[]).await.is_err(), "{role:?}: {sql}");
+            }
+            let tx = access::begin(&mut client, &me).await.unwrap();
+            let there = access::declare(&tx, &declared(own), from, now).await;
+            if !reads {
+                assert!(there.is_err(), "{role:?}");
+                continue;
+            }
+            assert_eq!(there.unwrap(), 60);
+            let rows = tx
+                .query(
+                    &format!("SELECT * FROM read_positions('{own}', '{from}', '{now}', 1000)"),
+                    &[],
+                )
+                .await
+                .unwrap();
+            assert_eq!(rows.len(), 60);
+            let earlier = now - jiff::SignedDuration::from_mins(80);
+            assert!(
+                tx.query(
+                    &format!("SELECT * FROM read_positions('{own}', '{earlier}', '{now}', 10)"),
+                    &[]
+                )
+                .await
+                .is_err()
+            );
+            drop(tx);
+            // Rolled back: no record, and the next transaction starts from nothing.
+            let tx = access::begin(&mut client, &me).await.unwrap();
+            assert!(
+                tx.query(
+                    &format!("SELECT * FROM read_positions('{own}', '{from}', '{now}', 10)"),
+                    &[]
+                )
+                .await
+                .is_err()
+            );
+            drop(tx);
+            let tx = access::begin(&mut client, &me).await.unwrap();
+            access::declare(&tx, &declared(own), from, now).await.unwrap();
+            tx.commit().await.unwrap();
+            let row = owner
+                .query_one(
+                    "SELECT purpose, case_number, fixes, from_at, to_at, scope FROM position_access WHERE user_id = $1",
+                    &[&me.user_id],
+                )
+                .await
+                .unwrap();
+            let told: (String, String, i64) = (row.get(0), row.get(1), row.get(2));
+            assert_eq!(told, ("court".to_owned(), "2026-117".to_owned(), 60));
+            assert_eq!((row.get::<_, Timestamp>(3), row.get::<_, Timestamp>(4)), (from, now));
+        }
+        // Under another role's name, or for somebody else's id, nobody is seen.
+        let officer = user(&owner, Role::DutyOfficer, Branch::Police).await;
+        let mut client = db.client().await.unwrap();
+        let tx = access::begin_as(&mut client, officer.user_id, Role::Supervisor)
+            .await
+            .unwrap();
+        let seen: i64 = tx.query_one("SELECT count(*) FROM person", &[]).await.unwrap().get(0);
+        assert_eq!(seen, 0);
+        drop(tx);
+        // An analyst sees references in place of names, and nobody of another branch.
+        let analyst = user(&owner, Role::Analyst, Branch::Police).await;
+        let tx = access::begin(&mut client, &analyst).await.unwrap();
+        let rows = tx
+            .query("SELECT reference, display_name FROM person", &[])
+            .await
+            .unwrap();
+        let names: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        assert_eq!(names, [("A-1".to_owned(), "A-1".to_owned())]);
+        drop(tx);
+        drop(client);
+        drop(db);
+        test.drop_now().await.unwrap();
+    }
+}
