@@ -58,3 +58,6 @@ BEGIN
     EXECUTE format('DROP TABLE %I', name);
     RETURN true;
 END $$;
+
+-- Nobody but the owner drops history.
+REVOKE EXECUTE ON FUNCTION position_drop_day FROM PUBLIC;
