@@ -11,6 +11,7 @@ pub mod pipeline;
 pub mod population;
 pub mod process;
 pub mod quality;
+pub mod queue;
 pub mod rolling;
 pub mod server;
 pub mod site;

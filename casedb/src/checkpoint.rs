@@ -45,7 +45,8 @@ const SAVE: &str =
 const PIECES: &str = "SELECT content FROM checkpoint_piece WHERE partition = $1 ORDER BY piece_id";
 const ADD_PIECE: &str = "INSERT INTO checkpoint_piece (partition, clock_us, content) VALUES ($1, $2, $3)";
 const DROP_PIECES: &str = "DELETE FROM checkpoint_piece WHERE partition = $1 AND clock_us < $2";
-const PIECES_SINCE: &str = "SELECT piece_id, content FROM checkpoint_piece WHERE partition = $1 AND clock_us >= $2 ORDER BY piece_id";
+const PIECES_SINCE: &str =
+    "SELECT piece_id, content FROM checkpoint_piece WHERE partition = $1 AND clock_us >= $2 ORDER BY piece_id";
 const REPLACE_PIECE: &str = "UPDATE checkpoint_piece SET content = $4 WHERE partition = $1 AND piece_id = $3
     AND EXISTS (SELECT FROM checkpoint WHERE partition = $1 AND epoch = $2)";
 const OWNER: &str = "SELECT owner FROM checkpoint WHERE partition = $1";
@@ -68,7 +69,12 @@ pub async fn replace_piece(
     piece_id: i64,
     content: &[u8],
 ) -> Result<(), Error> {
-    execute(client, REPLACE_PIECE, &[&to_i32(partition)?, &epoch, &piece_id, &content]).await?;
+    execute(
+        client,
+        REPLACE_PIECE,
+        &[&to_i32(partition)?, &epoch, &piece_id, &content],
+    )
+    .await?;
     Ok(())
 }
 

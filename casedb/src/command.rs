@@ -303,6 +303,12 @@ macro_rules! columns {
 }
 use columns;
 
+/// What a protocol has room for, 1 to 2³¹ − 1: a reference is told apart from those of the same device only.
+fn folded(reference: i64) -> u32 {
+    const ROOM: i64 = i32::MAX as i64;
+    u32::try_from((reference - 1).rem_euclid(ROOM) + 1).unwrap_or(1)
+}
+
 fn from_row(row: &Row) -> Result<Command, Error> {
     let parameters: serde_json::Value = row.try_get(3)?;
     let instruction = serde_json::from_value(parameters)
@@ -319,8 +325,7 @@ fn from_row(row: &Row) -> Result<Command, Error> {
         purpose: Purpose::parse(purpose)
             .ok_or_else(|| Error::Configuration(format!("purpose {purpose:?} of a command")))?,
         case_number: row.try_get(7)?,
-        reference: u32::try_from(row.try_get::<_, i32>(8)?)
-            .map_err(|_| Error::Configuration("reference of a command is negative".to_owned()))?,
+        reference: folded(row.try_get(8)?),
         reverts: row.try_get(9)?,
         attempt: row.try_get(10)?,
         created_at: row.try_get(11)?,
@@ -356,6 +361,19 @@ mod tests {
             );
             assert!(!state.may_become(state), "{state}");
         }
+    }
+
+    #[test]
+    fn references_fit_the_protocols_and_neighbours_differ() {
+        for start in [1, (1 << 31) - 2, 1 << 31, (1 << 53) + 1, i64::MAX - 2] {
+            let (one, two) = (folded(start), folded(start + 1));
+            assert!(one != two && one >= 1 && two >= 1, "{start}: {one}, {two}");
+            assert!(one.max(two) <= i32::MAX.unsigned_abs());
+        }
+        assert_eq!(
+            (folded(1), folded(i64::from(i32::MAX)), folded(1 << 31)),
+            (1, 0x7fff_ffff, 1)
+        );
     }
 
     #[test]

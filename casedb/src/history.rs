@@ -3,6 +3,7 @@
 pub mod events;
 pub mod folded;
 pub mod query;
+pub mod rollup;
 mod row;
 mod store;
 pub mod writer;
@@ -46,10 +47,17 @@ pub async fn maintain(client: &impl GenericClient, now: Timestamp) -> Result<u32
     Ok(made)
 }
 
-/// Drops whole days that ended before a time. Returns how many days went.
+/// The same as [`drop_chunks_before`], by its older name.
 pub async fn drop_before(client: &impl GenericClient, before: Timestamp) -> Result<i64, Error> {
+    drop_chunks_before(client, before).await
+}
+
+/// Drops whole days that ended before a time: native partitions, or chunks of either edition of TimescaleDB, whose own retention
+/// policies the Apache edition refuses; with them the copies and the hourly figures. Returns how many days went.
+pub async fn drop_chunks_before(client: &impl GenericClient, before: Timestamp) -> Result<i64, Error> {
     let days = one_row(client, DROP, &[&before]).await?.try_get(0)?;
     execute(client, DROP_COPIES, &[&before]).await?;
+    rollup::drop_before(client, before).await?;
     for table in ["position", "report_copy", "quarantined_copy"] {
         let deletion = Deletion {
             table,

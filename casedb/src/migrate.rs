@@ -54,6 +54,7 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
         .map(|applied| format!("V{:04} {}", applied.version(), applied.name()))
         .collect();
     let edition = Edition::detect(&client).await?;
+    edition.prepare(&client).await?;
     let access = access::apply(&mut client).await?;
     info!(applied = applied.len(), %edition, %access, "case database is up to date");
     if !access.holds() {

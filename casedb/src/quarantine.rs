@@ -71,6 +71,7 @@ pub struct QuarantinedDevice {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QuarantinedFrame {
     /// Its number, growing.
+    #[serde(with = "crate::exact")]
     pub frame_id: i64,
     /// `native`, `jt808`, …
     pub protocol: String,

@@ -12,6 +12,8 @@ extern crate homeward_casedb as casedb;
 mod access;
 #[path = "casedb/access_rows.rs"]
 mod access_rows;
+#[path = "casedb/capacity.rs"]
+mod capacity;
 #[path = "casedb/causes.rs"]
 mod causes;
 #[path = "casedb/commands.rs"]
@@ -34,8 +36,12 @@ mod people;
 mod publish;
 #[path = "casedb/retention.rs"]
 mod retention;
+#[path = "casedb/rollup.rs"]
+mod rollup;
 #[path = "casedb/support.rs"]
 mod support;
+#[path = "casedb/wide.rs"]
+mod wide;
 #[path = "casedb/zones.rs"]
 mod zones;
 

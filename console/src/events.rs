@@ -1,10 +1,10 @@
 //! Live updates: one listener on the database for the process, one server-sent stream for each page.
 //!
-//! A page gets `incident` for each change of an incident that its user may see, `command` for each new state of a command to a
+//! A page gets `incident`, with the row of the queue as it is now, for each change of an incident that its user may see, `command` for each new state of a command to a
 //! device of somebody whom its user sees, `beat` every two seconds, and `resync` whenever changes may have been missed: then it reads
 //! everything anew.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -15,7 +15,7 @@ use axum::{
 };
 use casedb::{
     Database, Listener, Notice,
-    view::{IncidentHead, PersonHead, Sight, head, person_head},
+    view::{Incident, IncidentHead, PersonHead, Sight, heads, person_head},
 };
 use futures::stream;
 use jiff::Timestamp;
@@ -40,21 +40,26 @@ pub const CHANNEL: &str = "homeward_incident";
 pub const BEAT: Duration = Duration::from_secs(2);
 /// Changes that a slow page may leave waiting before it is told to read everything anew.
 const WAITING: usize = 1_024;
+/// Changes that are read together at most, when many come at once.
+const TOGETHER: usize = 256;
+/// How long the first of them waits for the others.
+const GATHER: Duration = Duration::from_millis(3);
 /// Beats between two looks whether the session still holds.
 const BEATS_PER_CHECK: u32 = 15;
 
 /// What changed about an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// It is new.
-    Raised,
+    // In the order of their weight.
     /// Its state or its words changed.
     Updated,
-    /// It was closed.
-    Closed,
     /// An event was added.
     Event,
+    /// It is new.
+    Raised,
+    /// It was closed.
+    Closed,
 }
 
 /// The data of an `incident` event.
@@ -63,11 +68,17 @@ pub struct IncidentChange {
     /// Which incident.
     pub incident_id: Uuid,
     /// Its version.
+    #[serde(with = "casedb::exact")]
+    #[schema(schema_with = casedb::exact::schema)]
     pub version: i64,
     /// What changed.
     pub change: Change,
     /// The number people say.
+    #[serde(with = "casedb::exact")]
+    #[schema(schema_with = casedb::exact::schema)]
     pub number: i64,
+    /// As it is now, so that nobody has to ask.
+    pub incident: Incident,
 }
 
 /// The data of a `command` event.
@@ -91,7 +102,7 @@ pub struct Beat {
 
 #[derive(Debug, Clone)]
 enum News {
-    Changed(Arc<(IncidentHead, Change)>),
+    Changed(Arc<IncidentHead>, Change),
     Command(Arc<(PersonHead, CommandChange)>),
     Resync,
 }
@@ -133,55 +144,94 @@ impl Hub {
 
 async fn listen(mut listener: Listener, database: Database, sender: broadcast::Sender<News>, stop: CancellationToken) {
     loop {
-        let notice = tokio::select! {
+        let first = tokio::select! {
             notice = listener.recv() => notice,
             () = stop.cancelled() => return,
         };
-        let news = match notice {
-            None => return,
-            Some(Notice::Notification { channel, payload }) if channel == casedb::command::CHANNEL => {
-                command_changed(&database, &payload).await
+        let Some(first) = first else { return };
+        // What one transaction says comes together.
+        tokio::time::sleep(GATHER).await;
+        // What waits is read together: a burst of changes costs some queries, not one a change.
+        let mut payloads = Vec::new();
+        let mut next = Some(first);
+        while let Some(notice) = next {
+            match notice {
+                Notice::Notification { channel, payload } if channel == casedb::command::CHANNEL => {
+                    tell(&sender, command_changed(&database, &payload).await);
+                }
+                Notice::Notification { payload, .. } => payloads.push(payload),
+                // Pages learn of it when the connection is back: before, there is nothing new to be read.
+                Notice::Lost => {}
+                Notice::Resumed => {
+                    info!("live updates resume");
+                    tell(&sender, Some(News::Resync));
+                }
             }
-            Some(Notice::Notification { payload, .. }) => changed(&database, &payload).await,
-            // Pages learn of it when the connection is back: before, there is nothing new to be read.
-            Some(Notice::Lost) => None,
-            Some(Notice::Resumed) => {
-                info!("live updates resume");
-                Some(News::Resync)
-            }
-        };
-        if let Some(news) = news {
-            // An error only says that no page is open.
-            let _ = sender.send(news);
+            next = (payloads.len() < TOGETHER).then(|| listener.try_recv()).flatten();
+        }
+        for news in changed(&database, &payloads).await {
+            tell(&sender, Some(news));
         }
     }
 }
 
-async fn changed(database: &Database, payload: &str) -> Option<News> {
-    let Some(payload) = Payload::parse(payload) else {
-        warn!("a notification names no incident");
-        return None;
-    };
+fn tell(sender: &broadcast::Sender<News>, news: Option<News>) {
+    if let Some(news) = news {
+        // An error only says that no page is open.
+        let _ = sender.send(news);
+    }
+}
+
+async fn changed(database: &Database, payloads: &[String]) -> Vec<News> {
+    let parsed: Vec<Payload> = payloads
+        .iter()
+        .filter_map(|payload| {
+            let parsed = Payload::parse(payload);
+            if parsed.is_none() {
+                warn!("a notification names no incident");
+            }
+            parsed
+        })
+        .collect();
+    if parsed.is_empty() {
+        return Vec::new();
+    }
+    let ids: Vec<Uuid> = parsed.iter().map(|payload| payload.incident_id).collect();
     let read = async {
         let client = database.client().await?;
-        head(&client, payload.incident_id).await
+        heads(&client, &ids).await
     };
-    match read.await {
-        Ok(Some(head)) => {
-            let change = payload.change.unwrap_or(match head.state.as_str() {
-                "closed" => Change::Closed,
-                _ if head.version == 1 => Change::Raised,
-                _ => Change::Updated,
-            });
-            Some(News::Changed(Arc::new((head, change))))
-        }
-        Ok(None) => None,
+    let found = match read.await {
+        Ok(found) => found,
         Err(error) => {
             // What it was about cannot be told, so everybody looks.
-            warn!(%error, "a changed incident cannot be read");
-            Some(News::Resync)
+            warn!(%error, "changed incidents cannot be read");
+            return vec![News::Resync];
+        }
+    };
+    let found: HashMap<Uuid, Arc<IncidentHead>> = found
+        .into_iter()
+        .map(|head| (head.incident_id, Arc::new(head)))
+        .collect();
+    // One word about each incident, the weightiest: what is told is how it stands now.
+    let mut told: Vec<(Arc<IncidentHead>, Change)> = Vec::new();
+    for payload in &parsed {
+        let Some(head) = found.get(&payload.incident_id) else {
+            continue;
+        };
+        let change = payload.change.unwrap_or(match head.state.as_str() {
+            "closed" => Change::Closed,
+            _ if head.version == 1 => Change::Raised,
+            _ => Change::Updated,
+        });
+        match told.iter_mut().find(|(known, _)| known.incident_id == head.incident_id) {
+            Some((_, known)) => *known = (*known).max(change),
+            None => told.push((head.clone(), change)),
         }
     }
+    told.into_iter()
+        .map(|(head, change)| News::Changed(head, change))
+        .collect()
 }
 
 async fn command_changed(database: &Database, payload: &str) -> Option<News> {
@@ -225,14 +275,14 @@ impl Page {
                     return event("beat", &Beat { server_time: Timestamp::now() });
                 }
                 news = self.news.recv() => match news {
-                    Ok(News::Changed(changed)) => {
-                        let (head, change) = &*changed;
-                        if self.sight.sees_incident(head) {
+                    Ok(News::Changed(head, change)) => {
+                        if self.sight.sees_incident(&head) {
                             let change = IncidentChange {
                                 incident_id: head.incident_id,
                                 version: head.version,
-                                change: *change,
+                                change,
                                 number: head.number,
+                                incident: head.for_sight(&self.sight),
                             };
                             return event("incident", &change);
                         }

@@ -3,8 +3,8 @@
 pub mod commands;
 pub mod device;
 pub mod orders;
-pub mod retention;
 pub mod people;
+pub mod retention;
 pub mod zones;
 
 mod proof;
@@ -70,6 +70,17 @@ pub enum Command {
     Canary,
     /// Creates or upgrades the tables of the stream and the case database; safe to repeat.
     Migrate,
+    /// Says how many days are left of what runs out: ids, disk, days made ahead, the stream, the write-ahead log.
+    ///
+    /// Exit status 1 when something is short. Growth is reckoned from samples that the history role takes every hour.
+    Capacity {
+        /// JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// Every sequence, also those that will do for ever.
+        #[arg(long)]
+        all: bool,
+    },
     /// Adds people who sign in to the console.
     User {
         /// What to do.

@@ -3,6 +3,7 @@
 mod agency;
 mod backtest;
 mod breach;
+pub(crate) mod capacity;
 mod contract;
 mod decode;
 mod demo;
@@ -97,6 +98,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             let config = load(settings, None)?;
             block_on(migrate(config))?;
         }
+        Command::Capacity { json, all } => return block_on(capacity::run(load(settings, None)?, json, all)),
         Command::User { command } => block_on(user::run(load(settings, None)?, command))?,
         Command::Agency { command } => block_on(agency::run(load(settings, None)?, command))?,
         Command::Contract { command } => block_on(contract::run(load(settings, None)?, command))?,

@@ -39,6 +39,7 @@ pub struct Config {
 pub struct Database {
     pub url: Secret,
     pub max_connections: usize,
+    pub data_directory: String,
 }
 
 /// How long things are kept where no law says otherwise.

@@ -1,5 +1,6 @@
 //! The roles of the one binary: what runs in this process, and how it ends.
 
+mod capacity;
 mod descriptors;
 mod readiness;
 mod stage;

@@ -58,7 +58,8 @@ pub async fn connect(url: &str) -> Result<tokio_postgres::Client> {
 pub async fn supervise(client: &tokio_postgres::Client, person: Uuid) -> Result<()> {
     const AGENCY: &str = "INSERT INTO agency (agency_id, path, name, kind, time_zone)
         VALUES ($1, 'supervised', 'Invented agency', 'police', 'UTC') ON CONFLICT DO NOTHING";
-    const PERSON: &str = "INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
+    const PERSON: &str =
+        "INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
         SELECT $1, $1::uuid::text, 'Invented person', agency_id, agency_id, 'UTC' FROM agency WHERE path = 'supervised'
         ON CONFLICT DO NOTHING";
     const ORDER: &str = "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at)
@@ -142,4 +143,66 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     );
     eprintln!("skipped: shared data not present ({path})");
     None
+}
+
+/// Larger than any 32-bit number.
+pub const BEYOND_32_BITS: i64 = (1 << 31) + 11;
+/// The first integer that a double cannot hold.
+pub const BEYOND_DOUBLES: i64 = (1 << 53) + 1;
+
+/// Makes every sequence of `public` and `stream` go on at a number, and the stream's offsets with them (its partitions must be empty, or
+/// read to the end). Returns the sequences.
+pub async fn restart_sequences(client: &tokio_postgres::Client, at: i64) -> Result<Vec<String>> {
+    let rows = client
+        .query(
+            "SELECT format('%I.%I', schemaname, sequencename), setval(format('%I.%I', schemaname, sequencename)::regclass, $1, false)
+            FROM pg_sequences WHERE schemaname IN ('public', 'stream') ORDER BY 1",
+            &[&at],
+        )
+        .await
+        .context("a sequence cannot go so far")?;
+    for move_on in [
+        "DELETE FROM stream.record",
+        "UPDATE stream.partition SET start_offset = $1, next_offset = $1",
+        "INSERT INTO reader_offset (reader, topic, partition, next_offset)
+            SELECT r.reader, r.topic, p.partition, $1
+            FROM (VALUES ('history', 'reports', 0), ('alerts', 'events', 1)) AS r (reader, topic, number)
+            JOIN stream.partition p ON p.topic = r.number
+            ON CONFLICT (reader, topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
+    ] {
+        let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] = if move_on.contains("$1") { &[&at] } else { &[] };
+        client
+            .execute(move_on, values)
+            .await
+            .context("the stream cannot go so far")?;
+    }
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// JSON numbers that a reader with doubles would round, by their paths.
+pub fn rounded(json: &serde_json::Value) -> Vec<String> {
+    fn walk(json: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+        match json {
+            serde_json::Value::Number(number) => {
+                let exact = number.as_i64().is_none_or(|whole| whole.unsigned_abs() < 1 << 53);
+                if !exact || number.as_u64().is_some_and(|whole| whole >= 1 << 53) {
+                    found.push(format!("{path}: {number}"));
+                }
+            }
+            serde_json::Value::Array(all) => {
+                for (index, one) in all.iter().enumerate() {
+                    walk(one, &format!("{path}[{index}]"), found);
+                }
+            }
+            serde_json::Value::Object(all) => {
+                for (key, one) in all {
+                    walk(one, &format!("{path}.{key}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    walk(json, "", &mut found);
+    found
 }

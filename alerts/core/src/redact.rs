@@ -46,7 +46,11 @@ fn numbers(text: &str) -> bool {
                     return true;
                 }
             }
-            if digits >= 11 && !text.trim_start_matches(|first: char| !first.is_ascii_digit()).starts_with("20") {
+            if digits >= 11
+                && !text
+                    .trim_start_matches(|first: char| !first.is_ascii_digit())
+                    .starts_with("20")
+            {
                 return true;
             }
         } else {
@@ -82,7 +86,11 @@ mod tests {
             "13800000000",
             "HZ\nBcc: x",
         ] {
-            assert_eq!(discreet(reference, "Lin Example", Some("Home of L.")), "", "{reference}");
+            assert_eq!(
+                discreet(reference, "Lin Example", Some("Home of L.")),
+                "",
+                "{reference}"
+            );
         }
         assert_eq!(discreet("张三-7", "张三", None), "");
         assert_eq!(discreet("西湖路-7", "张三", Some("西湖路")), "");

@@ -90,7 +90,9 @@ pub fn render(facts: &Facts<'_>, locale: Locale, segments: usize) -> String {
         subject.clone(),
     ];
     let fits = |text: &&String| length(text).segments <= segments.max(1);
-    all.iter().find(fits).map_or_else(|| cut(&subject, segments.max(1)), Clone::clone)
+    all.iter()
+        .find(fits)
+        .map_or_else(|| cut(&subject, segments.max(1)), Clone::clone)
 }
 
 /// One line and the parts that may follow it.
@@ -197,10 +199,16 @@ mod tests {
     #[test]
     fn short_messages_of_both_languages() {
         let english = render(&facts(), Locale::En, 1);
-        assert_eq!(english, "[P2] Incident 42: left during curfew, since 08-17 22:18 +08:00. See the console.");
+        assert_eq!(
+            english,
+            "[P2] Incident 42: left during curfew, since 08-17 22:18 +08:00. See the console."
+        );
         assert_eq!(length(&english).encoding, Encoding::Gsm7);
         let chinese = render(&facts(), Locale::ZhCn, 1);
-        assert_eq!(chinese, "[P2]事件42：宵禁期间离开规定地点，08-17 22:18 +08:00。请登录控制台。");
+        assert_eq!(
+            chinese,
+            "[P2]事件42：宵禁期间离开规定地点，08-17 22:18 +08:00。请登录控制台。"
+        );
         assert_eq!(length(&chinese).segments, 1);
     }
 

@@ -88,7 +88,11 @@ impl WorkerConfig {
             (Channel::Webhook, true),
             (Channel::Sms, self.sms.is_some()),
         ];
-        configured.into_iter().filter(|(_, there)| *there).map(|(channel, _)| channel).collect()
+        configured
+            .into_iter()
+            .filter(|(_, there)| *there)
+            .map(|(channel, _)| channel)
+            .collect()
     }
 }
 

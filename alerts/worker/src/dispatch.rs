@@ -247,7 +247,11 @@ async fn fail(
         let client = db.client().await?;
         if let Some(asked) = asked {
             // All short messages go to one gateway; of webhooks each address is a receiver of its own.
-            let whom = if job.channel == Channel::Sms { "" } else { &job.recipient };
+            let whom = if job.channel == Channel::Sms {
+                ""
+            } else {
+                &job.recipient
+            };
             notification::hold(&client, job.channel, whom, asked).await?;
         }
         notification::retry(&client, &job.lease, &text, after).await
@@ -276,7 +280,11 @@ async fn fail_over(db: &Database, config: &WorkerConfig, stop: &CancellationToke
                     metrics::counter!("homeward_alerts_failovers_total", "outcome" => outcome).increment(count);
                 }
                 if passed.on + passed.exhausted > 0 {
-                    warn!(next = passed.on, exhausted = passed.exhausted, "messages not handed over in time were passed on");
+                    warn!(
+                        next = passed.on,
+                        exhausted = passed.exhausted,
+                        "messages not handed over in time were passed on"
+                    );
                 }
             }
             Err(error) => warn!(%error, "could not look for messages that are late"),

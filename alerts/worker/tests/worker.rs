@@ -10,6 +10,8 @@
 mod corrections;
 #[path = "worker/support.rs"]
 mod support;
+#[path = "worker/wide.rs"]
+mod wide;
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use homeward_benches::{backlog, chaos, connections, flood, pipeline, population, quality, rolling};
+use homeward_benches::{backlog, chaos, connections, flood, pipeline, population, quality, queue, rolling};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 /// Counts, so that a bench can say what was allocated; some nanoseconds an allocation.
@@ -38,6 +38,8 @@ enum Command {
     Rolling(rolling::Arguments),
     /// Kills, pauses and a full disk under load: acknowledged reports against history.
     Chaos(chaos::Arguments),
+    /// A very long queue: pages of the console, and new incidents on every open console.
+    Queue(queue::Arguments),
     /// The engine alone on a country's people: speed, memory, checkpoints.
     Population(population::Arguments),
     /// What officers are told against what is true: the engine beside simpler rules.
@@ -75,6 +77,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Backlog(arguments) => backlog::run(arguments).await,
         Command::Rolling(arguments) => rolling::run(arguments).await,
         Command::Chaos(arguments) => chaos::run(arguments).await,
+        Command::Queue(arguments) => queue::run(arguments).await,
         Command::Population(_) | Command::Quality(_) => Ok(true),
     }
 }

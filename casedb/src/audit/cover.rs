@@ -49,6 +49,13 @@ pub const EXEMPT: &[(&str, &str)] = &[
         "the engine's memory: replay finds the same from history",
     ),
     (
+        "position_hour_rolled",
+        "figures made of the sealed history, and made anew when it changes",
+    ),
+    ("position_late", "which of these figures are to be made anew"),
+    ("position_rollup", "how far they are made"),
+    ("capacity_sample", "sizes, every hour; nothing rests on them"),
+    (
         "outbox",
         "records on their way into the stream; what they say is a row of record",
     ),

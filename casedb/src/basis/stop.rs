@@ -113,8 +113,14 @@ pub async fn stop(
     optional(client, LOCK, &[&device_id.uuid()]).await?;
     let stop_id = Uuid::now_v7();
     let interval = i32::try_from(STOPPED_INTERVAL_S).unwrap_or(i32::MAX);
-    let values: [&(dyn postgres_types::ToSql + Sync); 6] =
-        [&device_id.uuid(), &stop_id, &interval, &now, &STOP_EVERY.as_secs(), &gateway];
+    let values: [&(dyn postgres_types::ToSql + Sync); 6] = [
+        &device_id.uuid(),
+        &stop_id,
+        &interval,
+        &now,
+        &STOP_EVERY.as_secs(),
+        &gateway,
+    ];
     let told = optional(client, STOP, &values).await?;
     Ok(told.map(|_| Stop {
         stop_id,

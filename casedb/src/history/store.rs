@@ -117,7 +117,8 @@ const TYPES: [Type; 26] = [
 ];
 /// What was made while no order was in force, whatever the way it came here: exact by the orders of this moment. Not as a call of
 /// `has_basis`: like this it is one join.
-const REFUSE: &str = "WITH term AS MATERIALIZED (SELECT person_id, starts_at, ends_at FROM order_term WHERE person_id = ANY ($1))
+const REFUSE: &str =
+    "WITH term AS MATERIALIZED (SELECT person_id, starts_at, ends_at FROM order_term WHERE person_id = ANY ($1))
     DELETE FROM staging_position s WHERE NOT EXISTS (
         SELECT FROM term t WHERE t.person_id = s.person_id AND t.starts_at <= s.fix_time AND t.ends_at > s.fix_time)
     RETURNING person_id, device_id, fix_time, received_at, log_offset";
@@ -253,6 +254,7 @@ pub(super) async fn store(client: &mut Client, batch: &BTreeMap<Partition, &Pend
         if stored.copies > 0 {
             count(&transaction, COPIES, &[]).await?;
         }
+        transaction.execute(super::rollup::NOTE_LATE, &[]).await?;
     }
     let mut quarantined: Vec<&QuarantinedRow> = batch.values().flat_map(|pending| &pending.quarantined).collect();
     if !quarantined.is_empty() {
@@ -375,7 +377,9 @@ async fn refuse_quarantined(transaction: &Transaction<'_>, rows: &mut Vec<&Quara
     let people: Vec<_> = rows.iter().map(|row| row.person_id).collect();
     let received: Vec<_> = rows.iter().map(|row| row.received_at).collect();
     let stated: Vec<_> = rows.iter().map(|row| row.fix_time).collect();
-    let found = transaction.query(MAY_QUARANTINE, &[&people, &received, &stated]).await?;
+    let found = transaction
+        .query(MAY_QUARANTINE, &[&people, &received, &stated])
+        .await?;
     let keep: HashSet<i64> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let (mut kept, mut gone) = (Vec::new(), Vec::new());
     for (row, number) in rows.drain(..).zip(1..) {
@@ -397,7 +401,9 @@ async fn refuse_quarantined(transaction: &Transaction<'_>, rows: &mut Vec<&Quara
         .map(|row| Refused {
             device_id: Some(DeviceId::new(row.device_id)),
             person_id: Some(PersonId::new(row.person_id)),
-            stated: row.fix_time.map_or(row.received_at, |stated| stated.max(row.received_at)),
+            stated: row
+                .fix_time
+                .map_or(row.received_at, |stated| stated.max(row.received_at)),
             since: row.received_at,
             until: row.received_at,
             reports: 1,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
-    READER, maintain,
+    READER, maintain, rollup,
     row::{Kept, read},
     store::{Pending, Stored, clock, open, store},
 };
@@ -285,7 +285,14 @@ async fn keep_maintaining(database: Database, mut pause: Duration, shutdown: Can
 /// Makes daily partitions and returns when to do it again.
 async fn maintain_once(database: &Database) -> Duration {
     let made = match database.client().await {
-        Ok(client) => maintain(&client, Timestamp::now()).await,
+        Ok(mut client) => {
+            // Figures that wait an hour more are no reason to look after the days later.
+            match rollup::run(&mut client, Timestamp::now()).await {
+                Ok(rolled) => debug!(hours = rolled.hours, again = rolled.again, "hourly figures"),
+                Err(error) => warn!(%error, "hourly figures could not be made"),
+            }
+            maintain(&client, Timestamp::now()).await
+        }
         Err(error) => Err(error),
     };
     match made {

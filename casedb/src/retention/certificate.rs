@@ -60,12 +60,14 @@ pub struct Certificate {
     pub deleted: Vec<Gone>,
 }
 
-const OPEN: &str = "SELECT table_name, sum(rows_gone)::int8, coalesce(sum(rows_gone) FILTER (WHERE whole_day IS NOT NULL), 0)::int8
+const OPEN: &str =
+    "SELECT table_name, sum(rows_gone)::int8, coalesce(sum(rows_gone) FILTER (WHERE whole_day IS NOT NULL), 0)::int8
     FROM deletion_item WHERE person_id = $1 AND certificate_id IS NULL GROUP BY table_name ORDER BY table_name";
 const KEEP: &str = "INSERT INTO deletion_certificate (certificate_id, person_id, made_at, content, digest) VALUES ($1, $2, $3, $4, $5)";
 const CLOSE: &str = "UPDATE deletion_item SET certificate_id = $2 WHERE person_id = $1 AND certificate_id IS NULL";
 const READ: &str = "SELECT content, digest FROM deletion_certificate WHERE certificate_id = $1";
-const RECENT: &str = "SELECT content, digest FROM deletion_certificate ORDER BY made_at DESC, certificate_id DESC LIMIT $1";
+const RECENT: &str =
+    "SELECT content, digest FROM deletion_certificate ORDER BY made_at DESC, certificate_id DESC LIMIT $1";
 
 /// Certifies what was deleted of a person since the last certificate; `None`: nothing was.
 pub(super) async fn certify(
@@ -127,8 +129,8 @@ pub async fn recent(client: &impl GenericClient, limit: i64) -> Result<Vec<Certi
 
 fn from_row(row: &tokio_postgres::Row) -> Result<(Certificate, String, bool), Error> {
     let (content, digest): (String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
-    let certificate =
-        serde_json::from_str(&content).map_err(|error| Error::Configuration(format!("deletion certificate: {error}")))?;
+    let certificate = serde_json::from_str(&content)
+        .map_err(|error| Error::Configuration(format!("deletion certificate: {error}")))?;
     let right = Sha256::digest(&content).as_slice() == digest;
     let digest = digest.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -152,7 +154,10 @@ impl Certificate {
             );
         }
         if let Some(after_end) = &self.record_after_end {
-            let _ = writeln!(text, "  everything else: {after_end} after the end of the last order (the installation's setting)");
+            let _ = writeln!(
+                text,
+                "  everything else: {after_end} after the end of the last order (the installation's setting)"
+            );
         }
         text.push_str("\nDeleted\n");
         for gone in &self.deleted {

@@ -38,7 +38,8 @@ const SET: &str = "INSERT INTO legal_hold (hold_id, person_id, reason, authority
     ON CONFLICT DO NOTHING";
 const LIFT: &str = "UPDATE legal_hold SET lifted_at = clock_timestamp(), lifted_by = $3, lift_reason = $4
     WHERE person_id = $1 AND lifted_at IS NULL AND ($2::text IS NULL OR authority = $2)";
-const LIST: &str = "SELECT h.hold_id, h.person_id, p.reference, h.reason, h.authority, h.set_at, h.set_by, h.lifted_at, h.lift_reason
+const LIST: &str =
+    "SELECT h.hold_id, h.person_id, p.reference, h.reason, h.authority, h.set_at, h.set_by, h.lifted_at, h.lift_reason
     FROM legal_hold h JOIN person p USING (person_id)
     WHERE ($1 OR h.lifted_at IS NULL) ORDER BY h.set_at, h.hold_id";
 

@@ -53,9 +53,16 @@ pub struct Ran {
 macro_rules! due {
     ($table:literal, $time:literal) => {
         concat!(
-            $table, " d WHERE d.person_id = $1 AND d.", $time, " < $4 AND NOT EXISTS (
+            $table,
+            " d WHERE d.person_id = $1 AND d.",
+            $time,
+            " < $4 AND NOT EXISTS (
                 SELECT FROM unnest($2::timestamptz[], $3::timestamptz[]) AS k (starts, ends)
-                WHERE d.", $time, " >= k.starts AND d.", $time, " < k.ends)"
+                WHERE d.",
+            $time,
+            " >= k.starts AND d.",
+            $time,
+            " < k.ends)"
         )
     };
 }
@@ -98,7 +105,8 @@ const CLEAR_ANSWERS: &str = "UPDATE device_command d SET result = '', fix_time =
 macro_rules! frames {
     ($what:literal) => {
         concat!(
-            $what, " FROM quarantined_frame q WHERE q.received_at < $4 AND EXISTS (
+            $what,
+            " FROM quarantined_frame q WHERE q.received_at < $4 AND EXISTS (
                 SELECT FROM device_assignment a JOIN device v USING (device_id)
                 WHERE a.person_id = $1 AND v.protocol = q.protocol AND v.identity = q.identity
                     AND q.received_at >= a.assigned_at AND (a.ended_at IS NULL OR q.received_at < a.ended_at))
@@ -113,33 +121,93 @@ const DELETE_FRAMES: &str = frames!("DELETE");
 /// What else is kept about a person, in an order in which it can go. What says that there was a basis (person, orders and their
 /// records, assignments) stays.
 const RECORD: [(&str, &str, &str); 17] = [
-    ("notification_hold", "SELECT count(*) FROM notification_hold h JOIN notification n USING (notification_id)
+    (
+        "notification_hold",
+        "SELECT count(*) FROM notification_hold h JOIN notification n USING (notification_id)
         JOIN incident i USING (incident_id) WHERE i.person_id = $1",
-     "DELETE FROM notification_hold h USING notification n, incident i
-        WHERE n.notification_id = h.notification_id AND i.incident_id = n.incident_id AND i.person_id = $1"),
-    ("notification", "SELECT count(*) FROM notification n JOIN incident i USING (incident_id) WHERE i.person_id = $1",
-     "DELETE FROM notification n USING incident i WHERE i.incident_id = n.incident_id AND i.person_id = $1"),
-    ("incident_event", "SELECT count(*) FROM incident_event e JOIN incident i USING (incident_id) WHERE i.person_id = $1",
-     "DELETE FROM incident_event e USING incident i WHERE i.incident_id = e.incident_id AND i.person_id = $1"),
-    ("incident_action", "SELECT count(*) FROM incident_action a JOIN incident i USING (incident_id) WHERE i.person_id = $1",
-     "DELETE FROM incident_action a USING incident i WHERE i.incident_id = a.incident_id AND i.person_id = $1"),
-    ("incident", "SELECT count(*) FROM incident WHERE person_id = $1", "DELETE FROM incident WHERE person_id = $1"),
-    ("violation_outcome", "SELECT count(*) FROM violation_outcome WHERE person_id = $1",
-     "DELETE FROM violation_outcome WHERE person_id = $1"),
-    ("event", "SELECT count(*) FROM event WHERE person_id = $1", "DELETE FROM event WHERE person_id = $1"),
-    ("device_command_step", "SELECT count(*) FROM device_command_step s JOIN device_command c USING (command_id) WHERE c.person_id = $1",
-     "DELETE FROM device_command_step s USING device_command c WHERE c.command_id = s.command_id AND c.person_id = $1"),
-    ("device_command", "SELECT count(*) FROM device_command WHERE person_id = $1", "DELETE FROM device_command WHERE person_id = $1"),
-    ("rules_revision", "SELECT count(*) FROM rules_revision WHERE person_id = $1", "DELETE FROM rules_revision WHERE person_id = $1"),
-    ("person_note", "SELECT count(*) FROM person_note WHERE person_id = $1", "DELETE FROM person_note WHERE person_id = $1"),
-    ("contact_revision", "SELECT count(*) FROM contact_revision r JOIN contact c USING (contact_id) WHERE c.person_id = $1",
-     "DELETE FROM contact_revision r USING contact c WHERE c.contact_id = r.contact_id AND c.person_id = $1"),
-    ("contact", "SELECT count(*) FROM contact WHERE person_id = $1", "DELETE FROM contact WHERE person_id = $1"),
-    ("device_fault", "SELECT count(*) FROM device_fault WHERE person_id = $1", "DELETE FROM device_fault WHERE person_id = $1"),
-    ("position_access", "SELECT count(*) FROM position_access WHERE person_id = $1", "DELETE FROM position_access WHERE person_id = $1"),
-    ("device_stop", "SELECT count(*) FROM device_stop WHERE person_id = $1", "DELETE FROM device_stop WHERE person_id = $1"),
-    ("monitoring_refusal", "SELECT count(*) FROM monitoring_refusal WHERE person_id = $1",
-     "DELETE FROM monitoring_refusal WHERE person_id = $1"),
+        "DELETE FROM notification_hold h USING notification n, incident i
+        WHERE n.notification_id = h.notification_id AND i.incident_id = n.incident_id AND i.person_id = $1",
+    ),
+    (
+        "notification",
+        "SELECT count(*) FROM notification n JOIN incident i USING (incident_id) WHERE i.person_id = $1",
+        "DELETE FROM notification n USING incident i WHERE i.incident_id = n.incident_id AND i.person_id = $1",
+    ),
+    (
+        "incident_event",
+        "SELECT count(*) FROM incident_event e JOIN incident i USING (incident_id) WHERE i.person_id = $1",
+        "DELETE FROM incident_event e USING incident i WHERE i.incident_id = e.incident_id AND i.person_id = $1",
+    ),
+    (
+        "incident_action",
+        "SELECT count(*) FROM incident_action a JOIN incident i USING (incident_id) WHERE i.person_id = $1",
+        "DELETE FROM incident_action a USING incident i WHERE i.incident_id = a.incident_id AND i.person_id = $1",
+    ),
+    (
+        "incident",
+        "SELECT count(*) FROM incident WHERE person_id = $1",
+        "DELETE FROM incident WHERE person_id = $1",
+    ),
+    (
+        "violation_outcome",
+        "SELECT count(*) FROM violation_outcome WHERE person_id = $1",
+        "DELETE FROM violation_outcome WHERE person_id = $1",
+    ),
+    (
+        "event",
+        "SELECT count(*) FROM event WHERE person_id = $1",
+        "DELETE FROM event WHERE person_id = $1",
+    ),
+    (
+        "device_command_step",
+        "SELECT count(*) FROM device_command_step s JOIN device_command c USING (command_id) WHERE c.person_id = $1",
+        "DELETE FROM device_command_step s USING device_command c WHERE c.command_id = s.command_id AND c.person_id = $1",
+    ),
+    (
+        "device_command",
+        "SELECT count(*) FROM device_command WHERE person_id = $1",
+        "DELETE FROM device_command WHERE person_id = $1",
+    ),
+    (
+        "rules_revision",
+        "SELECT count(*) FROM rules_revision WHERE person_id = $1",
+        "DELETE FROM rules_revision WHERE person_id = $1",
+    ),
+    (
+        "person_note",
+        "SELECT count(*) FROM person_note WHERE person_id = $1",
+        "DELETE FROM person_note WHERE person_id = $1",
+    ),
+    (
+        "contact_revision",
+        "SELECT count(*) FROM contact_revision r JOIN contact c USING (contact_id) WHERE c.person_id = $1",
+        "DELETE FROM contact_revision r USING contact c WHERE c.contact_id = r.contact_id AND c.person_id = $1",
+    ),
+    (
+        "contact",
+        "SELECT count(*) FROM contact WHERE person_id = $1",
+        "DELETE FROM contact WHERE person_id = $1",
+    ),
+    (
+        "device_fault",
+        "SELECT count(*) FROM device_fault WHERE person_id = $1",
+        "DELETE FROM device_fault WHERE person_id = $1",
+    ),
+    (
+        "position_access",
+        "SELECT count(*) FROM position_access WHERE person_id = $1",
+        "DELETE FROM position_access WHERE person_id = $1",
+    ),
+    (
+        "device_stop",
+        "SELECT count(*) FROM device_stop WHERE person_id = $1",
+        "DELETE FROM device_stop WHERE person_id = $1",
+    ),
+    (
+        "monitoring_refusal",
+        "SELECT count(*) FROM monitoring_refusal WHERE person_id = $1",
+        "DELETE FROM monitoring_refusal WHERE person_id = $1",
+    ),
 ];
 
 const ITEM: &str = "INSERT INTO deletion_item (person_id, table_name, rows_gone, whole_day) VALUES ($1, $2, $3, $4)";
@@ -207,7 +275,10 @@ async fn days(
         keep.2.extend(ends);
     }
     let last_due = plans.iter().filter(|plan| !plan.held).flat_map(|plan| &plan.terms);
-    let last_due = last_due.filter(|term| term.due_at <= now).map(|term| term.ends_at).max();
+    let last_due = last_due
+        .filter(|term| term.due_at <= now)
+        .map(|term| term.ends_at)
+        .max();
     let mut client = database.client().await?;
     let oldest: Option<Timestamp> = row(&client, OLDEST, &[]).await?.try_get(0)?;
     let (Some(oldest), Some(last_due)) = (oldest, last_due) else {
@@ -273,7 +344,11 @@ async fn person(database: &Database, terms: &Terms, plan: &Plan, ran: &mut Ran, 
     execute(&transaction, ALLOW, &[]).await?;
     audit::act_as(&transaction, "retention").await?;
     let (starts, ends) = to_keep(plan, now);
-    let due_ends = plan.terms.iter().filter(|term| term.due_at <= now).map(|term| term.ends_at);
+    let due_ends = plan
+        .terms
+        .iter()
+        .filter(|term| term.due_at <= now)
+        .map(|term| term.ends_at);
     let mut gone: Vec<(&'static str, i64)> = Vec::new();
     if let Some(before) = due_ends.max().filter(|_| !plan.held) {
         let values: [&(dyn postgres_types::ToSql + Sync); 4] = [&plan.person_id, &starts, &ends, &before];
@@ -393,7 +468,11 @@ async fn once(database: &Database, terms: &Terms) -> Result<(), Error> {
         metrics::counter!("homeward_retention_rows_total", "table" => table.clone()).increment(rows.unsigned_abs());
     }
     if !ran.certificates.is_empty() {
-        info!(certificates = ran.certificates.len(), days = ran.days, "deleted what was due by law");
+        info!(
+            certificates = ran.certificates.len(),
+            days = ran.days,
+            "deleted what was due by law"
+        );
     }
     Ok(())
 }

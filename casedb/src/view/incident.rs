@@ -1,6 +1,7 @@
 //! Incidents as the console shows them.
 
 mod evidence;
+mod list;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use evidence::{EventRow, Evidence};
+pub use list::{Asked, IncidentList, NoPlace, OpenCounts, Place, incidents, open_counts};
 
 use super::{Fix, scoped};
 use crate::{
@@ -101,8 +103,12 @@ pub struct IncidentFields {
     /// Id.
     pub incident_id: Uuid,
     /// The number people say.
+    #[serde(with = "crate::exact")]
+    #[schema(schema_with = crate::exact::schema)]
     pub number: i64,
     /// Grows with each change.
+    #[serde(with = "crate::exact")]
+    #[schema(schema_with = crate::exact::schema)]
     pub version: i64,
     /// Kind of the event that raised it, as `left_during_curfew`.
     pub kind: String,
@@ -166,19 +172,12 @@ pub struct Incident {
     pub events: i64,
 }
 
-/// A list of incidents.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct IncidentList {
-    /// At most as many as asked for.
-    pub incidents: Vec<Incident>,
-    /// How many there are.
-    pub total: i64,
-}
-
 /// Something done about an incident.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Action {
     /// Id; actions are in this order.
+    #[serde(with = "crate::exact")]
+    #[schema(schema_with = crate::exact::schema)]
     pub action_id: i64,
     /// `raise`, `notify`, `acknowledge`, `start_action`, `take_over`, `note`, `close`, `event`, `reopen`, `expire`, `suspend`, `resume`,
     /// `wake`, `merge`, `adopt`, `split`, `release`; of the ladder `call`, `nobody`, `failed`; `carry_over`: the course of an incident
@@ -260,22 +259,23 @@ pub struct IncidentDetail {
     pub notifications: Vec<NotificationRow>,
 }
 
-macro_rules! incident_query {
-    ($rest:literal) => {
-        scoped!(concat!(
-            "SELECT i.incident_id, i.number, i.version, i.kind, i.severity, i.audience, i.state, i.ongoing, i.onset_at,
-                i.ended_at, i.raised_at, z.zone_id, z.label, z.kind, i.person_id, i.reference, i.display_name,
-                i.risk_level, i.acknowledged_at, ab.user_id, ab.display_name, i.closed_at, cb.user_id, cb.display_name,
-                i.closing_code, i.events, count(*) OVER (), i.late, i.corrected, i.withdrawn, i.escalated_lap, i.escalated_step,
-                i.suspended_until, i.suspended_authority, i.suspended_reason, i.merged_into,
-                (SELECT r.number FROM visible_incident r WHERE r.incident_id = i.merged_into), i.deadline_at
-            FROM visible_incident i LEFT JOIN visible_zone z USING (zone_id)
-            LEFT JOIN app_user ab ON ab.user_id = i.acknowledged_by LEFT JOIN app_user cb ON cb.user_id = i.closed_by
-            ",
-            $rest
-        ))
+/// What [`fields`] reads, of an incident `i` with its person, a zone `z` and the users `ab` and `cb`; the number of the incident that it
+/// is merged into comes from a source of incidents.
+macro_rules! incident_columns {
+    ($incidents:literal) => {
+        concat!(
+            "i.incident_id, i.number, i.version, i.kind, i.severity, i.audience, i.state, i.ongoing, i.onset_at,
+            i.ended_at, i.raised_at, z.zone_id, z.label, z.kind, i.person_id, i.reference, i.display_name,
+            i.risk_level, i.acknowledged_at, ab.user_id, ab.display_name, i.closed_at, cb.user_id, cb.display_name,
+            i.closing_code, i.late, i.corrected, i.withdrawn, i.escalated_lap, i.escalated_step,
+            i.suspended_until, i.suspended_authority, i.suspended_reason, i.merged_into,
+            (SELECT r.number FROM ",
+            $incidents,
+            " r WHERE r.incident_id = i.merged_into), i.deadline_at"
+        )
     };
 }
+pub(crate) use incident_columns;
 
 fn user_name(row: &Row, at: usize) -> Result<Option<UserName>, Error> {
     let user_id: Option<Uuid> = row.try_get(at)?;
@@ -285,7 +285,7 @@ fn user_name(row: &Row, at: usize) -> Result<Option<UserName>, Error> {
         .map(|(user_id, display_name)| UserName { user_id, display_name }))
 }
 
-fn fields(row: &Row) -> Result<IncidentFields, Error> {
+pub(crate) fn fields(row: &Row) -> Result<IncidentFields, Error> {
     let zone_id: Option<Uuid> = row.try_get(11)?;
     Ok(IncidentFields {
         incident_id: row.try_get(0)?,
@@ -296,9 +296,9 @@ fn fields(row: &Row) -> Result<IncidentFields, Error> {
         audience: row.try_get(5)?,
         state: row.try_get(6)?,
         ongoing: row.try_get(7)?,
-        late: row.try_get(27)?,
-        corrected: row.try_get(28)?,
-        withdrawn: row.try_get(29)?,
+        late: row.try_get(25)?,
+        corrected: row.try_get(26)?,
+        withdrawn: row.try_get(27)?,
         onset_at: row.try_get(8)?,
         ended_at: row.try_get(9)?,
         raised_at: row.try_get(10)?,
@@ -319,71 +319,32 @@ fn fields(row: &Row) -> Result<IncidentFields, Error> {
             }),
             None => None,
         },
-        escalated: match (row.try_get::<_, Option<i32>>(30)?, row.try_get::<_, Option<i32>>(31)?) {
+        escalated: match (row.try_get::<_, Option<i32>>(28)?, row.try_get::<_, Option<i32>>(29)?) {
             (Some(lap), Some(step)) => Some(Escalated {
                 lap: lap + 1,
                 step: step + 1,
             }),
             _ => None,
         },
-        suspended: match row.try_get(32)? {
+        suspended: match row.try_get(30)? {
             Some(until) => Some(Suspended {
                 until,
-                authority: row.try_get(33)?,
-                reason: row.try_get(34)?,
+                authority: row.try_get(31)?,
+                reason: row.try_get(32)?,
             }),
             None => None,
         },
-        merged_into: match (row.try_get(35)?, row.try_get(36)?) {
+        merged_into: match (row.try_get(33)?, row.try_get(34)?) {
             (Some(incident_id), Some(number)) => Some(MergedInto { incident_id, number }),
             _ => None,
         },
-        deadline_at: row.try_get(37)?,
+        deadline_at: row.try_get(35)?,
         acknowledged_at: row.try_get(18)?,
         acknowledged_by: user_name(row, 19)?,
         closed_at: row.try_get(21)?,
         closed_by: user_name(row, 22)?,
         closing_code: row.try_get(24)?,
     })
-}
-
-/// Lists incidents: of everybody the user sees, or of one person.
-pub async fn incidents(
-    client: &impl GenericClient,
-    user_id: Uuid,
-    state: IncidentState,
-    person_id: Option<Uuid>,
-    limit: i64,
-) -> Result<IncidentList, Error> {
-    const OPEN: &str = incident_query!(
-        "WHERE i.state <> 'closed' AND ($2::uuid IS NULL OR i.person_id = $2)
-        ORDER BY i.severity, i.ongoing DESC, i.raised_at, i.incident_id LIMIT $3"
-    );
-    const CLOSED: &str = incident_query!(
-        "WHERE i.state = 'closed' AND ($2::uuid IS NULL OR i.person_id = $2)
-        ORDER BY i.closed_at DESC, i.incident_id LIMIT $3"
-    );
-    const ALL: &str = incident_query!(
-        "WHERE ($2::uuid IS NULL OR i.person_id = $2)
-        ORDER BY i.state = 'closed', i.closed_at DESC, i.severity, i.ongoing DESC, i.raised_at, i.incident_id LIMIT $3"
-    );
-    let sql = match state {
-        IncidentState::Open => OPEN,
-        IncidentState::Closed => CLOSED,
-        IncidentState::All => ALL,
-    };
-    let found = rows(client, sql, &[&user_id, &person_id, &limit]).await?;
-    let total = found.first().map_or(Ok(0), |row| row.try_get(26))?;
-    let incidents = found
-        .iter()
-        .map(|row| {
-            Ok(Incident {
-                fields: fields(row)?,
-                events: row.try_get(25)?,
-            })
-        })
-        .collect::<Result<_, Error>>()?;
-    Ok(IncidentList { incidents, total })
 }
 
 /// Reads one incident with everything about it but the track (see [`super::around_incident`]). What the events were decided on is
@@ -394,7 +355,13 @@ pub async fn incident(
     user_id: Uuid,
     incident_id: Uuid,
 ) -> Result<Option<IncidentDetail>, Error> {
-    const ONE: &str = incident_query!("WHERE i.incident_id = $2");
+    const ONE: &str = scoped!(concat!(
+        "SELECT ",
+        incident_columns!("visible_incident"),
+        " FROM visible_incident i LEFT JOIN visible_zone z ON z.zone_id = i.zone_id
+        LEFT JOIN app_user ab ON ab.user_id = i.acknowledged_by LEFT JOIN app_user cb ON cb.user_id = i.closed_by
+        WHERE i.incident_id = $2"
+    ));
     let Some(row) = optional(client, ONE, &[&user_id, &incident_id]).await? else {
         return Ok(None);
     };

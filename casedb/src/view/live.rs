@@ -1,12 +1,21 @@
 //! What the process reads to tell its users of a change; who may know is decided by [`super::Sight`].
 
+use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::{Error, GenericClient, pool::optional};
+use super::{Incident, Sight, fields, incident_columns};
+use crate::{
+    Error, GenericClient,
+    pool::{optional, rows},
+};
 
 /// What live updates need to know of an incident, whoever looks.
 #[derive(Debug, Clone)]
 pub struct IncidentHead {
+    /// The incident as the queue shows it, with its zone: see [`IncidentHead::for_sight`].
+    incident: Incident,
+    /// Who may see the zone.
+    zone_audience: Option<String>,
     /// Id.
     pub incident_id: Uuid,
     /// The number people say.
@@ -25,27 +34,62 @@ pub struct IncidentHead {
     pub of_nobody: bool,
 }
 
-/// Reads it. For the process, not for a user.
+impl IncidentHead {
+    /// The row of the queue for somebody who sees the incident; without the zone where that is not for them.
+    pub fn for_sight(&self, sight: &Sight) -> Incident {
+        let mut incident = self.incident.clone();
+        if !self
+            .zone_audience
+            .as_deref()
+            .is_some_and(|audience| sight.sees_zone(audience))
+        {
+            incident.fields.zone = None;
+        }
+        // Whether this user sees the incident that it is merged into, the list says.
+        incident.fields.merged_into = None;
+        incident
+    }
+}
+
+/// Reads those that there are. For the process, not for a user: one query, however many changed and however many look.
+pub async fn heads(client: &impl GenericClient, incident_ids: &[Uuid]) -> Result<Vec<IncidentHead>, Error> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        incident_columns!("incident"),
+        ", i.events, z.audience AS zone_audience, i.police_path, i.social_path
+        FROM (SELECT i.*, p.reference, p.display_name, p.risk_level, coalesce(pa.path::text, '') AS police_path,
+                coalesce(sa.path::text, '') AS social_path
+            FROM incident i LEFT JOIN person p USING (person_id)
+            LEFT JOIN agency pa ON pa.agency_id = i.police_agency_id LEFT JOIN agency sa ON sa.agency_id = i.social_agency_id
+            WHERE i.incident_id = ANY ($1)) i
+        LEFT JOIN zone z ON z.zone_id = i.zone_id
+        LEFT JOIN app_user ab ON ab.user_id = i.acknowledged_by LEFT JOIN app_user cb ON cb.user_id = i.closed_by"
+    );
+    rows(client, SQL, &[&incident_ids]).await?.iter().map(read).collect()
+}
+
+/// Reads one.
 pub async fn head(client: &impl GenericClient, incident_id: Uuid) -> Result<Option<IncidentHead>, Error> {
-    const SQL: &str =
-        "SELECT i.number, i.version, i.state, i.audience, pa.path::text, sa.path::text, i.person_id IS NULL
-        FROM incident i LEFT JOIN person p USING (person_id)
-        LEFT JOIN agency pa ON pa.agency_id = coalesce(p.police_agency_id, i.police_agency_id)
-        LEFT JOIN agency sa ON sa.agency_id = coalesce(p.social_agency_id, i.social_agency_id)
-        WHERE i.incident_id = $1";
-    let Some(row) = optional(client, SQL, &[&incident_id]).await? else {
-        return Ok(None);
-    };
-    Ok(Some(IncidentHead {
-        incident_id,
-        number: row.try_get(0)?,
-        version: row.try_get(1)?,
-        state: row.try_get(2)?,
-        audience: row.try_get(3)?,
-        police_path: row.try_get::<_, Option<String>>(4)?.unwrap_or_default(),
-        social_path: row.try_get::<_, Option<String>>(5)?.unwrap_or_default(),
-        of_nobody: row.try_get(6)?,
-    }))
+    Ok(heads(client, &[incident_id]).await?.pop())
+}
+
+fn read(row: &Row) -> Result<IncidentHead, Error> {
+    let fields = fields(row)?;
+    Ok(IncidentHead {
+        incident_id: fields.incident_id,
+        of_nobody: fields.person.is_none(),
+        number: fields.number,
+        version: fields.version,
+        state: fields.state.clone(),
+        audience: fields.audience.clone(),
+        zone_audience: row.try_get("zone_audience")?,
+        police_path: row.try_get("police_path")?,
+        social_path: row.try_get("social_path")?,
+        incident: Incident {
+            events: row.try_get("events")?,
+            fields,
+        },
+    })
 }
 
 /// What live updates need to know of a person, whoever looks.

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Incident, IncidentState, ZoneShape, incidents, scoped};
+use super::{Asked, Incident, IncidentState, ZoneShape, incidents, scoped};
 use crate::{
     Error, GenericClient,
     pool::{optional, rows},
@@ -194,7 +194,15 @@ pub async fn person(
     let Some(row) = optional(client, SQL, &[&user_id, &person_id, &now]).await? else {
         return Ok(None);
     };
-    let open = incidents(client, user_id, IncidentState::Open, Some(person_id), 100).await?;
+    let asked = Asked {
+        state: IncidentState::Open,
+        person_id: Some(person_id),
+        severity: None,
+        mine: false,
+        after: None,
+        limit: 100,
+    };
+    let open = incidents(client, user_id, &asked).await?;
     Ok(Some(PersonDetail {
         person_id: row.try_get(0)?,
         reference: row.try_get(1)?,

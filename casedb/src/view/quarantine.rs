@@ -37,6 +37,8 @@ pub struct QuarantinedDevice {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct QuarantinedFrame {
     /// Id.
+    #[serde(with = "crate::exact")]
+    #[schema(schema_with = crate::exact::schema)]
     pub frame_id: i64,
     /// Protocol.
     pub protocol: String,

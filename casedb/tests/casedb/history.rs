@@ -20,7 +20,9 @@ async fn migrated() -> Vec<(testkit::TestDatabase, Database)> {
     for (test, _) in &all {
         let client = testkit::connect(&test.url).await.unwrap();
         for n in 0..7 {
-            testkit::supervise(&client, PersonId::from_name(&format!("p{n}")).uuid()).await.unwrap();
+            testkit::supervise(&client, PersonId::from_name(&format!("p{n}")).uuid())
+                .await
+                .unwrap();
         }
     }
     all

@@ -72,9 +72,13 @@ async fn what_is_due_goes_with_a_certificate_and_a_hold_keeps_it() {
         under(&db, held.person_id, start, start + (10 * DAY).hours()).await;
         {
             let client = db.client().await.unwrap();
-            let set = retention::hold(&client, held.person_id, "trial", "Court, file 12/26", "clerk").await.unwrap();
+            let set = retention::hold(&client, held.person_id, "trial", "Court, file 12/26", "clerk")
+                .await
+                .unwrap();
             assert!(set.is_some());
-            let again = retention::hold(&client, held.person_id, "trial", "Court, file 12/26", "clerk").await.unwrap();
+            let again = retention::hold(&client, held.person_id, "trial", "Court, file 12/26", "clerk")
+                .await
+                .unwrap();
             assert!(again.is_none(), "one hold an authority");
         }
         let mut tell = |_| {};
@@ -87,7 +91,11 @@ async fn what_is_due_goes_with_a_certificate_and_a_hold_keeps_it() {
         assert_eq!(ran.rows["position"], 15 * DAY, "{}", test.edition);
         assert_eq!(ran.certificates.len(), 2);
         assert_eq!(rows(&db, over.person_id).await, 0);
-        assert_eq!(rows(&db, goes_on.person_id).await, 5 * DAY, "covered by what is not due");
+        assert_eq!(
+            rows(&db, goes_on.person_id).await,
+            5 * DAY,
+            "covered by what is not due"
+        );
         assert_eq!(rows(&db, held.person_id).await, 10 * DAY, "held");
         let again = retention::run(&db, &terms, now, false, &mut tell).await.unwrap();
         assert!(again.rows.is_empty() && again.certificates.is_empty(), "{again:?}");
@@ -96,7 +104,9 @@ async fn what_is_due_goes_with_a_certificate_and_a_hold_keeps_it() {
         {
             let client = db.client().await.unwrap();
             assert_eq!(
-                retention::lift(&client, held.person_id, None, "the trial is over", "clerk").await.unwrap(),
+                retention::lift(&client, held.person_id, None, "the trial is over", "clerk")
+                    .await
+                    .unwrap(),
                 1
             );
         }
@@ -109,13 +119,22 @@ async fn what_is_due_goes_with_a_certificate_and_a_hold_keeps_it() {
         assert_eq!(certificate.person_id, held.person_id.uuid());
         assert_eq!(certificate.basis.len(), 1);
         let gone = &certificate.deleted[0];
-        assert_eq!((gone.table.as_str(), gone.rows, gone.in_whole_days), ("position", 10 * DAY, 5 * DAY));
+        assert_eq!(
+            (gone.table.as_str(), gone.rows, gone.in_whole_days),
+            ("position", 10 * DAY, 5 * DAY)
+        );
         let text = certificate.text(&digest);
-        assert!(text.contains("240 rows") && text.contains(&digest) && text.contains("the installation's setting"), "{text}");
+        assert!(
+            text.contains("240 rows") && text.contains(&digest) && text.contains("the installation's setting"),
+            "{text}"
+        );
         assert!(!text.contains("Invented"), "no name: {text}");
         // A certificate that was changed shows it.
         client
-            .execute("UPDATE deletion_certificate SET content = replace(content, '240', '24')", &[])
+            .execute(
+                "UPDATE deletion_certificate SET content = replace(content, '240', '24')",
+                &[],
+            )
             .await
             .unwrap();
         assert!(!retention::certificate(&client, ran.certificates[0]).await.unwrap().2);
@@ -134,8 +153,12 @@ async fn a_record_goes_after_its_own_term() {
         let client = db.client().await.unwrap();
         let event = "INSERT INTO event (event_id, violation_id, person_id, kind, edge, zone_revision, rules_revision, onset_at, decided_at,
                 late, payload) VALUES (gen_random_uuid(), gen_random_uuid(), $1, 'silence', 'onset', 0, 1, $2, $2, false, '')";
-        client.execute(event, &[&person.person_id.uuid(), &start]).await.unwrap();
-        let incident = "INSERT INTO incident (incident_id, person_id, grouping_key, kind, severity, audience, state, onset_at)
+        client
+            .execute(event, &[&person.person_id.uuid(), &start])
+            .await
+            .unwrap();
+        let incident =
+            "INSERT INTO incident (incident_id, person_id, grouping_key, kind, severity, audience, state, onset_at)
             VALUES (gen_random_uuid(), $1, 'silence', 'silence', 3, 'both', 'raised', $2) RETURNING incident_id";
         let incident: Uuid = client
             .query_one(incident, &[&person.person_id.uuid(), &start])
@@ -147,7 +170,9 @@ async fn a_record_goes_after_its_own_term() {
         let action = "INSERT INTO incident_action (incident_id, action, text) VALUES ($1, 'note', 'a word')";
         client.execute(action, &[&incident]).await.unwrap();
         drop(client);
-        let ran = retention::run(&db, &Terms::default(), now, false, &mut |_| {}).await.unwrap();
+        let ran = retention::run(&db, &Terms::default(), now, false, &mut |_| {})
+            .await
+            .unwrap();
         for table in ["event", "incident", "incident_event", "incident_action"] {
             assert_eq!(ran.rows.get(table), Some(&1), "{}: {table}: {ran:?}", test.edition);
         }

@@ -8,7 +8,7 @@ use casedb::{
     access::{self, Access},
     incident::{self, IncidentError},
     user::{Branch, User},
-    view::{self, IncidentDetail, IncidentList, IncidentState},
+    view::{self, IncidentDetail, IncidentList, IncidentState, Place},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -35,9 +35,15 @@ pub struct IncidentQuery {
     pub limit: Option<i64>,
     /// Only of this person.
     pub person_id: Option<Uuid>,
+    /// Only of this severity, 1 to 4.
+    pub severity: Option<i16>,
+    /// Only those that the user has acknowledged.
+    pub mine: Option<bool>,
+    /// `next` of the page before: what follows it.
+    pub after: Option<String>,
 }
 
-/// Lists incidents; open ones with the most urgent first: severity, then ongoing, then oldest raised.
+/// Lists incidents, page by page; open ones with the most urgent first: severity, then ongoing, then oldest raised.
 #[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", params(IncidentQuery), responses(
     (status = 200, body = IncidentList),
     (status = 401, description = "No session", body = ErrorBody),
@@ -56,12 +62,25 @@ pub async fn list(
             format!("limit {limit} is not between 1 and {MOST_INCIDENTS}"),
         ));
     }
-    let state = asked.state.unwrap_or(IncidentState::Open);
+    if let Some(severity) = asked.severity.filter(|severity| !(1..=4).contains(severity)) {
+        return Err(ApiError::invalid(
+            "bad_query",
+            format!("severity {severity} is not between 1 and 4"),
+        ));
+    }
+    let after = asked.after.as_deref().map(str::parse::<Place>).transpose();
+    let after = after.map_err(|error| ApiError::invalid("bad_query", format!("after: {error}")))?;
+    let asked = view::Asked {
+        state: asked.state.unwrap_or(IncidentState::Open),
+        person_id: asked.person_id,
+        severity: asked.severity,
+        mine: asked.mine.unwrap_or(false),
+        after,
+        limit,
+    };
     let mut client = app.0.database.client().await?;
     let transaction = access::begin(&mut client, &caller.user).await?;
-    Ok(Json(
-        view::incidents(&transaction, caller.user.user_id, state, asked.person_id, limit).await?,
-    ))
+    Ok(Json(view::incidents(&transaction, caller.user.user_id, &asked).await?))
 }
 
 /// Why an incident's positions are read. With neither of the two, the answer is the incident without positions.
@@ -135,6 +154,8 @@ async fn detail(app: &App, user: &User, incident_id: Uuid, asked: &DetailQuery) 
 #[serde(deny_unknown_fields)]
 pub struct Acknowledge {
     /// The version that the user saw; when it has moved, the answer is 409.
+    #[serde(default, with = "casedb::exact::option")]
+    #[schema(schema_with = casedb::exact::schema)]
     pub version: Option<i64>,
 }
 
@@ -170,6 +191,8 @@ pub struct Close {
     #[serde(default)]
     pub text: Option<String>,
     /// The version that the user saw; when it has moved, the answer is 409.
+    #[serde(default, with = "casedb::exact::option")]
+    #[schema(schema_with = casedb::exact::schema)]
     pub version: Option<i64>,
 }
 

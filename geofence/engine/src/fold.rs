@@ -422,9 +422,7 @@ impl Engine {
             return;
         };
         // The fast path takes nothing from the end of the order on.
-        let next_us = live
-            .due_us(&ruled, &mut self.timetables)
-            .min(ruled.head.valid_until_us);
+        let next_us = live.due_us(&ruled, &mut self.timetables).min(ruled.head.valid_until_us);
         let alarm = live.has_alarm(&ruled);
         let settled = settled(&ruled.zones, &live.trackers, 0, slot.home_zone());
         pack(

@@ -68,7 +68,11 @@ pub async fn run(config: Config, command: NotifyCommand) -> Result<()> {
                     target.target_id,
                     target.agency,
                     target.channel,
-                    if target.template == "homeward" { String::new() } else { format!(" ({})", target.template) },
+                    if target.template == "homeward" {
+                        String::new()
+                    } else {
+                        format!(" ({})", target.template)
+                    },
                     target.address,
                     target.max_severity,
                     target.locale
@@ -134,7 +138,8 @@ fn check(channel: NotifyChannel, address: &str, template: &str, has_secret: bool
 /// Refuses what is no telephone number in the international form.
 pub fn check_phone(number: &str) -> Result<()> {
     let digits = number.strip_prefix('+').unwrap_or_default();
-    if !(7..=15).contains(&digits.len()) || digits.starts_with('0') || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !(7..=15).contains(&digits.len()) || digits.starts_with('0') || !digits.bytes().all(|byte| byte.is_ascii_digit())
+    {
         bail!("{number:?} is no telephone number like +8613800000000");
     }
     Ok(())

@@ -86,7 +86,11 @@ fn said(ran: &Ran) -> String {
         ["held back".to_owned(), ran.held.to_string()],
         ["whole days".to_owned(), ran.days.to_string()],
     ];
-    rows.extend(ran.rows.iter().map(|(table, count)| [table.clone(), format!("{count} rows")]));
+    rows.extend(
+        ran.rows
+            .iter()
+            .map(|(table, count)| [table.clone(), format!("{count} rows")]),
+    );
     text.push_str(&aligned(&rows, "  "));
     for certificate in &ran.certificates {
         text.push_str("certificate ");
@@ -124,7 +128,14 @@ async fn show(database: &Database, terms: &Terms, config: &Config, reference: Op
 }
 
 fn table(plans: &[Plan]) -> String {
-    let head = ["person", "profile", "order's end", "movement history goes", "everything else goes", "hold"];
+    let head = [
+        "person",
+        "profile",
+        "order's end",
+        "movement history goes",
+        "everything else goes",
+        "hold",
+    ];
     let mut rows = vec![head.map(str::to_owned)];
     for plan in plans {
         for term in &plan.terms {
@@ -157,7 +168,10 @@ pub async fn hold(config: Config, command: HoldCommand) -> Result<()> {
             let set = retention::hold(&transaction, person.person_id, &reason, &authority, &by).await?;
             transaction.commit().await.context("commit")?;
             match set {
-                Some(_) => println!("held: nothing of {} is deleted until the hold is lifted", person.reference),
+                Some(_) => println!(
+                    "held: nothing of {} is deleted until the hold is lifted",
+                    person.reference
+                ),
                 None => println!("{authority} has a hold on {} already", person.reference),
             }
         }
@@ -170,8 +184,7 @@ pub async fn hold(config: Config, command: HoldCommand) -> Result<()> {
             let transaction = client.transaction().await.context("transaction")?;
             let by = who(&transaction, by.as_deref()).await?;
             let person = orders::person(&transaction, &person).await?;
-            let lifted =
-                retention::lift(&transaction, person.person_id, authority.as_deref(), &reason, &by).await?;
+            let lifted = retention::lift(&transaction, person.person_id, authority.as_deref(), &reason, &by).await?;
             transaction.commit().await.context("commit")?;
             if lifted == 0 {
                 bail!("there is no such hold on {}", person.reference);

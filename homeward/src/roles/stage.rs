@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use worker::{Credentials, SmtpConfig, WorkerConfig};
 
-use super::{DRAIN, Readiness, Role, descriptors};
+use super::{DRAIN, Readiness, Role, capacity, descriptors};
 use crate::{command::world, config::Config};
 
 /// How often old records are dropped from the stream.
@@ -154,19 +154,17 @@ impl Stage {
             )
         });
         let (database, stop) = (self.database.clone(), self.stages.clone());
-        self.tasks.spawn(async move {
-            (
-                "legal basis",
-                basis::watch(database, stop).await.map_err(Into::into),
-            )
-        });
+        self.tasks
+            .spawn(async move { ("legal basis", basis::watch(database, stop).await.map_err(Into::into)) });
         if self.config.retention.enabled {
             let (database, stop) = (self.database.clone(), self.stages.clone());
             let terms = crate::command::retention::terms(&self.config);
             self.tasks.spawn(async move {
                 (
                     "deletion",
-                    casedb::retention::watch(database, terms, stop).await.map_err(Into::into),
+                    casedb::retention::watch(database, terms, stop)
+                        .await
+                        .map_err(Into::into),
                 )
             });
         }
@@ -175,6 +173,11 @@ impl Stage {
         self.tasks.spawn(async move {
             trim_stream(log.as_ref(), retention_hours, &stop).await;
             ("retention", Ok(()))
+        });
+        let (database, config, stop) = (self.database.clone(), self.config.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            capacity::watch(database, config, stop).await;
+            ("capacity", Ok(()))
         });
     }
 

@@ -102,7 +102,9 @@ impl Area {
                 || self.pair(f64::from_be_bytes(a), f64::from_be_bytes(b))
         });
         let packed = (0..bytes.len()).any(|at| {
-            let Some((a, next)) = varint(bytes, at) else { return false };
+            let Some((a, next)) = varint(bytes, at) else {
+                return false;
+            };
             // The tag of the field that comes next.
             varint(bytes, next + 1).is_some_and(|(b, _)| self.pair(degrees(a), degrees(b)))
         });
@@ -189,7 +191,9 @@ async fn topics_with(installation: &Installation, stream: &str, area: Area) -> B
         topic_prefix: installation.settings["HOMEWARD_STREAM_TOPIC_PREFIX"].clone(),
         ..Default::default()
     };
-    let log = KafkaLog::connect(stream.trim_start_matches("kafka://"), config).await.unwrap();
+    let log = KafkaLog::connect(stream.trim_start_matches("kafka://"), config)
+        .await
+        .unwrap();
     let mut found = BTreeSet::new();
     for topic in Topic::ALL {
         for partition in 0..8 {
@@ -336,7 +340,18 @@ async fn an_order_that_ends_mid_stream_leaves_nothing_later_anywhere() {
         installation
             .settings
             .insert("HOMEWARD_GEOFENCE_CHECKPOINT_SECONDS".to_owned(), "1".to_owned());
-        installation.succeed(&["demo", "seed", "--devices", "6", "--seed", "9", "--scenario", "quiet", "--interval", "1"]);
+        installation.succeed(&[
+            "demo",
+            "seed",
+            "--devices",
+            "6",
+            "--seed",
+            "9",
+            "--scenario",
+            "quiet",
+            "--interval",
+            "1",
+        ]);
         let mut server = installation.start("run", &["run"]);
         installation.wait_ready(&mut server).await;
         ends_mid_stream(&installation, &stream, &server).await;
@@ -358,7 +373,10 @@ async fn devices(installation: &Installation, client: &Client) -> Vec<Device> {
     let mut devices = Vec::new();
     for person in &world.people {
         let secret: Option<Vec<u8>> = client
-            .query_one("SELECT secret FROM device WHERE device_id = $1", &[&person.device_id.uuid()])
+            .query_one(
+                "SELECT secret FROM device WHERE device_id = $1",
+                &[&person.device_id.uuid()],
+            )
             .await
             .unwrap()
             .get(0);
@@ -425,7 +443,11 @@ async fn ends_mid_stream(installation: &Installation, stream: &str, server: &Run
     // Late uploads: made in the term; after it; before it.
     for (device, order) in devices.iter_mut().zip(&orders).take(REVOKED) {
         let mut samples = Vec::new();
-        for (base, area) in [(began - 30.seconds(), LATE), (end, AFTER), (order.starts_at - 1.hour(), AFTER)] {
+        for (base, area) in [
+            (began - 30.seconds(), LATE),
+            (end, AFTER),
+            (order.starts_at - 1.hour(), AFTER),
+        ] {
             for n in 0..3 {
                 samples.push(device.sample(second(base) + n.seconds(), area));
             }
@@ -435,8 +457,16 @@ async fn ends_mid_stream(installation: &Installation, stream: &str, server: &Run
     }
     everybody_listens(&mut devices, Duration::from_secs(8)).await;
     for (index, device) in devices.iter().enumerate() {
-        assert_eq!(device.acknowledged, device.sent, "{stream}: device {index} is left waiting");
-        assert_eq!(device.was_told(86_400), 1, "{stream}: device {index}: {:?}", device.told);
+        assert_eq!(
+            device.acknowledged, device.sent,
+            "{stream}: device {index} is left waiting"
+        );
+        assert_eq!(
+            device.was_told(86_400),
+            1,
+            "{stream}: device {index}: {:?}",
+            device.told
+        );
     }
 
     // Nothing of it is anywhere; what was made in the term is.
@@ -446,14 +476,24 @@ async fn ends_mid_stream(installation: &Installation, stream: &str, server: &Run
     }
     let found = tables_with(&client, INSIDE).await;
     for table in ["public.position", "public.checkpoint_piece"] {
-        assert!(found.contains(table), "{stream}: the search finds nothing in {table}: {found:?}");
+        assert!(
+            found.contains(table),
+            "{stream}: the search finds nothing in {table}: {found:?}"
+        );
     }
-    assert!(tables_with(&client, LATE).await.contains("public.position"), "{stream}: late data");
+    assert!(
+        tables_with(&client, LATE).await.contains("public.position"),
+        "{stream}: late data"
+    );
     if stream == "postgres" {
         assert!(found.contains("stream.record"), "{found:?}");
     } else {
         assert_eq!(topics_with(installation, stream, AFTER).await, BTreeSet::new());
-        assert!(topics_with(installation, stream, INSIDE).await.contains(Topic::Reports.name()));
+        assert!(
+            topics_with(installation, stream, INSIDE)
+                .await
+                .contains(Topic::Reports.name())
+        );
     }
     let later = "SELECT count(*) FROM position p WHERE NOT has_basis(p.person_id, p.fix_time)";
     let later: i64 = client.query_one(later, &[]).await.unwrap().get(0);
@@ -472,12 +512,21 @@ async fn on_record(installation: &Installation, client: &Client, devices: &[Devi
     for (index, device) in devices.iter().enumerate() {
         let rows = client.query(REASONS, &[&device.person.uuid()]).await.unwrap();
         let reasons: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        let expected: &[&str] = if index == REVOKED { &["revoked"] } else { &["expired", "not_begun"] };
+        let expected: &[&str] = if index == REVOKED {
+            &["revoked"]
+        } else {
+            &["expired", "not_begun"]
+        };
         assert_eq!(reasons, expected, "{stream}: device {index}");
     }
-    let told = "SELECT count(*), count(DISTINCT device_id), bool_and(outcome IN ('delivered', 'done')) FROM device_stop";
+    let told =
+        "SELECT count(*), count(DISTINCT device_id), bool_and(outcome IN ('delivered', 'done')) FROM device_stop";
     let row = client.query_one(told, &[]).await.unwrap();
-    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (6, 6), "{stream}: each once");
+    assert_eq!(
+        (row.get::<_, i64>(0), row.get::<_, i64>(1)),
+        (6, 6),
+        "{stream}: each once"
+    );
     assert!(row.get::<_, bool>(2), "{stream}");
     let identity = "SELECT d.protocol || ':' || d.identity FROM device d JOIN device_assignment a USING (device_id)
         WHERE a.person_id = $1 AND a.ended_at IS NULL";
@@ -495,7 +544,8 @@ async fn on_record(installation: &Installation, client: &Client, devices: &[Devi
 
 /// The test can fail: a row that got in past every guard is found; and the last guard erases it.
 async fn search_finds_and_erasing_erases(client: &Client, database: &Database, person: PersonId) {
-    let smuggle = "INSERT INTO position (person_id, fix_time, report_id, device_id, received_at, appended_at, sequence, latitude,
+    let smuggle =
+        "INSERT INTO position (person_id, fix_time, report_id, device_id, received_at, appended_at, sequence, latitude,
             longitude, valid, source, strap, \"case\", motion, alarms, backfill)
         SELECT person_id, now(), report_id, device_id, now(), now(), sequence, $2, $3, true, 1, 1, 1, 1, 0, false
         FROM position WHERE person_id = $1 LIMIT 1";
@@ -536,8 +586,17 @@ async fn reports_again(client: &Client, database: &Database, device: &mut Device
     device.listen(Duration::from_secs(1)).await;
     let kept = "SELECT count(*) FROM position WHERE person_id = $1 AND fix_time >= $2";
     let deadline = Instant::now() + Duration::from_secs(10);
-    while client.query_one(kept, &[&device.person.uuid(), &now]).await.unwrap().get::<_, i64>(0) == 0 {
-        assert!(Instant::now() < deadline, "{stream}: nothing is kept under the new order");
+    while client
+        .query_one(kept, &[&device.person.uuid(), &now])
+        .await
+        .unwrap()
+        .get::<_, i64>(0)
+        == 0
+    {
+        assert!(
+            Instant::now() < deadline,
+            "{stream}: nothing is kept under the new order"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -98,7 +98,10 @@ impl Known {
 
     /// The term that a time lies in; of several the one that ends last.
     pub(crate) fn term(&self, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        let covering = self.terms.iter().filter(|(starts, ends)| (*starts..*ends).contains(&at));
+        let covering = self
+            .terms
+            .iter()
+            .filter(|(starts, ends)| (*starts..*ends).contains(&at));
         covering.copied().max_by_key(|(_, ends)| *ends)
     }
 

@@ -138,7 +138,10 @@ mod tests {
         }
         refusals.note(&known, at(-5), at(30));
         let counted = refusals.counted.lock().expect("not poisoned");
-        let mut found: Vec<_> = counted.values().map(|one| (one.reports, one.since, one.until)).collect();
+        let mut found: Vec<_> = counted
+            .values()
+            .map(|one| (one.reports, one.since, one.until))
+            .collect();
         found.sort();
         assert_eq!(found, [(1, at(30), at(30)), (10, at(11), at(20))]);
         assert_eq!(refusals.take_devices().len(), 1);

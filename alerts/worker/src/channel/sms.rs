@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::{SendError, http, webhook::IDEMPOTENCY_KEY};
 use crate::{SmsConfig, WorkerError};
 
-pub use template::{PLACEHOLDERS, TemplateError};
 pub(crate) use template::{Content, Pick, Template};
+pub use template::{PLACEHOLDERS, TemplateError};
 
 /// Sends short messages.
 #[derive(Debug)]
@@ -72,7 +72,9 @@ impl Sms {
     /// Sends one message; it is handed over when the gateway says that it has taken it.
     pub async fn send(&self, job: &Job, text: &str, now: Timestamp) -> Result<Handed, SendError> {
         if !plausible(&job.recipient) {
-            return Err(SendError::Refused("the telephone number is not like +8613800000000".to_owned()));
+            return Err(SendError::Refused(
+                "the telephone number is not like +8613800000000".to_owned(),
+            ));
         }
         let filling = Filling {
             config: &self.config,
@@ -96,7 +98,11 @@ impl Sms {
                 None => return Err(SendError::Transient("the gateway's answer cannot be read".to_owned())),
             }
         }
-        let provider_id = self.config.receipt_id.as_ref().and_then(|pick| pick.find(&headers, &body, parsed.as_ref()));
+        let provider_id = self
+            .config
+            .receipt_id
+            .as_ref()
+            .and_then(|pick| pick.find(&headers, &body, parsed.as_ref()));
         Ok(Handed {
             provider_id: provider_id.filter(|id| !id.is_empty() && id.len() <= 200),
             receipt_follows: self.config.receipts,
@@ -117,11 +123,15 @@ impl Sms {
         if let Ok(key) = key {
             headers.insert(HeaderName::from_static(IDEMPOTENCY_KEY_LOWER), key);
         }
-        let request = self.client.request(self.config.method.clone(), self.config.url.fill_encoded(value));
+        let request = self
+            .client
+            .request(self.config.method.clone(), self.config.url.fill_encoded(value));
         let request = match &self.config.content {
             Content::None => request,
             Content::Json(template) => {
-                headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+                headers
+                    .entry(header::CONTENT_TYPE)
+                    .or_insert(HeaderValue::from_static("application/json"));
                 request.body(template::fill_json(template, &value).to_string())
             }
             Content::Form(pairs) => {

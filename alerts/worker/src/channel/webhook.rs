@@ -57,7 +57,7 @@ fn body(job: &Job, text: &alerts::text::Message) -> String {
         "type": format!("incident.{}", job.news.name()),
         "incident": {
             "incident_id": job.incident_id,
-            "number": job.number,
+            "number": casedb::exact::value(job.number),
             "severity": job.severity.level(),
             "audience": job.audience,
         },

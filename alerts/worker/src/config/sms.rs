@@ -54,7 +54,9 @@ pub struct SmsConfig {
 impl fmt::Debug for SmsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Address, headers and body may hold secrets beside the token.
-        f.debug_struct("SmsConfig").field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("SmsConfig")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,14 +78,21 @@ impl SmsConfig {
         let mut headers = Vec::new();
         for line in settings.headers.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (name, value) = line.split_once(':').ok_or("headers: a line is no \"Name: value\"")?;
-            let name = name.trim().parse().map_err(|_| format!("headers: {name:?} is no name of a header"))?;
-            headers.push((name, Template::parse(value.trim()).map_err(|error| format!("headers: {error}"))?));
+            let name = name
+                .trim()
+                .parse()
+                .map_err(|_| format!("headers: {name:?} is no name of a header"))?;
+            headers.push((
+                name,
+                Template::parse(value.trim()).map_err(|error| format!("headers: {error}"))?,
+            ));
         }
         let content = Content::parse(settings.body).map_err(|error| format!("body: {error}"))?;
         if method == Method::GET && content != Content::None {
             return Err("body: a GET has none".to_owned());
         }
-        let somewhere = |word: &str| url.has(word) || content.has(word) || headers.iter().any(|(_, value)| value.has(word));
+        let somewhere =
+            |word: &str| url.has(word) || content.has(word) || headers.iter().any(|(_, value)| value.has(word));
         if !["to", "to_digits", "to_national"].into_iter().any(somewhere) {
             return Err("body: the number, {to}, occurs nowhere".to_owned());
         }
@@ -141,16 +150,76 @@ mod tests {
     fn mistakes_name_their_key() {
         assert!(SmsConfig::new(&settings()).is_ok());
         let cases = [
-            (SmsSettings { url: "sms.example", ..settings() }, "url"),
-            (SmsSettings { url: "https://h.example/{tto}", ..settings() }, "url"),
-            (SmsSettings { method: "FETCH", ..settings() }, "method"),
-            (SmsSettings { method: "GET", ..settings() }, "body"),
-            (SmsSettings { headers: "Authorization", ..settings() }, "headers"),
-            (SmsSettings { body: r#"{"to":"{to}"}"#, ..settings() }, "{text}"),
-            (SmsSettings { body: "text={text}", ..settings() }, "{to}"),
-            (SmsSettings { success: "OK", ..settings() }, "success"),
-            (SmsSettings { receipt_id: "id", ..settings() }, "receipt_id"),
-            (SmsSettings { segments: 0, ..settings() }, "segments"),
+            (
+                SmsSettings {
+                    url: "sms.example",
+                    ..settings()
+                },
+                "url",
+            ),
+            (
+                SmsSettings {
+                    url: "https://h.example/{tto}",
+                    ..settings()
+                },
+                "url",
+            ),
+            (
+                SmsSettings {
+                    method: "FETCH",
+                    ..settings()
+                },
+                "method",
+            ),
+            (
+                SmsSettings {
+                    method: "GET",
+                    ..settings()
+                },
+                "body",
+            ),
+            (
+                SmsSettings {
+                    headers: "Authorization",
+                    ..settings()
+                },
+                "headers",
+            ),
+            (
+                SmsSettings {
+                    body: r#"{"to":"{to}"}"#,
+                    ..settings()
+                },
+                "{text}",
+            ),
+            (
+                SmsSettings {
+                    body: "text={text}",
+                    ..settings()
+                },
+                "{to}",
+            ),
+            (
+                SmsSettings {
+                    success: "OK",
+                    ..settings()
+                },
+                "success",
+            ),
+            (
+                SmsSettings {
+                    receipt_id: "id",
+                    ..settings()
+                },
+                "receipt_id",
+            ),
+            (
+                SmsSettings {
+                    segments: 0,
+                    ..settings()
+                },
+                "segments",
+            ),
         ];
         for (settings, told) in cases {
             let error = SmsConfig::new(&settings).unwrap_err();

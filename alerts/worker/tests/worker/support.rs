@@ -190,6 +190,10 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.database.url
+    }
+
     pub(crate) async fn client(&self) -> impl casedb::GenericClient + use<> {
         self.db.client().await.unwrap()
     }

@@ -68,8 +68,12 @@ pub struct EventRow {
     /// Version of the decision model; null for older events and for what no model decides.
     pub model: Option<u32>,
     /// Revision of the zone; null where none is involved.
+    #[serde(with = "crate::exact::option")]
+    #[schema(schema_with = crate::exact::schema)]
     pub zone_revision: Option<i64>,
     /// Revision of the person's rules.
+    #[serde(with = "crate::exact")]
+    #[schema(schema_with = crate::exact::schema)]
     pub rules_revision: i64,
     /// The order that the rules stand on.
     pub order_id: Option<Uuid>,

@@ -4,13 +4,13 @@
 import { useState, type FormEvent, type ReactNode } from "react";
 import { useDuty } from "../shared/context";
 import { word } from "../shared/i18n";
-import type { IncidentDetail } from "../shared/types";
+import type { Exact, IncidentDetail } from "../shared/types";
 import { Dialog } from "../shared/ui";
 
 export function CloseDialog(props: {
   incident: IncidentDetail;
   onCancel: () => void;
-  onClose: (code: string, text: string, version: number) => Promise<boolean>;
+  onClose: (code: string, text: string, version: Exact) => Promise<boolean>;
 }): ReactNode {
   const { t, codes, locale } = useDuty();
   const { incident } = props;

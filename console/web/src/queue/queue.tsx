@@ -1,6 +1,6 @@
 // The incident queue: everything open, most urgent first.
 
-import { useEffect, useRef, type ReactNode } from "react";
+import { memo, useEffect, useRef, type ReactNode } from "react";
 import { api, ApiError } from "../shared/api";
 import { explain, mayHandle, useDuty } from "../shared/context";
 import { word } from "../shared/i18n";
@@ -11,10 +11,12 @@ import { Failure, LateBadges, Link, Loading, SeverityBadge, StateBadge, Time } f
 import type { Filter, Queue } from "./store";
 
 function Filters({ queue }: { queue: Queue }): ReactNode {
-  const { t } = useDuty();
+  const { t, locale } = useDuty();
   const { filter, setFilter } = queue;
-  const count = (severity: number): number =>
-    (queue.incidents ?? []).filter((incident) => incident.severity === severity).length;
+  const counts = (filter.mine ? queue.open?.mine : queue.open?.severity) ?? [0, 0, 0, 0];
+  const figure = new Intl.NumberFormat(locale);
+  const count = (severity: 0 | 1 | 2 | 3 | 4): string =>
+    figure.format(severity === 0 ? counts.reduce((all, one) => all + one, 0) : (counts[severity - 1] ?? 0));
   return (
     <div className="filters" role="group" aria-label={t("queue.filters")}>
       {([0, 1, 2, 3, 4] as const).map((severity) => (
@@ -26,7 +28,7 @@ function Filters({ queue }: { queue: Queue }): ReactNode {
           onClick={() => setFilter({ ...filter, severity } satisfies Filter)}
         >
           {severity === 0 ? t("queue.all") : <SeverityBadge severity={severity} />}
-          <span className="chip-count">{severity === 0 ? (queue.incidents?.length ?? 0) : count(severity)}</span>
+          <span className="chip-count">{count(severity)}</span>
         </button>
       ))}
       <button
@@ -41,18 +43,24 @@ function Filters({ queue }: { queue: Queue }): ReactNode {
   );
 }
 
-function Row(props: { incident: Incident; queue: Queue; compact: boolean; current: boolean }): ReactNode {
+interface RowProps {
+  incident: Incident;
+  compact: boolean;
+  current: boolean;
+  selected: boolean;
+  fresh: boolean;
+}
+
+/** Drawn anew only when something of its own changes: there may be thousands. */
+const Row = memo(function Row({ incident, compact, current, selected, fresh }: RowProps): ReactNode {
   const { t } = useDuty();
-  const { incident, queue, compact, current } = props;
   const reference = useRef<HTMLLIElement>(null);
-  const selected = queue.selected === incident.incident_id;
   useEffect(() => {
     if (!selected) return;
     reference.current?.scrollIntoView({ block: "nearest" });
     // The keyboard's place follows the selection, so that Enter and a screen reader are where the eye is.
     if (!compact) reference.current?.querySelector("a")?.focus({ preventScroll: true });
   }, [selected, compact]);
-  const fresh = queue.fresh.has(incident.incident_id);
   return (
     <li
       ref={reference}
@@ -96,12 +104,35 @@ function Row(props: { incident: Incident; queue: Queue; compact: boolean; curren
       </Link>
     </li>
   );
+});
+
+/** The end of what is here: the next page comes when it is seen, or by its button. */
+function More({ queue }: { queue: Queue }): ReactNode {
+  const { t, locale } = useDuty();
+  const reference = useRef<HTMLButtonElement>(null);
+  const { more, shown } = queue;
+  useEffect(() => {
+    const element = reference.current;
+    if (!element || !more) return;
+    const observer = new IntersectionObserver((entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) more();
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [more, shown.length]);
+  if (!more) return null;
+  const figure = new Intl.NumberFormat(locale);
+  return (
+    <button ref={reference} type="button" className="queue-more" onClick={more} data-testid="queue-more">
+      {t("queue.more", { shown: figure.format(shown.length), count: figure.format(queue.matching ?? shown.length) })}
+    </button>
+  );
 }
 
 export function QueueList({ queue, compact = false, current }: { queue: Queue; compact?: boolean; current?: string }): ReactNode {
   const { t } = useDuty();
   if (queue.incidents === null) return queue.error ? <Failure error={queue.error} retry={queue.reload} /> : <Loading />;
-  if (queue.incidents.length === 0) {
+  if (queue.incidents.length === 0 && queue.total === 0) {
     return (
       <div className="empty" data-testid="queue-empty">
         <svg viewBox="0 0 48 48" width="44" height="44" aria-hidden="true">
@@ -115,22 +146,26 @@ export function QueueList({ queue, compact = false, current }: { queue: Queue; c
   }
   if (queue.shown.length === 0) return <p className="empty-filter">{t("queue.empty_filter")}</p>;
   return (
-    <ol className={`queue ${compact ? "compact" : ""}`} aria-label={t("queue.title")}>
-      {queue.shown.map((incident) => (
-        <Row
-          key={incident.incident_id}
-          incident={incident}
-          queue={queue}
-          compact={compact}
-          current={current === incident.incident_id}
-        />
-      ))}
-    </ol>
+    <>
+      <ol className={`queue ${compact ? "compact" : ""}`} aria-label={t("queue.title")}>
+        {queue.shown.map((incident) => (
+          <Row
+            key={incident.incident_id}
+            incident={incident}
+            compact={compact}
+            current={current === incident.incident_id}
+            selected={queue.selected === incident.incident_id}
+            fresh={queue.fresh.has(incident.incident_id)}
+          />
+        ))}
+      </ol>
+      <More queue={queue} />
+    </>
   );
 }
 
 export function QueuePage({ queue }: { queue: Queue }): ReactNode {
-  const { t, say, session } = useDuty();
+  const { t, say, session, locale } = useDuty();
   const acknowledge = async (): Promise<void> => {
     if (!queue.selected || !mayHandle(session)) return;
     try {
@@ -157,7 +192,7 @@ export function QueuePage({ queue }: { queue: Queue }): ReactNode {
       <div className="page-head">
         <h1 id="queue-title">{t("queue.title")}</h1>
         <p className="muted">
-          {queue.total !== null && t(queue.total === 1 ? "queue.count_one" : "queue.count", { count: queue.total })}
+          {queue.total !== null && t(queue.total === 1 ? "queue.count_one" : "queue.count", { count: new Intl.NumberFormat(locale).format(queue.total) })}
         </p>
         <Filters queue={queue} />
       </div>

@@ -4,9 +4,10 @@ import type {
   ClosingCode,
   CommandList,
   CommandRow,
+  Exact,
   Fix,
-  Incident,
   IncidentDetail,
+  IncidentList,
   NewCommand,
   PersonDetail,
   PersonRow,
@@ -75,15 +76,20 @@ export const api = {
   logIn: (username: string, password: string) => request<Session>("POST", "/api/v1/session", { username, password }),
   platform: () => request<Platform>("GET", "/api/v1/platform"),
   logOut: () => request<undefined>("DELETE", "/api/v1/session"),
-  incidents: (signal?: AbortSignal) =>
-    request<{ incidents: Incident[]; total: number }>("GET", "/api/v1/incidents?state=open&limit=500", undefined, signal),
+  incidents: (asked: { severity: number; mine: boolean; limit: number; after?: string }, signal?: AbortSignal) => {
+    const query = new URLSearchParams({ state: "open", limit: String(asked.limit) });
+    if (asked.severity !== 0) query.set("severity", String(asked.severity));
+    if (asked.mine) query.set("mine", "true");
+    if (asked.after) query.set("after", asked.after);
+    return request<IncidentList>("GET", `/api/v1/incidents?${query}`, undefined, signal);
+  },
   incident: (incident: string, signal?: AbortSignal) =>
     request<IncidentDetail>("GET", `/api/v1/incidents/${id(incident)}`, undefined, signal),
   acknowledge: (incident: string) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/acknowledge`, {}),
   note: (incident: string, text: string, audience: "both" | "own") =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/notes`, { text, audience }),
-  close: (incident: string, code: string, text: string, version: number) =>
+  close: (incident: string, code: string, text: string, version: Exact) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/close`, { code, text, version }),
   closingCodes: () => request<{ codes: ClosingCode[] }>("GET", "/api/v1/closing-codes"),
   people: (query: string, signal?: AbortSignal) =>

@@ -1,6 +1,8 @@
 // Live updates. One stream of server-sent events; a watchdog says that it is lost when beats stay away, because a dead
 // network shows itself in silence, not in an error.
 
+import type { Exact, Incident } from "./types";
+
 /** The server beats every 2 s; two missed beats and a little are a loss. The banner must stand within 5 s. */
 export const WATCHDOG_MS = 4500;
 const FIRST_PAUSE_MS = 500;
@@ -10,9 +12,11 @@ const OPEN_WITHIN_MS = 4000;
 
 export interface Changed {
   incident_id: string;
-  version: number;
+  version: Exact;
   change: "raised" | "updated" | "closed" | "event";
-  number: number;
+  number: Exact;
+  /** As it is now; an older server did not say. */
+  incident?: Incident;
 }
 
 export interface Commanded {

@@ -4,6 +4,9 @@ export type Severity = 1 | 2 | 3 | 4;
 export type Audience = "police" | "social_work" | "both";
 export type State = "raised" | "notified" | "acknowledged" | "in_action" | "closed";
 
+/** A 64-bit integer: a number as long as it is exact, a string of digits beyond 2^53. For showing and sending back, not for sums. */
+export type Exact = number | string;
+
 export interface Platform {
   watched: boolean;
   blind: boolean;
@@ -37,8 +40,8 @@ export interface UserName {
 
 export interface IncidentFields {
   incident_id: string;
-  number: number;
-  version: number;
+  number: Exact;
+  version: Exact;
   kind: string;
   severity: Severity;
   audience: Audience;
@@ -61,6 +64,21 @@ export interface IncidentFields {
 
 export interface Incident extends IncidentFields {
   events: number;
+}
+
+/** How many are open, of severity 1 to 4; `mine`: of these, acknowledged by the user. */
+export interface OpenCounts {
+  severity: [number, number, number, number];
+  mine: [number, number, number, number];
+}
+
+export interface IncidentList {
+  incidents: Incident[];
+  /** On all pages; null in pages after the first, like `open`. */
+  total: number | null;
+  open: OpenCounts | null;
+  /** For `after`; null: there is no further page. */
+  next: string | null;
 }
 
 export type Source = "gnss" | "wifi" | "cell" | "beacon" | "unknown";
@@ -92,14 +110,14 @@ export interface IncidentEvent {
   threshold: number | null;
   fixes_required: number;
   model: number | null;
-  zone_revision: number | null;
-  rules_revision: number;
+  zone_revision: Exact | null;
+  rules_revision: Exact;
   order_id: string | null;
   time_zone_data: string;
 }
 
 export interface Action {
-  action_id: number;
+  action_id: Exact;
   action: "raise" | "notify" | "acknowledge" | "start_action" | "note" | "close" | "event";
   acted_at: string;
   user: UserName | null;
@@ -233,7 +251,7 @@ export interface Quarantine {
     remote_address: string;
   }[];
   frames: {
-    frame_id: number;
+    frame_id: Exact;
     protocol: string;
     identity: string;
     reason: string;

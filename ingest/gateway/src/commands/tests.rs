@@ -247,7 +247,12 @@ async fn after_a_crash_nothing_is_sent_again() -> Result<()> {
     // kill -9: neither the session nor the tasks say anything more.
     drop(tasks);
     std::mem::forget((sending, orders));
-    let (again, tasks) = Commands::start(Some(scene.db.clone()), "one after the restart", Arc::default(), Arc::default());
+    let (again, tasks) = Commands::start(
+        Some(scene.db.clone()),
+        "one after the restart",
+        Arc::default(),
+        Arc::default(),
+    );
     let orders = again.enter(scene.device, 1);
     assert!(nothing(&orders).await);
     assert_eq!(scene.read(locate).await?.0, State::Sent);
@@ -296,7 +301,12 @@ async fn without_the_database_nothing_is_sent_and_nothing_lost() -> Result<()> {
         return Ok(());
     };
     let (through, cut) = cuttable(&scene.test.url).await?;
-    let (commands, tasks) = Commands::start(Some(Database::connect(&through, 4).await?), "one", Arc::default(), Arc::default());
+    let (commands, tasks) = Commands::start(
+        Some(Database::connect(&through, 4).await?),
+        "one",
+        Arc::default(),
+        Arc::default(),
+    );
     let orders = commands.enter(scene.device, 1);
     let first = scene.place(Instruction::Vibrate).await?;
     let sending = next(&orders).await?.sending(Reference::Lasting(1));

@@ -49,7 +49,10 @@ impl Template {
             if before.contains('}') {
                 return Err(TemplateError::Brace);
             }
-            let (word, after) = behind.trim_start_matches('{').split_once('}').ok_or(TemplateError::Brace)?;
+            let (word, after) = behind
+                .trim_start_matches('{')
+                .split_once('}')
+                .ok_or(TemplateError::Brace)?;
             if !behind.starts_with(&format!("{{{word}}}")) {
                 return Err(TemplateError::Brace);
             }
@@ -69,7 +72,9 @@ impl Template {
 
     /// True when a placeholder occurs in it.
     pub(crate) fn has(&self, word: &str) -> bool {
-        self.0.iter().any(|piece| matches!(piece, Piece::Place(place) if place == word))
+        self.0
+            .iter()
+            .any(|piece| matches!(piece, Piece::Place(place) if place == word))
     }
 
     /// Filled as it is.
@@ -115,8 +120,13 @@ impl Content {
             return Ok(Self::Json(value));
         }
         let pairs = text.split('&').map(|pair| {
-            let (name, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is no pair of a form"))?;
-            Ok((name.to_owned(), Template::parse(value).map_err(|error| error.to_string())?))
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or_else(|| format!("{pair:?} is no pair of a form"))?;
+            Ok((
+                name.to_owned(),
+                Template::parse(value).map_err(|error| error.to_string())?,
+            ))
         });
         pairs.collect::<Result<_, String>>().map(Self::Form)
     }
