@@ -75,6 +75,8 @@ async fn make_roles(client: &Client) -> Result<Vec<String>, Error> {
         SqlState::DUPLICATE_OBJECT,
         SqlState::UNIQUE_VIOLATION,
         SqlState::INSUFFICIENT_PRIVILEGE,
+        // It could not be made, so it cannot be granted.
+        SqlState::UNDEFINED_OBJECT,
         // "tuple concurrently updated"
         SqlState::INTERNAL_ERROR,
     ];
