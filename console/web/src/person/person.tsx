@@ -11,6 +11,7 @@ import { useKeys } from "../shared/keys";
 import { day, startOfDay } from "../shared/time";
 import { PURPOSES, type Fix, type PersonDetail, type PersonZone, type Purpose } from "../shared/types";
 import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { CaseworkPanels } from "./casework";
 import { weekly } from "./schedule";
 
 /** How often today's track is read anew while it is looked at. */
@@ -285,6 +286,7 @@ export function PersonPage({ id }: { id: string }): ReactNode {
           />
           <Zones person={person} />
           <Facts person={person} />
+          <CaseworkPanels key={`casework ${person.person_id}`} person={person.person_id} />
         </div>
       </div>
     </article>
