@@ -120,14 +120,7 @@ const DELETE_FRAMES: &str = frames!("DELETE");
 
 /// What else is kept about a person, in an order in which it can go. What says that there was a basis (person, orders and their
 /// records, assignments) stays.
-const RECORD: [(&str, &str, &str); 17] = [
-    (
-        "notification_hold",
-        "SELECT count(*) FROM notification_hold h JOIN notification n USING (notification_id)
-        JOIN incident i USING (incident_id) WHERE i.person_id = $1",
-        "DELETE FROM notification_hold h USING notification n, incident i
-        WHERE n.notification_id = h.notification_id AND i.incident_id = n.incident_id AND i.person_id = $1",
-    ),
+const RECORD: [(&str, &str, &str); 16] = [
     (
         "notification",
         "SELECT count(*) FROM notification n JOIN incident i USING (incident_id) WHERE i.person_id = $1",
