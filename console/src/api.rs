@@ -2,8 +2,10 @@
 
 pub mod casework;
 pub mod commands;
+pub mod evidence;
 pub mod incidents;
 pub mod map;
+pub mod orders;
 pub mod people;
 pub mod platform;
 pub mod quarantine;

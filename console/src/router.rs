@@ -23,7 +23,7 @@ use tower_http::{
 
 use crate::{
     ApiError, App, api, assets,
-    authorise::{Anyone, DeviceKeeper, Handler, Reader, Requirement, Tracker, refuse_foreign},
+    authorise::{Anyone, CaseReader, Decider, DeviceKeeper, Handler, Reader, Requirement, Tracker, refuse_foreign},
     events, openapi,
 };
 
@@ -44,6 +44,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/incidents", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/incidents/{id}", Admission::Roles(Reader::ROLES)),
     (
+        "get",
+        "/api/v1/incidents/{id}/evidence",
+        Admission::Roles(Reader::ROLES),
+    ),
+    (
         "post",
         "/api/v1/incidents/{id}/acknowledge",
         Admission::Roles(Handler::ROLES),
@@ -54,6 +59,9 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}/track", Admission::Roles(Tracker::ROLES)),
+    ("get", "/api/v1/people/{id}/orders", Admission::Roles(CaseReader::ROLES)),
+    ("post", "/api/v1/orders/{id}/decision", Admission::Roles(Decider::ROLES)),
+    ("post", "/api/v1/leave/{id}/decision", Admission::Roles(Decider::ROLES)),
     ("get", "/api/v1/people/{id}/casework", Admission::Roles(Handler::ROLES)),
     (
         "post",
@@ -61,7 +69,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
         Admission::Roles(Handler::ROLES),
     ),
     ("post", "/api/v1/people/{id}/contacts", Admission::Roles(Handler::ROLES)),
-    ("post", "/api/v1/violations/{id}/outcome", Admission::Roles(Handler::ROLES)),
+    (
+        "post",
+        "/api/v1/violations/{id}/outcome",
+        Admission::Roles(Handler::ROLES),
+    ),
     ("get", "/api/v1/devices/silent", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
@@ -98,6 +110,7 @@ pub fn build(app: App) -> Router {
         )
         .route("/incidents", get(api::incidents::list))
         .route("/incidents/{id}", get(api::incidents::one))
+        .route("/incidents/{id}/evidence", get(api::evidence::download))
         .route("/incidents/{id}/acknowledge", post(api::incidents::acknowledge))
         .route("/incidents/{id}/notes", post(api::incidents::note))
         .route("/incidents/{id}/close", post(api::incidents::close))
@@ -105,6 +118,9 @@ pub fn build(app: App) -> Router {
         .route("/people", get(api::people::list))
         .route("/people/{id}", get(api::people::one))
         .route("/people/{id}/track", get(api::people::track))
+        .route("/people/{id}/orders", get(api::orders::list))
+        .route("/orders/{id}/decision", post(api::orders::decide))
+        .route("/leave/{id}/decision", post(api::orders::decide_leave))
         .route("/people/{id}/casework", get(api::casework::show))
         .route("/people/{id}/person-notes", post(api::casework::write_note))
         .route("/people/{id}/contacts", post(api::casework::write_contact))

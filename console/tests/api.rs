@@ -11,6 +11,8 @@ mod commands;
 mod corrected;
 #[path = "support/fixture.rs"]
 mod fixture;
+#[path = "api/orders.rs"]
+mod orders;
 #[path = "api/wide.rs"]
 mod wide;
 
@@ -63,6 +65,7 @@ impl Room {
             basemap: Some(path),
             secure_cookies: false,
             demo_town: Some(json!({"type": "FeatureCollection", "features": []})),
+            evidence_key: None,
         };
         let pool = casedb::Database::connect(&database.url, 8).await?;
         let handle = homeward_console::start(config, pool, Arc::new(|| Ok(()))).await?;

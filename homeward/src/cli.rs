@@ -1,8 +1,10 @@
 //! The command line.
 
+pub mod audit;
 pub mod commands;
 pub mod device;
 pub mod exchange;
+pub mod law;
 pub mod orders;
 pub mod people;
 pub mod retention;
@@ -175,6 +177,13 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: retention::HoldCommand,
+    /// Law profiles: what a law asks of an order, with the source of each rule.
+    Law(law::LawArgs),
+    /// Orders: drawn up, approved, extended, reviewed, varied, revoked; and what held at any time.
+    Order {
+        /// What to do.
+        #[command(subcommand)]
+        command: law::OrderCommand,
     },
     /// Holiday calendars that schedules go by.
     Holiday {
@@ -261,6 +270,16 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
+    /// The audit chain: its key, its export, signing now.
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
+    /// Finds every row that was changed, removed or inserted past the audit, and names it. Exit status 1 when there is one.
+    VerifyAudit(audit::VerifyAuditArgs),
+    /// Writes everything about an incident into an archive that proves itself offline: fixes, rules, explanations, actions, PDF.
+    Evidence(audit::EvidenceArgs),
     /// Prints the settings in force, secrets masked.
     Config {
         /// Prints the documented defaults instead, as a file to start from.

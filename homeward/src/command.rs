@@ -1,6 +1,7 @@
 //! The commands: each takes its arguments and the settings, and says how it went.
 
 mod agency;
+pub(crate) mod audit;
 mod backtest;
 mod breach;
 pub(crate) mod capacity;
@@ -9,12 +10,15 @@ mod decode;
 mod demo;
 mod device;
 mod evaluate;
+mod evidence;
 mod exchange;
 mod explain;
 mod files;
 mod holiday;
+mod law;
 mod leave;
 mod notify;
+mod order;
 mod orders;
 mod person;
 pub(crate) mod profiles;
@@ -80,6 +84,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
                 } => zones::check(&config, &source, output.as_deref(), refused_only),
             };
         }
+        Command::Audit { command } => block_on(audit::run(load(settings, None)?, command))?,
+        Command::VerifyAudit(arguments) => return block_on(audit::verify(load(settings, None)?, arguments)),
+        Command::Evidence(arguments) => block_on(evidence::run(load(settings, None)?, arguments))?,
         Command::Config { defaults: true } => print!("{}", config::DEFAULTS),
         Command::Config { defaults: false } => {
             println!("{}", serde_json::to_string_pretty(&load(settings, None)?)?);
@@ -115,6 +122,12 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
         Command::Retention { command } => block_on(retention::run(load(settings, None)?, command))?,
         Command::Hold { command } => block_on(retention::hold(load(settings, None)?, command))?,
+        Command::Law(arguments) => match arguments.command {
+            // The profiles are part of the program: no settings are needed to read them.
+            None => law::show(arguments.name.as_deref())?,
+            Some(command) => block_on(law::run(load(settings, None)?, command))?,
+        },
+        Command::Order { command } => block_on(order::run(load(settings, None)?, command))?,
         Command::Holiday { command } => block_on(holiday::run(load(settings, None)?, command))?,
         Command::Protect { command } => block_on(protect::run(load(settings, None)?, command))?,
         Command::Notify { command } => block_on(notify::run(load(settings, None)?, command))?,
