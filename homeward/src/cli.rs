@@ -177,6 +177,7 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: retention::HoldCommand,
+    },
     /// Law profiles: what a law asks of an order, with the source of each rule.
     Law(law::LawArgs),
     /// Orders: drawn up, approved, extended, reviewed, varied, revoked; and what held at any time.
