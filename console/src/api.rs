@@ -2,6 +2,8 @@
 
 pub mod casework;
 pub mod commands;
+pub(crate) mod counts;
+pub mod course;
 pub mod evidence;
 pub mod incidents;
 pub mod map;

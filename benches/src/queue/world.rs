@@ -36,7 +36,7 @@ pub const USERS: [&str; 7] = [
     "nation",
     "province",
     "social",
-    "auditor",
+    "supervisor",
     "county",
     "social-county",
     "station",

@@ -16,7 +16,7 @@ INSERT INTO app_user (user_id, username, display_name, role, agency_id, password
 SELECT gen_random_uuid(), u.username, 'Invented ' || u.username, u.role, a.agency_id, '!'
 FROM (VALUES ('nation', 'supervisor', 'q'), ('province', 'duty_officer', 'q.p1.police'), ('county', 'duty_officer', 'q.p2.police.c3'),
     ('station', 'duty_officer', 'q.p3.police.c4.s2'), ('social', 'social_worker', 'q.p1.social'),
-    ('social-county', 'social_worker', 'q.p2.social.c3'), ('auditor', 'auditor', 'q.p4')) AS u (username, role, path)
+    ('social-county', 'social_worker', 'q.p2.social.c3'), ('supervisor', 'supervisor', 'q.p4')) AS u (username, role, path)
 JOIN agency a ON a.path = u.path::ltree;
 
 CREATE TEMP TABLE station ON COMMIT DROP AS

@@ -202,7 +202,7 @@ pub async fn person(
         after: None,
         limit: 100,
     };
-    let open = incidents(client, user_id, &asked).await?;
+    let open = incidents(client, user_id, &asked, None).await?;
     Ok(Some(PersonDetail {
         person_id: row.try_get(0)?,
         reference: row.try_get(1)?,

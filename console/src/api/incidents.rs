@@ -1,6 +1,6 @@
 //! The queue, an incident, and what is done about it.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Instant};
 
 use alerts::{Audience, ClosingCode, Locale};
 use axum::{Json, extract::State};
@@ -80,7 +80,19 @@ pub async fn list(
     };
     let mut client = app.0.database.client().await?;
     let transaction = access::begin(&mut client, &caller.user).await?;
-    Ok(Json(view::incidents(&transaction, caller.user.user_id, &asked).await?))
+    let user = &caller.user;
+    let now = Instant::now();
+    // Whoever has broken the glass sees more than colleagues do.
+    let shared = asked.after.is_none()
+        && asked.person_id.is_none()
+        && asked.state != IncidentState::Closed
+        && !view::has_opened(&transaction, user.user_id).await?;
+    let known = shared.then(|| app.0.counts.get(user, now)).flatten();
+    let list = view::incidents(&transaction, user.user_id, &asked, known).await?;
+    if let (true, None, Some(open)) = (shared, known, &list.open) {
+        app.0.counts.keep(user, now, open.severity);
+    }
+    Ok(Json(list))
 }
 
 /// Why an incident's positions are read. With neither of the two, the answer is the incident without positions.
@@ -111,7 +123,12 @@ pub async fn one(
     detail(&app, &caller.user, incident_id, &asked).await.map(Json)
 }
 
-async fn detail(app: &App, user: &User, incident_id: Uuid, asked: &DetailQuery) -> Result<IncidentDetail, ApiError> {
+pub(super) async fn detail(
+    app: &App,
+    user: &User,
+    incident_id: Uuid,
+    asked: &DetailQuery,
+) -> Result<IncidentDetail, ApiError> {
     let stated = match (asked.purpose.as_deref(), asked.case.as_deref()) {
         (None | Some(""), None | Some("")) => None,
         (purpose, case) => Some(stated(purpose, case)?),
@@ -196,7 +213,7 @@ pub struct Close {
     pub version: Option<i64>,
 }
 
-fn checked_text(text: &str) -> Result<&str, ApiError> {
+pub(super) fn checked_text(text: &str) -> Result<&str, ApiError> {
     let text = text.trim();
     if text.chars().count() > LONGEST_NOTE {
         return Err(ApiError::invalid(
@@ -208,7 +225,7 @@ fn checked_text(text: &str) -> Result<&str, ApiError> {
 }
 
 /// An incident that the user may not see is not found, whatever is wanted of it.
-async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiError> {
+pub(super) async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiError> {
     let mut client = app.0.database.client().await?;
     let transaction = access::begin(&mut client, user).await?;
     let sees = view::may_see_incident(&transaction, user.user_id, incident_id).await?;
@@ -216,7 +233,7 @@ async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiEr
 }
 
 /// A change that the incident's state or version does not allow is a conflict, not a failure.
-fn refused(error: IncidentError) -> ApiError {
+pub(super) fn refused(error: IncidentError) -> ApiError {
     match error {
         IncidentError::NotFound(_) => ApiError::NotFound("incident"),
         IncidentError::Conflict { .. } | IncidentError::Refused(_) => ApiError::Conflict(error.to_string()),

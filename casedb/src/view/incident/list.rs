@@ -224,7 +224,13 @@ macro_rules! closed_page {
 }
 
 /// Lists incidents of those that the user sees: open ones with the most urgent first, then closed ones with the newest first.
-pub async fn incidents(client: &impl GenericClient, user_id: Uuid, asked: &Asked) -> Result<IncidentList, Error> {
+/// `known`: how many are open by severity, where that has just been counted for the same sight.
+pub async fn incidents(
+    client: &impl GenericClient,
+    user_id: Uuid,
+    asked: &Asked,
+    known: Option<[i64; 4]>,
+) -> Result<IncidentList, Error> {
     let one_more = asked.limit.saturating_add(1);
     let mut found = Vec::new();
     let passed_open = matches!(asked.after, Some(Place::Closed { .. }));
@@ -250,7 +256,7 @@ pub async fn incidents(client: &impl GenericClient, user_id: Uuid, asked: &Asked
             if let Some(person) = asked.person_id {
                 all += open_of_person(client, user_id, person, asked).await?;
             } else {
-                let counts = open_counts(client, user_id).await?;
+                let counts = open_counts(client, user_id, known).await?;
                 let of = if asked.mine { counts.mine } else { counts.severity };
                 all += of
                     .iter()
@@ -274,18 +280,40 @@ pub async fn incidents(client: &impl GenericClient, user_id: Uuid, asked: &Asked
     })
 }
 
-/// Counts what is open, by severity.
-pub async fn open_counts(client: &impl GenericClient, user_id: Uuid) -> Result<OpenCounts, Error> {
-    const SQL: &str = scoped!(
-        "SELECT s.severity, count(*), count(*) FILTER (WHERE s.acknowledged_by = $1) FROM sighted_incident s
-        WHERE s.state <> 'closed' GROUP BY s.severity"
+/// Counts what is open, by severity. Where somebody with the same sight has just counted, only the user's own are counted.
+pub async fn open_counts(
+    client: &impl GenericClient,
+    user_id: Uuid,
+    known: Option<[i64; 4]>,
+) -> Result<OpenCounts, Error> {
+    const ALL: &str =
+        scoped!("SELECT s.severity, count(*) FROM sighted_incident s WHERE s.state <> 'closed' GROUP BY s.severity");
+    const MINE: &str = scoped!(
+        "SELECT s.severity, count(*) FROM sighted_incident s WHERE s.state <> 'closed' AND s.acknowledged_by = $1
+        GROUP BY s.severity"
     );
-    let mut counts = OpenCounts::default();
-    for row in rows(client, SQL, &[&user_id]).await? {
+    Ok(OpenCounts {
+        severity: match known {
+            Some(known) => known,
+            None => by_severity(&rows(client, ALL, &[&user_id]).await?)?,
+        },
+        mine: by_severity(&rows(client, MINE, &[&user_id]).await?)?,
+    })
+}
+
+/// True while the user sees people of other branches, because the glass is broken.
+pub async fn has_opened(client: &impl GenericClient, user_id: Uuid) -> Result<bool, Error> {
+    const SQL: &str = "SELECT EXISTS (SELECT access_opened($1))";
+    Ok(one_row(client, SQL, &[&user_id]).await?.try_get(0)?)
+}
+
+fn by_severity(found: &[Row]) -> Result<[i64; 4], Error> {
+    let mut counts = [0; 4];
+    for row in found {
         let severity: i16 = row.try_get(0)?;
         let at = usize::try_from(severity - 1).unwrap_or(usize::MAX);
-        if let (Some(all), Some(mine)) = (counts.severity.get_mut(at), counts.mine.get_mut(at)) {
-            (*all, *mine) = (row.try_get(1)?, row.try_get(2)?);
+        if let Some(count) = counts.get_mut(at) {
+            *count = row.try_get(1)?;
         }
     }
     Ok(counts)

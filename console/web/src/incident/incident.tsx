@@ -13,8 +13,9 @@ import { useKeys } from "../shared/keys";
 import { go } from "../shared/router";
 import { full } from "../shared/time";
 import type { IncidentDetail } from "../shared/types";
-import { copy, Failure, Key, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { copy, CourseBadges, Failure, Key, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import { CloseDialog } from "./close";
+import { CourseDialog, type Deed } from "./course";
 import { EventList } from "./events";
 import { NoteForm, type NoteFormHandle } from "./note";
 import { Messages, Timeline } from "./timeline";
@@ -45,13 +46,20 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
         </h1>
         <StateBadge incident={incident} />
         <LateBadges incident={incident} />
+        <CourseBadges incident={incident} />
       </div>
       <dl className="facts">
         <div>
           <dt>{t("incident.person")}</dt>
           <dd>
-            <Link to={`/people/${incident.person.person_id}`}>{incident.person.display_name}</Link>{" "}
-            <span className="muted">{incident.person.reference}</span> <Risk level={incident.person.risk_level} />
+            {incident.person ? (
+              <>
+                <Link to={`/people/${incident.person.person_id}`}>{incident.person.display_name}</Link>{" "}
+                <span className="muted">{incident.person.reference}</span> <Risk level={incident.person.risk_level} />
+              </>
+            ) : (
+              t("incident.nobody")
+            )}
           </dd>
         </div>
         <div>
@@ -86,6 +94,30 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
           <dt>{t("incident.audience")}</dt>
           <dd>{word(t, "audience", incident.audience)}</dd>
         </div>
+        {incident.suspended && (
+          <div>
+            <dt>{t("incident.suspended")}</dt>
+            <dd>
+              <Time at={incident.suspended.until} show="absolute" /> {incident.suspended.authority}: {incident.suspended.reason}
+            </dd>
+          </div>
+        )}
+        {incident.merged_into && (
+          <div>
+            <dt>{t("incident.merged_into")}</dt>
+            <dd>
+              <Link to={`/incidents/${incident.merged_into.incident_id}`}>#{incident.merged_into.number}</Link>
+            </dd>
+          </div>
+        )}
+        {incident.state !== "closed" && incident.acknowledged_by && incident.deadline_at && (
+          <div>
+            <dt>{t("incident.held_until")}</dt>
+            <dd>
+              <Time at={incident.deadline_at} show="absolute" />
+            </dd>
+          </div>
+        )}
         {incident.closed_at && (
           <div>
             <dt>{t("incident.closed")}</dt>
@@ -127,6 +159,7 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
   const { t, say, session, clock } = useDuty();
   const { value: incident, error, reload, set } = useResource(`incident ${id}`, (signal) => api.incident(id, signal));
   const [closing, setClosing] = useState(false);
+  const [deed, setDeed] = useState<Deed | null>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const note = useRef<NoteFormHandle>(null);
@@ -237,6 +270,41 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
             <button type="button" onClick={() => note.current?.focus()}>
               {t("incident.note")} <Key>n</Key>
             </button>
+            {open && (mine || incident.acknowledged_by === null) && incident.state !== "in_action" && (
+              <button
+                type="button"
+                disabled={busy}
+                onClick={() => void act(() => api.start(id), t("incident.started", { number: incident.number }))}
+                data-testid="start"
+              >
+                {t("incident.start")}
+              </button>
+            )}
+            {open && incident.acknowledged_by && !mine && (
+              <button type="button" disabled={busy} onClick={() => setDeed("take_over")} data-testid="take-over">
+                {t("course.take_over")}
+              </button>
+            )}
+            {open && (
+              <button
+                type="button"
+                disabled={busy}
+                onClick={() => setDeed(incident.suspended ? "resume" : "suspend")}
+                data-testid={incident.suspended ? "resume" : "suspend"}
+              >
+                {t(incident.suspended ? "course.resume" : "course.suspend")}
+              </button>
+            )}
+            {open && (
+              <button
+                type="button"
+                disabled={busy}
+                onClick={() => setDeed(incident.merged_into ? "split" : "merge")}
+                data-testid={incident.merged_into ? "split" : "merge"}
+              >
+                {t(incident.merged_into ? "course.split" : "course.merge")}
+              </button>
+            )}
             {open && (
               <button type="button" disabled={busy} onClick={() => setClosing(true)} data-testid="close">
                 {t("incident.close")} <Key>c</Key>
@@ -271,14 +339,16 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
                 onNote={(text, audience) => act(() => api.note(id, text, audience), t("note.done"))}
               />
             )}
-            <CommandPanel
-              key={incident.incident_id}
-              ref={commands}
-              person={incident.person.person_id}
-              blocked={null}
-              purpose="incident"
-              caseNumber={`#${incident.number}`}
-            />
+            {incident.person && (
+              <CommandPanel
+                key={incident.incident_id}
+                ref={commands}
+                person={incident.person.person_id}
+                blocked={null}
+                purpose="incident"
+                caseNumber={`#${incident.number}`}
+              />
+            )}
             <Timeline incident={incident} />
             <Messages incident={incident} />
           </div>
@@ -288,6 +358,17 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
         </p>
         <p className="print-only">{full(new Date(), clock)}</p>
       </article>
+      {deed && (
+        <CourseDialog
+          deed={deed}
+          incident={incident}
+          onCancel={() => setDeed(null)}
+          onDone={async (work) => {
+            await act(work, t("course.done", { number: incident.number }));
+            setDeed(null);
+          }}
+        />
+      )}
       {closing && (
         <CloseDialog
           incident={incident}

@@ -92,6 +92,17 @@ export const api = {
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/acknowledge`, {}),
   note: (incident: string, text: string, audience: "both" | "own") =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/notes`, { text, audience }),
+  start: (incident: string) => request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/start`, {}),
+  takeOver: (incident: string, why: string, version: Exact) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/take-over`, { why, version }),
+  suspend: (incident: string, authority: string, reason: string, until: string, version: Exact) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/suspend`, { authority, reason, until, version }),
+  resume: (incident: string, why: string, version: Exact) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/resume`, { why, version }),
+  merge: (incident: string, into: number, why: string) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/merge`, { into, why }),
+  split: (incident: string, why: string) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/split`, { why }),
   close: (incident: string, code: string, text: string, version: Exact) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/close`, { code, text, version }),
   closingCodes: () => request<{ codes: ClosingCode[] }>("GET", "/api/v1/closing-codes"),
