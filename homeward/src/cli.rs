@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod law;
 pub mod orders;
 pub mod people;
+pub mod retention;
 pub mod zones;
 
 mod proof;
@@ -165,6 +166,18 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: orders::LeaveCommand,
+    },
+    /// Deletion by law: what goes when, a dry run, certificates.
+    Retention {
+        /// What to do.
+        #[command(subcommand)]
+        command: retention::RetentionCommand,
+    },
+    /// Legal holds: whose data is not deleted.
+    Hold {
+        /// What to do.
+        #[command(subcommand)]
+        command: retention::HoldCommand,
     },
     /// Law profiles: what a law asks of an order, with the source of each rule.
     Law(law::LawArgs),

@@ -27,6 +27,7 @@ mod protect;
 mod quarantine;
 mod reading;
 mod replay;
+pub(crate) mod retention;
 mod rules;
 mod send;
 mod simulate;
@@ -120,6 +121,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),
         Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,
         Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
+        Command::Retention { command } => block_on(retention::run(load(settings, None)?, command))?,
+        Command::Hold { command } => block_on(retention::hold(load(settings, None)?, command))?,
         Command::Law(arguments) => match arguments.command {
             // The profiles are part of the program: no settings are needed to read them.
             None => law::show(arguments.name.as_deref())?,
