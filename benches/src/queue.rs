@@ -139,6 +139,7 @@ pub async fn once(arguments: &Arguments, url: &str) -> Result<Outcome> {
         secure_cookies: false,
         demo_town: None,
         evidence_key: None,
+        channels: console::Channels::default(),
     };
     let database = Database::connect(url, CONNECTIONS).await?;
     let handle = console::start(config, database.clone(), Arc::new(|| Ok(()))).await?;
