@@ -62,7 +62,7 @@ impl Terms {
         ))
     }
 
-    fn record(&self) -> Span {
+    fn record(self) -> Span {
         Span::new().months(i64::from(self.record_months))
     }
 }
