@@ -1,6 +1,7 @@
 //! The HTTP API, one resource a file.
 
 pub mod commands;
+pub mod glass;
 pub mod incidents;
 pub mod map;
 pub mod people;

@@ -6,6 +6,7 @@ import type {
   CommandRow,
   Exact,
   Fix,
+  GlassRow,
   IncidentDetail,
   IncidentList,
   NewCommand,
@@ -16,6 +17,7 @@ import type {
   Quarantine,
   Session,
 } from "./types";
+import { whyQuery } from "./why";
 
 export class ApiError extends Error {
   constructor(
@@ -84,13 +86,13 @@ export const api = {
     return request<IncidentList>("GET", `/api/v1/incidents?${query}`, undefined, signal);
   },
   incident: (incident: string, signal?: AbortSignal) =>
-    request<IncidentDetail>("GET", `/api/v1/incidents/${id(incident)}`, undefined, signal),
+    request<IncidentDetail>("GET", `/api/v1/incidents/${id(incident)}${whyQuery(incident)}`, undefined, signal),
   acknowledge: (incident: string) =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/acknowledge`, {}),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/acknowledge${whyQuery(incident)}`, {}),
   note: (incident: string, text: string, audience: "both" | "own") =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/notes`, { text, audience }),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/notes${whyQuery(incident)}`, { text, audience }),
   close: (incident: string, code: string, text: string, version: Exact) =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/close`, { code, text, version }),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/close${whyQuery(incident)}`, { code, text, version }),
   closingCodes: () => request<{ codes: ClosingCode[] }>("GET", "/api/v1/closing-codes"),
   people: (query: string, signal?: AbortSignal) =>
     request<{ people: PersonRow[] }>("GET", `/api/v1/people?query=${id(query)}`, undefined, signal),
@@ -106,6 +108,12 @@ export const api = {
     const query = new URLSearchParams({ from, to, purpose, case: caseNumber });
     return request<{ fixes: Fix[]; truncated: boolean }>("GET", `/api/v1/people/${id(person)}/track?${query}`);
   },
+  glass: (signal?: AbortSignal) => request<{ accesses: GlassRow[] }>("GET", "/api/v1/break-glass", undefined, signal),
+  breakGlass: (reference: string, reason: string, caseNumber: string) =>
+    request<{ break_glass_id: string }>("POST", "/api/v1/break-glass", { reference, reason, case: caseNumber }),
+  closeGlass: (access: string) => request<undefined>("POST", `/api/v1/break-glass/${id(access)}/close`),
+  reviewGlass: (access: string, misuse: boolean, note: string) =>
+    request<undefined>("POST", `/api/v1/break-glass/${id(access)}/review`, { misuse, note }),
   quarantine: (signal?: AbortSignal) => request<Quarantine>("GET", "/api/v1/quarantine", undefined, signal),
   town: () => request<GeoJSON.FeatureCollection>("GET", "/api/v1/map/town"),
 };

@@ -1,8 +1,9 @@
 // What is around every page: navigation, who and when, the state of the connection, help.
 
 import { useEffect, useState, type ReactNode } from "react";
+import { GlassBanner } from "../access/glass";
 import { api } from "./api";
-import { maySeeQuarantine, useDuty, useLive, useNow } from "./context";
+import { maySeeGlass, maySeeQuarantine, useDuty, useLive, useNow } from "./context";
 import { useKeys } from "./keys";
 import { Dialog, Key, Link } from "./ui";
 import type { Key as WordKey } from "./i18n";
@@ -157,6 +158,7 @@ export function Chrome(props: {
           <ul>
             {item("/", t("nav.queue"), route.name === "queue" || route.name === "incident", props.count)}
             {item("/people", t("nav.people"), route.name === "people" || route.name === "person")}
+            {maySeeGlass(session) && item("/emergency", t("glass.title"), route.name === "emergency")}
             {maySeeQuarantine(session) && item("/quarantine", t("nav.quarantine"), route.name === "quarantine")}
           </ul>
         </nav>
@@ -183,6 +185,7 @@ export function Chrome(props: {
       </header>
       <ConnectionBanner />
       <PlatformBanner />
+      <GlassBanner />
       <main id="main" tabIndex={-1}>
         {props.children}
       </main>

@@ -31,6 +31,10 @@ export function mayHandle(session: Session): boolean {
   return ["duty_officer", "social_worker", "supervisor"].includes(session.user.role);
 }
 
+export function maySeeGlass(session: Session): boolean {
+  return ["duty_officer", "social_worker", "supervisor", "auditor"].includes(session.user.role);
+}
+
 export function maySeeQuarantine(session: Session): boolean {
   return ["duty_officer", "supervisor", "administrator"].includes(session.user.role);
 }

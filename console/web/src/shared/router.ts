@@ -8,6 +8,7 @@ export type Route =
   | { name: "people" }
   | { name: "person"; id: string }
   | { name: "quarantine" }
+  | { name: "emergency" }
   | { name: "nowhere" };
 
 export function parse(path: string): Route {
@@ -17,6 +18,7 @@ export function parse(path: string): Route {
   if (first === "incidents" && second) return { name: "incident", id: decodeURIComponent(second) };
   if (first === "people") return second ? { name: "person", id: decodeURIComponent(second) } : { name: "people" };
   if (first === "quarantine" && !second) return { name: "quarantine" };
+  if (first === "emergency" && !second) return { name: "emergency" };
   return { name: "nowhere" };
 }
 
