@@ -3,6 +3,7 @@
 mod keys;
 pub mod life;
 mod list;
+pub mod silent;
 
 use std::collections::HashMap;
 

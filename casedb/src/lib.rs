@@ -21,6 +21,7 @@ pub mod edition;
 mod error;
 pub mod event;
 pub mod exact;
+pub mod exchange;
 pub mod history;
 pub mod incident;
 pub mod law;

@@ -20,6 +20,8 @@ mod causes;
 mod commands;
 #[path = "casedb/devices.rs"]
 mod devices;
+#[path = "casedb/exchange.rs"]
+mod exchange;
 #[path = "casedb/folded.rs"]
 mod folded;
 #[path = "casedb/history.rs"]

@@ -1,5 +1,6 @@
 //! The HTTP API, one resource a file.
 
+pub mod casework;
 pub mod commands;
 pub mod glass;
 pub mod incidents;

@@ -54,6 +54,15 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}/track", Admission::Roles(Tracker::ROLES)),
+    ("get", "/api/v1/people/{id}/casework", Admission::Roles(Handler::ROLES)),
+    (
+        "post",
+        "/api/v1/people/{id}/person-notes",
+        Admission::Roles(Handler::ROLES),
+    ),
+    ("post", "/api/v1/people/{id}/contacts", Admission::Roles(Handler::ROLES)),
+    ("post", "/api/v1/violations/{id}/outcome", Admission::Roles(Handler::ROLES)),
+    ("get", "/api/v1/devices/silent", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/commands/{id}", Admission::Roles(Handler::ROLES)),
@@ -113,6 +122,11 @@ fn routes() -> Router<App> {
         .route("/people", get(api::people::list))
         .route("/people/{id}", get(api::people::one))
         .route("/people/{id}/track", get(api::people::track))
+        .route("/people/{id}/casework", get(api::casework::show))
+        .route("/people/{id}/person-notes", post(api::casework::write_note))
+        .route("/people/{id}/contacts", post(api::casework::write_contact))
+        .route("/violations/{id}/outcome", post(api::casework::decide))
+        .route("/devices/silent", get(api::casework::silent))
         .route(
             "/people/{id}/commands",
             get(api::commands::list).post(api::commands::place),

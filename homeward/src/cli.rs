@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod device;
+pub mod exchange;
 pub mod orders;
 pub mod people;
 pub mod zones;
@@ -113,6 +114,22 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: people::ViolationCommand,
+    },
+    /// Writes everything about a person or an agency into one file, independent of this program (docs/exchange.md).
+    ///
+    /// The same state gives the same bytes, and export, wipe, import, export gives them again. It is written down that it was done.
+    Export {
+        /// Of what.
+        #[command(subcommand)]
+        command: exchange::ExportCommand,
+    },
+    /// Takes in a file of `homeward export`, all of it or nothing: damaged, cut off, of another version or colliding is refused.
+    Import(exchange::ImportArgs),
+    /// Deletes everything that is a person's or an agency's own. What others refer to too stays. It cannot be undone without an export.
+    Wipe {
+        /// Of what.
+        #[command(subcommand)]
+        command: exchange::WipeCommand,
     },
     /// Everything a court needs of a person's violations, as JSON and as a page to print.
     ///

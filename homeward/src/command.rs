@@ -9,6 +9,7 @@ mod decode;
 mod demo;
 mod device;
 mod evaluate;
+mod exchange;
 mod explain;
 mod files;
 mod holiday;
@@ -110,6 +111,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Contract { command } => block_on(contract::run(load(settings, None)?, command))?,
         Command::Person { command } => block_on(person::run(load(settings, None)?, command))?,
         Command::Violation { command } => block_on(violation::run(load(settings, None)?, command))?,
+        Command::Export { command } => block_on(exchange::export(load(settings, None)?, command))?,
+        Command::Import(arguments) => block_on(exchange::import(|| load(settings, None), arguments))?,
+        Command::Wipe { command } => block_on(exchange::wipe(load(settings, None)?, command))?,
         Command::BreachPack(arguments) => block_on(breach::run(load(settings, None)?, arguments))?,
         Command::Device { command } => block_on(device::run(load(settings, None)?, command))?,
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),

@@ -557,6 +557,10 @@ async fn fitted_devices_that_say_nothing_are_found() {
             .unwrap()
             .get::<_, i64>(0);
         assert_eq!(count, 3);
+        drop(client);
+        // Each silence is told once, also when its incident is closed meanwhile.
+        assert_eq!(device::silent::raise(&db, now).await.unwrap(), 3);
+        assert_eq!(device::silent::raise(&db, now).await.unwrap(), 0);
         test.drop_now().await.unwrap();
     }
 }

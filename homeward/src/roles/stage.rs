@@ -186,6 +186,11 @@ impl Stage {
                 worker::run(database, log, config, stop).await.map_err(Into::into),
             )
         });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            casedb::device::silent::watch(database, stop).await;
+            ("devices that are fitted but silent", Ok(()))
+        });
         Ok(())
     }
 

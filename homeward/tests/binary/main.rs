@@ -17,6 +17,7 @@ mod kill;
 mod moving;
 mod offline;
 mod orders;
+mod people;
 mod pipeline;
 mod profiles;
 mod proof;

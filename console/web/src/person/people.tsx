@@ -6,6 +6,29 @@ import { useDuty, useLive, useResource } from "../shared/context";
 import { useKeys } from "../shared/keys";
 import { Failure, Link, Loading, Risk, Time } from "../shared/ui";
 
+/** Devices that are on somebody and say nothing; nothing where all were heard. */
+function SilentDevices(): ReactNode {
+  const { t } = useDuty();
+  const { value, reload } = useResource("silent devices", (signal) => api.silentDevices(signal));
+  useLive({ changed: reload, resync: reload });
+  if (!value || value.devices.length === 0) return null;
+  return (
+    <details className="panel">
+      <summary>
+        {t("casework.silent_list")} ({value.devices.length})
+      </summary>
+      <ul className="open-incidents">
+        {value.devices.map((device) => (
+          <li key={device.assignment_id}>
+            <Link to={`/people/${device.person_id}`}>{device.reference}</Link>{" "}
+            {t(device.never_heard ? "casework.never_heard" : "casework.silent", { device: device.device })} <Time at={device.silent_since} show="absolute" />
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
 export function PeoplePage(): ReactNode {
   const { t } = useDuty();
   const [typed, setTyped] = useState("");
@@ -41,6 +64,7 @@ export function PeoplePage(): ReactNode {
           />
         </label>
       </div>
+      <SilentDevices />
       {error && <Failure error={error} retry={reload} />}
       {!people && !error && <Loading />}
       {people && people.length === 0 && <p className="empty-filter">{t("people.none")}</p>}

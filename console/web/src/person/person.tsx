@@ -13,6 +13,7 @@ import { day, startOfDay } from "../shared/time";
 import type { Fix, PersonDetail, PersonZone } from "../shared/types";
 import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import { keepWhy, whyOf, type Why } from "../shared/why";
+import { CaseworkPanels } from "./casework";
 import { weekly } from "./schedule";
 
 /** How often today's track is read anew while it is looked at. */
@@ -267,6 +268,7 @@ export function PersonPage({ id }: { id: string }): ReactNode {
           />
           <Zones person={person} />
           <Facts person={person} />
+          <CaseworkPanels key={`casework ${person.person_id}`} person={person.person_id} />
         </div>
       </div>
     </article>

@@ -1,6 +1,7 @@
 // Requests to the server. Every failure is an ApiError with the server's code; a lost network is "offline".
 
 import type {
+  Casework,
   ClosingCode,
   CommandList,
   CommandRow,
@@ -16,6 +17,7 @@ import type {
   Purpose,
   Quarantine,
   Session,
+  SilentDevice,
 } from "./types";
 import { whyQuery } from "./why";
 
@@ -98,6 +100,16 @@ export const api = {
     request<{ people: PersonRow[] }>("GET", `/api/v1/people?query=${id(query)}`, undefined, signal),
   person: (person: string, signal?: AbortSignal) =>
     request<PersonDetail>("GET", `/api/v1/people/${id(person)}`, undefined, signal),
+  casework: (person: string, signal?: AbortSignal) =>
+    request<Casework>("GET", `/api/v1/people/${id(person)}/casework`, undefined, signal),
+  addPersonNote: (person: string, note: { text: string; kind: string; audience: string }) =>
+    request<undefined>("POST", `/api/v1/people/${id(person)}/person-notes`, note),
+  addContact: (person: string, contact: { kind: string; name: string; phone: string }) =>
+    request<undefined>("POST", `/api/v1/people/${id(person)}/contacts`, contact),
+  decideViolation: (violation: string, outcome: { outcome: string; reason: string; seen: number }) =>
+    request<undefined>("POST", `/api/v1/violations/${id(violation)}/outcome`, outcome),
+  silentDevices: (signal?: AbortSignal) =>
+    request<{ devices: SilentDevice[] }>("GET", "/api/v1/devices/silent", undefined, signal),
   commands: (person: string, signal?: AbortSignal) =>
     request<CommandList>("GET", `/api/v1/people/${id(person)}/commands`, undefined, signal),
   /** The same key, the same command: what may not have arrived can be sent again. */

@@ -339,3 +339,86 @@ export interface GlassRow {
   reviewed_by: string | null;
   review_note: string;
 }
+
+export const NOTE_KINDS = ["note", "visit", "call", "hearing"] as const;
+export const CONTACT_KINDS = ["self", "family", "guarantor", "employer", "school", "lawyer", "doctor", "community", "other"] as const;
+export const OUTCOMES = ["recorded", "warning", "admonition", "referred", "dismissed", "reopened"] as const;
+
+export interface Contact {
+  contact_id: string;
+  revision: number;
+  kind: string;
+  name: string;
+  relation: string;
+  phone: string;
+  address: string;
+  protected_address: boolean;
+  note: string;
+}
+
+export interface PersonNote {
+  note_id: string;
+  kind: string;
+  audience: string;
+  text: string;
+  happened_at: string;
+  written_at: string;
+  written_by: string;
+  corrects: string | null;
+}
+
+export interface WornDevice {
+  assignment_id: string;
+  device_id: string;
+  protocol: string;
+  identity: string;
+  model: string;
+  fitted_at: string;
+  fitted_by: string | null;
+  removed_at: string | null;
+  removed_by: string | null;
+  removal_reason: string;
+}
+
+export interface DeviceFault {
+  fault_id: string;
+  device: string;
+  reason: string;
+  detail: string;
+  faulty_since: string;
+  reported_by: string | null;
+  ended_at: string | null;
+  outcome: string | null;
+  repair: string;
+}
+
+export interface SilentDevice {
+  assignment_id: string;
+  device: string;
+  person_id: string;
+  reference: string;
+  silent_since: string;
+  never_heard: boolean;
+}
+
+export interface Violation {
+  violation_id: string;
+  kind: string;
+  onset_at: string;
+  ended_at: string | null;
+  goes_on: boolean;
+  withdrawn: boolean;
+  incident_id: string | null;
+  decision: { revision: number; outcome: string; reason: string; case_number: string; decided_at: string; decided_by: string } | null;
+}
+
+/** What those in charge keep of a person. */
+export interface Casework {
+  contacts: Contact[];
+  notes: PersonNote[];
+  worn: WornDevice[];
+  faults: DeviceFault[];
+  silent: SilentDevice[];
+  violations: Violation[];
+  may_write: boolean;
+}
