@@ -61,7 +61,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
         Admission::Roles(Handler::ROLES),
     ),
     ("post", "/api/v1/people/{id}/contacts", Admission::Roles(Handler::ROLES)),
-    ("post", "/api/v1/violations/{id}/outcome", Admission::Roles(Handler::ROLES)),
+    (
+        "post",
+        "/api/v1/violations/{id}/outcome",
+        Admission::Roles(Handler::ROLES),
+    ),
     ("get", "/api/v1/devices/silent", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),

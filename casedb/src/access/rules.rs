@@ -325,7 +325,6 @@ const ATTEMPTS: Rows = Rows::Mine(
 );
 
 const STREAM: &str = "beside the stream: no user has business there";
-const FIGURES: &str = "figures of movement history, hour by hour: when somebody moved";
 const COPIES: &str = "encoded reports and rules, positions and protected addresses among them";
 
 const FIGURES: &str =
@@ -621,13 +620,6 @@ pub const RULES: &[Rule] = &[
         "device_stop",
         &[read(CASE, Rows::Seen), read_but(ADMIN, &["person_id"], Rows::All)],
     ),
-    // Figures of movement history, and of what grows.
-    nobody("position_hour_rolled", FIGURES),
-    nobody("position_late", FIGURES),
-    nobody("position_rollup", FIGURES),
-    nobody("position_hour", FIGURES),
-    nobody("position_day", FIGURES),
-    rule("capacity_sample", &[read(ADMIN, Rows::All)]),
     // The canary.
     nobody("canary", "which person and device it is"),
     rule("platform_blind", &[read(EVERYBODY, Rows::All)]),

@@ -52,7 +52,6 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
         VALUES (current_date, md5('{k}device')::uuid, '{person}', 'gateway', 'expired', now(), now(), 1)"),
     ("device_stop", "INSERT INTO device_stop (stop_id, device_id, person_id, word, interval_s, told_at, gateway)
         VALUES (md5('{k}stop')::uuid, md5('{k}device')::uuid, '{person}', 'stop', 60, now(), 'g')"),
-    ("capacity_sample", "INSERT INTO capacity_sample (taken_at, what, value) VALUES (now(), 'matrix {k}', 1)"),
     ("platform_blind", "INSERT INTO platform_blind (blind_id, watcher, since, stage, raised_at) VALUES (md5('{k}blind')::uuid, 'w', now(), 'gateway', now())"),
     ("device", "INSERT INTO device (device_id, protocol, identity, secret) VALUES (md5('{k}device')::uuid, 'native', 'M-{k}', 'secret')"),
     ("device_assignment", "INSERT INTO device_assignment (assignment_id, device_id, person_id)
