@@ -5,7 +5,14 @@
 //! the format.
 
 pub mod cover;
+pub mod entry;
+pub mod export;
 pub mod history;
+pub mod key;
+pub mod merkle;
+pub mod root;
+pub mod sealer;
+pub mod verify;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -81,9 +88,35 @@ pub async fn record_deletion(client: &impl GenericClient, deletion: &Deletion<'_
     };
     append(client, &entry).await?;
     if let Some(person_id) = deletion.person_id {
+        history::forget(client, deletion.table, person_id, None, deletion.before).await?;
         execute(client, SALT, &[&person_id]).await?;
     }
     Ok(())
+}
+
+/// Writes down that a person's rows of history of a time went, in the transaction that deletes; their keys are blanked in the seals.
+pub async fn record_erasure(
+    client: &impl GenericClient,
+    table: &str,
+    person_id: Uuid,
+    (since, before): (Option<Timestamp>, Option<Timestamp>),
+    reason: &str,
+) -> Result<(), Error> {
+    let person = person_id.to_string();
+    let entry = Entry {
+        act: "deletion",
+        table,
+        key: &person,
+        detail: json!({
+            "table": table,
+            "person_id": person,
+            "since": since.map(Timestamp::as_microsecond),
+            "before": before.map(Timestamp::as_microsecond),
+            "reason": reason,
+        }),
+    };
+    append(client, &entry).await?;
+    history::forget(client, table, person_id, since, before).await
 }
 
 /// Chains committed entries, at most so many; returns how many. Safe to call from anywhere and at once.

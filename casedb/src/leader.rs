@@ -16,6 +16,8 @@ pub(crate) enum Role {
     Outbox = 0x6f75_7462,
     /// The ticker.
     Ticker = 0x7469_636b,
+    /// The sealer of the audit.
+    Sealer = 0x7365_616c,
 }
 
 impl Role {
@@ -23,6 +25,7 @@ impl Role {
         match self {
             Self::Outbox => "outbox",
             Self::Ticker => "ticker",
+            Self::Sealer => "audit sealer",
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod device;
 pub mod edition;
 mod error;
 pub mod event;
+pub mod evidence;
 pub mod exact;
 pub mod exchange;
 pub mod history;

@@ -12,6 +12,8 @@ extern crate homeward_casedb as casedb;
 mod access;
 #[path = "casedb/access_rows.rs"]
 mod access_rows;
+#[path = "casedb/audit.rs"]
+mod audit;
 #[path = "casedb/capacity.rs"]
 mod capacity;
 #[path = "casedb/causes.rs"]
@@ -20,6 +22,8 @@ mod causes;
 mod commands;
 #[path = "casedb/devices.rs"]
 mod devices;
+#[path = "casedb/evidence.rs"]
+mod evidence;
 #[path = "casedb/exchange.rs"]
 mod exchange;
 #[path = "casedb/folded.rs"]

@@ -34,6 +34,7 @@ async fn main() -> Result<()> {
         basemap,
         secure_cookies: false,
         demo_town: None,
+        evidence_key: None,
     };
     let mut handle = homeward_console::start(config, database, std::sync::Arc::new(|| Ok(()))).await?;
     println!(

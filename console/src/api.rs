@@ -2,6 +2,7 @@
 
 pub mod casework;
 pub mod commands;
+pub mod evidence;
 pub mod glass;
 pub mod incidents;
 pub mod map;

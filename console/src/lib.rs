@@ -33,6 +33,8 @@ pub struct Config {
     pub secure_cookies: bool,
     /// GeoJSON of the invented town's streets, drawn where there is no basemap.
     pub demo_town: Option<serde_json::Value>,
+    /// Signs evidence and the states of the audit chain that it rests on.
+    pub evidence_key: Option<casedb::audit::key::Key>,
 }
 
 /// Says whether the rest of the process is ready; the reason when it is not.

@@ -20,6 +20,7 @@ use crate::{api, assets, error, events, router};
         api::session::log_out,
         api::incidents::list,
         api::incidents::one,
+        api::evidence::download,
         api::incidents::acknowledge,
         api::incidents::note,
         api::incidents::close,

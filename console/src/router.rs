@@ -44,6 +44,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/incidents", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/incidents/{id}", Admission::Roles(Reader::ROLES)),
     (
+        "get",
+        "/api/v1/incidents/{id}/evidence",
+        Admission::Roles(Reader::ROLES),
+    ),
+    (
         "post",
         "/api/v1/incidents/{id}/acknowledge",
         Admission::Roles(Handler::ROLES),
@@ -119,6 +124,7 @@ fn routes() -> Router<App> {
         )
         .route("/incidents", get(api::incidents::list))
         .route("/incidents/{id}", get(api::incidents::one))
+        .route("/incidents/{id}/evidence", get(api::evidence::download))
         .route("/incidents/{id}/acknowledge", post(api::incidents::acknowledge))
         .route("/incidents/{id}/notes", post(api::incidents::note))
         .route("/incidents/{id}/close", post(api::incidents::close))

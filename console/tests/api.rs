@@ -65,6 +65,7 @@ impl Room {
             basemap: Some(path),
             secure_cookies: false,
             demo_town: Some(json!({"type": "FeatureCollection", "features": []})),
+            evidence_key: None,
         };
         let pool = casedb::Database::connect(&database.url, 8).await?;
         let handle = homeward_console::start(config, pool, Arc::new(|| Ok(()))).await?;

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod audit;
 pub mod commands;
 pub mod device;
 pub mod exchange;
@@ -252,6 +253,16 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
+    /// The audit chain: its key, its export, signing now.
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
+    /// Finds every row that was changed, removed or inserted past the audit, and names it. Exit status 1 when there is one.
+    VerifyAudit(audit::VerifyAuditArgs),
+    /// Writes everything about an incident into an archive that proves itself offline: fixes, rules, explanations, actions, PDF.
+    Evidence(audit::EvidenceArgs),
     /// Prints the settings in force, secrets masked.
     Config {
         /// Prints the documented defaults instead, as a file to start from.

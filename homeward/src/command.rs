@@ -1,6 +1,7 @@
 //! The commands: each takes its arguments and the settings, and says how it went.
 
 mod agency;
+pub(crate) mod audit;
 mod backtest;
 mod breach;
 pub(crate) mod capacity;
@@ -9,6 +10,7 @@ mod decode;
 mod demo;
 mod device;
 mod evaluate;
+mod evidence;
 mod exchange;
 mod explain;
 mod files;
@@ -79,6 +81,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
                 } => zones::check(&config, &source, output.as_deref(), refused_only),
             };
         }
+        Command::Audit { command } => block_on(audit::run(load(settings, None)?, command))?,
+        Command::VerifyAudit(arguments) => return block_on(audit::verify(load(settings, None)?, arguments)),
+        Command::Evidence(arguments) => block_on(evidence::run(load(settings, None)?, arguments))?,
         Command::Config { defaults: true } => print!("{}", config::DEFAULTS),
         Command::Config { defaults: false } => {
             println!("{}", serde_json::to_string_pretty(&load(settings, None)?)?);

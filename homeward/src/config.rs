@@ -27,6 +27,7 @@ pub struct Config {
     pub zones: Zones,
     pub console: Console,
     pub alerts: Alerts,
+    pub audit: Audit,
     pub sms: Sms,
     pub canary: Canary,
     pub metrics: Metrics,
@@ -113,6 +114,14 @@ pub struct Alerts {
     pub smtp_password: Secret,
     pub smtp_from: String,
     pub console_url: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    pub key_file: String,
+    pub root_minutes: u64,
+    pub anchor_file: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -317,6 +326,7 @@ impl Config {
             ("geofence.tick_seconds", self.geofence.tick_seconds),
             ("geofence.checkpoint_seconds", self.geofence.checkpoint_seconds),
             ("gateway.idle_seconds", self.gateway.idle_seconds),
+            ("audit.root_minutes", self.audit.root_minutes),
             ("gateway.address_unproven", self.gateway.address_unproven as u64),
             ("gateway.unproven_bytes", self.gateway.unproven_bytes as u64),
             ("gateway.frame_seconds", self.gateway.frame_seconds),

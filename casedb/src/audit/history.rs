@@ -3,6 +3,7 @@
 //! The key of a row is 40 bytes: the person, the time (microseconds since 2000), the id. Its digest is the first 16 bytes of
 //! SHA-256(SHA-256(salt of the person, key), row in PostgreSQL's binary form).
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
@@ -101,6 +102,44 @@ pub(crate) const SALTS: &str = "INSERT INTO history_salt (person_id, salt)
 pub async fn seal_person(client: &impl GenericClient, person_id: Uuid) -> Result<(), Error> {
     execute(client, SALTS, &[&vec![person_id]]).await?;
     present(client, Some(person_id)).await
+}
+
+/// Blanks the keys of a person's rows that are not there any more, of a time, in the seals of a table.
+pub(super) async fn forget(
+    client: &impl GenericClient,
+    table: &str,
+    person_id: Uuid,
+    since: Option<Timestamp>,
+    before: Option<Timestamp>,
+) -> Result<(), Error> {
+    // Times after 2000 compare as their bytes do.
+    const SQL: &str = concat!(
+        "WITH seal AS (
+            SELECT seal_id, leaves, keys FROM history_seal WHERE table_name = $1 AND position(uuid_send($2::uuid) IN keys) > 0
+        ), leaf AS (
+            SELECT seal_id, i, substr(keys, i * 40 + 1, 40) AS key FROM seal, generate_series(0, leaves - 1) AS i
+        ), present AS (
+            SELECT ",
+        key!(position),
+        " AS key FROM position WHERE $1 = 'position' AND person_id = $2 UNION ALL SELECT ",
+        key!(report_copy),
+        " FROM report_copy WHERE $1 = 'report_copy' AND person_id = $2 UNION ALL SELECT ",
+        key!(quarantined_report),
+        " FROM quarantined_report WHERE $1 = 'quarantined_report' AND person_id = $2 UNION ALL SELECT ",
+        key!(quarantined_copy),
+        r" FROM quarantined_copy WHERE $1 = 'quarantined_copy' AND person_id = $2
+        ), judged AS (
+            SELECT l.*, substr(l.key, 1, 16) = uuid_send($2) AND p.key IS NULL
+                AND ($3::timestamptz IS NULL OR substr(l.key, 17, 8) >= timestamptz_send($3))
+                AND ($4::timestamptz IS NULL OR substr(l.key, 17, 8) < timestamptz_send($4)) AS gone
+            FROM leaf l LEFT JOIN present p ON p.key = l.key
+        ), fresh AS (
+            SELECT seal_id, string_agg(CASE WHEN gone THEN decode(repeat('00', 40), 'hex') ELSE key END, ''::bytea ORDER BY i) AS keys
+            FROM judged GROUP BY seal_id HAVING bool_or(gone)
+        ) UPDATE history_seal s SET keys = f.keys FROM fresh f WHERE f.seal_id = s.seal_id"
+    );
+    execute(client, SQL, &[&table, &person_id, &since, &before]).await?;
+    Ok(())
 }
 
 async fn present(client: &impl GenericClient, person_id: Option<Uuid>) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{Refused, Stage, event::Terms, record};
 use crate::{
-    Database, Error, Notice,
+    Database, Error, Notice, audit,
     pool::{GenericClient, execute, optional, row, rows},
     rules::DIRECTORY_CHANNEL,
 };
@@ -45,6 +45,8 @@ const QUARANTINED: &str = "DELETE FROM quarantined_report q USING basis_gaps($1)
         OR g.ends = 'infinity' AND q.fix_time >= g.starts)";
 const QUARANTINED_COPIES: &str = "DELETE FROM quarantined_copy q USING basis_gaps($1) g
     WHERE q.person_id = $1 AND q.appended_at >= g.starts AND q.appended_at < g.ends";
+const GAPS: &str =
+    "SELECT GREATEST(starts, '2000-01-01T00:00:00Z'), CASE WHEN ends < '9000-01-01' THEN ends END FROM basis_gaps($1)";
 const EVENTS: &str = "SELECT DISTINCT e.event_id, e.payload FROM event e, basis_gaps($1) g
     WHERE e.person_id = $1 AND e.decided_at >= g.starts";
 const EVENT: &str = "UPDATE event SET payload = $2 WHERE event_id = $1";
@@ -109,6 +111,23 @@ pub async fn enforce(database: &Database, person_id: PersonId, now: Timestamp) -
     };
     for statement in [COPIES, QUARANTINED, QUARANTINED_COPIES] {
         erased.reports += execute(&transaction, statement, &[&person]).await?;
+    }
+    if erased.reports > 0 {
+        for gap in rows(&transaction, GAPS, &[&person]).await? {
+            let (since, until): (Timestamp, Option<Timestamp>) = (gap.try_get(0)?, gap.try_get(1)?);
+            for table in ["position", "report_copy", "quarantined_copy"] {
+                audit::record_erasure(&transaction, table, person, (Some(since), until), "no legal basis").await?;
+            }
+        }
+        // These may go for the time that they state, which is not that of their key.
+        audit::record_erasure(
+            &transaction,
+            "quarantined_report",
+            person,
+            (None, None),
+            "no legal basis",
+        )
+        .await?;
     }
     execute(&transaction, ANSWERS, &[&person]).await?;
     if let Some(terms) = Terms::read(&transaction, person_id).await? {

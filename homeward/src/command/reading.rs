@@ -99,6 +99,21 @@ impl Reader {
         }
     }
 
+    /// The user.
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// Why.
+    pub fn purpose(&self) -> access::Purpose {
+        self.purpose
+    }
+
+    /// For which case; maybe empty.
+    pub fn case_number(&self) -> &str {
+        &self.case_number
+    }
+
     /// The user's name as shown.
     pub fn name(&self) -> &str {
         &self.user.display_name

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use casedb::{Database, basis, history::HistoryWriter, outbox, person, ticker};
+use casedb::{Database, audit::sealer, basis, history::HistoryWriter, outbox, person, ticker};
 use gateway::{Directory, Gateway};
 use jiff::{Timestamp, ToSpan};
 use stream::{Log, Topic};
@@ -40,10 +40,7 @@ impl Stage {
                 self.geofence();
                 Ok(())
             }
-            Role::History => {
-                self.history();
-                Ok(())
-            }
+            Role::History => self.history(),
             Role::Alerts => {
                 self.alerts()?;
                 Ok(())
@@ -138,7 +135,7 @@ impl Stage {
         });
     }
 
-    fn history(&mut self) {
+    fn history(&mut self) -> Result<()> {
         let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
         self.tasks.spawn(async move {
             (
@@ -151,6 +148,19 @@ impl Stage {
             (
                 "outbox relay",
                 outbox::run(database, log, stop).await.map_err(Into::into),
+            )
+        });
+        let audit = &self.config.audit;
+        let config = sealer::Config {
+            key: crate::command::audit::configured_key(&self.config)?,
+            root_every: Duration::from_secs(audit.root_minutes.saturating_mul(60)),
+            anchor_file: (!audit.anchor_file.is_empty()).then(|| PathBuf::from(&audit.anchor_file)),
+        };
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            (
+                "audit sealer",
+                sealer::run(database, config, stop).await.map_err(Into::into),
             )
         });
         let (database, stop) = (self.database.clone(), self.stages.clone());
@@ -167,6 +177,7 @@ impl Stage {
             capacity::watch(database, config, stop).await;
             ("capacity", Ok(()))
         });
+        Ok(())
     }
 
     fn alerts(&mut self) -> Result<()> {
@@ -201,6 +212,7 @@ impl Stage {
             basemap: (!settings.basemap.is_empty()).then(|| settings.basemap.clone().into()),
             secure_cookies: settings.secure_cookies,
             demo_town: demo_town(&self.database).await?,
+            evidence_key: crate::command::audit::configured_key(&self.config)?,
         };
         let ready = Arc::clone(&self.readiness);
         let ready: console::Ready = Arc::new(move || ready.latest());
