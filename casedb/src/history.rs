@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod folded;
+mod presence;
 pub mod query;
 pub mod rollup;
 mod row;

@@ -2,6 +2,13 @@
 //!
 //! A pass that names no zone is for all inclusion zones (home, attendance). An exclusion zone is open only when the pass names
 //! it, and the distance to a protected person never lapses.
+//!
+//! A pass is asked for and then approved or refused by somebody else ([`ask`], [`decide`]), the longer the higher: the tiers are the
+//! law profile's ([`crate::law::LeaveTier`]). Only approved passes are in the rules.
+
+mod request;
+
+pub use request::{LeaveRequest, ask, decide, may_decide, request, requests};
 
 use jiff::Timestamp;
 use proto::{PersonId, ZoneId};
@@ -62,22 +69,26 @@ const ADD_ZONE: &str = "INSERT INTO leave_pass_zone (leave_id, zone_id)
 const WITHDRAW: &str = "UPDATE leave_pass SET withdrawn_at = LEAST(withdrawn_at, $2::timestamptz) WHERE leave_id = $1
     RETURNING person_id";
 const OF_PERSON: &str =
-    "SELECT l.leave_id, l.starts_at, l.ends_at, l.reason, l.approved_by, l.created_by, l.withdrawn_at,
+    "SELECT l.leave_id, l.starts_at, l.ends_at, l.reason, COALESCE(l.approved_by, ''), l.created_by, l.withdrawn_at,
         ARRAY(SELECT z.zone_id FROM leave_pass_zone z WHERE z.leave_id = l.leave_id ORDER BY z.zone_id)
-    FROM leave_pass l WHERE l.person_id = $1 AND l.ends_at > $2 ORDER BY l.starts_at, l.leave_id";
+    FROM leave_pass l WHERE l.person_id = $1 AND l.ends_at > $2 AND l.state = 'approved' ORDER BY l.starts_at, l.leave_id";
 
-/// Adds a pass. Call it in a transaction, and publish the person's rules in the same one.
+/// Adds a pass that was approved outside the program, where the law profile lets such an approval be told for a leave of this length.
+/// Call it in a transaction, and publish the person's rules in the same one.
 pub async fn add(transaction: &impl GenericClient, leave: &Leave) -> Result<(), Error> {
-    if leave.ends_at <= leave.starts_at {
+    check(leave)?;
+    let length = request::length(transaction, leave).await?;
+    let tier = length.profile.leave_tier(length.days);
+    if let Some(tier) = tier.filter(|tier| !tier.told) {
+        let roles: Vec<_> = tier.roles.iter().map(|role| role.name()).collect();
         return Err(Error::Input(format!(
-            "leave: the end {} is not after the start {}",
-            leave.ends_at, leave.starts_at
+            "a leave of {} days needs the approval of a {} in the program: `homeward leave request`, then `homeward leave approve` \
+             (law profile {}: {})",
+            length.days,
+            roles.join(" or "),
+            length.profile.name,
+            tier.source
         )));
-    }
-    for (name, text) in [("reason", &leave.reason), ("approver", &leave.approved_by)] {
-        if text.trim().is_empty() {
-            return Err(Error::Input(format!("leave: the {name} is empty")));
-        }
     }
     let values: [&(dyn postgres_types::ToSql + Sync); 7] = [
         &leave.leave_id,
@@ -89,6 +100,26 @@ pub async fn add(transaction: &impl GenericClient, leave: &Leave) -> Result<(), 
         &leave.created_by,
     ];
     execute(transaction, ADD, &values).await?;
+    add_zones(transaction, leave).await
+}
+
+/// Refuses a pass that is none.
+fn check(leave: &Leave) -> Result<(), Error> {
+    if leave.ends_at <= leave.starts_at {
+        return Err(Error::Input(format!(
+            "leave: the end {} is not after the start {}",
+            leave.ends_at, leave.starts_at
+        )));
+    }
+    for (name, text) in [("reason", &leave.reason), ("approver", &leave.approved_by)] {
+        if text.trim().is_empty() {
+            return Err(Error::Input(format!("leave: the {name} is empty")));
+        }
+    }
+    Ok(())
+}
+
+async fn add_zones(transaction: &impl GenericClient, leave: &Leave) -> Result<(), Error> {
     for zone_id in &leave.zones {
         let values: [&(dyn postgres_types::ToSql + Sync); 3] =
             [&leave.leave_id, &leave.person_id.uuid(), &zone_id.uuid()];
@@ -106,7 +137,7 @@ pub async fn withdraw(transaction: &impl GenericClient, leave_id: Uuid, now: Tim
     Ok(PersonId::new(found.try_get(0)?))
 }
 
-/// Lists a person's passes that end after a moment, withdrawn ones too.
+/// Lists a person's approved passes that end after a moment, withdrawn ones too.
 pub async fn of_person(
     client: &impl GenericClient,
     person_id: PersonId,

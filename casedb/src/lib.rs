@@ -51,4 +51,4 @@ pub mod zone;
 pub use edition::{Chunks, Edition};
 pub use error::{Class, Error};
 pub use migrate::migrate;
-pub use pool::{Database, GenericClient, Listener, Notice, Transaction};
+pub use pool::{Database, GenericClient, Listener, Notice, Object as Client, Transaction};

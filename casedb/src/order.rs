@@ -4,6 +4,7 @@
 //! approval, required steps and reviews. What is on record (`order_approval`, `order_notice`, `order_review` …) is only added to; [`as_of`] tells what held at any time,
 //! as it was known at any time.
 
+mod act;
 mod asof;
 mod extend;
 mod make;
@@ -12,13 +13,14 @@ mod review;
 mod steps;
 mod sweep;
 
+pub use act::{Act, may};
 pub use asof::{AsOf, Dossier, as_of, dossiers};
 pub use extend::{extend, vary};
 pub use make::{Draft, make};
 pub use records::{Approval, Extension, Notice, Review, Revision};
 pub use review::{Outcome, ReviewKind, force_review, review};
-pub use steps::{Court, Deciding, Decision, Settled, decide, note_step};
-pub use sweep::{Raise, due, sweep};
+pub use steps::{Court, Deciding, Decision, Settled, approver, decide, note_step};
+pub use sweep::{Raise, due, sweep, watch};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use proto::{OrderId, PersonId};
@@ -172,6 +174,22 @@ pub async fn revoke(client: &impl GenericClient, order_id: OrderId, revoked_at: 
         execute(client, REVOKE, &[&order_id.uuid(), &revoked_at]).await?,
         order_id,
     )
+}
+
+/// Revokes an order with a reason and who did it, from now on.
+pub async fn revoke_for(
+    transaction: &impl GenericClient,
+    order_id: OrderId,
+    reason: &str,
+    by: uuid::Uuid,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if reason.trim().is_empty() {
+        return Err(Error::Input("revocation: say why".to_owned()));
+    }
+    say_who(transaction, by).await?;
+    say(transaction, "revoked", reason).await?;
+    touched(execute(transaction, REVOKE, &[&order_id.uuid(), &now]).await?, order_id)
 }
 
 /// Says in the transaction what its next change of an order is, for the revision that the change leaves.

@@ -2,8 +2,8 @@
 
 use std::{future::poll_fn, str::FromStr, time::Duration};
 
-pub use deadpool_postgres::{GenericClient, Transaction};
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+pub use deadpool_postgres::{GenericClient, Object, Transaction};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use postgres_types::ToSql;
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};

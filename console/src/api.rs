@@ -6,6 +6,7 @@ pub mod evidence;
 pub mod glass;
 pub mod incidents;
 pub mod map;
+pub mod orders;
 pub mod people;
 pub mod platform;
 pub mod quarantine;

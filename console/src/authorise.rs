@@ -72,6 +72,31 @@ impl Requirement for Reviewer {
     const ROLES: &'static [Role] = &[Role::Supervisor];
 }
 
+/// Those who read the records of orders: everybody who works on cases, and who audits them.
+#[derive(Debug)]
+pub struct CaseReader;
+impl Requirement for CaseReader {
+    const ROLES: &'static [Role] = &[
+        Role::DutyOfficer,
+        Role::SocialWorker,
+        Role::Supervisor,
+        Role::Auditor,
+        Role::Administrator,
+    ];
+}
+
+/// Those who may decide on orders and leave, as far as the law profile and the tiers let them.
+#[derive(Debug)]
+pub struct Decider;
+impl Requirement for Decider {
+    const ROLES: &'static [Role] = &[
+        Role::DutyOfficer,
+        Role::SocialWorker,
+        Role::Supervisor,
+        Role::Administrator,
+    ];
+}
+
 /// Those who look after devices that were refused.
 #[derive(Debug)]
 pub struct DeviceKeeper;

@@ -23,7 +23,10 @@ use tower_http::{
 
 use crate::{
     ApiError, App, api, assets,
-    authorise::{Anyone, DeviceKeeper, GlassReader, Handler, Reader, Requirement, Reviewer, Tracker, refuse_foreign},
+    authorise::{
+        Anyone, CaseReader, Decider, DeviceKeeper, GlassReader, Handler, Reader, Requirement, Reviewer, Tracker,
+        refuse_foreign,
+    },
     events, openapi,
 };
 
@@ -59,6 +62,9 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}/track", Admission::Roles(Tracker::ROLES)),
+    ("get", "/api/v1/people/{id}/orders", Admission::Roles(CaseReader::ROLES)),
+    ("post", "/api/v1/orders/{id}/decision", Admission::Roles(Decider::ROLES)),
+    ("post", "/api/v1/leave/{id}/decision", Admission::Roles(Decider::ROLES)),
     ("get", "/api/v1/people/{id}/casework", Admission::Roles(Handler::ROLES)),
     (
         "post",
@@ -132,6 +138,9 @@ fn routes() -> Router<App> {
         .route("/people", get(api::people::list))
         .route("/people/{id}", get(api::people::one))
         .route("/people/{id}/track", get(api::people::track))
+        .route("/people/{id}/orders", get(api::orders::list))
+        .route("/orders/{id}/decision", post(api::orders::decide))
+        .route("/leave/{id}/decision", post(api::orders::decide_leave))
         .route("/people/{id}/casework", get(api::casework::show))
         .route("/people/{id}/person-notes", post(api::casework::write_note))
         .route("/people/{id}/contacts", post(api::casework::write_contact))

@@ -13,6 +13,8 @@ mod corrected;
 mod fixture;
 #[path = "api/glass.rs"]
 mod glass;
+#[path = "api/orders.rs"]
+mod orders;
 #[path = "api/wide.rs"]
 mod wide;
 

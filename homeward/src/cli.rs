@@ -4,6 +4,7 @@ pub mod audit;
 pub mod commands;
 pub mod device;
 pub mod exchange;
+pub mod law;
 pub mod orders;
 pub mod people;
 pub mod zones;
@@ -167,6 +168,14 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: orders::LeaveCommand,
+    },
+    /// Law profiles: what a law asks of an order, with the source of each rule.
+    Law(law::LawArgs),
+    /// Orders: drawn up, approved, extended, reviewed, varied, revoked; and what held at any time.
+    Order {
+        /// What to do.
+        #[command(subcommand)]
+        command: law::OrderCommand,
     },
     /// Holiday calendars that schedules go by.
     Holiday {

@@ -15,8 +15,10 @@ mod exchange;
 mod explain;
 mod files;
 mod holiday;
+mod law;
 mod leave;
 mod notify;
+mod order;
 mod orders;
 mod person;
 pub(crate) mod profiles;
@@ -124,6 +126,12 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),
         Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,
         Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
+        Command::Law(arguments) => match arguments.command {
+            // The profiles are part of the program: no settings are needed to read them.
+            None => law::show(arguments.name.as_deref())?,
+            Some(command) => block_on(law::run(load(settings, None)?, command))?,
+        },
+        Command::Order { command } => block_on(order::run(load(settings, None)?, command))?,
         Command::Holiday { command } => block_on(holiday::run(load(settings, None)?, command))?,
         Command::Protect { command } => block_on(protect::run(load(settings, None)?, command))?,
         Command::Notify { command } => block_on(notify::run(load(settings, None)?, command))?,

@@ -13,6 +13,7 @@ mod config;
 pub mod consume;
 pub mod dispatch;
 mod error;
+mod terms;
 
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub async fn run(
         dispatch::run(&db, &config, &woken, &stop).await
     };
     let sweeper = cause::run(&db, &config, &queued, &stop);
-    let (consumed, dispatched, ()) = tokio::join!(consumer, dispatcher, sweeper);
+    // Warnings before orders and reviews end. They fail with a log line and come again: nothing here stops the worker.
+    let terms = Box::pin(terms::run(&db, &stop));
+    let (consumed, dispatched, (), ()) = tokio::join!(consumer, dispatcher, sweeper, terms);
     consumed.and(dispatched)
 }

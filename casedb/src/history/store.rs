@@ -245,6 +245,7 @@ pub(super) async fn store(client: &mut Client, batch: &BTreeMap<Partition, &Pend
             .flat_map(|pending| &pending.positions)
             .map(|row| row.person_id)
             .collect();
+        super::presence::withhold(&transaction, &people).await?;
         transaction.execute(SALTS, &[&people]).await?;
         stored.positions = count(&transaction, MERGE, &[]).await?;
         stored.copies = (rows as u64).saturating_sub(stored.positions);

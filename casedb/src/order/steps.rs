@@ -123,7 +123,7 @@ impl Locked {
 }
 
 /// What rules look at in a user who approves something for a person.
-pub(super) async fn approver(client: &impl GenericClient, user: &User, person_id: PersonId) -> Result<Approver, Error> {
+pub async fn approver(client: &impl GenericClient, user: &User, person_id: PersonId) -> Result<Approver, Error> {
     let found = row(client, APPROVER, &[&user.agency_id, &person_id.uuid()]).await?;
     let level: Option<Level> = found.try_get::<_, Option<&str>>(0)?.map(str::parse).transpose()?;
     Ok(Approver {

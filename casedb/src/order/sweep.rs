@@ -1,12 +1,14 @@
 //! The warnings before orders and reviews end, and the reviews that a device's fault forces.
 
+use alerts::{Audience, Severity};
 use jiff::{SignedDuration, Timestamp};
 use proto::{OrderId, PersonId};
 use uuid::Uuid;
 
 use super::{ReviewKind, force_review, make::time_zone};
 use crate::{
-    Error,
+    Database, Error,
+    incident::{self, IncidentError, SystemIncident},
     law::warn::{Ahead, Kind, Warning, due_warnings},
     pool::{GenericClient, execute, rows},
 };
@@ -38,15 +40,18 @@ const WARN: &str = "INSERT INTO order_warning (order_id, kind, for_at, days, war
     SELECT $1, $2, $3, $4, $5
     WHERE NOT EXISTS (SELECT FROM order_warning WHERE order_id = $1 AND kind = $2 AND for_at = $3 AND days <= $4)
     ON CONFLICT DO NOTHING";
-/// Orders in force whose person wears a device that has said nothing for so long, since it was given to them. Silence counts as a
-/// fault.
-const FAULTY: &str = "SELECT t.order_id, d.device_id, GREATEST(s.last_seen_at, d.assigned_at)
+/// Orders in force whose person wears a device that has said nothing for so long since it was given to them, or that is on record as
+/// faulty for so long.
+const FAULTY: &str = "SELECT t.order_id, d.device_id, f.since
     FROM order_term t
     JOIN device_assignment d ON d.person_id = t.person_id AND d.ended_at IS NULL
     LEFT JOIN device_status s ON s.device_id = d.device_id
-    WHERE t.starts_at <= $1 AND t.ends_at > $1 AND t.starts_at <= $2 AND GREATEST(s.last_seen_at, d.assigned_at) <= $2
+    CROSS JOIN LATERAL (SELECT LEAST(GREATEST(s.last_seen_at, d.assigned_at),
+        (SELECT GREATEST(min(x.faulty_since), d.assigned_at) FROM device_fault x
+         WHERE x.device_id = d.device_id AND x.ended_at IS NULL)) AS since) f
+    WHERE t.starts_at <= $2 AND t.ends_at > $1 AND f.since <= $2
       AND NOT EXISTS (SELECT FROM order_review r WHERE r.order_id = t.order_id AND r.kind = 'device_fault'
-                      AND (r.outcome IS NULL OR r.opened_at > GREATEST(s.last_seen_at, d.assigned_at)))
+                      AND (r.outcome IS NULL OR r.done_at > f.since))
     ORDER BY t.order_id";
 
 /// The warnings that are due now, given or not.
@@ -78,7 +83,7 @@ pub async fn sweep(transaction: &impl GenericClient, now: Timestamp) -> Result<V
     for found in rows(transaction, FAULTY, &[&now, &since]).await? {
         let order_id = OrderId::new(found.try_get(0)?);
         let (device, silent): (Uuid, Timestamp) = (found.try_get(1)?, found.try_get(2)?);
-        let cause = format!("device {device} has said nothing since {silent}");
+        let cause = format!("device {device} is faulty or silent since {silent}");
         force_review(transaction, order_id, ReviewKind::DeviceFault, now, &cause).await?;
     }
     let mut fresh = Vec::new();
@@ -96,4 +101,56 @@ pub async fn sweep(transaction: &impl GenericClient, now: Timestamp) -> Result<V
         }
     }
     Ok(fresh)
+}
+
+/// Raises what [`sweep`] finds, each as an incident of the person, in one transaction; returns how many. Any number of processes may do
+/// this at once: a warning is given once.
+pub async fn watch(database: &Database, now: Timestamp) -> Result<usize, IncidentError> {
+    let mut client = database.client().await?;
+    let transaction = client.transaction().await.map_err(Error::from)?;
+    let found = sweep(&transaction, now).await?;
+    for raise in &found {
+        let (key, text) = (key(raise), text(&raise.warning));
+        let system = SystemIncident {
+            kind: raise.warning.kind.as_str(),
+            person: Some(raise.person_id),
+            police_agency: None,
+            social_agency: None,
+            grouping_key: &key,
+            severity: if raise.warning.days <= 1 {
+                Severity::P2
+            } else {
+                Severity::P3
+            },
+            audience: Audience::Both,
+            text: &text,
+            at: now,
+        };
+        incident::raise_system(&transaction, &system).await?;
+    }
+    transaction.commit().await.map_err(Error::from)?;
+    Ok(found.len())
+}
+
+/// One incident for each end and each review: the later warnings make it more urgent.
+fn key(raise: &Raise) -> String {
+    format!(
+        "{}:{}:{}",
+        raise.warning.kind,
+        raise.order_id,
+        raise.warning.at.as_second()
+    )
+}
+
+fn text(warning: &Warning) -> String {
+    let (what, day) = match warning.kind {
+        Kind::OrderEnds => ("the order ends", "last day in force"),
+        Kind::ReviewDue => ("a review of the order is due", "last day for it"),
+    };
+    match warning.left {
+        ..0 => format!("{what}: overdue since {}", warning.last_day),
+        0 => format!("{what}: today is the {day}, {}", warning.last_day),
+        1 => format!("{what}: 1 day left, {day} {}", warning.last_day),
+        left => format!("{what}: {left} days left, {day} {}", warning.last_day),
+    }
 }

@@ -3,12 +3,13 @@
 use casedb::{
     Class, Database, GenericClient, agency, device,
     law::{self, Level, Step},
+    leave::{self, Leave},
     order::{self, Court, Deciding, Decision, Draft, Outcome},
     rules,
     user::{self, NewUser, Role, User},
 };
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
-use proto::{DeviceId, OrderId, PersonId};
+use proto::{DeviceId, OrderId, PersonId, wire};
 use uuid::Uuid;
 
 use super::support::{add_order, add_person, migrated};
@@ -522,6 +523,308 @@ async fn warnings_are_given_once_and_silence_forces_a_review() {
             .reviews
             .clone();
         assert_eq!((reviews.len(), reviews[0].kind.as_str()), (1, "device_fault"));
+        // Done: the same silence forces no other; a later one does, and so does a fault on record.
+        let head = office.head.user_id;
+        let done = faulty + 2.hours();
+        order::review(
+            &client,
+            order.order_id,
+            Outcome::Continue,
+            "device to be swapped",
+            head,
+            done,
+        )
+        .await
+        .unwrap();
+        assert!(swept(done + 1.hour()).await.is_empty());
+        let seen = "INSERT INTO device_status (device_id, last_seen_at) VALUES ($1, $2)";
+        client
+            .execute(seen, &[&device_id.uuid(), &(faulty + 240.hours())])
+            .await
+            .unwrap();
+        assert!(
+            swept(faulty + 241.hours())
+                .await
+                .iter()
+                .all(|(kind, _)| *kind != "review_due")
+        );
+        let fault = "INSERT INTO device_fault (fault_id, device_id, person_id, reason, faulty_since, reported_at)
+            VALUES (gen_random_uuid(), $1, $2, 'strap', $3, $3)";
+        let since = faulty + 168.hours();
+        client
+            .execute(fault, &[&device_id.uuid(), &office.person.uuid(), &since])
+            .await
+            .unwrap();
+        assert!(swept(since + 71.hours()).await.is_empty());
+        assert_eq!(swept(since + 73.hours()).await, [("review_due", 0)]);
+
+        // Watching raises incidents, one for each end and review, more urgent as time runs out; two watchers at once raise it once.
+        let other = add_person(&db, "dina").await.person_id;
+        let other = add_order(&db, other, start).await;
+        let open = async || {
+            let sql = "SELECT kind, severity FROM incident WHERE person_id = $1 AND kind = 'order_ends' AND state <> 'closed'";
+            let found = client.query(sql, &[&other.person_id.uuid()]).await.unwrap();
+            found.iter().map(|row| row.get::<_, i16>(1)).collect::<Vec<_>>()
+        };
+        let at = |days: i64| other.ends_at - (24 * days).hours();
+        let (one, two) = tokio::join!(order::watch(&db, at(14)), order::watch(&db, at(14)));
+        assert!(one.unwrap() + two.unwrap() >= 1);
+        assert_eq!(open().await, [3]);
+        order::watch(&db, at(7)).await.unwrap();
+        assert_eq!(open().await, [3]);
+        order::watch(&db, at(1)).await.unwrap();
+        assert_eq!(open().await, [2]);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_longer_a_leave_the_higher_its_approval() {
+    for (test, db) in migrated().await {
+        let office = office(&db, "siv").await;
+        let client = db.client().await.unwrap();
+        let now = Timestamp::now().round(jiff::Unit::Second).unwrap();
+        add_order(&db, office.person, now).await;
+        let chief = add_user(&client, "siv.chief", Role::Administrator, "harbour.siv.social_work").await;
+        let officer = add_user(&client, "siv.officer", Role::DutyOfficer, "harbour.siv.police").await;
+        let leave = |from: i64, days: i64| Leave {
+            leave_id: Uuid::now_v7(),
+            person_id: office.person,
+            starts_at: now + (24 * from).hours(),
+            ends_at: now + (24 * (from + days)).hours(),
+            reason: "family".to_owned(),
+            approved_by: String::new(),
+            created_by: Some(office.worker.user_id),
+            zones: Vec::new(),
+            withdrawn_at: None,
+        };
+        let yes = Decision::Approved;
+        let mut from = 1;
+        for (days, allowed) in [
+            (7, "officer,head,chief"),
+            (8, "head,chief"),
+            (30, "head,chief"),
+            (31, "chief"),
+            (90, "chief"),
+        ] {
+            for (name, who) in [
+                ("worker", &office.worker),
+                ("officer", &officer),
+                ("head", &office.head),
+                ("chief", &chief),
+            ] {
+                let pass = leave(from, days);
+                leave::ask(&client, &pass).await.unwrap();
+                assert!(
+                    leave::of_person(&client, office.person, now).await.unwrap().is_empty(),
+                    "asked is not given"
+                );
+                let decided = leave::decide(&client, pass.leave_id, yes, who, "", now).await;
+                assert_eq!(
+                    decided.is_ok(),
+                    allowed.contains(name),
+                    "{days} days by {name}: {decided:?}"
+                );
+                if let Err(error) = decided {
+                    let words = if name == "worker" {
+                        "who asks"
+                    } else {
+                        "days needs the approval"
+                    };
+                    assert!(error.to_string().contains(words), "{error}");
+                }
+                leave::withdraw(&client, pass.leave_id, now).await.unwrap();
+                let gone = leave::of_person(&client, office.person, now).await.unwrap();
+                assert!(gone.iter().all(|pass| pass.valid_until().is_none()));
+                client.execute("DELETE FROM leave_pass", &[]).await.unwrap();
+            }
+            from += 100;
+        }
+        // Told approvals: up to seven days, where the law lets them be told; short passes in a row are a long one.
+        let told = |from, days| Leave {
+            approved_by: "Station 3, Kim".to_owned(),
+            ..leave(from, days)
+        };
+        leave::add(&client, &told(1, 7)).await.unwrap();
+        let error = leave::add(&client, &told(8, 2)).await.unwrap_err();
+        assert!(
+            error.to_string().contains("9 days") && error.to_string().contains("homeward leave request"),
+            "{error}"
+        );
+        leave::add(&client, &told(9, 2)).await.unwrap();
+        // A refusal has a reason; what is decided stays; nobody decides alone.
+        let pass = leave(50, 2);
+        leave::ask(&client, &pass).await.unwrap();
+        let no = Decision::Refused;
+        let error = leave::decide(&client, pass.leave_id, no, &office.head, " ", now)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("needs a reason"), "{error}");
+        leave::decide(&client, pass.leave_id, no, &office.head, "not now", now)
+            .await
+            .unwrap();
+        let error = leave::decide(&client, pass.leave_id, yes, &office.head, "", now)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("decided already: refused"), "{error}");
+        let alone = "UPDATE leave_pass SET decided_by = created_by WHERE created_by IS NOT NULL";
+        let error = casedb::Error::from(client.execute(alone, &[]).await.unwrap_err());
+        assert_eq!(error.constraint(), Some("leave_pass_four_eyes"));
+        let all = leave::requests(&client, office.person, now).await.unwrap();
+        let states: Vec<_> = all.iter().map(|pass| pass.state.as_str()).collect();
+        assert_eq!(states, ["approved", "approved", "refused"]);
+        assert_eq!(leave::of_person(&client, office.person, now).await.unwrap().len(), 2);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inside_the_dwelling_no_more_than_presence_is_stored() {
+    use casedb::zone::{self, Audience, Shape, Zone, ZoneKind};
+    use prost::Message;
+    use stream::{Log, NewRecord, memory::MemoryLog};
+
+    for (test, db) in migrated().await {
+        let (resi, other) = (office(&db, "resi").await, office(&db, "uwe").await);
+        let now = Timestamp::now().round(jiff::Unit::Second).unwrap();
+        let start = now - 2.hours();
+        let client = db.client().await.unwrap();
+        let order = draft(resi.person, "de-by", "danger", start, months(start, 3));
+        order::make(&client, &order, resi.worker.user_id, start).await.unwrap();
+        let court = Court {
+            court: "District court".to_owned(),
+            reference: "3 XIV 12/26".to_owned(),
+        };
+        order::decide(
+            &client,
+            Deciding {
+                court: Some(&court),
+                ..yes(order.order_id)
+            },
+            &resi.head,
+            start,
+        )
+        .await
+        .unwrap();
+        order::note_step(
+            &client,
+            order.order_id,
+            Step::WrittenOrder,
+            start,
+            "",
+            resi.worker.user_id,
+            start,
+        )
+        .await
+        .unwrap();
+        add_order(&db, other.person, now).await;
+        let home = |geometry: serde_json::Value, radius_m| Shape {
+            geometry,
+            radius_m,
+            buffer_m: 0.0,
+            datum: proto::rules::Datum::Wgs84,
+        };
+        let circle = home(
+            serde_json::json!({"type": "Point", "coordinates": [11.5, 48.1]}),
+            Some(50.0),
+        );
+        // A house with a yard in its middle: the yard is no dwelling.
+        let house = home(
+            serde_json::json!({"type": "Polygon", "coordinates": [
+            [[11.6, 48.2], [11.601, 48.2], [11.601, 48.201], [11.6, 48.201], [11.6, 48.2]],
+            [[11.6004, 48.2004], [11.6006, 48.2004], [11.6006, 48.2006], [11.6004, 48.2006], [11.6004, 48.2004]]]}),
+            None,
+        );
+        for (person, shape, attendance) in [
+            (resi.person, &circle, false),
+            (resi.person, &house, false),
+            (other.person, &circle, false),
+        ] {
+            let zone_id = proto::ZoneId::new(Uuid::now_v7());
+            let kind = ZoneKind::Inclusion;
+            let zone = Zone {
+                zone_id,
+                label: "Home".to_owned(),
+                kind,
+                audience: Audience::Both,
+            };
+            zone::create(&client, &zone).await.unwrap();
+            zone::revise(&client, zone_id, shape, None).await.unwrap();
+            zone::attach(&client, person, zone_id, None, attendance).await.unwrap();
+        }
+        // Whose, where, how exact, and whether the place is kept.
+        let fixes = [
+            (resi.person, 11.5, 48.1, 5.0, false),
+            (resi.person, 11.5, 48.1 + 45.0 / 111_195.0, 0.0, false),
+            (resi.person, 11.5, 48.1 + 60.0 / 111_195.0, 5.0, true),
+            (resi.person, 11.5, 48.1 + 60.0 / 111_195.0, 20.0, false), // it may be inside
+            (resi.person, 11.5, 48.1 + 130.0 / 111_195.0, 400.0, true), // doubt has an end
+            (resi.person, 11.6002, 48.2002, 1.0, false),
+            (resi.person, 11.6005, 48.2005, 1.0, true), // the yard
+            (resi.person, 11.602, 48.2005, 1.0, true),
+            (other.person, 11.5, 48.1, 5.0, true), // another law
+        ];
+        let log = MemoryLog::new(super::support::PARTITIONS);
+        let device = DeviceId::from_name("d");
+        #[expect(clippy::cast_possible_truncation, reason = "degrees")]
+        let records = fixes
+            .iter()
+            .enumerate()
+            .map(|(n, (person, longitude, latitude, accuracy, _))| {
+                let report = wire::Report {
+                    report_id: proto::ReportId::derive(device, &n.to_le_bytes()).to_wire(),
+                    person_id: person.to_wire(),
+                    device_id: device.to_wire(),
+                    sequence: n as u64,
+                    fix_time_us: (now - 1.hour()).as_microsecond() + i64::try_from(n).unwrap(),
+                    received_at_us: now.as_microsecond(),
+                    position: Some(wire::Position {
+                        latitude_e7: (latitude * 1e7_f64).round() as i32,
+                        longitude_e7: (longitude * 1e7_f64).round() as i32,
+                        valid: true,
+                        accuracy_m: Some(*accuracy),
+                        speed_kmh: Some(3.0),
+                        ..Default::default()
+                    }),
+                    battery_percent: Some(80),
+                    ..Default::default()
+                };
+                NewRecord {
+                    partition: proto::topic::partition_of(*person, super::support::PARTITIONS),
+                    key: person.to_wire().into(),
+                    payload: wire::ReportRecord {
+                        body: Some(wire::report_record::Body::Report(report)),
+                    }
+                    .encode_to_vec()
+                    .into(),
+                }
+            });
+        log.append(proto::Topic::Reports, records.collect()).await.unwrap();
+        let shutdown = tokio_util::sync::CancellationToken::new();
+        let writer =
+            casedb::history::HistoryWriter::run(db.clone(), std::sync::Arc::new(log.clone()), shutdown.clone());
+        let writer = tokio::spawn(writer);
+        let sql = "SELECT sequence, latitude IS NOT NULL, valid, longitude IS NULL AND accuracy_m IS NULL AND speed_kmh IS NULL
+            FROM position ORDER BY sequence";
+        let mut stored = Vec::new();
+        for _ in 0..600 {
+            stored = client.query(sql, &[]).await.unwrap();
+            if stored.len() == fixes.len() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        shutdown.cancel();
+        writer.await.unwrap().unwrap();
+        assert_eq!(stored.len(), fixes.len());
+        for (row, fix) in stored.iter().zip(&fixes) {
+            let (kept, valid, nothing_finer): (bool, bool, bool) = (row.get(1), row.get(2), row.get(3));
+            assert_eq!(kept, fix.4, "{fix:?}");
+            assert!(valid, "presence is kept: {fix:?}");
+            assert_eq!(nothing_finer, !kept, "{fix:?}");
+        }
         drop(client);
         test.drop_now().await.unwrap();
     }

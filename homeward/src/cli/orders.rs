@@ -87,14 +87,44 @@ pub struct RulesSet {
 /// `homeward leave …`
 #[derive(Debug, Subcommand)]
 pub enum LeaveCommand {
-    /// Adds a leave pass: from one time to another, over as many days as that is, no rule of the zones holds.
+    /// Adds a leave pass that is approved: from one time to another, over as many days as that is, no rule of the zones holds.
+    ///
+    /// --approver names a user, who must have the role that the length asks for (up to 7 days, 8 to 30, over 30) and not be --by; or,
+    /// for up to 7 days where the law profile lets it be told, somebody outside the program, in words. Otherwise: `leave request`,
+    /// then `leave approve`.
     ///
     /// Without --zone the pass is for all inclusion zones (home, attendance). An exclusion zone is open only when it is named, and
     /// the distance to a protected person never lapses. Times are of the person's time zone unless they carry an offset.
     ///
     /// Example: homeward leave add DEMO-0001 --from 2026-12-24T08:00 --until 2026-12-27T20:00 --reason "family" --approver "Station 3, Kim" --by officer
     Add(LeaveAdd),
-    /// Lists a person's passes that are not over, withdrawn ones too.
+    /// Asks for a leave pass. It opens nothing until somebody else approves it.
+    ///
+    /// Example: homeward leave request DEMO-0001 --from 2026-12-24T08:00 --until 2027-01-03T20:00 --reason "family" --by worker
+    Request(LeaveAsk),
+    /// Approves a pass that was asked for. Who may depends on its length, together with the passes that it adjoins.
+    Approve {
+        /// Its id, from `list`.
+        pass: Uuid,
+        /// A remark.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+        /// Who; not who asked.
+        #[command(flatten)]
+        by: By,
+    },
+    /// Refuses a pass that was asked for.
+    Refuse {
+        /// Its id, from `list`.
+        pass: Uuid,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Who; not who asked.
+        #[command(flatten)]
+        by: By,
+    },
+    /// Lists a person's passes that are not over: asked for, approved, refused and withdrawn.
     List {
         /// Case reference of the person.
         person: String,
@@ -112,6 +142,17 @@ pub enum LeaveCommand {
 /// `homeward leave add …`
 #[derive(Debug, Args)]
 pub struct LeaveAdd {
+    /// What is asked for.
+    #[command(flatten)]
+    pub ask: LeaveAsk,
+    /// Who approved it.
+    #[arg(long, value_name = "USERNAME|TEXT")]
+    pub approver: String,
+}
+
+/// `homeward leave request …`
+#[derive(Debug, Args)]
+pub struct LeaveAsk {
     /// Case reference of the person.
     pub person: String,
     /// First moment, such as 2026-12-24T08:00.
@@ -123,9 +164,6 @@ pub struct LeaveAdd {
     /// Why.
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
-    /// Who approved it.
-    #[arg(long, value_name = "TEXT")]
-    pub approver: String,
     /// Only this zone of the person, by id or label; may be given several times.
     #[arg(long, value_name = "ZONE")]
     pub zone: Vec<String>,

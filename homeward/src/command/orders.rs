@@ -1,7 +1,11 @@
 //! What the commands about orders share: who does it, whom it is about, and times of the person's time zone.
 
 use anyhow::{Context, Result, bail};
-use casedb::{Database, GenericClient, person, person::Person, user};
+use casedb::{
+    Database, GenericClient, person,
+    person::Person,
+    user::{self, User},
+};
 use jiff::{Timestamp, tz::TimeZone};
 use uuid::Uuid;
 
@@ -26,8 +30,13 @@ pub async fn person(client: &impl GenericClient, reference: &str) -> Result<Pers
 
 /// Finds the user who does something.
 pub async fn author(client: &impl GenericClient, by: &By) -> Result<Uuid> {
+    Ok(acting(client, by).await?.user_id)
+}
+
+/// Finds the user who does something, with role and agency.
+pub async fn acting(client: &impl GenericClient, by: &By) -> Result<User> {
     match user::find(client, &by.by).await? {
-        Some((user, _)) => Ok(user.user_id),
+        Some((user, _)) => Ok(user),
         None => bail!(
             "--by: there is no user {:?}; `homeward user add` makes one, and changes are kept with their author",
             by.by

@@ -14,6 +14,7 @@ mod canary;
 mod commands;
 mod installation;
 mod kill;
+mod law;
 mod moving;
 mod offline;
 mod orders;

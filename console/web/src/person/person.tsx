@@ -13,6 +13,7 @@ import { day, startOfDay } from "../shared/time";
 import type { Fix, PersonDetail, PersonZone } from "../shared/types";
 import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import { keepWhy, whyOf, type Why } from "../shared/why";
+import { OrderPanel } from "./orders";
 import { CaseworkPanels } from "./casework";
 import { weekly } from "./schedule";
 
@@ -217,7 +218,7 @@ function TrackPanel({ person }: { person: PersonDetail }): ReactNode {
 }
 
 export function PersonPage({ id }: { id: string }): ReactNode {
-  const { t } = useDuty();
+  const { t, session } = useDuty();
   const { value: person, error, reload } = useResource(`person ${id}`, (signal) => api.person(id, signal));
   useLive({ changed: reload, resync: reload });
   const commands = useRef<CommandPanelHandle>(null);
@@ -266,6 +267,9 @@ export function PersonPage({ id }: { id: string }): ReactNode {
             purpose="duty"
             caseNumber=""
           />
+          {session.user.role !== "analyst" && (
+            <OrderPanel key={`orders ${person.person_id}`} person={person.person_id} changed={reload} />
+          )}
           <Zones person={person} />
           <Facts person={person} />
           <CaseworkPanels key={`casework ${person.person_id}`} person={person.person_id} />

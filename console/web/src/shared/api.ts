@@ -11,6 +11,7 @@ import type {
   IncidentDetail,
   IncidentList,
   NewCommand,
+  OrderList,
   PersonDetail,
   PersonRow,
   Platform,
@@ -100,6 +101,14 @@ export const api = {
     request<{ people: PersonRow[] }>("GET", `/api/v1/people?query=${id(query)}`, undefined, signal),
   person: (person: string, signal?: AbortSignal) =>
     request<PersonDetail>("GET", `/api/v1/people/${id(person)}`, undefined, signal),
+  orders: (person: string, signal?: AbortSignal) =>
+    request<OrderList>("GET", `/api/v1/people/${id(person)}/orders`, undefined, signal),
+  decideOrder: (
+    order: string,
+    decision: { decision: "approved" | "refused"; extension_id?: string; reason: string; court?: string; reference?: string },
+  ) => request<OrderList>("POST", `/api/v1/orders/${id(order)}/decision`, decision),
+  decideLeave: (leave: string, decision: { decision: "approved" | "refused"; note: string }) =>
+    request<OrderList>("POST", `/api/v1/leave/${id(leave)}/decision`, decision),
   casework: (person: string, signal?: AbortSignal) =>
     request<Casework>("GET", `/api/v1/people/${id(person)}/casework`, undefined, signal),
   addPersonNote: (person: string, note: { text: string; kind: string; audience: string }) =>

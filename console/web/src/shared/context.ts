@@ -151,6 +151,8 @@ export function useResource<T>(key: string, read: (signal: AbortSignal) => Promi
 
 /** An error as a sentence for people. */
 export function explain(t: Translate, error: ApiError): string {
+  // The law's own words, with the place where the rule stands.
+  if (error.code === "refused_by_law") return error.message;
   const keys: Partial<Record<string, Key>> = {
     offline: "error.offline",
     unavailable: "error.unavailable",

@@ -340,6 +340,79 @@ export interface GlassRow {
   review_note: string;
 }
 
+/** A stretch of time, RFC 3339: from, and the first moment after. */
+export type Stretch = [string, string];
+
+export interface OrderApproval {
+  extension_id: string | null;
+  decision: "approved" | "refused";
+  decided_by: string;
+  role: string;
+  agency: string;
+  court: string;
+  reference: string;
+  reason: string;
+  decided_at: string;
+}
+
+export interface OrderReview {
+  review_id: string;
+  kind: string;
+  due_at: string;
+  cause: string;
+  outcome: string | null;
+  note: string;
+  done_by: string | null;
+  done_at: string | null;
+}
+
+export interface OrderOnRecord {
+  order_id: string;
+  state: {
+    profile: string;
+    legal_basis: string;
+    grounds: string;
+    ground_codes: string[];
+    conditions: string;
+    starts_at: string;
+    ends_at: string;
+    revoked_at: string | null;
+    lapses_at: string | null;
+  };
+  terms: Stretch[];
+  approvals: OrderApproval[];
+  extensions: { extension_id: string; to_end: string; reason: string; requested_by: string }[];
+  notices: { step: string; given_to: string; done_at: string; reference: string; recorded_by: string }[];
+  reviews: OrderReview[];
+  standing: string;
+  lacks: string[];
+  ground_texts: string[];
+  days_left: number | null;
+  authority: "none" | "user" | "court";
+  may_decide: boolean;
+  decidable_extensions: string[];
+}
+
+export interface LeaveOnRecord {
+  leave_id: string;
+  starts_at: string;
+  ends_at: string;
+  reason: string;
+  state: "requested" | "approved" | "refused";
+  requested_by: string | null;
+  approved_by: string | null;
+  decided_by: string | null;
+  decision_note: string;
+  withdrawn_at: string | null;
+  may_decide: boolean;
+}
+
+export interface OrderList {
+  in_force: string | null;
+  orders: OrderOnRecord[];
+  leave: LeaveOnRecord[];
+}
+
 export const NOTE_KINDS = ["note", "visit", "call", "hearing"] as const;
 export const CONTACT_KINDS = ["self", "family", "guarantor", "employer", "school", "lawyer", "doctor", "community", "other"] as const;
 export const OUTCOMES = ["recorded", "warning", "admonition", "referred", "dismissed", "reopened"] as const;

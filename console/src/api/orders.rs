@@ -1,0 +1,365 @@
+//! A person's orders and leave: what is on record, and deciding on them.
+
+use axum::{Json, extract::State};
+use casedb::{
+    GenericClient, access,
+    change::{self, What},
+    law::{self, last_day},
+    leave::{self, LeaveRequest},
+    order::{self, Court, Deciding, Decision, Dossier},
+    person, rules, view,
+};
+use jiff::Timestamp;
+use proto::{OrderId, PersonId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::{
+    ApiError, App,
+    authorise::{Asked, Authorised, Body, CaseReader, Decider, Id},
+    error::ErrorBody,
+};
+
+/// At which time, as known at which.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OrdersQuery {
+    /// What held then, RFC 3339; without it, now.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub as_of: Option<Timestamp>,
+    /// As it was known then, RFC 3339; without it, as it is known now.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub known_at: Option<Timestamp>,
+}
+
+/// An order with everything on record of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OrderOnRecord {
+    /// The records.
+    #[serde(flatten)]
+    pub dossier: Dossier,
+    /// Where it stands at the time asked for: `in_force`, `draft`, `refused`, `not_begun`, `lapsed`, `over` or `revoked`.
+    pub standing: &'static str,
+    /// What keeps it from taking effect, with the source of each demand.
+    pub lacks: Vec<String>,
+    /// Grounds in words, in the order of their codes.
+    pub ground_texts: Vec<String>,
+    /// Days of the person's calendar to the last day of the term; null: it is over.
+    pub days_left: Option<i32>,
+    /// Who decides on it: `none`, `user` or `court`.
+    pub authority: &'static str,
+    /// The caller may approve or refuse the order.
+    pub may_decide: bool,
+    /// Extensions that the caller may approve or refuse.
+    pub decidable_extensions: Vec<Uuid>,
+}
+
+/// Leave with what the caller may do.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LeaveOnRecord {
+    /// The pass.
+    #[serde(flatten)]
+    pub request: LeaveRequest,
+    /// The caller may approve or refuse it.
+    pub may_decide: bool,
+}
+
+/// Orders and leave of a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OrderList {
+    /// The time asked for.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
+    /// As known then.
+    #[schema(value_type = String, format = DateTime)]
+    pub known_at: Timestamp,
+    /// The order in force at that time.
+    pub in_force: Option<Uuid>,
+    /// Every order, the newest first.
+    pub orders: Vec<OrderOnRecord>,
+    /// Leave that is not over: asked for, approved, refused.
+    pub leave: Vec<LeaveOnRecord>,
+}
+
+/// A decision on an order or an extension of it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderDecision {
+    /// `approved` or `refused`.
+    pub decision: String,
+    /// The extension; without it, the order itself.
+    #[serde(default)]
+    pub extension_id: Option<Uuid>,
+    /// Why; a refusal needs a reason.
+    #[serde(default)]
+    pub reason: String,
+    /// The court that decided, where a judge orders.
+    #[serde(default)]
+    pub court: Option<String>,
+    /// The reference of its decision.
+    #[serde(default)]
+    pub reference: String,
+}
+
+/// A decision on leave.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeaveDecision {
+    /// `approved` or `refused`.
+    pub decision: String,
+    /// A remark; a refusal needs one.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// A person's orders with everything on record, as of any time, and their leave.
+#[utoipa::path(get, path = "/api/v1/people/{id}/orders", tag = "orders", params(("id" = Uuid, Path), OrdersQuery), responses(
+    (status = 200, body = OrderList),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see them", body = ErrorBody),
+))]
+pub async fn list(
+    caller: Authorised<CaseReader>,
+    State(app): State<App>,
+    Id(person_id): Id,
+    Asked(asked): Asked<OrdersQuery>,
+) -> Result<Json<OrderList>, ApiError> {
+    let mut client = app.0.database.client().await?;
+    let transaction = access::begin(&mut client, &caller.user).await?;
+    if !view::may_see_person(&transaction, caller.user.user_id, person_id).await? {
+        return Err(ApiError::NotFound("person"));
+    }
+    access::system(&transaction).await?;
+    read(
+        &transaction,
+        &caller.user,
+        PersonId::new(person_id),
+        asked.as_of,
+        asked.known_at,
+    )
+    .await
+    .map(Json)
+}
+
+/// Approves or refuses an order, or an extension of it. Who may is the law profile's matter; a refusal names the rule and its source.
+#[utoipa::path(post, path = "/api/v1/orders/{id}/decision", tag = "orders", params(("id" = Uuid, Path)), request_body = OrderDecision,
+    responses(
+    (status = 200, body = OrderList),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 422, description = "`refused_by_law`: the law profile does not let this caller decide this; `bad_value`", body = ErrorBody),
+))]
+pub async fn decide(
+    caller: Authorised<Decider>,
+    State(app): State<App>,
+    Id(order_id): Id,
+    Body(asked): Body<OrderDecision>,
+) -> Result<Json<OrderList>, ApiError> {
+    let decision = decision(&asked.decision)?;
+    let order_id = OrderId::new(order_id);
+    let now = Timestamp::now();
+    let mut client = app.0.database.client().await?;
+    let person_id = order::read(&client, order_id)
+        .await
+        .map_err(|error| refused(error, "order"))?
+        .person_id;
+    let transaction = access::begin(&mut client, &caller.user).await?;
+    if !view::may_see_person(&transaction, caller.user.user_id, person_id.uuid()).await? {
+        return Err(ApiError::NotFound("order"));
+    }
+    access::system(&transaction).await?;
+    let court = asked.court.map(|court| Court {
+        court,
+        reference: asked.reference,
+    });
+    let deciding = Deciding {
+        order_id,
+        extension_id: asked.extension_id,
+        decision,
+        court: court.as_ref(),
+        reason: asked.reason.trim(),
+    };
+    order::decide(&transaction, deciding, &caller.user, now)
+        .await
+        .map_err(|error| refused(error, "order"))?;
+    let what = match decision {
+        Decision::Approved => What::OrderApproved,
+        Decision::Refused => What::OrderRefused,
+    };
+    let extension = asked
+        .extension_id
+        .map_or_else(String::new, |id| format!(", extension {id}"));
+    let detail = format!("order {order_id}{extension}");
+    change::note(&transaction, caller.user.user_id, Some(person_id), what, &detail).await?;
+    rules::publish(&transaction, person_id, now).await?;
+    let list = read(&transaction, &caller.user, person_id, None, None).await?;
+    transaction.commit().await.map_err(casedb::Error::from)?;
+    Ok(Json(list))
+}
+
+/// Approves or refuses leave that was asked for: the longer, the higher the role. Not by who asked.
+#[utoipa::path(post, path = "/api/v1/leave/{id}/decision", tag = "orders", params(("id" = Uuid, Path)), request_body = LeaveDecision,
+    responses(
+    (status = 200, body = OrderList),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 422, description = "`refused_by_law`: the tier of this length asks for another role; `bad_value`", body = ErrorBody),
+))]
+pub async fn decide_leave(
+    caller: Authorised<Decider>,
+    State(app): State<App>,
+    Id(leave_id): Id,
+    Body(asked): Body<LeaveDecision>,
+) -> Result<Json<OrderList>, ApiError> {
+    let decision = decision(&asked.decision)?;
+    let now = Timestamp::now();
+    let mut client = app.0.database.client().await?;
+    let person_id = leave::request(&client, leave_id)
+        .await
+        .map_err(|error| refused(error, "leave"))?
+        .person_id;
+    let transaction = access::begin(&mut client, &caller.user).await?;
+    if !view::may_see_person(&transaction, caller.user.user_id, person_id).await? {
+        return Err(ApiError::NotFound("leave"));
+    }
+    access::system(&transaction).await?;
+    let person_id = leave::decide(&transaction, leave_id, decision, &caller.user, asked.note.trim(), now)
+        .await
+        .map_err(|error| refused(error, "leave"))?;
+    let what = match decision {
+        Decision::Approved => What::Leave,
+        Decision::Refused => What::LeaveRefused,
+    };
+    change::note(
+        &transaction,
+        caller.user.user_id,
+        Some(person_id),
+        what,
+        &leave_id.to_string(),
+    )
+    .await?;
+    if decision == Decision::Approved {
+        rules::publish(&transaction, person_id, now).await?;
+    }
+    let list = read(&transaction, &caller.user, person_id, None, None).await?;
+    transaction.commit().await.map_err(casedb::Error::from)?;
+    Ok(Json(list))
+}
+
+fn decision(word: &str) -> Result<Decision, ApiError> {
+    word.parse().map_err(|_| {
+        ApiError::invalid(
+            "bad_value",
+            format!("decision {word:?} is neither approved nor refused"),
+        )
+    })
+}
+
+fn refused(error: casedb::Error, what: &'static str) -> ApiError {
+    match error {
+        casedb::Error::Input(reason) => ApiError::invalid("refused_by_law", reason),
+        casedb::Error::NotFound { .. } => ApiError::NotFound(what),
+        other => other.into(),
+    }
+}
+
+async fn read(
+    client: &impl GenericClient,
+    viewer: &casedb::user::User,
+    person_id: PersonId,
+    as_of: Option<Timestamp>,
+    known_at: Option<Timestamp>,
+) -> Result<OrderList, ApiError> {
+    // What this transaction has written is known too.
+    let now = Timestamp::now();
+    let (when, known) = (as_of.unwrap_or(now), known_at.unwrap_or(now));
+    let person = person::read(client, person_id).await?;
+    let zone =
+        proto::rules::time_zone(&person.time_zone).map_err(|error| ApiError::invalid("invalid", error.to_string()))?;
+    let approver = order::approver(client, viewer, person_id).await?;
+    let held = order::as_of(client, person_id, when, known).await?;
+    let in_force = held.in_force().map(|dossier| dossier.order_id);
+    let today = zone.to_datetime(when).date();
+    let orders = held.orders.into_iter().rev().map(|dossier| {
+        let profile = law::profile(&dossier.state.profile);
+        let proposed = |by: Option<&str>| by == Some(viewer.username.as_str());
+        let court = profile
+            .filter(|profile| profile.approval.authority == law::Authority::Court)
+            .map(|_| "");
+        let lets = |by: Option<&str>| {
+            profile.is_some_and(|profile| profile.check_approver(&approver, proposed(by), court).is_ok())
+        };
+        let open = dossier.state.ends_at > now && dossier.state.revoked_at.is_none();
+        let made_by = dossier.revisions.first().and_then(|first| first.recorded_by.as_deref());
+        let undecided = dossier.extensions.iter().filter(|extension| {
+            dossier
+                .approvals
+                .iter()
+                .all(|approval| approval.extension_id != Some(extension.extension_id))
+        });
+        let days = today
+            .until(last_day(dossier.state.ends_at, &zone))
+            .map_or(0, |span| span.get_days());
+        OrderOnRecord {
+            standing: standing(&dossier, when),
+            lacks: dossier.lacks(),
+            ground_texts: grounds(&dossier, profile),
+            days_left: (dossier.state.ends_at > when).then_some(days),
+            authority: profile.map_or("none", |profile| profile.approval.authority.as_str()),
+            may_decide: open && dossier.approval().is_none() && lets(made_by),
+            decidable_extensions: undecided
+                .filter(|extension| open && lets(Some(&extension.requested_by)))
+                .map(|extension| extension.extension_id)
+                .collect(),
+            dossier,
+        }
+    });
+    let orders: Vec<_> = orders.collect();
+    let mut passes = Vec::new();
+    for request in leave::requests(client, person_id, when).await? {
+        let open = request.state == "requested" && request.withdrawn_at.is_none() && request.ends_at > now;
+        let may_decide = open && leave::may_decide(client, &request, viewer, &approver).await?;
+        passes.push(LeaveOnRecord { request, may_decide });
+    }
+    Ok(OrderList {
+        as_of: when,
+        known_at: known,
+        in_force,
+        orders,
+        leave: passes,
+    })
+}
+
+fn grounds(dossier: &Dossier, profile: Option<&law::Profile>) -> Vec<String> {
+    let known = |code: &String| {
+        let found = profile.and_then(|profile| profile.grounds.iter().find(|ground| ground.code == *code));
+        found.map_or_else(|| code.clone(), |ground| ground.text.clone())
+    };
+    dossier.state.ground_codes.iter().map(known).collect()
+}
+
+fn standing(dossier: &Dossier, when: Timestamp) -> &'static str {
+    let state = &dossier.state;
+    if dossier.is_in_force(when) {
+        "in_force"
+    } else if state.revoked_at.is_some_and(|at| at <= when) {
+        "revoked"
+    } else if state.ends_at <= when {
+        "over"
+    } else if dossier
+        .approval()
+        .is_some_and(|approval| approval.decision == "refused")
+    {
+        "refused"
+    } else if state.in_force_from.is_none() {
+        "draft"
+    } else if state.lapses_at.is_some_and(|at| at <= when) {
+        "lapsed"
+    } else {
+        "not_begun"
+    }
+}
