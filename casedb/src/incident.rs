@@ -29,7 +29,7 @@ use crate::{
 pub use deeds::{Suspension, resume, suspend, take_over};
 pub use group::{close_merged, merge, split};
 pub use grow::{before, candidates, correct, end, fold, raise, reopen};
-pub use ladder::Climb;
+pub use ladder::{Climb, Worked, next_deadline, work};
 pub use row::IncidentRow;
 pub use system::{SystemIncident, SystemRaised, end_system, raise_system};
 
@@ -95,7 +95,7 @@ pub async fn acknowledge(
         user: user_id,
         expires: Patience::default().acknowledged(course.severity(), now.max(course.changed_at())),
     };
-    by_user(db, incident_id, change, Audience::Both, expected_version, now).await
+    by_user(db, incident_id, user_id, change, Audience::Both, expected_version, now).await
 }
 
 /// Begins to act on an incident; takes it on as well. Idempotent like [`acknowledge`].
@@ -110,7 +110,7 @@ pub async fn start_action(
         user: user_id,
         expires: Patience::default().in_action(course.severity(), now.max(course.changed_at())),
     };
-    by_user(db, incident_id, change, Audience::Both, expected_version, now).await
+    by_user(db, incident_id, user_id, change, Audience::Both, expected_version, now).await
 }
 
 /// Writes a note; `audience` says which branches may read it. Allowed after closing as well. Of the one who has the incident it is
@@ -125,7 +125,7 @@ pub async fn note(
 ) -> Result<IncidentRow, IncidentError> {
     let text = text.to_owned();
     let change = |_: &Course| Change::Note { user: user_id, text };
-    by_user(db, incident_id, change, audience, None, now).await
+    by_user(db, incident_id, user_id, change, audience, None, now).await
 }
 
 /// Closes an incident with a code; `text` may be empty unless the code needs one. What was merged into it is closed with it, but for
@@ -141,15 +141,26 @@ pub async fn close(
 ) -> Result<IncidentRow, IncidentError> {
     let mut client = db.client().await?;
     let transaction = client.transaction().await?;
+    acting(&transaction, user_id).await?;
     let closed = close_merged(&transaction, incident_id, user_id, code, text, expected_version, now).await?;
     transaction.commit().await?;
     Ok(closed)
+}
+
+const ACTING: &str = "SELECT set_config('homeward.user_id', $1, true)";
+
+/// Says who acts in a transaction, for the audit.
+pub async fn acting(transaction: &impl GenericClient, user_id: Uuid) -> Result<(), Error> {
+    crate::pool::row(transaction, ACTING, &[&user_id.to_string()])
+        .await
+        .map(drop)
 }
 
 /// What a user does to one incident, in a transaction of its own.
 async fn by_user(
     db: &Database,
     incident_id: Uuid,
+    user_id: Uuid,
     change: impl FnOnce(&Course) -> Change,
     audience: Audience,
     expected_version: Option<i64>,
@@ -157,6 +168,7 @@ async fn by_user(
 ) -> Result<IncidentRow, IncidentError> {
     let mut client = db.client().await?;
     let transaction = client.transaction().await?;
+    acting(&transaction, user_id).await?;
     let before = lock(&transaction, incident_id)
         .await?
         .ok_or(IncidentError::NotFound(incident_id))?;

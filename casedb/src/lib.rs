@@ -19,6 +19,7 @@ pub mod contract;
 pub mod device;
 pub mod edition;
 mod error;
+pub mod escalation;
 pub mod event;
 pub mod evidence;
 pub mod exact;

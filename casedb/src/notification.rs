@@ -102,7 +102,6 @@ pub async fn enqueue(
     event_id: impl Into<Option<Uuid>>,
     recipients: &[Recipient],
 ) -> Result<i64, Error> {
-    let event_id: Option<Uuid> = event_id.into();
     if recipients.is_empty() {
         return Ok(0);
     }

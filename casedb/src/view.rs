@@ -16,7 +16,8 @@ pub use command::{CommandRow, command, commands};
 pub use incident::{
     Action, Asked, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList,
     IncidentPerson, IncidentSpan, IncidentState, IncidentZone, MergedInto, NoPlace, NotificationRow, OpenCounts, Place,
-    Suspended, UserName, ZoneShape, incident, incident_span, incidents, may_see_incident, open_counts,
+    Suspended, UserName, ZoneShape, incident, incident_by_number, incident_span, incidents, may_see_incident,
+    open_counts,
 };
 pub(crate) use incident::{fields, incident_columns};
 pub use live::{IncidentHead, PersonHead, head, heads, person_head};

@@ -2,6 +2,7 @@
 
 pub mod casework;
 pub mod commands;
+pub mod course;
 pub mod evidence;
 pub mod glass;
 pub mod incidents;

@@ -58,6 +58,24 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ),
     ("post", "/api/v1/incidents/{id}/notes", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/incidents/{id}/close", Admission::Roles(Handler::ROLES)),
+    ("post", "/api/v1/incidents/{id}/start", Admission::Roles(Handler::ROLES)),
+    (
+        "post",
+        "/api/v1/incidents/{id}/take-over",
+        Admission::Roles(Handler::ROLES),
+    ),
+    (
+        "post",
+        "/api/v1/incidents/{id}/suspend",
+        Admission::Roles(Handler::ROLES),
+    ),
+    (
+        "post",
+        "/api/v1/incidents/{id}/resume",
+        Admission::Roles(Handler::ROLES),
+    ),
+    ("post", "/api/v1/incidents/{id}/merge", Admission::Roles(Handler::ROLES)),
+    ("post", "/api/v1/incidents/{id}/split", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/closing-codes", Admission::Roles(Anyone::ROLES)),
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
@@ -134,6 +152,12 @@ fn routes() -> Router<App> {
         .route("/incidents/{id}/acknowledge", post(api::incidents::acknowledge))
         .route("/incidents/{id}/notes", post(api::incidents::note))
         .route("/incidents/{id}/close", post(api::incidents::close))
+        .route("/incidents/{id}/start", post(api::course::start))
+        .route("/incidents/{id}/take-over", post(api::course::take_over))
+        .route("/incidents/{id}/suspend", post(api::course::suspend))
+        .route("/incidents/{id}/resume", post(api::course::resume))
+        .route("/incidents/{id}/merge", post(api::course::merge))
+        .route("/incidents/{id}/split", post(api::course::split))
         .route("/closing-codes", get(api::incidents::closing_codes))
         .route("/people", get(api::people::list))
         .route("/people/{id}", get(api::people::one))

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod commands;
 pub mod device;
+pub mod escalation;
 pub mod exchange;
 pub mod law;
 pub mod orders;
@@ -188,6 +189,25 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: orders::ProtectCommand,
+    },
+    /// Says who would be called about a person, when, and over what, if nobody answered.
+    ///
+    /// It calls nobody. Times are those of the person's time zone; whoever is on duty at each step's instant is named. Without --kind,
+    /// all four priorities are shown.
+    ///
+    /// Example: homeward protocol DEMO-0001 --at 2026-10-01T02:00 --kind strap_tamper
+    Protocol(escalation::ProtocolArgs),
+    /// Escalation ladders: who is called when nobody comes.
+    Ladder {
+        /// What to do.
+        #[command(subcommand)]
+        command: escalation::LadderCommand,
+    },
+    /// Rotas: who is on duty when.
+    Rota {
+        /// What to do.
+        #[command(subcommand)]
+        command: escalation::RotaCommand,
     },
     /// Where agencies want messages about incidents besides the console, and what could not be delivered.
     Notify {

@@ -9,6 +9,7 @@ mod contract;
 mod decode;
 mod demo;
 mod device;
+mod escalation;
 mod evaluate;
 mod evidence;
 mod exchange;
@@ -134,6 +135,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Order { command } => block_on(order::run(load(settings, None)?, command))?,
         Command::Holiday { command } => block_on(holiday::run(load(settings, None)?, command))?,
         Command::Protect { command } => block_on(protect::run(load(settings, None)?, command))?,
+        Command::Protocol(arguments) => block_on(escalation::protocol(load(settings, None)?, arguments))?,
+        Command::Ladder { command } => block_on(escalation::ladder(load(settings, None)?, command))?,
+        Command::Rota { command } => block_on(escalation::rota(load(settings, None)?, command))?,
         Command::Notify { command } => block_on(notify::run(load(settings, None)?, command))?,
         Command::Demo { command } => block_on(demo::run(load(settings, None)?, command))?,
         Command::Simulate(arguments) => {

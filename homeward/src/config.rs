@@ -114,6 +114,7 @@ pub struct Alerts {
     pub smtp_password: Secret,
     pub smtp_from: String,
     pub console_url: String,
+    pub reopen_within_min: u32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

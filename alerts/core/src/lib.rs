@@ -6,7 +6,7 @@
 //! - [`priority::severity`] and [`route::audience`]: how urgent, and for whom;
 //! - [`route::recipients`]: who gets a message, over which channel;
 //! - [`lifecycle::apply`]: the only way in which an incident changes its state;
-//! - [`lifecycle::course`], [`ladder`], [`rota`], [`group::cause`], [`group::again`]: escalation, not wired into the worker yet (ADR 0012);
+//! - [`lifecycle::course`], [`ladder`], [`rota`], [`group::cause`], [`group::again`]: escalation (ADR 0012);
 //! - [`canary::Canary`]: whether the whole still sees;
 //! - [`codes::ClosingCode`] and [`text::render`]: the words.
 

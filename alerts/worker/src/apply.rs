@@ -1,8 +1,10 @@
 //! What one event does, within a transaction.
 
+use std::time::Duration;
+
 use alerts::{
     Severity,
-    group::{self, Change, Decision, Edge},
+    group::{self, Change, Decision, Edge, again::Again},
     route::{self, Channel, Recipient},
 };
 use casedb::{
@@ -12,7 +14,7 @@ use casedb::{
     incident::{self, IncidentRow},
     notification,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::WorkerError;
 
@@ -97,6 +99,7 @@ pub(crate) async fn event(
     event: &Event,
     payload: &[u8],
     served: &[Channel],
+    reopen_within: Duration,
     now: Timestamp,
 ) -> Result<Outcome, WorkerError> {
     let trimmed;
@@ -174,7 +177,12 @@ pub(crate) async fn event(
             audience,
             ongoing,
         } => {
-            let row = incident::raise(transaction, event, &key, severity, audience, ongoing, now).await?;
+            let row = match again(transaction, event, reopen_within, now).await? {
+                Again::Reopen(closed) => {
+                    incident::reopen(transaction, closed, event, severity, audience, ongoing, now).await?
+                }
+                Again::Raise => incident::raise(transaction, event, &key, severity, audience, ongoing, now).await?,
+            };
             let list = recipients(transaction, &row, served).await?;
             (Some(severity), Some((row, list)))
         }
@@ -192,6 +200,21 @@ pub(crate) async fn event(
         corrected,
         queued,
     })
+}
+
+/// The incident that an onset opens again, if any. A correction raises a new one: what was closed was judged by a person.
+async fn again(
+    transaction: &impl GenericClient,
+    event: &Event,
+    within: Duration,
+    now: Timestamp,
+) -> Result<Again, WorkerError> {
+    if within.is_zero() || event.edge != Edge::Onset {
+        return Ok(Again::Raise);
+    }
+    let before = incident::before(transaction, event).await?;
+    let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
+    Ok(group::again::again(before.as_ref(), event.onset_at, now, within))
 }
 
 async fn recipients(

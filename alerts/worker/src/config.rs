@@ -44,6 +44,8 @@ pub struct WorkerConfig {
     pub backoff_max: Duration,
     /// Messages older than this are given up unsent.
     pub give_up_after: Duration,
+    /// A violation that begins within this after its rule's incident was closed opens that again; zero: it raises a new one.
+    pub reopen_within: Duration,
     /// How long messages in flight may take at shutdown.
     pub drain: Duration,
     /// Root causes are looked for this often.
@@ -72,6 +74,7 @@ impl Default for WorkerConfig {
             backoff: Duration::from_secs(2),
             backoff_max: Duration::from_mins(15),
             give_up_after: Duration::from_hours(24),
+            reopen_within: Duration::ZERO,
             causes_every: Duration::from_secs(15),
             drain: Duration::from_secs(12),
             // Low bits of a UUIDv7 are random: workers started together do not retry together.

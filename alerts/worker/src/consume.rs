@@ -225,6 +225,7 @@ impl Consumer<'_> {
         let next = last.offset + 1;
         let now = Timestamp::now();
         let served = self.config.served();
+        let again = self.config.reopen_within;
         let mut done = Vec::with_capacity(records.len());
         let mut client = self.db.client().await?;
         let mut transaction = client.transaction().await?;
@@ -241,7 +242,7 @@ impl Consumer<'_> {
                 Err(error) => skip(&error),
                 Ok(event) if isolate => {
                     let savepoint = transaction.savepoint("event").await?;
-                    match apply::event(&savepoint, &event, &record.payload, &served, now).await {
+                    match apply::event(&savepoint, &event, &record.payload, &served, again, now).await {
                         Ok(outcome) => {
                             savepoint.commit().await?;
                             outcome
@@ -253,7 +254,7 @@ impl Consumer<'_> {
                         Err(error) => return Err(error),
                     }
                 }
-                Ok(event) => apply::event(&transaction, &event, &record.payload, &served, now).await?,
+                Ok(event) => apply::event(&transaction, &event, &record.payload, &served, again, now).await?,
             };
             match outcome {
                 apply::Outcome::UnknownPerson => {

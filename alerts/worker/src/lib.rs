@@ -1,7 +1,8 @@
 //! Turns events into incidents and tells people about them.
 //!
-//! [`run`] starts both halves: [`consume`] reads the stream's `events`, and stores event, incident, actions, queued
-//! messages and its own offset in one transaction; [`dispatch`] leases queued messages and sends them. Any number of
+//! [`run`] starts its parts: [`consume`] reads the stream's `events`, and stores event, incident, actions, queued
+//! messages and its own offset in one transaction; [`dispatch`] leases queued messages and sends them;
+//! [`deadlines`] ends what was to last for a time, and climbs escalation ladders. Any number of
 //! workers may run at once: partitions have one owner, and messages one lease.
 
 pub mod alarm;
@@ -11,6 +12,7 @@ mod cause;
 pub mod channel;
 mod config;
 pub mod consume;
+pub mod deadlines;
 pub mod dispatch;
 mod error;
 mod terms;
@@ -33,7 +35,7 @@ pub async fn run(
     config: WorkerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), WorkerError> {
-    // Either half stops the other when it fails: a worker that half works would look healthy.
+    // Each part stops the others when it fails: a worker that half works would look healthy.
     let stop = shutdown.child_token();
     let (queued, woken) = watch::channel(());
     let consumer = async {
@@ -44,9 +46,13 @@ pub async fn run(
         let _guard = stop.clone().drop_guard();
         dispatch::run(&db, &config, &woken, &stop).await
     };
+    let keeper = async {
+        let _guard = stop.clone().drop_guard();
+        deadlines::run(&db, &config, &queued, &stop).await
+    };
     let sweeper = cause::run(&db, &config, &queued, &stop);
     // Warnings before orders and reviews end. They fail with a log line and come again: nothing here stops the worker.
     let terms = Box::pin(terms::run(&db, &stop));
-    let (consumed, dispatched, (), ()) = tokio::join!(consumer, dispatcher, sweeper, terms);
-    consumed.and(dispatched)
+    let (consumed, dispatched, kept, (), ()) = tokio::join!(consumer, dispatcher, keeper, sweeper, terms);
+    consumed.and(dispatched).and(kept)
 }

@@ -80,6 +80,8 @@ async fn make_roles(client: &Client) -> Result<Vec<String>, Error> {
         SqlState::DUPLICATE_OBJECT,
         SqlState::UNIQUE_VIOLATION,
         SqlState::INSUFFICIENT_PRIVILEGE,
+        // What could not be made cannot be granted; it is told as missing.
+        SqlState::UNDEFINED_OBJECT,
         // "tuple concurrently updated"
         SqlState::INTERNAL_ERROR,
     ];

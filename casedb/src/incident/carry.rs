@@ -117,7 +117,7 @@ pub(super) async fn over(transaction: &impl GenericClient, old: &Old) -> Result<
             ..Entry::of(record)
         })
         .collect();
-    Ok(store::write(transaction, old.incident_id, &course, None, &entries, "updated").await?)
+    Ok(store::write(transaction, old.incident_id, &course, None, &entries, "").await?)
 }
 
 #[cfg(test)]

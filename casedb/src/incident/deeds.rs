@@ -33,7 +33,7 @@ pub async fn take_over(
             why,
         }
     };
-    by_user(db, incident_id, change, Audience::Both, expected_version, now).await
+    by_user(db, incident_id, user_id, change, Audience::Both, expected_version, now).await
 }
 
 /// What a suspension says.
@@ -62,7 +62,7 @@ pub async fn suspend(
         reason: suspension.reason.to_owned(),
         until: suspension.until,
     };
-    by_user(db, incident_id, change, Audience::Both, expected_version, now).await
+    by_user(db, incident_id, user_id, change, Audience::Both, expected_version, now).await
 }
 
 /// Ends a suspension before its time.
@@ -76,5 +76,5 @@ pub async fn resume(
 ) -> Result<IncidentRow, IncidentError> {
     let why = why.to_owned();
     let change = |_: &Course| Change::Resume { user: user_id, why };
-    by_user(db, incident_id, change, Audience::Both, expected_version, now).await
+    by_user(db, incident_id, user_id, change, Audience::Both, expected_version, now).await
 }

@@ -154,10 +154,10 @@ const STORE: &str = concat!(
     )
     SELECT ",
     columns!(),
-    ", pg_notify('homeward_incident', json_build_object('incident_id', i.incident_id, 'version', i.version,
-            'change', $33::text, 'number', i.number, 'audience', i.audience,
+    ", CASE WHEN $33::text <> '' THEN pg_notify('homeward_incident', json_build_object('incident_id', i.incident_id, 'version', i.version,
+            'change', $33, 'number', i.number, 'audience', i.audience,
             'police_agency_id', coalesce(p.police_agency_id, i.police_agency_id),
-            'social_agency_id', coalesce(p.social_agency_id, i.social_agency_id))::text)
+            'social_agency_id', coalesce(p.social_agency_id, i.social_agency_id))::text) END
     FROM changed i LEFT JOIN person p USING (person_id)"
 );
 
@@ -180,8 +180,8 @@ pub(super) async fn store(
     write(transaction, before.incident_id, course, climb, entries, change).await
 }
 
-/// The same for the first records of an incident whose row is there, as `change` ("raised", or "updated" for one of before that is
-/// what it was: then its version does not move, and whoever has read it may act on it).
+/// The same, telling of it as `change`; as nothing where that is empty. The version of an incident of before that is given its course does
+/// not move: it is what it was, and whoever has read it may act on it.
 pub(super) async fn write(
     transaction: &impl GenericClient,
     incident_id: Uuid,

@@ -90,6 +90,8 @@ pub struct MergedInto {
     /// Id.
     pub incident_id: Uuid,
     /// The number people say.
+    #[serde(with = "crate::exact")]
+    #[schema(schema_with = crate::exact::schema)]
     pub number: i64,
 }
 
@@ -506,4 +508,15 @@ pub async fn incident_span(
 pub async fn may_see_incident(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<bool, Error> {
     const SQL: &str = scoped!("SELECT 1 FROM visible_incident WHERE incident_id = $2");
     Ok(optional(client, SQL, &[&user_id, &incident_id]).await?.is_some())
+}
+
+/// Finds an incident that the user sees by the number people say.
+pub async fn incident_by_number(
+    client: &impl GenericClient,
+    user_id: Uuid,
+    number: i64,
+) -> Result<Option<Uuid>, Error> {
+    const SQL: &str = scoped!("SELECT incident_id FROM visible_incident WHERE number = $2");
+    let found = optional(client, SQL, &[&user_id, &number]).await?;
+    Ok(found.map(|row| row.try_get(0)).transpose()?)
 }

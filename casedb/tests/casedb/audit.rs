@@ -320,7 +320,7 @@ async fn tamper(client: &casedb::Transaction<'_>, table: &Table, rng: &mut StdRn
         Err(error)
             if error
                 .code()
-                .is_some_and(|code| code.code().starts_with("428") || code.code() == "23505") =>
+                .is_some_and(|code| code.code().starts_with("428") || ["23505", "23514"].contains(&code.code())) =>
         {
             return None;
         }

@@ -45,7 +45,7 @@ async fn user(db: &Database, name: &str, agency_id: Uuid) -> Uuid {
     id
 }
 
-fn system<'a>(person: Option<PersonId>, key: &'a str, severity: Severity, second: i64) -> SystemIncident<'a> {
+fn system(person: Option<PersonId>, key: &str, severity: Severity, second: i64) -> SystemIncident<'_> {
     SystemIncident {
         kind: "device_faulty",
         person,

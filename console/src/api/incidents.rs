@@ -111,7 +111,12 @@ pub async fn one(
     detail(&app, &caller.user, incident_id, &asked).await.map(Json)
 }
 
-async fn detail(app: &App, user: &User, incident_id: Uuid, asked: &DetailQuery) -> Result<IncidentDetail, ApiError> {
+pub(super) async fn detail(
+    app: &App,
+    user: &User,
+    incident_id: Uuid,
+    asked: &DetailQuery,
+) -> Result<IncidentDetail, ApiError> {
     let stated = match (asked.purpose.as_deref(), asked.case.as_deref()) {
         (None | Some(""), None | Some("")) => None,
         (purpose, case) => Some(stated(purpose, case)?),
@@ -196,7 +201,7 @@ pub struct Close {
     pub version: Option<i64>,
 }
 
-fn checked_text(text: &str) -> Result<&str, ApiError> {
+pub(super) fn checked_text(text: &str) -> Result<&str, ApiError> {
     let text = text.trim();
     if text.chars().count() > LONGEST_NOTE {
         return Err(ApiError::invalid(
@@ -208,7 +213,7 @@ fn checked_text(text: &str) -> Result<&str, ApiError> {
 }
 
 /// An incident that the user may not see is not found, whatever is wanted of it.
-async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiError> {
+pub(super) async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiError> {
     let mut client = app.0.database.client().await?;
     let transaction = access::begin(&mut client, user).await?;
     let sees = view::may_see_incident(&transaction, user.user_id, incident_id).await?;
@@ -216,7 +221,7 @@ async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiEr
 }
 
 /// A change that the incident's state or version does not allow is a conflict, not a failure.
-fn refused(error: IncidentError) -> ApiError {
+pub(super) fn refused(error: IncidentError) -> ApiError {
     match error {
         IncidentError::NotFound(_) => ApiError::NotFound("incident"),
         IncidentError::Conflict { .. } | IncidentError::Refused(_) => ApiError::Conflict(error.to_string()),

@@ -187,6 +187,7 @@ impl Stage {
             smtp,
             sms: self.config.sms.gateway()?,
             console_url: (!settings.console_url.is_empty()).then(|| settings.console_url.clone()),
+            reopen_within: Duration::from_mins(settings.reopen_within_min.into()),
             drain: DRAIN / 2,
             ..Default::default()
         };
@@ -194,7 +195,9 @@ impl Stage {
         self.tasks.spawn(async move {
             (
                 "alerts",
-                worker::run(database, log, config, stop).await.map_err(Into::into),
+                Box::pin(worker::run(database, log, config, stop))
+                    .await
+                    .map_err(Into::into),
             )
         });
         let (database, stop) = (self.database.clone(), self.stages.clone());

@@ -12,6 +12,7 @@ mod again;
 mod basis;
 mod canary;
 mod commands;
+mod escalation;
 mod installation;
 mod kill;
 mod law;

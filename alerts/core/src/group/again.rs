@@ -1,7 +1,6 @@
 //! A violation that begins after its rule's incident was closed: the same incident again, or a new one.
 //!
-//! While an incident is open nothing of this is asked: further onsets fold in, however often a device flaps. Not wired into the worker
-//! yet, where every onset after closing opens a new incident (ADR 0012).
+//! While an incident is open nothing of this is asked: further onsets fold in, however often a device flaps.
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;

@@ -305,7 +305,11 @@ impl World {
                     return None;
                 }
             }
-            Some(())
+            // The first step of a ladder is due with the incident.
+            let due = self
+                .strings("SELECT incident_id::text FROM incident WHERE deadline_at <= now()")
+                .await;
+            due.is_empty().then_some(())
         })
         .await;
     }
@@ -314,7 +318,11 @@ impl World {
         let stop = CancellationToken::new();
         let log = Arc::clone(&self.log);
         let run = worker::run(self.db.clone(), log, config, stop.clone());
-        let task = tokio::spawn(async move { run.await.inspect_err(|error| eprintln!("worker failed: {error}")) });
+        let task = tokio::spawn(async move {
+            Box::pin(run)
+                .await
+                .inspect_err(|error| eprintln!("worker failed: {error}"))
+        });
         Running { stop, task }
     }
 

@@ -46,7 +46,7 @@ export function CloseDialog(props: {
         <dl className="facts stacked">
           <div>
             <dt>{t("incident.person")}</dt>
-            <dd>{incident.person.display_name}</dd>
+            <dd>{incident.person?.display_name ?? t("incident.nobody")}</dd>
           </div>
           <div>
             <dt>{t("incident.kind")}</dt>

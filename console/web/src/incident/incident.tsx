@@ -14,9 +14,10 @@ import { useKeys } from "../shared/keys";
 import { go } from "../shared/router";
 import { full } from "../shared/time";
 import type { IncidentDetail } from "../shared/types";
-import { copy, Failure, Key, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { copy, CourseBadges, Failure, Key, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import { keepWhy, whyOf } from "../shared/why";
 import { CloseDialog } from "./close";
+import { CourseDialog, type Deed } from "./course";
 import { EventList } from "./events";
 import { NoteForm, type NoteFormHandle } from "./note";
 import { Messages, Timeline } from "./timeline";
@@ -47,13 +48,20 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
         </h1>
         <StateBadge incident={incident} />
         <LateBadges incident={incident} />
+        <CourseBadges incident={incident} />
       </div>
       <dl className="facts">
         <div>
           <dt>{t("incident.person")}</dt>
           <dd>
-            <Link to={`/people/${incident.person.person_id}`}>{incident.person.display_name}</Link>{" "}
-            <span className="muted">{incident.person.reference}</span> <Risk level={incident.person.risk_level} />
+            {incident.person ? (
+              <>
+                <Link to={`/people/${incident.person.person_id}`}>{incident.person.display_name}</Link>{" "}
+                <span className="muted">{incident.person.reference}</span> <Risk level={incident.person.risk_level} />
+              </>
+            ) : (
+              t("incident.nobody")
+            )}
           </dd>
         </div>
         <div>
@@ -88,6 +96,30 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
           <dt>{t("incident.audience")}</dt>
           <dd>{word(t, "audience", incident.audience)}</dd>
         </div>
+        {incident.suspended && (
+          <div>
+            <dt>{t("incident.suspended")}</dt>
+            <dd>
+              <Time at={incident.suspended.until} show="absolute" /> {incident.suspended.authority}: {incident.suspended.reason}
+            </dd>
+          </div>
+        )}
+        {incident.merged_into && (
+          <div>
+            <dt>{t("incident.merged_into")}</dt>
+            <dd>
+              <Link to={`/incidents/${incident.merged_into.incident_id}`}>#{incident.merged_into.number}</Link>
+            </dd>
+          </div>
+        )}
+        {incident.state !== "closed" && incident.acknowledged_by && incident.deadline_at && (
+          <div>
+            <dt>{t("incident.held_until")}</dt>
+            <dd>
+              <Time at={incident.deadline_at} show="absolute" />
+            </dd>
+          </div>
+        )}
         {incident.closed_at && (
           <div>
             <dt>{t("incident.closed")}</dt>
@@ -129,6 +161,7 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
   const { t, say, session, clock } = useDuty();
   const { value: incident, error, reload, set } = useResource(`incident ${id}`, (signal) => api.incident(id, signal));
   const [closing, setClosing] = useState(false);
+  const [deed, setDeed] = useState<Deed | null>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const note = useRef<NoteFormHandle>(null);
@@ -250,6 +283,41 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
             <button type="button" onClick={() => note.current?.focus()}>
               {t("incident.note")} <Key>n</Key>
             </button>
+            {open && (mine || incident.acknowledged_by === null) && incident.state !== "in_action" && (
+              <button
+                type="button"
+                disabled={busy}
+                onClick={() => void act(() => api.start(id), t("incident.started", { number: incident.number }))}
+                data-testid="start"
+              >
+                {t("incident.start")}
+              </button>
+            )}
+            {open && incident.acknowledged_by && !mine && (
+              <button type="button" disabled={busy} onClick={() => setDeed("take_over")} data-testid="take-over">
+                {t("course.take_over")}
+              </button>
+            )}
+            {open && (
+              <button
+                type="button"
+                disabled={busy}
+                onClick={() => setDeed(incident.suspended ? "resume" : "suspend")}
+                data-testid={incident.suspended ? "resume" : "suspend"}
+              >
+                {t(incident.suspended ? "course.resume" : "course.suspend")}
+              </button>
+            )}
+            {open && (
+              <button
+                type="button"
+                disabled={busy}
+                onClick={() => setDeed(incident.merged_into ? "split" : "merge")}
+                data-testid={incident.merged_into ? "split" : "merge"}
+              >
+                {t(incident.merged_into ? "course.split" : "course.merge")}
+              </button>
+            )}
             {open && (
               <button type="button" disabled={busy} onClick={() => setClosing(true)} data-testid="close">
                 {t("incident.close")} <Key>c</Key>
@@ -257,6 +325,13 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
             )}
           </div>
         )}
+        <form className="actions" method="get" action={`/api/v1/incidents/${incident.incident_id}/evidence`} data-testid="evidence">
+          <input type="hidden" name="purpose" value="incident" />
+          <input name="case" required maxLength={100} defaultValue={`#${incident.number}`} aria-label={t("incident.evidence_case")} />
+          <button type="submit" title={t("incident.evidence_hint")}>
+            {t("incident.evidence")}
+          </button>
+        </form>
         {problem && (
           <div className="problem" role="alert" data-testid="problem">
             {problem}
@@ -289,14 +364,16 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
                 onNote={(text, audience) => act(() => api.note(id, text, audience), t("note.done"))}
               />
             )}
-            <CommandPanel
-              key={incident.incident_id}
-              ref={commands}
-              person={incident.person.person_id}
-              blocked={null}
-              purpose="incident"
-              caseNumber={`#${incident.number}`}
-            />
+            {incident.person && (
+              <CommandPanel
+                key={incident.incident_id}
+                ref={commands}
+                person={incident.person.person_id}
+                blocked={null}
+                purpose="incident"
+                caseNumber={`#${incident.number}`}
+              />
+            )}
             <Timeline incident={incident} />
             <Messages incident={incident} />
           </div>
@@ -306,6 +383,17 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
         </p>
         <p className="print-only">{full(new Date(), clock)}</p>
       </article>
+      {deed && (
+        <CourseDialog
+          deed={deed}
+          incident={incident}
+          onCancel={() => setDeed(null)}
+          onDone={async (work) => {
+            await act(work, t("course.done", { number: incident.number }));
+            setDeed(null);
+          }}
+        />
+      )}
       {closing && (
         <CloseDialog
           incident={incident}

@@ -27,7 +27,15 @@ export function Timeline({ incident }: { incident: IncidentDetail }): ReactNode 
                   {action.audience !== "both" && <span className="tag">{word(t, "audience", action.audience)}</span>}
                   <Time at={action.acted_at} />
                 </div>
-                {action.code && !did && (
+                {action.code && (action.action === "call" || action.action === "nobody") && (
+                  <p>{t("timeline.step", { step: action.code })}</p>
+                )}
+                {action.code && action.action === "suspend" && (
+                  <p>
+                    {t("incident.suspended")} <Time at={action.code} show="absolute" />
+                  </p>
+                )}
+                {action.code && !did && !["call", "nobody", "suspend"].includes(action.action) && (
                   <p>{code ? (locale === "zh-CN" ? code.label_zh : code.label_en) : word(t, "message", action.code)}</p>
                 )}
                 {action.ended_at && (

@@ -7,7 +7,7 @@ import { word } from "../shared/i18n";
 import { useKeys } from "../shared/keys";
 import { go } from "../shared/router";
 import type { Incident } from "../shared/types";
-import { Failure, LateBadges, Link, Loading, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { CourseBadges, Failure, LateBadges, Link, Loading, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import type { Filter, Queue } from "./store";
 
 function Filters({ queue }: { queue: Queue }): ReactNode {
@@ -68,7 +68,7 @@ const Row = memo(function Row({ incident, compact, current, selected, fresh }: R
       data-incident={incident.incident_id}
       data-state={incident.state}
       data-kind={incident.kind}
-      data-reference={incident.person.reference}
+      data-reference={incident.person?.reference ?? ""}
     >
       <Link to={`/incidents/${incident.incident_id}`} className="row-link">
         <span className="cell cell-severity">
@@ -85,13 +85,14 @@ const Row = memo(function Row({ incident, compact, current, selected, fresh }: R
               </span>
             )}
             <LateBadges incident={incident} />
+            <CourseBadges incident={incident} />
             {incident.events > 1 && <span>{t("incident.event_count", { count: incident.events })}</span>}
           </span>
         </span>
         <span className="cell cell-who">
-          <span className="person-name">{incident.person.display_name}</span>
+          <span className="person-name">{incident.person?.display_name ?? t("incident.nobody")}</span>
           <span className="sub">
-            <span>{incident.person.reference}</span>
+            <span>{incident.person?.reference}</span>
           </span>
         </span>
         <span className="cell cell-when">

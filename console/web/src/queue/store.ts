@@ -272,7 +272,7 @@ export function useQueue(): Queue {
         t("queue.announce", {
           severity: word(t, "severity", String(incident.severity)),
           kind: word(t, "kind", incident.kind),
-          person: incident.person.display_name,
+          person: incident.person?.display_name ?? t("incident.nobody"),
         }),
       );
     }

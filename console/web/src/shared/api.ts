@@ -94,6 +94,17 @@ export const api = {
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/acknowledge${whyQuery(incident)}`, {}),
   note: (incident: string, text: string, audience: "both" | "own") =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/notes${whyQuery(incident)}`, { text, audience }),
+  start: (incident: string) => request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/start${whyQuery(incident)}`, {}),
+  takeOver: (incident: string, why: string, version: Exact) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/take-over${whyQuery(incident)}`, { why, version }),
+  suspend: (incident: string, authority: string, reason: string, until: string, version: Exact) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/suspend${whyQuery(incident)}`, { authority, reason, until, version }),
+  resume: (incident: string, why: string, version: Exact) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/resume${whyQuery(incident)}`, { why, version }),
+  merge: (incident: string, into: number, why: string) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/merge${whyQuery(incident)}`, { into, why }),
+  split: (incident: string, why: string) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/split${whyQuery(incident)}`, { why }),
   close: (incident: string, code: string, text: string, version: Exact) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/close${whyQuery(incident)}`, { code, text, version }),
   closingCodes: () => request<{ codes: ClosingCode[] }>("GET", "/api/v1/closing-codes"),

@@ -54,7 +54,12 @@ export interface IncidentFields {
   ended_at: string | null;
   raised_at: string;
   zone: { zone_id: string; label: string; kind: ZoneKind } | null;
-  person: { person_id: string; reference: string; display_name: string; risk_level: number };
+  /** Null where it is about nobody in particular. */
+  person: { person_id: string; reference: string; display_name: string; risk_level: number } | null;
+  escalated: { lap: number; step: number } | null;
+  suspended: { until: string; authority: string; reason: string } | null;
+  merged_into: { incident_id: string; number: Exact } | null;
+  deadline_at: string | null;
   acknowledged_at: string | null;
   acknowledged_by: UserName | null;
   closed_at: string | null;
@@ -118,7 +123,8 @@ export interface IncidentEvent {
 
 export interface Action {
   action_id: Exact;
-  action: "raise" | "notify" | "acknowledge" | "start_action" | "note" | "close" | "event";
+  /** raise, notify, acknowledge, …: the words of i18n "action.". */
+  action: string;
   acted_at: string;
   user: UserName | null;
   text: string;

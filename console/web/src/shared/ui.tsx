@@ -53,6 +53,30 @@ export function StateBadge({ incident }: { incident: IncidentFields }): ReactNod
   );
 }
 
+/** What stands beside the state: escalated, suspended, merged. */
+export function CourseBadges({ incident }: { incident: IncidentFields }): ReactNode {
+  const { t } = useDuty();
+  return (
+    <>
+      {incident.escalated && (
+        <span className="tag escalated" data-testid="escalated">
+          {t("incident.escalated", { lap: incident.escalated.lap, step: incident.escalated.step })}
+        </span>
+      )}
+      {incident.suspended && (
+        <span className="tag suspended" data-testid="suspended" title={`${incident.suspended.authority}: ${incident.suspended.reason}`}>
+          {t("incident.suspended")} <Time at={incident.suspended.until} show="absolute" />
+        </span>
+      )}
+      {incident.merged_into && (
+        <span className="tag merged" data-testid="merged">
+          {t("incident.merged", { number: incident.merged_into.number })}
+        </span>
+      )}
+    </>
+  );
+}
+
 /** What late reports have to do with an incident. */
 export function LateBadges({ incident }: { incident: IncidentFields }): ReactNode {
   const { t } = useDuty();

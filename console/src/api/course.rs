@@ -1,0 +1,256 @@
+//! What is done about an incident besides taking it on, writing a note and closing it.
+
+use axum::{Json, extract::State};
+use casedb::{
+    incident::{self, IncidentError, Suspension},
+    view::IncidentDetail,
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::incidents::{Acknowledge, DetailQuery, checked_text, detail, must_see, refused};
+use crate::{
+    ApiError, App,
+    authorise::{Asked, Authorised, Body, Handler, Id},
+    error::ErrorBody,
+};
+
+/// Doing something for a reason.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// Why; not blank.
+    pub why: String,
+    /// The version that the user saw; when it has moved, the answer is 409.
+    #[serde(default, with = "casedb::exact::option")]
+    #[schema(schema_with = casedb::exact::schema)]
+    pub version: Option<i64>,
+}
+
+/// Suspending an incident.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Suspend {
+    /// On whose authority: an office, an order's number; not blank.
+    pub authority: String,
+    /// Why; not blank.
+    pub reason: String,
+    /// When it ends by itself; at most 31 days from now.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Timestamp,
+    /// The version that the user saw; when it has moved, the answer is 409.
+    #[serde(default, with = "casedb::exact::option")]
+    #[schema(schema_with = casedb::exact::schema)]
+    pub version: Option<i64>,
+}
+
+/// Merging an incident into another.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Merge {
+    /// The number of the incident that has the same cause.
+    #[serde(with = "casedb::exact")]
+    #[schema(schema_with = casedb::exact::schema)]
+    pub into: i64,
+    /// The cause; not blank.
+    pub why: String,
+}
+
+fn words<'a>(text: &'a str, field: &str) -> Result<&'a str, ApiError> {
+    let text = checked_text(text)?;
+    if text.is_empty() {
+        return Err(ApiError::invalid("text_required", format!("{field} is empty")));
+    }
+    Ok(text)
+}
+
+/// What the lifecycle refuses because of a value, and not because of the state, is the caller's to mend.
+fn refusal(error: IncidentError) -> ApiError {
+    use alerts::lifecycle::course::Refusal;
+    match &error {
+        IncidentError::Refused(reason @ (Refusal::Until { .. } | Refusal::Itself | Refusal::Blank(_))) => {
+            ApiError::invalid("bad_value", reason.to_string())
+        }
+        _ => refused(error),
+    }
+}
+
+/// Begins to act on an incident; takes it on as well.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/start", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Acknowledge, responses(
+    (status = 200, body = IncidentDetail),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 409, description = "`conflict`: somebody else was faster, or the state does not allow it", body = ErrorBody),
+    (status = 422, description = "`bad_value`", body = ErrorBody),
+))]
+pub async fn start(
+    caller: Authorised<Handler>,
+    State(app): State<App>,
+    Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
+    Body(asked): Body<Acknowledge>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let user = &caller.user;
+    must_see(&app, user, incident_id).await?;
+    let now = Timestamp::now();
+    incident::start_action(&app.0.database, incident_id, user.user_id, asked.version, now)
+        .await
+        .map_err(refusal)?;
+    detail(&app, user, incident_id, &seen).await.map(Json)
+}
+
+/// Takes an incident over from the one who has it.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/take-over", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Reason, responses(
+    (status = 200, body = IncidentDetail),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 409, description = "`conflict`: somebody else was faster, or the state does not allow it", body = ErrorBody),
+    (status = 422, description = "`text_required`, `text_too_long`", body = ErrorBody),
+))]
+pub async fn take_over(
+    caller: Authorised<Handler>,
+    State(app): State<App>,
+    Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
+    Body(asked): Body<Reason>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let user = &caller.user;
+    let why = words(&asked.why, "why")?;
+    must_see(&app, user, incident_id).await?;
+    let now = Timestamp::now();
+    incident::take_over(&app.0.database, incident_id, user.user_id, why, asked.version, now)
+        .await
+        .map_err(refusal)?;
+    detail(&app, user, incident_id, &seen).await.map(Json)
+}
+
+/// Suspends an incident: nobody is called about it for a while.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/suspend", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Suspend, responses(
+    (status = 200, body = IncidentDetail),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 409, description = "`conflict`: somebody else was faster, or the state does not allow it", body = ErrorBody),
+    (status = 422, description = "`text_required`, `text_too_long`, `bad_value`: the end is past, or more than 31 days away", body = ErrorBody),
+))]
+pub async fn suspend(
+    caller: Authorised<Handler>,
+    State(app): State<App>,
+    Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
+    Body(asked): Body<Suspend>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let user = &caller.user;
+    let suspension = Suspension {
+        authority: words(&asked.authority, "authority")?,
+        reason: words(&asked.reason, "reason")?,
+        until: asked.until,
+    };
+    must_see(&app, user, incident_id).await?;
+    let now = Timestamp::now();
+    incident::suspend(
+        &app.0.database,
+        incident_id,
+        user.user_id,
+        &suspension,
+        asked.version,
+        now,
+    )
+    .await
+    .map_err(refusal)?;
+    detail(&app, user, incident_id, &seen).await.map(Json)
+}
+
+/// Ends a suspension before its time.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/resume", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Reason, responses(
+    (status = 200, body = IncidentDetail),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 409, description = "`conflict`: somebody else was faster, or the state does not allow it", body = ErrorBody),
+    (status = 422, description = "`text_required`, `text_too_long`", body = ErrorBody),
+))]
+pub async fn resume(
+    caller: Authorised<Handler>,
+    State(app): State<App>,
+    Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
+    Body(asked): Body<Reason>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let user = &caller.user;
+    let why = words(&asked.why, "why")?;
+    must_see(&app, user, incident_id).await?;
+    let now = Timestamp::now();
+    incident::resume(&app.0.database, incident_id, user.user_id, why, asked.version, now)
+        .await
+        .map_err(refusal)?;
+    detail(&app, user, incident_id, &seen).await.map(Json)
+}
+
+/// Merges an incident into another that has the same cause. At P1, and where only a person may judge, it goes on calling.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/merge", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Merge, responses(
+    (status = 200, body = IncidentDetail),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 409, description = "`conflict`: somebody else was faster, or the state does not allow it", body = ErrorBody),
+    (status = 422, description = "`text_required`, `text_too_long`, `bad_value`: into itself, or into none that the user sees", body = ErrorBody),
+))]
+pub async fn merge(
+    caller: Authorised<Handler>,
+    State(app): State<App>,
+    Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
+    Body(asked): Body<Merge>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let user = &caller.user;
+    let why = words(&asked.why, "why")?;
+    must_see(&app, user, incident_id).await?;
+    let mut client = app.0.database.client().await?;
+    let into = casedb::view::incident_by_number(&client, user.user_id, asked.into).await?;
+    let into =
+        into.ok_or_else(|| ApiError::invalid("bad_value", format!("into: there is no incident {}", asked.into)))?;
+    let transaction = client.transaction().await.map_err(casedb::Error::from)?;
+    incident::acting(&transaction, user.user_id).await?;
+    let by = alerts::lifecycle::course::Who::User(user.user_id);
+    incident::merge(&transaction, &[incident_id], into, by, why, Timestamp::now())
+        .await
+        .map_err(refusal)?;
+    transaction.commit().await.map_err(casedb::Error::from)?;
+    drop(client);
+    detail(&app, user, incident_id, &seen).await.map(Json)
+}
+
+/// Takes an incident out of the one it was merged into: it stands for itself again.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/split", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Reason, responses(
+    (status = 200, body = IncidentDetail),
+    (status = 401, description = "No session", body = ErrorBody),
+    (status = 403, description = "The role may not", body = ErrorBody),
+    (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 409, description = "`conflict`: somebody else was faster, or the state does not allow it", body = ErrorBody),
+    (status = 422, description = "`text_required`, `text_too_long`", body = ErrorBody),
+))]
+pub async fn split(
+    caller: Authorised<Handler>,
+    State(app): State<App>,
+    Id(incident_id): Id,
+    Asked(seen): Asked<DetailQuery>,
+    Body(asked): Body<Reason>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let user = &caller.user;
+    let why = words(&asked.why, "why")?;
+    must_see(&app, user, incident_id).await?;
+    let mut client = app.0.database.client().await?;
+    let transaction = client.transaction().await.map_err(casedb::Error::from)?;
+    incident::acting(&transaction, user.user_id).await?;
+    let by = alerts::lifecycle::course::Who::User(user.user_id);
+    incident::split(&transaction, incident_id, by, why, Timestamp::now())
+        .await
+        .map_err(refusal)?;
+    transaction.commit().await.map_err(casedb::Error::from)?;
+    drop(client);
+    detail(&app, user, incident_id, &seen).await.map(Json)
+}

@@ -1,0 +1,381 @@
+//! `homeward protocol`, `homeward ladder …`, `homeward rota …`.
+
+mod file;
+
+use alerts::{
+    Audience, Severity,
+    ladder::{Ladder, Scope, Subject, What, dry_run},
+    priority,
+    roster::{Callee, Via},
+    rota::Rota,
+    route,
+};
+use anyhow::{Context, Result, anyhow, bail};
+use casedb::{
+    GenericClient, agency,
+    escalation::{self, Checked, Concerned, NewAssignment, Plan, Refused},
+};
+use jiff::{Timestamp, tz::TimeZone};
+use uuid::Uuid;
+
+use self::file::{AssignmentEntry, LadderFile, RotaFile};
+use super::orders;
+use crate::{
+    cli::escalation::{AssignArgs, LadderCommand, ProtocolArgs, RotaCommand},
+    config::Config,
+};
+
+/// The dry run.
+pub async fn protocol(config: Config, arguments: ProtocolArgs) -> Result<()> {
+    let database = orders::connect(&config).await?;
+    let client = database.client().await?;
+    let person = orders::person(&client, &arguments.person).await?;
+    let zone = orders::time_zone(&person)?;
+    let at = match arguments.at {
+        Some(moment) => orders::instant(moment, &zone, false)?,
+        None => Timestamp::now(),
+    };
+    let cases: Vec<(String, Severity, Audience)> = match &arguments.kind {
+        Some(word) => {
+            let kind = proto::event::parse_kind(word).with_context(|| {
+                let known: Vec<&str> = proto::event::KINDS.into_iter().map(proto::event::kind_name).collect();
+                format!("--kind: there is no kind {word:?}; kinds are {}", known.join(", "))
+            })?;
+            let severity = priority::severity(kind, person.risk_level);
+            vec![(word.clone(), severity, route::audience(kind, severity, None))]
+        }
+        None => Severity::ALL
+            .into_iter()
+            .map(|severity| ("an incident".to_owned(), severity, Audience::Both))
+            .collect(),
+    };
+    let plan = escalation::load(&client).await?;
+    let concerned = Concerned {
+        person: Some(person.person_id.uuid()),
+        police: Some(person.police_agency_id),
+        social: Some(person.social_agency_id),
+    };
+    let protocols = plan.protocols(&concerned);
+    let units = plan.units_of(&concerned);
+    let subject = Subject {
+        person: person.person_id,
+        units: &units,
+    };
+    println!(
+        "{}: raised {} ({}), if nobody answers",
+        person.reference,
+        orders::local(at, &zone),
+        person.time_zone
+    );
+    for (what, severity, audience) in cases {
+        let ladder = protocols.select(&subject, severity, audience);
+        let lines = dry_run(&protocols, &subject, severity, audience, at);
+        let (Some(ladder), Some(lines)) = (ladder, lines) else {
+            bail!("no ladder is for {severity}, {audience}: `homeward ladder check` says what is missing");
+        };
+        println!(
+            "\n{severity} {what}, for {audience}: ladder {} (revision {}), {} steps, climbed {} times",
+            name(&plan, ladder, severity),
+            ladder.revision,
+            ladder.steps.len(),
+            ladder.laps
+        );
+        for line in lines {
+            print_line(&plan, ladder, &line, at, &zone);
+        }
+    }
+    Ok(())
+}
+
+fn print_line(plan: &Plan, ladder: &Ladder, line: &alerts::ladder::Line, from: Timestamp, zone: &TimeZone) {
+    let after = line.at.duration_since(from).as_secs();
+    let (hours, minutes, seconds) = (after / 3600, after / 60 % 60, after % 60);
+    let when = format!(
+        "  {}  +{hours:02}:{minutes:02}:{seconds:02}",
+        orders::local(line.at, zone)
+    );
+    let place = format!("{}.{}", line.lap + 1, line.step + 1);
+    match &line.what {
+        What::Call(called) => {
+            let step = usize::try_from(line.step).ok().and_then(|step| ladder.steps.get(step));
+            for one in called {
+                let via = step.map_or(&[][..], |step| step.via.as_slice());
+                println!(
+                    "{when}  {place:<5} {} over {}",
+                    plan.name(one.user),
+                    channels(plan, one.user, one.via, via)
+                );
+            }
+        }
+        What::Nobody => println!("{when}  {place:<5} nobody to call, the next step follows at once"),
+        What::Failed => {
+            println!("{when}  failed: an incident of its own, P1, on everybody's ladder, until somebody comes")
+        }
+    }
+}
+
+/// The channels one after the other, from the first over which there is an address.
+fn channels(plan: &Plan, user: Uuid, first: Via, via: &[Via]) -> String {
+    let own = plan.members.get(&user).map(|member| &member.via);
+    let mut names = vec![first.name()];
+    let rest = via.iter().skip_while(|via| **via != first).skip(1);
+    names.extend(
+        rest.filter(|via| own.is_some_and(|own| own.contains(via)))
+            .map(|via| via.name()),
+    );
+    names.join(", then ")
+}
+
+fn name(plan: &Plan, ladder: &Ladder, severity: Severity) -> String {
+    match plan.ladders.get(&ladder.ladder) {
+        Some((name, _)) => name.clone(),
+        None => format!("built-in {severity}"),
+    }
+}
+
+/// Ladders.
+pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
+    let database = orders::connect(&config).await?;
+    let mut client = database.client().await?;
+    let now = Timestamp::now();
+    match command {
+        LadderCommand::List => {
+            list(&client, &escalation::load(&client).await?).await?;
+        }
+        LadderCommand::Check => {
+            let plan = escalation::load(&client).await?;
+            match plan.checked(&client, now).await? {
+                Ok(checked) => println!("somebody can be called at every instant; {}", said(&checked)),
+                Err(refused) => bail!("{}", plan.explain(&refused)),
+            }
+        }
+        LadderCommand::Set { file, by } => {
+            let file: LadderFile = file::read(&file)?;
+            if file.ladders.is_empty() && file.assignments.is_empty() {
+                bail!("the file has no [[ladders]] and no [[assignments]]; `homeward ladder set --help` shows one");
+            }
+            let transaction = client.transaction().await.context("transaction")?;
+            let author = orders::author(&transaction, &by).await?;
+            let mut outcome = None;
+            let mut told = Vec::new();
+            for entry in &file.ladders {
+                let plan = escalation::load(&transaction).await?;
+                let steps = file::steps(&plan, entry)?;
+                let stored =
+                    escalation::set_ladder(&transaction, &entry.name, &steps, entry.laps, Some(author), now).await;
+                let (revision, checked) = stored.with_context(|| format!("ladder {:?}", entry.name))?;
+                told.push(format!("ladder {} is at revision {revision}", entry.name));
+                outcome = Some(checked);
+            }
+            for entry in &file.assignments {
+                let plan = escalation::load(&transaction).await?;
+                let new = assignment(&transaction, &plan, entry).await?;
+                outcome = Some(escalation::assign(&transaction, &new, Some(author), now).await?);
+                told.push(format!("{} is for {}", entry.ladder, new.scope));
+            }
+            // What counts is how it stands with all of the file.
+            let plan = escalation::load(&transaction).await?;
+            let checked = accepted(&plan, outcome)?;
+            transaction.commit().await.context("commit")?;
+            println!("{}; {}", told.join("; "), said(&checked));
+        }
+        LadderCommand::Assign(AssignArgs {
+            ladder,
+            unit,
+            person,
+            severity,
+            audience,
+            by,
+        }) => {
+            let transaction = client.transaction().await.context("transaction")?;
+            let author = orders::author(&transaction, &by).await?;
+            let plan = escalation::load(&transaction).await?;
+            let entry = AssignmentEntry {
+                ladder,
+                unit,
+                person,
+                severity,
+                audience,
+            };
+            let new = assignment(&transaction, &plan, &entry).await?;
+            let checked = escalation::assign(&transaction, &new, Some(author), now).await?;
+            let checked = accepted(&plan, Some(checked))?;
+            transaction.commit().await.context("commit")?;
+            println!("assigned; {}", said(&checked));
+        }
+    }
+    Ok(())
+}
+
+fn accepted(plan: &Plan, outcome: Option<Result<Checked, Refused>>) -> Result<Checked> {
+    match outcome {
+        Some(Ok(checked)) => Ok(checked),
+        Some(Err(refused)) => bail!("refused, nothing is stored: {}", plan.explain(&refused)),
+        None => bail!("nothing to store"),
+    }
+}
+
+fn said(checked: &Checked) -> String {
+    format!(
+        "checked for {} pairs of agencies up to {}: check again before",
+        checked.pairs,
+        checked.until.strftime("%Y-%m-%d")
+    )
+}
+
+async fn assignment(client: &impl GenericClient, plan: &Plan, entry: &AssignmentEntry) -> Result<NewAssignment> {
+    let ladder = if entry.ladder == "none" {
+        None
+    } else {
+        let own = plan.ladders.iter().find(|(_, (name, _))| *name == entry.ladder);
+        let (id, _) = own.ok_or_else(|| {
+            anyhow!(
+                "there is no ladder {:?}; `homeward ladder list` shows them",
+                entry.ladder
+            )
+        })?;
+        Some(*id)
+    };
+    let scope = match (&entry.unit, &entry.person) {
+        (Some(_), Some(_)) => bail!("an assignment is for a unit or for a person, not for both"),
+        (Some(path), None) => match agency::by_path(client, path).await? {
+            Some(agency) => Scope::Unit(agency.agency_id),
+            None => bail!("there is no agency {path:?}; an agency's path is like demo.police"),
+        },
+        (None, Some(reference)) => Scope::Person(orders::person(client, reference).await?.person_id),
+        (None, None) => Scope::Everywhere,
+    };
+    let severity = entry
+        .severity
+        .map(|level| Severity::from_level(level).ok_or_else(|| anyhow!("severity {level} is not 1 to 4")))
+        .transpose()?;
+    let audience = entry.audience.as_deref().map(str::parse::<Audience>).transpose()?;
+    Ok(NewAssignment {
+        scope,
+        severity,
+        audience,
+        ladder,
+    })
+}
+
+async fn list(client: &impl GenericClient, plan: &Plan) -> Result<()> {
+    const REFERENCE: &str = "SELECT reference FROM person WHERE person_id = $1";
+    let (ladders, assignments) = plan.assigned();
+    for ladder in &ladders {
+        let built_in = !plan.ladders.contains_key(&ladder.ladder);
+        let own = assignments.iter().filter(|one| one.ladder == ladder.ladder);
+        let mut used = Vec::new();
+        for one in own {
+            let whose = match one.scope {
+                Scope::Everywhere => "everybody's".to_owned(),
+                Scope::Unit(unit) => plan
+                    .units
+                    .get(&unit)
+                    .map_or_else(|| unit.to_string(), |unit| unit.path.clone()),
+                Scope::Person(person) => client.query_one(REFERENCE, &[&person.uuid()]).await?.try_get(0)?,
+            };
+            let severity = one.severity.map_or_else(String::new, |severity| format!(" {severity}"));
+            let audience = one.audience.map_or_else(String::new, |audience| format!(" {audience}"));
+            used.push(format!("{whose}{severity}{audience}"));
+        }
+        if built_in && used.is_empty() {
+            continue;
+        }
+        let severity = Severity::ALL
+            .into_iter()
+            .find(|severity| used.iter().any(|text| text.contains(&severity.to_string())))
+            .unwrap_or(Severity::P1);
+        println!(
+            "{}  revision {}, climbed {} times; for {}",
+            name(plan, ladder, severity),
+            ladder.revision,
+            ladder.laps,
+            if used.is_empty() {
+                "nobody yet".to_owned()
+            } else {
+                used.join(", ")
+            }
+        );
+        for (number, step) in (1..).zip(&ladder.steps) {
+            let via: Vec<&str> = step.via.iter().map(|via| via.name()).collect();
+            let whom = match step.call {
+                Callee::User(id) | Callee::Rota(id) => plan.name(id),
+            };
+            println!("  {number}. {whom} over {}; wait {:#}", via.join(", then "), step.wait);
+        }
+    }
+    Ok(())
+}
+
+/// Rotas.
+pub async fn rota(config: Config, command: RotaCommand) -> Result<()> {
+    let database = orders::connect(&config).await?;
+    let mut client = database.client().await?;
+    let now = Timestamp::now();
+    match command {
+        RotaCommand::List => {
+            let plan = escalation::load(&client).await?;
+            if plan.rotas.is_empty() {
+                println!("no rotas; `homeward rota set FILE` stores one");
+            }
+            for (name, table) in plan.rotas.values() {
+                let rota = Rota::new(table.clone())?;
+                let people: Vec<String> = rota.on_duty(now).into_iter().map(|user| plan.name(user)).collect();
+                let duty = if people.is_empty() {
+                    "nobody".to_owned()
+                } else {
+                    people.join(", ")
+                };
+                println!(
+                    "{name}  {}, {} shifts; on duty now: {duty}",
+                    table.time_zone,
+                    table.shifts.len()
+                );
+            }
+            for member in plan.members.values() {
+                for (from, to) in &member.away {
+                    println!("away: {} from {from} to {to}", member.username);
+                }
+            }
+        }
+        RotaCommand::Set { file, by } => {
+            let file: RotaFile = file::read(&file)?;
+            let transaction = client.transaction().await.context("transaction")?;
+            let author = orders::author(&transaction, &by).await?;
+            let plan = escalation::load(&transaction).await?;
+            let table = file::table(&plan, &file)?;
+            let stored = escalation::set_rota(&transaction, &file.name, &table, Some(author), now).await;
+            let (revision, checked) = stored.with_context(|| format!("rota {:?}", file.name))?;
+            let plan = escalation::load(&transaction).await?;
+            let checked = accepted(&plan, Some(checked))?;
+            transaction.commit().await.context("commit")?;
+            println!("rota {} is at revision {revision}; {}", file.name, said(&checked));
+        }
+        RotaCommand::Away {
+            user,
+            from,
+            to,
+            reason,
+            by,
+        } => {
+            let transaction = client.transaction().await.context("transaction")?;
+            let author = orders::author(&transaction, &by).await?;
+            let plan = escalation::load(&transaction).await?;
+            let Some(member) = plan.members.values().find(|member| member.username == user) else {
+                bail!("there is no user {user:?}; people are named as they sign in");
+            };
+            let stored =
+                escalation::add_absence(&transaction, member.user_id, from, to, &reason, Some(author), now).await;
+            let (absence, checked) = stored?;
+            accepted(&plan, Some(checked))?;
+            transaction.commit().await.context("commit")?;
+            println!("noted as absence {absence}");
+        }
+        RotaCommand::Back { absence, by } => {
+            let author = orders::author(&client, &by).await?;
+            escalation::take_back_absence(&client, absence, Some(author)).await?;
+            println!("taken back");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! `homeward protocol`, `homeward ladder`, `homeward rota`, over the built binary.
+
+use std::process::Command;
+
+use super::installation::{BINARY, Installation};
+
+fn run(installation: &Installation, arguments: &[&str]) -> (bool, String, String) {
+    let output = Command::new(BINARY)
+        .args(arguments)
+        .envs(&installation.settings)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dry_run_names_who_is_called_and_gaps_are_refused() {
+    let Some(database) = testkit::database().await.unwrap() else {
+        return;
+    };
+    let installation = Installation::new(database, "postgres");
+    installation.succeed(&["demo", "seed", "--devices", "2"]);
+    // Out of the box: the built-in ladder.
+    let protocol = [
+        "protocol",
+        "DEMO-0001",
+        "--at",
+        "2027-03-01T22:00",
+        "--kind",
+        "strap_tamper",
+    ];
+    let (done, said, error) = run(&installation, &protocol);
+    assert!(done, "{error}");
+    assert!(
+        said.contains("built-in P1") && said.contains("+00:02:00") && said.contains("failed:"),
+        "{said}"
+    );
+    let (done, _, error) = run(&installation, &["protocol", "DEMO-0001", "--kind", "nonsense"]);
+    assert!(!done && error.contains("strap_tamper"), "{error}");
+
+    // A desk by day, alone: at night nobody could be called, and that instant is named.
+    let file = |name: &str, text: &str| {
+        let path = installation.path(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let day = file(
+        "desk.toml",
+        "name = \"desk\"\ntime_zone = \"Asia/Shanghai\"\n[[shifts]]\nfrom = \"08:00\"\nto = \"20:00\"\ncrew = [\"officer\"]\n",
+    );
+    let (done, said, error) = run(&installation, &["rota", "set", &day, "--by", "officer"]);
+    assert!(done && said.contains("revision 1"), "{error}");
+    let alone = file(
+        "ladder.toml",
+        "[[ladders]]\nname = \"alone\"\n[[ladders.steps]]\nrota = \"desk\"\nvia = [\"console\"]\nwait = \"5m\"\n[[assignments]]\nladder = \"alone\"\naudience = \"police\"\n",
+    );
+    let (done, _, error) = run(&installation, &["ladder", "set", &alone, "--by", "officer"]);
+    assert!(
+        !done && error.contains("ladder alone, audience police: nobody to call at "),
+        "{error}"
+    );
+    let (_, said, _) = run(&installation, &["ladder", "list"]);
+    assert!(!said.contains("alone"), "nothing was stored: {said}");
+
+    // With the console behind it, it is taken, and holds.
+    let behind = file(
+        "ladder.toml",
+        "[[ladders]]\nname = \"desk-first\"\n[[ladders.steps]]\nrota = \"desk\"\nvia = [\"console\"]\nwait = \"5m\"\n[[ladders.steps]]\nrota = \"console\"\nvia = [\"console\"]\nwait = \"10m\"\n[[assignments]]\nladder = \"desk-first\"\nperson = \"DEMO-0001\"\n",
+    );
+    let (done, said, error) = run(&installation, &["ladder", "set", &behind, "--by", "officer"]);
+    assert!(done && said.contains("revision 1"), "{error}");
+    let (done, said, error) = run(&installation, &protocol);
+    assert!(done && said.contains("ladder desk-first"), "{said}{error}");
+    // At ten in the evening the desk is empty: the console is called at that very instant.
+    assert!(
+        said.contains("1.1   nobody to call") && said.contains("+00:00:00  1.2   console of"),
+        "{said}"
+    );
+    assert!(run(&installation, &["ladder", "check"]).0);
+
+    let wrong = file(
+        "wrong.toml",
+        "[[ladders]]\nname = \"x\"\n[[ladders.steps]]\nuser = \"nobody-here\"\nvia = [\"sms\"]\nwait = \"5m\"\n",
+    );
+    let (done, _, error) = run(&installation, &["ladder", "set", &wrong, "--by", "officer"]);
+    assert!(
+        !done && error.contains("ladder \"x\", step 1") && error.contains("nobody-here"),
+        "{error}"
+    );
+}
