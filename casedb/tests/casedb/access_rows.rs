@@ -48,10 +48,6 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("person_note", "INSERT INTO person_note (person_id, audience, text, happened_at, written_by) VALUES ('{person}', '{audience}', 'words', now(), '{user}')"),
     ("violation_outcome", "INSERT INTO violation_outcome (violation_id, revision, person_id, outcome, reason, decided_by)
         VALUES (md5('{k}violation')::uuid, 1, '{person}', 'warning', 'r', '{user}')"),
-    ("monitoring_refusal", "INSERT INTO monitoring_refusal (day, device_id, person_id, stage, reason, since, until, reports)
-        VALUES (current_date, md5('{k}device')::uuid, '{person}', 'gateway', 'expired', now(), now(), 1)"),
-    ("device_stop", "INSERT INTO device_stop (stop_id, device_id, person_id, word, interval_s, told_at, gateway)
-        VALUES (md5('{k}stop')::uuid, md5('{k}device')::uuid, '{person}', 'stop', 60, now(), 'g')"),
     ("platform_blind", "INSERT INTO platform_blind (blind_id, watcher, since, stage, raised_at) VALUES (md5('{k}blind')::uuid, 'w', now(), 'gateway', now())"),
     ("device", "INSERT INTO device (device_id, protocol, identity, secret) VALUES (md5('{k}device')::uuid, 'native', 'M-{k}', 'secret')"),
     ("device_assignment", "INSERT INTO device_assignment (assignment_id, device_id, person_id)
@@ -59,6 +55,10 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("device_fault", "INSERT INTO device_fault (fault_id, device_id, person_id, reason, faulty_since, reported_at)
         VALUES (md5('{k}fault')::uuid, md5('{k}device')::uuid, '{person}', 'battery', now(), now())"),
     ("device_status", "INSERT INTO device_status (device_id, last_seen_at) VALUES (md5('{k}device')::uuid, now())"),
+    ("monitoring_refusal", "INSERT INTO monitoring_refusal (day, device_id, person_id, stage, reason, since, until, reports)
+        VALUES (current_date, md5('{k}device')::uuid, '{person}', 'gateway', 'expired', now(), now(), 1)"),
+    ("device_stop", "INSERT INTO device_stop (stop_id, device_id, person_id, word, interval_s, told_at, gateway)
+        VALUES (md5('{k}stop')::uuid, md5('{k}device')::uuid, '{person}', 'stop', 60, now(), 'g')"),
     ("quarantined_device", "INSERT INTO quarantined_device (protocol, identity, reason) VALUES ('native', 'Q-{k}', 'unknown')"),
     ("quarantined_frame", "INSERT INTO quarantined_frame (protocol, reason, raw, raw_length) VALUES ('native', 'r', 'x', 1)"),
     ("quarantined_report", "INSERT INTO quarantined_report (report_id, person_id, device_id, reason, received_at, payload)
