@@ -8,6 +8,7 @@ pub mod assets;
 pub mod authorise;
 pub mod error;
 pub mod events;
+pub mod matrix;
 pub mod openapi;
 pub mod receipts;
 pub mod router;

@@ -73,7 +73,11 @@ pub enum Command {
     /// is there (`homeward config --defaults`).
     Canary,
     /// Creates or upgrades the tables of the stream and the case database; safe to repeat.
-    Migrate,
+    Migrate {
+        /// Only prints what the database's superuser must run once, where the owner of the database may not create roles.
+        #[arg(long)]
+        roles_sql: bool,
+    },
     /// Says how many days are left of what runs out: ids, disk, days made ahead, the stream, the write-ahead log.
     ///
     /// Exit status 1 when something is short. Growth is reckoned from samples that the history role takes every hour.

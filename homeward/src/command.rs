@@ -103,7 +103,14 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             telemetry::log(&config.log)?;
             block_on(crate::canary::alone(config))?;
         }
-        Command::Migrate => {
+        Command::Migrate { roles_sql: true } => {
+            let config = load(settings, None)?;
+            print!(
+                "{}",
+                casedb::access::roles_sql(&casedb::access::owner_of(config.database_url()?)?)
+            );
+        }
+        Command::Migrate { roles_sql: false } => {
             let config = load(settings, None)?;
             block_on(migrate(config))?;
         }
@@ -175,6 +182,14 @@ async fn migrate(config: Config) -> Result<()> {
     }
     for applied in &report.applied {
         println!("applied {applied}");
+    }
+    println!("{}", report.access);
+    if !report.access.holds() {
+        println!("let the database's superuser run this once, then run `homeward migrate` again:");
+        print!(
+            "{}",
+            casedb::access::roles_sql(&casedb::access::owner_of(config.database_url()?)?)
+        );
     }
     Ok(())
 }

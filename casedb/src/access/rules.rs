@@ -620,6 +620,12 @@ pub const RULES: &[Rule] = &[
             add(CASE, OWN_OUTCOME),
         ],
     ),
+    // What was refused for want of a legal basis.
+    rule("monitoring_refusal", &[read(CASE, Rows::Seen)]),
+    rule(
+        "device_stop",
+        &[read(CASE, Rows::Seen), read_but(ADMIN, &["person_id"], Rows::All)],
+    ),
     // The canary.
     nobody("canary", "which person and device it is"),
     rule("platform_blind", &[read(EVERYBODY, Rows::All)]),

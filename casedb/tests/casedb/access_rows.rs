@@ -55,6 +55,10 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("device_fault", "INSERT INTO device_fault (fault_id, device_id, person_id, reason, faulty_since, reported_at)
         VALUES (md5('{k}fault')::uuid, md5('{k}device')::uuid, '{person}', 'battery', now(), now())"),
     ("device_status", "INSERT INTO device_status (device_id, last_seen_at) VALUES (md5('{k}device')::uuid, now())"),
+    ("monitoring_refusal", "INSERT INTO monitoring_refusal (day, device_id, person_id, stage, reason, since, until, reports)
+        VALUES (current_date, md5('{k}device')::uuid, '{person}', 'gateway', 'expired', now(), now(), 1)"),
+    ("device_stop", "INSERT INTO device_stop (stop_id, device_id, person_id, word, interval_s, told_at, gateway)
+        VALUES (md5('{k}stop')::uuid, md5('{k}device')::uuid, '{person}', 'stop', 60, now(), 'g')"),
     ("quarantined_device", "INSERT INTO quarantined_device (protocol, identity, reason) VALUES ('native', 'Q-{k}', 'unknown')"),
     ("quarantined_frame", "INSERT INTO quarantined_frame (protocol, reason, raw, raw_length) VALUES ('native', 'r', 'x', 1)"),
     ("quarantined_report", "INSERT INTO quarantined_report (report_id, person_id, device_id, reason, received_at, payload)
