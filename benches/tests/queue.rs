@@ -64,6 +64,8 @@ async fn all_pages_together_are_the_whole_queue_in_order_for_every_level() {
         basemap: None,
         secure_cookies: false,
         demo_town: None,
+        evidence_key: None,
+        channels: console::Channels::default(),
     };
     let handle = console::start(config, database.clone(), Arc::new(|| Ok(())))
         .await

@@ -111,12 +111,15 @@ pub async fn walk(reader: &Reader, query: &str) -> Result<(Vec<String>, i64)> {
             .get(&format!("/api/v1/incidents?limit=1000{query}{after}"))
             .await?;
         total = total.or(list.get("total").and_then(serde_json::Value::as_i64));
-        let rows = list["incidents"].as_array().context("incidents")?;
+        let rows = list
+            .get("incidents")
+            .and_then(serde_json::Value::as_array)
+            .context("incidents")?;
         ids.extend(
             rows.iter()
-                .filter_map(|row| Some(row["incident_id"].as_str()?.to_owned())),
+                .filter_map(|row| Some(row.get("incident_id")?.as_str()?.to_owned())),
         );
-        match list["next"].as_str() {
+        match list.get("next").and_then(|next| next.as_str()) {
             Some(next) => after = format!("&after={next}"),
             None => return Ok((ids, total.unwrap_or(-1))),
         }
