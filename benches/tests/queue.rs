@@ -1,6 +1,10 @@
 //! The long queue, shorter: every page once, nobody's but the own, in bounded time; a new incident on every console within a second.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a failure here is a failed test"
+)]
 
 use std::{collections::HashSet, sync::Arc};
 
