@@ -8,10 +8,10 @@
 
 #[path = "worker/corrections.rs"]
 mod corrections;
-#[path = "worker/providers.rs"]
-mod providers;
 #[path = "worker/ladder.rs"]
 mod ladder;
+#[path = "worker/providers.rs"]
+mod providers;
 #[path = "worker/support.rs"]
 mod support;
 #[path = "worker/wide.rs"]
