@@ -9,6 +9,20 @@ const LIVE_MS = 3_000;
 /** The banner stands this soon after the server died. */
 const BANNER_MS = 5_000;
 
+/** Positions are read for a purpose and a case. */
+const CASE = "E2E-2026-1";
+const WHY = `purpose=incident&case=${CASE}`;
+
+/** The page asks why, once for each case, before it shows where somebody was. */
+async function sayWhy(page) {
+  await page.waitForSelector("[data-testid=why]", { timeout: 5_000 });
+  await page.fill("[data-testid=why] input", CASE);
+  await page.click("[data-testid=why] button[type=submit]");
+  await page.waitForSelector("[data-testid=why]", { state: "detached", timeout: 5_000 });
+  // Letters are shortcuts again.
+  await page.evaluate(() => document.activeElement?.blur());
+}
+
 function check(condition, words) {
   if (!condition) throw new Error(words);
 }
@@ -39,7 +53,7 @@ export async function play(server, browser, report, screenshot) {
     left.incident = row.incident;
     // The truth's proof is beyond doubt; the engine may be sure earlier. Then the frame that made it sure counts.
     const decisive = await until("the decisive fix in history", 10_000, async () => {
-      const read = await desk.json(`/api/v1/incidents/${row.incident}`);
+      const read = await desk.json(`/api/v1/incidents/${row.incident}?${WHY}`);
       const last = read.events[0]?.fixes.at(-1);
       check(last, "the event does not name the fixes that decided");
       return read.track.find((fix) => fix.fix_time === last.fix_time);
@@ -51,6 +65,8 @@ export async function play(server, browser, report, screenshot) {
 
   await byKeyboard(officer, left.incident);
   report("opened with the keyboard alone: j, Enter");
+  await sayWhy(officer.page);
+  report("where somebody was is shown once the officer has said why");
   await officer.page.waitForSelector(".map[data-ready=true], [data-testid=simple-map]", { timeout: 30_000 });
   if (await officer.page.isVisible("[data-testid=map]")) {
     await officer.page.click(".map-tools button[aria-pressed]");
@@ -65,6 +81,7 @@ export async function play(server, browser, report, screenshot) {
   }
   await worker.page.click(`li[data-incident="${left.incident}"] a`);
   await worker.page.waitForSelector(`[data-testid=incident][data-incident="${left.incident}"]`);
+  await sayWhy(worker.page);
 
   await commands(officer, worker, report);
   await acknowledgeNoteClose(officer, worker, left.incident, report);
@@ -223,6 +240,7 @@ async function simpleDrawing(server, browser, report) {
   });
   const [incident] = (await desk.json("/api/v1/incidents")).incidents.filter((each) => each.zone);
   await desk.page.goto(`${server.page}/incidents/${incident.incident_id}`);
+  await sayWhy(desk.page);
   await desk.page.waitForSelector("[data-testid=simple-map] .svg-zone", { timeout: 10_000 });
   check(desk.complaints.length === 0, `without WebGL: ${desk.complaints.join("; ")}`);
   await desk.close();
