@@ -27,7 +27,9 @@ pub struct Spec {
 }
 
 const PERSON: &str = "t.person_id = ANY ($1)";
-const INCIDENT: &str = "t.incident_id IN (SELECT i.incident_id FROM incident i WHERE i.person_id = ANY ($1))";
+/// Of its people, and those of nobody that are its agencies' matter.
+const INCIDENT: &str = "t.incident_id IN (SELECT i.incident_id FROM incident i WHERE i.person_id = ANY ($1)
+    OR (i.person_id IS NULL AND (i.police_agency_id = ANY ($2) OR i.social_agency_id = ANY ($2))))";
 const ORDER: &str = "t.order_id IN (SELECT o.order_id FROM supervision_order o WHERE o.person_id = ANY ($1))";
 const AGENCY: &str = "t.agency_id = ANY ($2)";
 const NEVER: &str = "false";
@@ -98,7 +100,11 @@ pub const TABLES: &[Spec] = &[
     own("order_notice", ORDER),
     own("order_review", ORDER),
     own("order_warning", ORDER),
-    own("order_change", PERSON),
+    own(
+        "order_change",
+        "(t.person_id = ANY ($1) OR (t.person_id IS NULL
+            AND t.changed_by IN (SELECT u.user_id FROM app_user u WHERE u.agency_id = ANY ($2))))",
+    ),
     own("settings_revision", PERSON),
     whole("device", NEVER),
     with("device_status", "device", "device_id"),
@@ -157,7 +163,7 @@ pub const TABLES: &[Spec] = &[
     own("quarantined_report", PERSON),
     own("quarantined_copy", PERSON),
     own("event", PERSON),
-    whole("incident", PERSON),
+    whole("incident", INCIDENT),
     own("incident_event", INCIDENT),
     own("incident_action", INCIDENT),
     own("notification", INCIDENT),

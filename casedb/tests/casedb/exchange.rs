@@ -108,6 +108,10 @@ async fn world(db: &Database, seed: u64) -> World {
                 VALUES ('{shared}', 1, 1, '[{{\"call\":{{\"rota\":\"{shared}\"}},\"via\":[],\"wait\":\"PT5M\"}}]', '{foreign}');
             INSERT INTO absence (user_id, starts_at, ends_at, entered_by) VALUES ('{user}', now(), now() + interval '1 day', '{foreign}');
             INSERT INTO push_subscription (subscription_id, user_id, endpoint, p256dh, auth) VALUES ('{shared}', '{user}', 'https://push.example.org/1', decode(repeat('04', 65), 'hex'), decode(repeat('05', 16), 'hex'));
+            INSERT INTO order_change (changed_by, what, detail) VALUES ('{user}', 'consent', 'of nobody supervised');
+            INSERT INTO incident (incident_id, police_agency_id, grouping_key, kind, severity, audience, state, onset_at)
+                VALUES ('{shared}', '{root}', 'nobody', 'platform_blind', 2, 'both', 'raised', now());
+            INSERT INTO incident_action (incident_id, action, user_id, text) VALUES ('{shared}', 'note', '{user}', 'of nobody');
             INSERT INTO notification_target (target_id, agency_id, channel, address, secret) VALUES ('{shared}', '{root}', 'webhook', 'https://example.org', '\\x0a');",
             provider = provider.agency_id,
             root = root.agency_id,
