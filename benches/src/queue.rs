@@ -133,7 +133,14 @@ pub async fn once(arguments: &Arguments, url: &str) -> Result<Outcome> {
     casedb::migrate(url, 4).await?;
     let mut client = connect(url).await?;
     world::fill(&mut client, arguments.incidents).await?;
-    let config = console::Config::plain("127.0.0.1:0".parse()?);
+    let config = console::Config {
+        listen: "127.0.0.1:0".parse()?,
+        basemap: None,
+        secure_cookies: false,
+        demo_town: None,
+        evidence_key: None,
+        channels: console::Channels::default(),
+    };
     let database = Database::connect(url, CONNECTIONS).await?;
     let handle = console::start(config, database.clone(), Arc::new(|| Ok(()))).await?;
     let base = format!("http://{}", handle.address);

@@ -1,6 +1,10 @@
 //! The long queue, shorter: every page once, nobody's but the own, in bounded time; a new incident on every console within a second.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a failure here is a failed test"
+)]
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -59,7 +63,14 @@ async fn all_pages_together_are_the_whole_queue_in_order_for_every_level() {
         .await
         .unwrap();
     let database = casedb::Database::connect(&test.url, 8).await.unwrap();
-    let config = console::Config::plain("127.0.0.1:0".parse().unwrap());
+    let config = console::Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        basemap: None,
+        secure_cookies: false,
+        demo_town: None,
+        evidence_key: None,
+        channels: console::Channels::default(),
+    };
     let handle = console::start(config, database.clone(), Arc::new(|| Ok(())))
         .await
         .unwrap();

@@ -5,10 +5,11 @@
 
 mod apply;
 mod begin;
+pub mod glass;
 pub mod rules;
 
 pub(crate) use apply::apply;
-pub use apply::{Enforced, database_role, enforced, roles_sql};
+pub use apply::{Enforced, database_role, enforced, owner_of, roles_sql};
 pub use begin::{begin, begin_as, system};
 
 use jiff::Timestamp;

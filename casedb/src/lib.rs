@@ -40,6 +40,7 @@ pub mod pool;
 pub mod protect;
 pub mod push;
 pub mod quarantine;
+pub mod retention;
 pub mod rules;
 pub mod session;
 pub mod target;

@@ -40,6 +40,8 @@ mod orders;
 mod people;
 #[path = "casedb/publish.rs"]
 mod publish;
+#[path = "casedb/retention.rs"]
+mod retention;
 #[path = "casedb/rollup.rs"]
 mod rollup;
 #[path = "casedb/support.rs"]

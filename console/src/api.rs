@@ -5,6 +5,7 @@ pub mod commands;
 pub(crate) mod counts;
 pub mod course;
 pub mod evidence;
+pub mod glass;
 pub mod incidents;
 pub mod map;
 pub mod messages;

@@ -58,6 +58,20 @@ impl Requirement for Handler {
     const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::SocialWorker, Role::Supervisor];
 }
 
+/// Those who learn of emergency accesses: who may open one sees the own ones, supervisors and auditors those of their branch.
+#[derive(Debug)]
+pub struct GlassReader;
+impl Requirement for GlassReader {
+    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::SocialWorker, Role::Supervisor, Role::Auditor];
+}
+
+/// Those who judge emergency accesses.
+#[derive(Debug)]
+pub struct Reviewer;
+impl Requirement for Reviewer {
+    const ROLES: &'static [Role] = &[Role::Supervisor];
+}
+
 /// Those who read the records of orders: everybody who works on cases, and who audits them.
 #[derive(Debug)]
 pub struct CaseReader;

@@ -8,6 +8,7 @@ pub mod assets;
 pub mod authorise;
 pub mod error;
 pub mod events;
+pub mod matrix;
 pub mod openapi;
 pub mod receipts;
 pub mod router;
@@ -37,20 +38,6 @@ pub struct Config {
     pub evidence_key: Option<casedb::audit::key::Key>,
     /// What the console does for the channels of messages.
     pub channels: Channels,
-}
-
-impl Config {
-    /// On an address, with nothing that needs more than a database.
-    pub fn plain(listen: SocketAddr) -> Self {
-        Self {
-            listen,
-            basemap: None,
-            secure_cookies: false,
-            demo_town: None,
-            evidence_key: None,
-            channels: Channels::default(),
-        }
-    }
 }
 
 /// What the console does for the channels of messages.

@@ -24,7 +24,8 @@ use tower_http::{
 use crate::{
     ApiError, App, api, assets,
     authorise::{
-        Anyone, CaseReader, Decider, DeviceKeeper, Handler, MessageKeeper, Reader, Requirement, Tracker, refuse_foreign,
+        Anyone, CaseReader, Decider, DeviceKeeper, GlassReader, Handler, MessageKeeper, Reader, Requirement, Reviewer,
+        Tracker, refuse_foreign,
     },
     events, openapi, receipts,
 };
@@ -99,6 +100,18 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("post", "/api/v1/people/{id}/commands", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/commands/{id}", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/commands/{id}/cancel", Admission::Roles(Handler::ROLES)),
+    ("post", "/api/v1/break-glass", Admission::Roles(Handler::ROLES)),
+    ("get", "/api/v1/break-glass", Admission::Roles(GlassReader::ROLES)),
+    (
+        "post",
+        "/api/v1/break-glass/{id}/close",
+        Admission::Roles(Handler::ROLES),
+    ),
+    (
+        "post",
+        "/api/v1/break-glass/{id}/review",
+        Admission::Roles(Reviewer::ROLES),
+    ),
     ("get", "/api/v1/quarantine", Admission::Roles(DeviceKeeper::ROLES)),
     (
         "get",
@@ -135,6 +148,11 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 /// Builds the service.
 pub fn build(app: App) -> Router {
+    routes().with_state(app)
+}
+
+/// Every route, with what is wrapped around it. A test holds it to [`ROUTES`].
+fn routes() -> Router<App> {
     let api = Router::new()
         .route(
             "/session",
@@ -172,6 +190,9 @@ pub fn build(app: App) -> Router {
         )
         .route("/commands/{id}", get(api::commands::one))
         .route("/commands/{id}/cancel", post(api::commands::cancel))
+        .route("/break-glass", get(api::glass::list).post(api::glass::open))
+        .route("/break-glass/{id}/close", post(api::glass::close))
+        .route("/break-glass/{id}/review", post(api::glass::review))
         .route("/quarantine", get(api::quarantine::list))
         .route("/platform", get(api::platform::show))
         .route("/messages/undelivered", get(api::messages::undelivered))
@@ -202,7 +223,6 @@ pub fn build(app: App) -> Router {
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
         .layer(middleware::from_fn(count))
         .layer(middleware::from_fn(secure))
-        .with_state(app)
 }
 
 async fn method_not_allowed() -> ApiError {
@@ -292,6 +312,25 @@ mod tests {
     use utoipa::OpenApi;
 
     use super::ROUTES;
+
+    /// What the router itself says that it has.
+    #[test]
+    fn the_router_has_every_route_of_the_table_and_no_other() {
+        let shown = format!("{:?}", super::routes());
+        let in_router: BTreeSet<&str> = shown
+            .split('"')
+            // The page's own fallback and the prefix of the API are no routes.
+            .filter(|part| part.starts_with('/') && !part.contains("__private") && !["/", "/api/v1"].contains(part))
+            .collect();
+        let table: BTreeSet<&str> = ROUTES.iter().map(|(_, path, _)| *path).collect();
+        let unruled: Vec<_> = in_router.difference(&table).collect();
+        assert!(
+            unruled.is_empty(),
+            "in the router and without an admission in ROUTES: {unruled:?}"
+        );
+        let gone: Vec<_> = table.difference(&in_router).collect();
+        assert!(gone.is_empty(), "in ROUTES and not in the router: {gone:?}");
+    }
 
     #[test]
     fn the_document_has_every_route_and_no_other() {

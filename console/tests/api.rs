@@ -11,6 +11,8 @@ mod commands;
 mod corrected;
 #[path = "support/fixture.rs"]
 mod fixture;
+#[path = "api/glass.rs"]
+mod glass;
 #[path = "api/messages.rs"]
 mod messages;
 #[path = "api/orders.rs"]

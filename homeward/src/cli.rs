@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod law;
 pub mod orders;
 pub mod people;
+pub mod retention;
 pub mod zones;
 
 mod proof;
@@ -72,7 +73,11 @@ pub enum Command {
     /// is there (`homeward config --defaults`).
     Canary,
     /// Creates or upgrades the tables of the stream and the case database; safe to repeat.
-    Migrate,
+    Migrate {
+        /// Only prints what the database's superuser must run once, where the owner of the database may not create roles.
+        #[arg(long)]
+        roles_sql: bool,
+    },
     /// Says how many days are left of what runs out: ids, disk, days made ahead, the stream, the write-ahead log.
     ///
     /// Exit status 1 when something is short. Growth is reckoned from samples that the history role takes every hour.
@@ -165,6 +170,18 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: orders::LeaveCommand,
+    },
+    /// Deletion by law: what goes when, a dry run, certificates.
+    Retention {
+        /// What to do.
+        #[command(subcommand)]
+        command: retention::RetentionCommand,
+    },
+    /// Legal holds: whose data is not deleted.
+    Hold {
+        /// What to do.
+        #[command(subcommand)]
+        command: retention::HoldCommand,
     },
     /// Law profiles: what a law asks of an order, with the source of each rule.
     Law(law::LawArgs),

@@ -27,6 +27,7 @@ mod protect;
 mod quarantine;
 mod reading;
 mod replay;
+pub(crate) mod retention;
 mod rules;
 mod send;
 mod simulate;
@@ -102,7 +103,14 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             telemetry::log(&config.log)?;
             block_on(crate::canary::alone(config))?;
         }
-        Command::Migrate => {
+        Command::Migrate { roles_sql: true } => {
+            let config = load(settings, None)?;
+            print!(
+                "{}",
+                casedb::access::roles_sql(&casedb::access::owner_of(config.database_url()?)?)
+            );
+        }
+        Command::Migrate { roles_sql: false } => {
             let config = load(settings, None)?;
             block_on(migrate(config))?;
         }
@@ -120,6 +128,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Instruct { command } => return block_on(send::run(load(settings, None)?, command)),
         Command::Rules { command } => block_on(rules::run(load(settings, None)?, command))?,
         Command::Leave { command } => block_on(leave::run(load(settings, None)?, command))?,
+        Command::Retention { command } => block_on(retention::run(load(settings, None)?, command))?,
+        Command::Hold { command } => block_on(retention::hold(load(settings, None)?, command))?,
         Command::Law(arguments) => match arguments.command {
             // The profiles are part of the program: no settings are needed to read them.
             None => law::show(arguments.name.as_deref())?,
@@ -172,6 +182,14 @@ async fn migrate(config: Config) -> Result<()> {
     }
     for applied in &report.applied {
         println!("applied {applied}");
+    }
+    println!("{}", report.access);
+    if !report.access.holds() {
+        println!("let the database's superuser run this once, then run `homeward migrate` again:");
+        print!(
+            "{}",
+            casedb::access::roles_sql(&casedb::access::owner_of(config.database_url()?)?)
+        );
     }
     Ok(())
 }

@@ -32,6 +32,7 @@ pub struct Config {
     pub sms: Sms,
     pub push: Push,
     pub canary: Canary,
+    pub retention: Retention,
     pub metrics: Metrics,
     pub log: Log,
 }
@@ -42,6 +43,15 @@ pub struct Database {
     pub url: Secret,
     pub max_connections: usize,
     pub data_directory: String,
+}
+
+/// How long things are kept where no law says otherwise.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub enabled: bool,
+    pub movement_months: u32,
+    pub record_months: u32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

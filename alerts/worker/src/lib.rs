@@ -38,19 +38,20 @@ pub async fn run(
     // Each part stops the others when it fails: a worker that half works would look healthy.
     let stop = shutdown.child_token();
     let (queued, woken) = watch::channel(());
-    let consumer = async {
+    // Boxed: together they are too large for a caller's stack.
+    let consumer = Box::pin(async {
         let _guard = stop.clone().drop_guard();
         consume::run(&db, log.as_ref(), &config, &queued, &stop).await
-    };
-    let dispatcher = async {
+    });
+    let dispatcher = Box::pin(async {
         let _guard = stop.clone().drop_guard();
         dispatch::run(&db, &config, &woken, &stop).await
-    };
-    let keeper = async {
+    });
+    let keeper = Box::pin(async {
         let _guard = stop.clone().drop_guard();
         deadlines::run(&db, &config, &queued, &stop).await
-    };
-    let sweeper = cause::run(&db, &config, &queued, &stop);
+    });
+    let sweeper = Box::pin(cause::run(&db, &config, &queued, &stop));
     // Warnings before orders and reviews end. They fail with a log line and come again: nothing here stops the worker.
     let terms = Box::pin(terms::run(&db, &stop));
     let (consumed, dispatched, kept, (), ()) = tokio::join!(consumer, dispatcher, keeper, sweeper, terms);

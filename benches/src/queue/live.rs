@@ -85,7 +85,11 @@ async fn listen(
                     .find_map(|line| line.strip_prefix("data: "))
                     .context("data")?;
                 let change: serde_json::Value = serde_json::from_str(data)?;
-                let incident = change["incident_id"].as_str().context("incident_id")?.parse()?;
+                let incident = change
+                    .get("incident_id")
+                    .and_then(|id| id.as_str())
+                    .context("incident_id")?
+                    .parse()?;
                 let _ = sender.send(Arrival { console, incident, at });
             } else if event.lines().any(|line| line == "event: resync") {
                 bail!("console {console} was told to read everything anew");
@@ -109,7 +113,10 @@ pub struct Delays {
 }
 
 /// Compares what came with what had to come: by incident, when it was raised and which consoles see it.
-pub fn judge(raised: &HashMap<Uuid, (Instant, Vec<usize>)>, arrivals: &[Arrival]) -> Delays {
+pub fn judge<S: std::hash::BuildHasher>(
+    raised: &HashMap<Uuid, (Instant, Vec<usize>), S>,
+    arrivals: &[Arrival],
+) -> Delays {
     let mut came: HashMap<(Uuid, usize), Instant> = HashMap::new();
     let mut delays = Delays::default();
     for arrival in arrivals {

@@ -66,7 +66,10 @@ pub async fn measure(reader: &Reader, who: &str, rounds: usize) -> Result<Vec<Ti
         let mut total = 0;
         for _ in 0..rounds {
             let (list, took) = reader.get(&format!("/api/v1/incidents{query}")).await?;
-            total = list["total"].as_i64().unwrap_or_default();
+            total = list
+                .get("total")
+                .and_then(serde_json::Value::as_i64)
+                .unwrap_or_default();
             times.push(took.as_secs_f64() * 1e3);
         }
         all.push(Timed {
@@ -86,7 +89,7 @@ pub async fn measure(reader: &Reader, who: &str, rounds: usize) -> Result<Vec<Ti
         if after.is_some() {
             times.push(took.as_secs_f64() * 1e3);
         }
-        after = list["next"].as_str().map(str::to_owned);
+        after = list.get("next").and_then(|next| next.as_str()).map(str::to_owned);
     }
     // Who sees little has one page.
     if times.is_empty() {
@@ -107,13 +110,16 @@ pub async fn walk(reader: &Reader, query: &str) -> Result<(Vec<String>, i64)> {
         let (list, _) = reader
             .get(&format!("/api/v1/incidents?limit=1000{query}{after}"))
             .await?;
-        total = total.or(list["total"].as_i64());
-        let rows = list["incidents"].as_array().context("incidents")?;
+        total = total.or(list.get("total").and_then(serde_json::Value::as_i64));
+        let rows = list
+            .get("incidents")
+            .and_then(serde_json::Value::as_array)
+            .context("incidents")?;
         ids.extend(
             rows.iter()
-                .filter_map(|row| Some(row["incident_id"].as_str()?.to_owned())),
+                .filter_map(|row| Some(row.get("incident_id")?.as_str()?.to_owned())),
         );
-        match list["next"].as_str() {
+        match list.get("next").and_then(|next| next.as_str()) {
             Some(next) => after = format!("&after={next}"),
             None => return Ok((ids, total.unwrap_or(-1))),
         }

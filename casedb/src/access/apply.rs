@@ -68,6 +68,11 @@ pub fn roles_sql(owner: &str) -> String {
     sql
 }
 
+/// The role that a database URL logs in as.
+pub fn owner_of(url: &str) -> Result<String, Error> {
+    Ok(crate::pool::config(url)?.get_user().unwrap_or("homeward").to_owned())
+}
+
 /// Makes what is missing of the roles, as far as the owner may. Returns those that are missing still.
 async fn make_roles(client: &Client) -> Result<Vec<String>, Error> {
     // Quietly: several databases of a cluster may do this at once, and one of them is faster.

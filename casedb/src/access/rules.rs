@@ -535,6 +535,12 @@ pub const RULES: &[Rule] = &[
         &[read(CASE, Rows::Seen), add(CASE, OWN_COMMAND), change(CASE, Rows::Seen)],
     ),
     rule("device_command_step", &[read(CASE, OF_COMMAND)]),
+    // Legal basis and deletion.
+    rule("monitoring_refusal", &[read(CASE, Rows::Seen), read(AUDIT, Rows::All)]),
+    rule("device_stop", &[read(CASE, Rows::Seen)]),
+    rule("legal_hold", &[read(CASE, Rows::Seen), read(AUDIT, Rows::All)]),
+    rule("deletion_certificate", &[read(AUDIT, Rows::All)]),
+    nobody("deletion_item", "counts that a certificate gathers"),
     // The audit.
     rule("audit_entry", &[read(AUDIT, Rows::All)]),
     rule("audit_head", &[read(AUDIT, Rows::All)]),
@@ -613,6 +619,12 @@ pub const RULES: &[Rule] = &[
             read_but(ANALYST, &["reason"], Rows::Seen),
             add(CASE, OWN_OUTCOME),
         ],
+    ),
+    // What was refused for want of a legal basis.
+    rule("monitoring_refusal", &[read(CASE, Rows::Seen)]),
+    rule(
+        "device_stop",
+        &[read(CASE, Rows::Seen), read_but(ADMIN, &["person_id"], Rows::All)],
     ),
     // The canary.
     nobody("canary", "which person and device it is"),

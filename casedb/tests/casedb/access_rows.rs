@@ -55,6 +55,10 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("device_fault", "INSERT INTO device_fault (fault_id, device_id, person_id, reason, faulty_since, reported_at)
         VALUES (md5('{k}fault')::uuid, md5('{k}device')::uuid, '{person}', 'battery', now(), now())"),
     ("device_status", "INSERT INTO device_status (device_id, last_seen_at) VALUES (md5('{k}device')::uuid, now())"),
+    ("monitoring_refusal", "INSERT INTO monitoring_refusal (day, device_id, person_id, stage, reason, since, until, reports)
+        VALUES (current_date, md5('{k}device')::uuid, '{person}', 'gateway', 'expired', now(), now(), 1)"),
+    ("device_stop", "INSERT INTO device_stop (stop_id, device_id, person_id, word, interval_s, told_at, gateway)
+        VALUES (md5('{k}stop')::uuid, md5('{k}device')::uuid, '{person}', 'stop', 60, now(), 'g')"),
     ("quarantined_device", "INSERT INTO quarantined_device (protocol, identity, reason) VALUES ('native', 'Q-{k}', 'unknown')"),
     ("quarantined_frame", "INSERT INTO quarantined_frame (protocol, reason, raw, raw_length) VALUES ('native', 'r', 'x', 1)"),
     ("quarantined_report", "INSERT INTO quarantined_report (report_id, person_id, device_id, reason, received_at, payload)
@@ -94,6 +98,14 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("position_access", "INSERT INTO position_access (user_id, person_id, purpose, case_number, scope) VALUES ('{user}', '{person}', 'duty', 'M-{k}', 's')"),
     ("device_command", "INSERT INTO device_command (command_id, device_id, person_id, kind, parameters, requested_by, purpose, idempotency_key, created_at, not_before, expires_at)
         VALUES (md5('{k}command')::uuid, md5('{k}device')::uuid, '{person}', 'vibrate', '{\"kind\": \"vibrate\"}', '{user}', 'duty', 'matrix {k}', now(), now(), now() + interval '1 minute')"),
+    ("monitoring_refusal", "INSERT INTO monitoring_refusal (day, device_id, person_id, stage, reason, since, until, reports)
+        VALUES (current_date, md5('{k}device')::uuid, '{person}', 'gateway', 'expired', now(), now(), 1)"),
+    ("device_stop", "INSERT INTO device_stop (stop_id, device_id, person_id, word, interval_s, told_at, gateway)
+        VALUES (md5('{k}stop')::uuid, md5('{k}device')::uuid, '{person}', 'stop', 86400, now(), 'g')"),
+    ("legal_hold", "INSERT INTO legal_hold (hold_id, person_id, reason, authority, set_by)
+        VALUES (md5('{k}hold')::uuid, '{person}', 'trial', 'Court', 'clerk')"),
+    ("deletion_certificate", "INSERT INTO deletion_certificate (certificate_id, person_id, made_at, content, digest)
+        VALUES (md5('{k}certificate')::uuid, '{person}', now(), '{}', sha256('{k}'))"),
     ("break_glass", "INSERT INTO break_glass (break_glass_id, user_id, person_id, reason, case_number, ends_at)
         VALUES (md5('{k}glass')::uuid, '{user}', '{person}', 'a reason that is long enough', 'M-{k}', now() + interval '1 hour')"),
     ("audit_root", "INSERT INTO audit_root (through_id, first_id, hash, tree, at, key_id, public_key, signature) VALUES ({n}, {n},

@@ -103,8 +103,8 @@ async fn a_carrier_that_fails_is_one_incident_that_lists_everybody() {
     for (test, db) in migrated().await {
         let people = town(&db, 30, 8).await;
         // Four are chance. The fifth makes a cause, with the one of another carrier left alone.
-        for (n, person) in people.iter().take(4).enumerate() {
-            silent(&db, *person, "silence", Severity::P3, n as i64).await;
+        for (n, person) in (0_i64..).zip(people.iter().take(4)) {
+            silent(&db, *person, "silence", Severity::P3, n).await;
         }
         let elsewhere = silent(&db, people[20], "silence", Severity::P3, 4).await;
         // A strap is no silence, whatever the carrier.

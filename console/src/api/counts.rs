@@ -15,9 +15,12 @@ const FRESH: Duration = Duration::from_secs(2);
 /// From how many on they are shared.
 const MANY: i64 = 5_000;
 
+/// Counts by agency and role, and when they were taken.
+type ByRole = HashMap<(Uuid, Role), (Instant, [i64; 4])>;
+
 /// Counts by agency and role.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(Mutex<HashMap<(Uuid, Role), (Instant, [i64; 4])>>);
+pub(crate) struct Counts(Mutex<ByRole>);
 
 impl Counts {
     /// Those of the user's agency and role, where they are fresh.

@@ -1,6 +1,7 @@
 // The page: who is here, and what they look at.
 
 import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { GlassPage } from "./access/glass";
 import { IncidentPage } from "./incident/incident";
 import { MessagesPage } from "./messages/messages";
 import { PeoplePage } from "./person/people";
@@ -10,12 +11,13 @@ import { QueuePage } from "./queue/queue";
 import { useQueue } from "./queue/store";
 import { api, ApiError, onLoggedOut } from "./shared/api";
 import { Chrome } from "./shared/chrome";
-import { DutyContext, mayKeepMessages, maySeeQuarantine, useDuty, type Duty } from "./shared/context";
+import { DutyContext, mayKeepMessages, maySeeGlass, maySeeQuarantine, useDuty, type Duty } from "./shared/context";
 import { firstLocale, isLocale, translator, type Locale } from "./shared/i18n";
 import { Live } from "./shared/live";
 import { LogIn } from "./shared/login";
 import { useRoute } from "./shared/router";
 import type { ClosingCode, Session } from "./shared/types";
+import { forgetWhy } from "./shared/why";
 
 function Nowhere(): ReactNode {
   const { t } = useDuty();
@@ -44,6 +46,8 @@ function Room({ onLogOut, onLanguage }: { onLogOut: () => void; onLanguage: () =
         return maySeeQuarantine(session) ? <QuarantinePage /> : <Nowhere />;
       case "messages":
         return mayKeepMessages(session) ? <MessagesPage /> : <Nowhere />;
+      case "emergency":
+        return maySeeGlass(session) ? <GlassPage /> : <Nowhere />;
       case "nowhere":
         return <Nowhere />;
     }
@@ -164,6 +168,7 @@ export function App(): ReactNode {
   }, []);
   const onLogOut = useCallback(() => {
     api.logOut().catch(() => undefined);
+    forgetWhy();
     setEnded(false);
     setSession(null);
   }, []);

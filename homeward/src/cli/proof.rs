@@ -11,7 +11,7 @@ pub struct Reading {
     /// Why positions are read; written down with each person whose positions are.
     #[arg(long, value_enum)]
     pub purpose: Option<Purpose>,
-    /// Number of the case, where there is one; written down too.
+    /// Number of the case; mandatory, and written down too.
     #[arg(long = "case", value_name = "NUMBER", default_value = "")]
     pub case_number: String,
     /// Who reads: a user of the console. Without it, the name of the operating system's user.

@@ -109,7 +109,7 @@ fn print_line(plan: &Plan, ladder: &Ladder, line: &alerts::ladder::Line, from: T
         }
         What::Nobody => println!("{when}  {place:<5} nobody to call, the next step follows at once"),
         What::Failed => {
-            println!("{when}  failed: an incident of its own, P1, on everybody's ladder, until somebody comes")
+            println!("{when}  failed: an incident of its own, P1, on everybody's ladder, until somebody comes");
         }
     }
 }

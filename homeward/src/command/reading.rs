@@ -37,6 +37,9 @@ impl Reader {
                 "positions are read for a purpose, which is written down: give --purpose duty, incident, court or maintenance"
             );
         };
+        if arguments.case_number.trim().is_empty() {
+            bail!("positions are read under a case number, which is written down: give --case NUMBER");
+        }
         let username = match &arguments.user {
             Some(username) => username.clone(),
             None => system_user().context("the operating system does not say who you are: give --user USERNAME")?,

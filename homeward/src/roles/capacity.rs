@@ -47,10 +47,10 @@ fn tell(report: &Report) {
         match line.standing {
             Standing::Enough => {}
             Standing::Warn => {
-                warn!(what = %line.what, days_left = line.days_left, note = %line.note, "capacity runs out")
+                warn!(what = %line.what, days_left = line.days_left, note = %line.note, "capacity runs out");
             }
             Standing::Short => {
-                error!(what = %line.what, days_left = line.days_left, note = %line.note, "capacity is short")
+                error!(what = %line.what, days_left = line.days_left, note = %line.note, "capacity is short");
             }
         }
     }

@@ -166,6 +166,18 @@ impl Stage {
         let (database, stop) = (self.database.clone(), self.stages.clone());
         self.tasks
             .spawn(async move { ("legal basis", basis::watch(database, stop).await.map_err(Into::into)) });
+        if self.config.retention.enabled {
+            let (database, stop) = (self.database.clone(), self.stages.clone());
+            let terms = crate::command::retention::terms(&self.config);
+            self.tasks.spawn(async move {
+                (
+                    "deletion",
+                    casedb::retention::watch(database, terms, stop)
+                        .await
+                        .map_err(Into::into),
+                )
+            });
+        }
         let (log, stop) = (Arc::clone(&self.log), self.stages.clone());
         let retention_hours = i64::from(self.config.stream.retention_hours);
         self.tasks.spawn(async move {

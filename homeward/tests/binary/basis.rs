@@ -274,6 +274,7 @@ impl Device {
     fn sample(&mut self, at: Timestamp, area: Area) -> Sample {
         self.number += 1;
         let (latitude, longitude) = area.step(self.number);
+        #[expect(clippy::cast_possible_truncation, reason = "degrees on earth")]
         let e7 = |degrees: f64| (degrees * 1e7).round() as i32;
         Sample {
             sequence: self.number,
@@ -409,7 +410,8 @@ async fn ends_mid_stream(installation: &Installation, stream: &str, server: &Run
         }
         orders
     };
-    let end = second(Timestamp::now()) + 12.seconds();
+    let began = second(Timestamp::now());
+    let end = began + 12.seconds();
     for (device, order) in devices.iter().zip(&orders).take(REVOKED) {
         publish(&database, device.person, async |transaction| {
             order::end(transaction, order.order_id, end).await.unwrap();
@@ -443,7 +445,7 @@ async fn ends_mid_stream(installation: &Installation, stream: &str, server: &Run
     for (device, order) in devices.iter_mut().zip(&orders).take(REVOKED) {
         let mut samples = Vec::new();
         for (base, area) in [
-            (end - 5.seconds(), LATE),
+            (began - 30.seconds(), LATE),
             (end, AFTER),
             (order.starts_at - 1.hour(), AFTER),
         ] {

@@ -23,7 +23,7 @@ const WORLD: [&str; 8] = [
     "--interval",
     "1",
 ];
-const COURT: [&str; 4] = ["--purpose", "court", "--user", "officer"];
+const COURT: [&str; 6] = ["--purpose", "court", "--case", "2026-117", "--user", "officer"];
 
 fn run(installation: &Installation, arguments: &[&str]) -> Output {
     Command::new(BINARY)
@@ -205,7 +205,16 @@ async fn replay(installation: &Installation) {
     assert!(!without.status.success() && error.contains("--purpose"), "{error}");
     let stranger = run(
         installation,
-        &["replay", "--all", "--purpose", "duty", "--user", "nobody.here"],
+        &[
+            "replay",
+            "--all",
+            "--purpose",
+            "duty",
+            "--case",
+            "1",
+            "--user",
+            "nobody.here",
+        ],
     );
     assert!(String::from_utf8_lossy(&stranger.stderr).contains("nobody.here"));
     let (success, _, errors) = court(installation, &["replay", "--person", "NOBODY-1"]);
@@ -268,13 +277,22 @@ async fn explain(installation: &Installation) {
     installation.succeed(&["user", "add", "stranger", "--role", "analyst", "--agency", "elsewhere"]);
     let strange = run(
         installation,
-        &["explain", &id, "--purpose", "duty", "--user", "stranger"],
+        &["explain", &id, "--purpose", "duty", "--case", "1", "--user", "stranger"],
     );
     let errors = String::from_utf8_lossy(&strange.stderr).into_owned();
     assert!(!strange.status.success() && errors.contains("does not see"), "{errors}");
     let strange = run(
         installation,
-        &["replay", "--all", "--purpose", "duty", "--user", "stranger"],
+        &[
+            "replay",
+            "--all",
+            "--purpose",
+            "duty",
+            "--case",
+            "1",
+            "--user",
+            "stranger",
+        ],
     );
     let said = String::from_utf8_lossy(&strange.stdout).into_owned();
     assert!(

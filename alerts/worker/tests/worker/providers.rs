@@ -123,7 +123,7 @@ impl Provider {
             ok(&fine)
         } else if hit(mood.refuses) {
             status(
-                if draw % 2 == 0 {
+                if draw.is_multiple_of(2) {
                     "503 Service Unavailable"
                 } else {
                     "500 Internal Server Error"
@@ -134,7 +134,7 @@ impl Provider {
             take();
             let whole = ok(&fine);
             whole
-                .get(..if draw % 2 == 0 { 0 } else { whole.len() - 9 })
+                .get(..if draw.is_multiple_of(2) { 0 } else { whole.len() - 9 })
                 .unwrap_or_default()
                 .to_owned()
         } else if hit(mood.too_many) {

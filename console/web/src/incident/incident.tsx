@@ -1,6 +1,7 @@
 // An incident: where it happened, why the engine said so, what was done, and what to do.
 
-import { useMemo, useRef, useState, type ReactNode } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { WhyForm } from "../access/why";
 import { CommandPanel, type CommandPanelHandle } from "../commands/panel";
 import { MapPanel } from "../map/map";
 import type { Drawing } from "../map/geo";
@@ -14,6 +15,7 @@ import { go } from "../shared/router";
 import { full } from "../shared/time";
 import type { IncidentDetail } from "../shared/types";
 import { copy, CourseBadges, Failure, Key, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { keepWhy, whyOf } from "../shared/why";
 import { CloseDialog } from "./close";
 import { CourseDialog, type Deed } from "./course";
 import { EventList } from "./events";
@@ -202,6 +204,17 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
     }
   };
 
+  const personId = incident?.person?.person_id;
+  const withheld = incident?.positions_withheld === true;
+  useEffect(() => {
+    // What was said for the person holds for their incidents too.
+    const said = personId ? whyOf(personId) : null;
+    if (withheld && said && !whyOf(id)) {
+      keepWhy(id, said);
+      reload();
+    }
+  }, [withheld, personId, id, reload]);
+
   const open = incident !== null && incident.state !== "closed";
   const handles = mayHandle(session);
   const mine = incident?.acknowledged_by?.user_id === session.user.user_id;
@@ -328,6 +341,18 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
         <LateNotice incident={incident} />
         <div className="incident-columns">
           <div className="incident-main">
+            {withheld && personId && (
+              <WhyForm
+                first={{ purpose: "incident", caseNumber: incident.person?.reference ?? "" }}
+                title={t("incident.withheld")}
+                button={t("track.show")}
+                onSay={(why) => {
+                  keepWhy(id, why);
+                  keepWhy(personId, why);
+                  reload();
+                }}
+              />
+            )}
             {drawing && <MapPanel drawing={drawing} />}
             <EventList incident={incident} />
           </div>
@@ -354,7 +379,7 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
           </div>
         </div>
         <p className="muted fine">
-          {t("incident.access_note")} {incident.track_truncated && t("map.truncated")}
+          {!withheld && t("incident.access_note")} {incident.track_truncated && t("map.truncated")}
         </p>
         <p className="print-only">{full(new Date(), clock)}</p>
       </article>

@@ -1,6 +1,7 @@
 // A person: where they were today (once the reader has said why they look), what applies to them, what is open.
 
-import { useEffect, useMemo, useRef, useState, type FormEvent, type ReactNode } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { WhyForm } from "../access/why";
 import { CommandPanel, type CommandPanelHandle } from "../commands/panel";
 import { MapPanel } from "../map/map";
 import type { Drawing } from "../map/geo";
@@ -9,8 +10,9 @@ import { explain, useDuty, useLive, useResource } from "../shared/context";
 import { word } from "../shared/i18n";
 import { useKeys } from "../shared/keys";
 import { day, startOfDay } from "../shared/time";
-import { PURPOSES, type Fix, type PersonDetail, type PersonZone, type Purpose } from "../shared/types";
+import type { Fix, PersonDetail, PersonZone } from "../shared/types";
 import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { keepWhy, whyOf, type Why } from "../shared/why";
 import { OrderPanel } from "./orders";
 import { CaseworkPanels } from "./casework";
 import { weekly } from "./schedule";
@@ -145,9 +147,7 @@ function Facts({ person }: { person: PersonDetail }): ReactNode {
 
 function TrackPanel({ person }: { person: PersonDetail }): ReactNode {
   const { t, clock, live } = useDuty();
-  const [purpose, setPurpose] = useState<Purpose>("duty");
-  const [caseNumber, setCaseNumber] = useState("");
-  const [asked, setAsked] = useState<{ purpose: Purpose; caseNumber: string } | null>(null);
+  const [asked, setAsked] = useState<Why | null>(() => whyOf(person.person_id));
   const [fixes, setFixes] = useState<Fix[] | null>(null);
   const [truncated, setTruncated] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
@@ -191,35 +191,17 @@ function TrackPanel({ person }: { person: PersonDetail }): ReactNode {
     }),
     [person, fixes],
   );
-  const submit = (event: FormEvent): void => {
-    event.preventDefault();
-    setAsked({ purpose, caseNumber: caseNumber.trim() });
-  };
   return (
     <>
-      <form className="purpose panel" onSubmit={submit}>
-        <div className="purpose-words">
-          <h2>{t("track.title")}</h2>
-          <p className="muted fine">{t("track.why")}</p>
-        </div>
-        <label className="field">
-          <span>{t("track.purpose")}</span>
-          <select value={purpose} onChange={(event) => setPurpose(event.target.value as Purpose)}>
-            {PURPOSES.map((each) => (
-              <option key={each} value={each}>
-                {word(t, "purpose", each)}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label className="field">
-          <span>{t("track.case")}</span>
-          <input value={caseNumber} maxLength={100} onChange={(event) => setCaseNumber(event.target.value)} />
-        </label>
-        <button type="submit" className="primary" data-testid="show-track">
-          {fixes === null ? t("track.show") : t("track.again")}
-        </button>
-      </form>
+      <WhyForm
+        first={asked ?? { purpose: "duty", caseNumber: person.reference }}
+        title={t("track.title")}
+        button={fixes === null ? t("track.show") : t("track.again")}
+        onSay={(why) => {
+          keepWhy(person.person_id, why);
+          setAsked({ ...why });
+        }}
+      />
       {problem && (
         <p className="problem" role="alert">
           {problem}

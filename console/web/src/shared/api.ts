@@ -7,6 +7,7 @@ import type {
   CommandRow,
   Exact,
   Fix,
+  GlassRow,
   IncidentDetail,
   IncidentList,
   NewCommand,
@@ -20,6 +21,7 @@ import type {
   UndeliveredList,
   SilentDevice,
 } from "./types";
+import { whyQuery } from "./why";
 
 export class ApiError extends Error {
   constructor(
@@ -88,24 +90,24 @@ export const api = {
     return request<IncidentList>("GET", `/api/v1/incidents?${query}`, undefined, signal);
   },
   incident: (incident: string, signal?: AbortSignal) =>
-    request<IncidentDetail>("GET", `/api/v1/incidents/${id(incident)}`, undefined, signal),
+    request<IncidentDetail>("GET", `/api/v1/incidents/${id(incident)}${whyQuery(incident)}`, undefined, signal),
   acknowledge: (incident: string) =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/acknowledge`, {}),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/acknowledge${whyQuery(incident)}`, {}),
   note: (incident: string, text: string, audience: "both" | "own") =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/notes`, { text, audience }),
-  start: (incident: string) => request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/start`, {}),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/notes${whyQuery(incident)}`, { text, audience }),
+  start: (incident: string) => request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/start${whyQuery(incident)}`, {}),
   takeOver: (incident: string, why: string, version: Exact) =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/take-over`, { why, version }),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/take-over${whyQuery(incident)}`, { why, version }),
   suspend: (incident: string, authority: string, reason: string, until: string, version: Exact) =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/suspend`, { authority, reason, until, version }),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/suspend${whyQuery(incident)}`, { authority, reason, until, version }),
   resume: (incident: string, why: string, version: Exact) =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/resume`, { why, version }),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/resume${whyQuery(incident)}`, { why, version }),
   merge: (incident: string, into: number, why: string) =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/merge`, { into, why }),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/merge${whyQuery(incident)}`, { into, why }),
   split: (incident: string, why: string) =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/split`, { why }),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/split${whyQuery(incident)}`, { why }),
   close: (incident: string, code: string, text: string, version: Exact) =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/close`, { code, text, version }),
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/close${whyQuery(incident)}`, { code, text, version }),
   closingCodes: () => request<{ codes: ClosingCode[] }>("GET", "/api/v1/closing-codes"),
   people: (query: string, signal?: AbortSignal) =>
     request<{ people: PersonRow[] }>("GET", `/api/v1/people?query=${id(query)}`, undefined, signal),
@@ -139,6 +141,12 @@ export const api = {
     const query = new URLSearchParams({ from, to, purpose, case: caseNumber });
     return request<{ fixes: Fix[]; truncated: boolean }>("GET", `/api/v1/people/${id(person)}/track?${query}`);
   },
+  glass: (signal?: AbortSignal) => request<{ accesses: GlassRow[] }>("GET", "/api/v1/break-glass", undefined, signal),
+  breakGlass: (reference: string, reason: string, caseNumber: string) =>
+    request<{ break_glass_id: string }>("POST", "/api/v1/break-glass", { reference, reason, case: caseNumber }),
+  closeGlass: (access: string) => request<undefined>("POST", `/api/v1/break-glass/${id(access)}/close`),
+  reviewGlass: (access: string, misuse: boolean, note: string) =>
+    request<undefined>("POST", `/api/v1/break-glass/${id(access)}/review`, { misuse, note }),
   quarantine: (signal?: AbortSignal) => request<Quarantine>("GET", "/api/v1/quarantine", undefined, signal),
   undelivered: (signal?: AbortSignal) => request<UndeliveredList>("GET", "/api/v1/messages/undelivered", undefined, signal),
   retryMessage: (message: string) => request<undefined>("POST", `/api/v1/messages/${id(message)}/retry`),

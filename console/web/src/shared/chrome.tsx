@@ -1,10 +1,11 @@
 // What is around every page: navigation, who and when, the state of the connection, help.
 
 import { useEffect, useState, type ReactNode } from "react";
+import { GlassBanner } from "../access/glass";
 import { useUnreached } from "../messages/count";
 import { PushButton } from "../messages/push";
 import { api } from "./api";
-import { mayKeepMessages, maySeeQuarantine, useDuty, useLive, useNow } from "./context";
+import { mayKeepMessages, maySeeGlass, maySeeQuarantine, useDuty, useLive, useNow } from "./context";
 import { useKeys } from "./keys";
 import { Dialog, Key, Link } from "./ui";
 import type { Key as WordKey } from "./i18n";
@@ -161,6 +162,7 @@ export function Chrome(props: {
             {item("/", t("nav.queue"), route.name === "queue" || route.name === "incident", props.count)}
             {item("/people", t("nav.people"), route.name === "people" || route.name === "person")}
             {mayKeepMessages(session) && item("/messages", t("nav.messages"), route.name === "messages", unreached || null)}
+            {maySeeGlass(session) && item("/emergency", t("glass.title"), route.name === "emergency")}
             {maySeeQuarantine(session) && item("/quarantine", t("nav.quarantine"), route.name === "quarantine")}
           </ul>
         </nav>
@@ -188,6 +190,7 @@ export function Chrome(props: {
       </header>
       <ConnectionBanner />
       <PlatformBanner />
+      <GlassBanner />
       <main id="main" tabIndex={-1}>
         {props.children}
       </main>

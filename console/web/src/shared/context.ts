@@ -36,6 +36,10 @@ export function mayKeepMessages(session: Session): boolean {
   return ["duty_officer", "supervisor", "administrator"].includes(session.user.role);
 }
 
+export function maySeeGlass(session: Session): boolean {
+  return ["duty_officer", "social_worker", "supervisor", "auditor"].includes(session.user.role);
+}
+
 export function maySeeQuarantine(session: Session): boolean {
   return ["duty_officer", "supervisor", "administrator"].includes(session.user.role);
 }

@@ -9,6 +9,7 @@ export type Route =
   | { name: "person"; id: string }
   | { name: "quarantine" }
   | { name: "messages" }
+  | { name: "emergency" }
   | { name: "nowhere" };
 
 export function parse(path: string): Route {
@@ -19,6 +20,7 @@ export function parse(path: string): Route {
   if (first === "people") return second ? { name: "person", id: decodeURIComponent(second) } : { name: "people" };
   if (first === "messages" && !second) return { name: "messages" };
   if (first === "quarantine" && !second) return { name: "quarantine" };
+  if (first === "emergency" && !second) return { name: "emergency" };
   return { name: "nowhere" };
 }
 

@@ -182,6 +182,8 @@ export interface IncidentDetail extends IncidentFields {
   zones: Zone[];
   track: Fix[];
   track_truncated: boolean;
+  /** No purpose and case number were stated: no track, no evidence. */
+  positions_withheld: boolean;
   notifications: Notification[];
 }
 
@@ -345,6 +347,24 @@ export interface CommandList {
 
 export const PURPOSES = ["duty", "incident", "court", "maintenance"] as const;
 export type Purpose = (typeof PURPOSES)[number];
+
+/** An emergency access to somebody outside the own branch. */
+export interface GlassRow {
+  break_glass_id: string;
+  user: UserName;
+  person_id: string;
+  reference: string | null;
+  reason: string;
+  case_number: string;
+  opened_at: string;
+  ends_at: string;
+  closed_at: string | null;
+  open: boolean;
+  own: boolean;
+  finding: "confirmed" | "misuse" | null;
+  reviewed_by: string | null;
+  review_note: string;
+}
 
 /** A stretch of time, RFC 3339: from, and the first moment after. */
 export type Stretch = [string, string];

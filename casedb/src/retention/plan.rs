@@ -1,0 +1,105 @@
+//! What is due for deletion, of whom, and why.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Terms, later};
+use crate::{
+    Error,
+    pool::{GenericClient, rows},
+};
+
+/// A stretch in which an order was in force, whose movement history is due, or will be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Due {
+    /// Which order.
+    pub order_id: Uuid,
+    /// Its law profile.
+    pub profile: String,
+    /// Why then: the law, or the setting.
+    pub source: String,
+    /// How long after the end.
+    pub after_end: String,
+    /// The stretch.
+    pub starts_at: Timestamp,
+    /// Its end.
+    pub ends_at: Timestamp,
+    /// When its movement history goes.
+    pub due_at: Timestamp,
+}
+
+/// What is kept of a person until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Whose.
+    pub person_id: Uuid,
+    /// Their case reference.
+    pub reference: String,
+    /// A legal hold stands: nothing goes.
+    pub held: bool,
+    /// Stretches, by their start.
+    pub terms: Vec<Due>,
+    /// When everything else goes; `None`: the person never had an order in force.
+    pub record_due_at: Option<Timestamp>,
+}
+
+impl Plan {
+    /// True when movement history of some stretch is due.
+    pub fn movement_is_due(&self, now: Timestamp) -> bool {
+        !self.held && self.terms.iter().any(|term| term.due_at <= now)
+    }
+
+    /// True when everything else is due.
+    pub fn record_is_due(&self, now: Timestamp) -> bool {
+        !self.held && self.record_due_at.is_some_and(|due| due <= now)
+    }
+}
+
+const TERMS: &str = "SELECT p.person_id, p.reference,
+        EXISTS (SELECT FROM legal_hold h WHERE h.person_id = p.person_id AND h.lifted_at IS NULL),
+        t.order_id, t.profile, t.starts_at, t.ends_at
+    FROM order_term t JOIN person p USING (person_id)
+    WHERE $1::uuid IS NULL OR p.person_id = $1
+    ORDER BY p.reference, p.person_id, t.starts_at, t.order_id";
+
+/// Plans for everybody who was ever under an order, or for one person.
+pub async fn plan(client: &impl GenericClient, terms: &Terms, person: Option<Uuid>) -> Result<Vec<Plan>, Error> {
+    let mut plans: Vec<Plan> = Vec::new();
+    let mut kept = BTreeMap::new();
+    for row in rows(client, TERMS, &[&person]).await? {
+        let person_id: Uuid = row.try_get(0)?;
+        let profile: String = row.try_get(4)?;
+        let rule = match kept.get(&profile) {
+            Some(rule) => rule,
+            None => kept.entry(profile.clone()).or_insert(terms.movement(&profile)?),
+        };
+        let ends_at: Timestamp = row.try_get(6)?;
+        let due = Due {
+            order_id: row.try_get(3)?,
+            source: rule.source.clone(),
+            after_end: rule.after_end.to_string(),
+            starts_at: row.try_get(5)?,
+            ends_at,
+            due_at: later(ends_at, &rule.after_end),
+            profile,
+        };
+        let record_due = later(ends_at, &terms.record());
+        match plans.last_mut().filter(|plan| plan.person_id == person_id) {
+            Some(plan) => {
+                plan.record_due_at = plan.record_due_at.max(Some(record_due));
+                plan.terms.push(due);
+            }
+            None => plans.push(Plan {
+                person_id,
+                reference: row.try_get(1)?,
+                held: row.try_get(2)?,
+                terms: vec![due],
+                record_due_at: Some(record_due),
+            }),
+        }
+    }
+    Ok(plans)
+}

@@ -1,0 +1,188 @@
+//! Deletion by law: what is due goes, what another stretch covers stays, a hold stops it, and a certificate says so.
+
+use casedb::{
+    Database,
+    order::{self, Order},
+    retention::{self, Terms},
+};
+use jiff::{Timestamp, ToSpan};
+use proto::{OrderId, PersonId};
+use uuid::Uuid;
+
+use crate::support::{add_person, migrated};
+
+const DAY: i64 = 24;
+
+async fn under(db: &Database, person: PersonId, from: Timestamp, until: Timestamp) {
+    let order = Order {
+        order_id: OrderId::new(Uuid::now_v7()),
+        person_id: person,
+        legal_basis: "invented act, section 1".to_owned(),
+        grounds: String::new(),
+        starts_at: from,
+        ends_at: until,
+        revoked_at: None,
+    };
+    order::create(&db.client().await.unwrap(), &order).await.unwrap();
+}
+
+/// A position every hour.
+async fn walk(db: &Database, person: PersonId, from: Timestamp, hours: i64) {
+    let client = db.client().await.unwrap();
+    for day in 0..=hours / DAY {
+        let at = (from + (day * DAY).hours()).to_zoned(jiff::tz::TimeZone::UTC).date();
+        client
+            .execute("SELECT position_make_partition($1)", &[&at])
+            .await
+            .unwrap();
+    }
+    let walk = "INSERT INTO position (person_id, fix_time, report_id, device_id, received_at, appended_at, sequence, latitude, longitude,
+            valid, source, strap, \"case\", motion, alarms, backfill)
+        SELECT $1, t, gen_random_uuid(), gen_random_uuid(), t, t, 1, 30, 120, true, 1, 1, 1, 1, 0, false
+        FROM generate_series($2::timestamptz, $2::timestamptz + ($3::int8 - 1) * interval '1 hour', interval '1 hour') AS t";
+    client.execute(walk, &[&person.uuid(), &from, &hours]).await.unwrap();
+}
+
+async fn rows(db: &Database, person: PersonId) -> i64 {
+    let count = "SELECT count(*) FROM position WHERE person_id = $1";
+    let client = db.client().await.unwrap();
+    client.query_one(count, &[&person.uuid()]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_due_goes_with_a_certificate_and_a_hold_keeps_it() {
+    for (test, db) in migrated().await {
+        let start: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
+        let now: Timestamp = "2026-11-01T12:00:00Z".parse().unwrap();
+        let terms = Terms {
+            movement_months: 3,
+            record_months: 60,
+        };
+        let over = add_person(&db, "over").await;
+        let goes_on = add_person(&db, "goes_on").await;
+        let held = add_person(&db, "held").await;
+        // Ten days each; of one the order goes on, of one there is a hold and its days begin later.
+        for person in [&over, &goes_on, &held] {
+            walk(&db, person.person_id, start, 10 * DAY).await;
+        }
+        under(&db, over.person_id, start, start + (10 * DAY).hours()).await;
+        under(&db, goes_on.person_id, start, start + (10 * DAY).hours()).await;
+        // From the sixth day on another stretch covers it, which is not due.
+        under(&db, goes_on.person_id, start + (5 * DAY).hours(), now + 1.hour()).await;
+        under(&db, held.person_id, start, start + (10 * DAY).hours()).await;
+        {
+            let client = db.client().await.unwrap();
+            let set = retention::hold(&client, held.person_id, "trial", "Court, file 12/26", "clerk")
+                .await
+                .unwrap();
+            assert!(set.is_some());
+            let again = retention::hold(&client, held.person_id, "trial", "Court, file 12/26", "clerk")
+                .await
+                .unwrap();
+            assert!(again.is_none(), "one hold an authority");
+        }
+        let mut tell = |_| {};
+        let dry = retention::run(&db, &terms, now, true, &mut tell).await.unwrap();
+        assert_eq!((dry.people, dry.held, dry.days), (2, 1, 0), "{}: {dry:?}", test.edition);
+        assert_eq!(dry.rows["position"], 10 * DAY + 5 * DAY, "{}", test.edition);
+        assert_eq!(rows(&db, over.person_id).await, 10 * DAY, "a dry run deletes nothing");
+
+        let ran = retention::run(&db, &terms, now, false, &mut tell).await.unwrap();
+        assert_eq!(ran.rows["position"], 15 * DAY, "{}", test.edition);
+        assert_eq!(ran.certificates.len(), 2);
+        assert_eq!(rows(&db, over.person_id).await, 0);
+        assert_eq!(
+            rows(&db, goes_on.person_id).await,
+            5 * DAY,
+            "covered by what is not due"
+        );
+        assert_eq!(rows(&db, held.person_id).await, 10 * DAY, "held");
+        let again = retention::run(&db, &terms, now, false, &mut tell).await.unwrap();
+        assert!(again.rows.is_empty() && again.certificates.is_empty(), "{again:?}");
+
+        // Without the hold whole days go: nobody has anything to be kept in the first five.
+        {
+            let client = db.client().await.unwrap();
+            assert_eq!(
+                retention::lift(&client, held.person_id, None, "the trial is over", "clerk")
+                    .await
+                    .unwrap(),
+                1
+            );
+        }
+        let ran = retention::run(&db, &terms, now, false, &mut tell).await.unwrap();
+        assert_eq!(ran.days, 5, "{}", test.edition);
+        assert_eq!(ran.rows["position"], 10 * DAY, "{}", test.edition);
+        let client = db.client().await.unwrap();
+        let (certificate, digest, right) = retention::certificate(&client, ran.certificates[0]).await.unwrap();
+        assert!(right);
+        assert_eq!(certificate.person_id, held.person_id.uuid());
+        assert_eq!(certificate.basis.len(), 1);
+        let gone = &certificate.deleted[0];
+        assert_eq!(
+            (gone.table.as_str(), gone.rows, gone.in_whole_days),
+            ("position", 10 * DAY, 5 * DAY)
+        );
+        let text = certificate.text(&digest);
+        assert!(
+            text.contains("240 rows") && text.contains(&digest) && text.contains("the installation's setting"),
+            "{text}"
+        );
+        assert!(!text.contains("Invented"), "no name: {text}");
+        // A certificate that was changed shows it.
+        client
+            .execute(
+                "UPDATE deletion_certificate SET content = replace(content, '240', '24')",
+                &[],
+            )
+            .await
+            .unwrap();
+        assert!(!retention::certificate(&client, ran.certificates[0]).await.unwrap().2);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_goes_after_its_own_term() {
+    for (test, db) in migrated().await {
+        let now: Timestamp = "2026-11-01T12:00:00Z".parse().unwrap();
+        let person = add_person(&db, "long_ago").await;
+        let start: Timestamp = "2020-01-10T00:00:00Z".parse().unwrap();
+        under(&db, person.person_id, start, start + (10 * DAY).hours()).await;
+        let client = db.client().await.unwrap();
+        let event = "INSERT INTO event (event_id, violation_id, person_id, kind, edge, zone_revision, rules_revision, onset_at, decided_at,
+                late, payload) VALUES (gen_random_uuid(), gen_random_uuid(), $1, 'silence', 'onset', 0, 1, $2, $2, false, '')";
+        client
+            .execute(event, &[&person.person_id.uuid(), &start])
+            .await
+            .unwrap();
+        let incident =
+            "INSERT INTO incident (incident_id, person_id, grouping_key, kind, severity, audience, state, onset_at)
+            VALUES (gen_random_uuid(), $1, 'silence', 'silence', 3, 'both', 'raised', $2) RETURNING incident_id";
+        let incident: Uuid = client
+            .query_one(incident, &[&person.person_id.uuid(), &start])
+            .await
+            .unwrap()
+            .get(0);
+        let link = "INSERT INTO incident_event (incident_id, event_id) SELECT $1, event_id FROM event";
+        client.execute(link, &[&incident]).await.unwrap();
+        let action = "INSERT INTO incident_action (incident_id, action, text) VALUES ($1, 'note', 'a word')";
+        client.execute(action, &[&incident]).await.unwrap();
+        drop(client);
+        let ran = retention::run(&db, &Terms::default(), now, false, &mut |_| {})
+            .await
+            .unwrap();
+        for table in ["event", "incident", "incident_event", "incident_action"] {
+            assert_eq!(ran.rows.get(table), Some(&1), "{}: {table}: {ran:?}", test.edition);
+        }
+        let client = db.client().await.unwrap();
+        let (certificate, _, _) = retention::certificate(&client, ran.certificates[0]).await.unwrap();
+        assert!(certificate.record_after_end.is_some());
+        let left = "SELECT count(*) FROM supervision_order";
+        let left: i64 = client.query_one(left, &[]).await.unwrap().get(0);
+        assert_eq!(left, 1, "what says that there was a basis stays");
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
