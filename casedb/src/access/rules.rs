@@ -537,7 +537,6 @@ pub const RULES: &[Rule] = &[
     rule("device_command_step", &[read(CASE, OF_COMMAND)]),
     // Legal basis and deletion.
     rule("monitoring_refusal", &[read(CASE, Rows::Seen), read(AUDIT, Rows::All)]),
-    rule("device_stop", &[read(CASE, Rows::Seen)]),
     rule("legal_hold", &[read(CASE, Rows::Seen), read(AUDIT, Rows::All)]),
     rule("deletion_certificate", &[read(AUDIT, Rows::All)]),
     nobody("deletion_item", "counts that a certificate gathers"),
@@ -621,7 +620,6 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     // What was refused for want of a legal basis.
-    rule("monitoring_refusal", &[read(CASE, Rows::Seen)]),
     rule(
         "device_stop",
         &[read(CASE, Rows::Seen), read_but(ADMIN, &["person_id"], Rows::All)],
@@ -698,3 +696,16 @@ pub const PSEUDONYMS: &[(&str, &str, &str)] = &[
     ("supervision_order", "conditions", "''"),
     ("incident_action", "text", "''"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_table_is_told_twice() {
+        let names: BTreeSet<&str> = RULES.iter().map(|rule| rule.table).collect();
+        assert_eq!(names.len(), RULES.len());
+    }
+}

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{Refused, Stage, event::Terms, record};
 use crate::{
     Database, Error, Notice, audit,
+    history::rollup,
     pool::{GenericClient, execute, optional, row, rows},
     rules::DIRECTORY_CHANNEL,
 };
@@ -117,6 +118,10 @@ pub async fn enforce(database: &Database, person_id: PersonId, now: Timestamp) -
             let (since, until): (Timestamp, Option<Timestamp>) = (gap.try_get(0)?, gap.try_get(1)?);
             for table in ["position", "report_copy", "quarantined_copy"] {
                 audit::record_erasure(&transaction, table, person, (Some(since), until), "no legal basis").await?;
+            }
+            let end = until.unwrap_or_else(|| now.saturating_add(AHEAD).unwrap_or(now));
+            if since < end {
+                rollup::forget(&transaction, person_id, since, end).await?;
             }
         }
         // These may go for the time that they state, which is not that of their key.

@@ -97,6 +97,8 @@ const ANSWERS: &str = concat!(
     due!("device_command", "created_at"),
     " AND (d.result <> '' OR d.fix_time IS NOT NULL)"
 );
+/// Hourly figures: counts, no places, but of somebody.
+const FIGURES: &str = concat!("DELETE FROM ", due!("position_hour_rolled", "hour"));
 const CLEAR_ANSWERS: &str = "UPDATE device_command d SET result = '', fix_time = NULL
     WHERE d.person_id = $1 AND d.created_at < $4 AND NOT EXISTS (
         SELECT FROM unnest($2::timestamptz[], $3::timestamptz[]) AS k (starts, ends)
@@ -364,6 +366,7 @@ async fn person(database: &Database, terms: &Terms, plan: &Plan, ran: &mut Ran, 
                 execute(&transaction, CLEAR_ANSWERS, &values).await?;
             }
             execute(&transaction, DELETE_FRAMES, &values).await?;
+            execute(&transaction, FIGURES, &values).await?;
         }
         gone.push(("device_command (answers)", answers));
         gone.push(("quarantined_frame", frames));
