@@ -95,9 +95,10 @@ async fn an_event_becomes_an_incident_a_webhook_and_a_mail() -> Result<()> {
 
         wait_for("everything to be sent", async || {
             let sent = world
-                .strings("SELECT channel FROM notification WHERE state = 'sent' ORDER BY channel")
+                // The ladder's first step may have called the console once more.
+                .strings("SELECT DISTINCT channel FROM notification WHERE state = 'sent' ORDER BY channel")
                 .await;
-            (sent == ["console", "console", "mail", "webhook"]).then_some(())
+            (sent == ["console", "mail", "webhook"]).then_some(())
         })
         .await;
         let incident = world.incidents().await.pop().unwrap();
@@ -411,7 +412,7 @@ async fn officers_acknowledge_note_and_close_and_a_new_onset_opens_a_new_inciden
     assert_eq!((new.state.as_str(), new.ongoing, new.events), ("notified", true, 1));
     assert_eq!(
         world
-            .strings("SELECT action FROM incident_action WHERE action NOT IN ('event') ORDER BY action_id")
+            .strings("SELECT action FROM incident_action WHERE action NOT IN ('event', 'call') ORDER BY action_id")
             .await,
         [
             "raise",
@@ -574,7 +575,7 @@ async fn each_branch_is_told_of_its_own_matters_only() -> Result<()> {
         ["exclusion_entry", "impossible_movement", "strap_tamper"]
     );
     assert_eq!(kinds(&social), ["battery_low", "missed_attendance", "strap_tamper"]);
-    let consoles = "SELECT n.recipient FROM notification n JOIN incident i USING (incident_id)
+    let consoles = "SELECT DISTINCT n.recipient FROM notification n JOIN incident i USING (incident_id)
         WHERE n.channel = 'console' AND i.kind = 'exclusion_entry'";
     assert_eq!(world.strings(consoles).await, [format!("agency:{}", world.police)]);
     running.stop().await?;

@@ -98,10 +98,6 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("position_access", "INSERT INTO position_access (user_id, person_id, purpose, case_number, scope) VALUES ('{user}', '{person}', 'duty', 'M-{k}', 's')"),
     ("device_command", "INSERT INTO device_command (command_id, device_id, person_id, kind, parameters, requested_by, purpose, idempotency_key, created_at, not_before, expires_at)
         VALUES (md5('{k}command')::uuid, md5('{k}device')::uuid, '{person}', 'vibrate', '{\"kind\": \"vibrate\"}', '{user}', 'duty', 'matrix {k}', now(), now(), now() + interval '1 minute')"),
-    ("monitoring_refusal", "INSERT INTO monitoring_refusal (day, device_id, person_id, stage, reason, since, until, reports)
-        VALUES (current_date, md5('{k}device')::uuid, '{person}', 'gateway', 'expired', now(), now(), 1)"),
-    ("device_stop", "INSERT INTO device_stop (stop_id, device_id, person_id, word, interval_s, told_at, gateway)
-        VALUES (md5('{k}stop')::uuid, md5('{k}device')::uuid, '{person}', 'stop', 86400, now(), 'g')"),
     ("legal_hold", "INSERT INTO legal_hold (hold_id, person_id, reason, authority, set_by)
         VALUES (md5('{k}hold')::uuid, '{person}', 'trial', 'Court', 'clerk')"),
     ("deletion_certificate", "INSERT INTO deletion_certificate (certificate_id, person_id, made_at, content, digest)

@@ -443,17 +443,17 @@ async fn ends_mid_stream(installation: &Installation, stream: &str, server: &Run
     }
     // Late uploads: made in the term; after it; before it.
     for (device, order) in devices.iter_mut().zip(&orders).take(REVOKED) {
-        let mut samples = Vec::new();
-        for (base, area) in [
+        // A device numbers what it stores in the order in which it takes it.
+        let mut times: Vec<_> = [
             (began - 30.seconds(), LATE),
             (end, AFTER),
             (order.starts_at - 1.hour(), AFTER),
-        ] {
-            for n in 0..3 {
-                samples.push(device.sample(second(base) + n.seconds(), area));
-            }
-        }
-        samples.sort_by_key(|sample| sample.fix_time);
+        ]
+        .into_iter()
+        .flat_map(|(base, area)| (0..3).map(move |n| (second(base) + n.seconds(), area)))
+        .collect();
+        times.sort_by_key(|(at, _)| *at);
+        let samples: Vec<_> = times.into_iter().map(|(at, area)| device.sample(at, area)).collect();
         device.tell(&samples, true).await;
     }
     everybody_listens(&mut devices, Duration::from_secs(8)).await;
@@ -499,7 +499,7 @@ async fn ends_mid_stream(installation: &Installation, stream: &str, server: &Run
     let later = "SELECT count(*) FROM position p WHERE NOT has_basis(p.person_id, p.fix_time)";
     let later: i64 = client.query_one(later, &[]).await.unwrap().get(0);
     assert_eq!(later, 0, "{stream}");
-    let late = "SELECT DISTINCT d.protocol FROM position p JOIN device d USING (device_id) WHERE p.latitude BETWEEN 31 AND 32 ORDER BY 1";
+    let late = "SELECT DISTINCT d.identity FROM position p JOIN device d USING (device_id) WHERE p.latitude BETWEEN 31 AND 32 ORDER BY 1";
     let late: Vec<String> = client
         .query(late, &[])
         .await
@@ -507,11 +507,13 @@ async fn ends_mid_stream(installation: &Installation, stream: &str, server: &Run
         .iter()
         .map(|row| row.get(0))
         .collect();
+    let refused = "SELECT string_agg(row_to_json(r)::text, chr(10)) FROM (SELECT d.protocol, m.* FROM monitoring_refusal m LEFT JOIN device d USING (device_id)) r";
+    let refused: Option<String> = client.query_one(refused, &[]).await.unwrap().get(0);
     assert_eq!(
         late.len(),
         5,
         "{stream}: made in the term, sent after it: {late:?}\n{}",
-        server.text()
+        refused.unwrap_or_default()
     );
 
     on_record(installation, &client, &devices, stream).await;
