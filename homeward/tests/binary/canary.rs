@@ -167,7 +167,8 @@ async fn whatever_dies_is_told_past_it_and_so_is_its_return() {
         1,
     )
     .await;
-    soon("SELECT count(*) FROM incident", 1).await;
+    // Without users there is nobody to call, which is an incident of its own.
+    soon("SELECT count(*) FROM incident WHERE kind <> 'escalation_failed'", 1).await;
     for running in [&mut canary, &mut gateway, &mut geofence, &mut alerts, &mut history] {
         assert!(!running.has_ended(), "{}", running.text());
         running.terminate().await;

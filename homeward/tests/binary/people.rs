@@ -117,6 +117,8 @@ async fn what_the_demo_has_of_its_richest_person_comes_back_byte_for_byte() {
             pack.to_str().unwrap(),
             "--user",
             "officer",
+            "--case",
+            "TEST-1",
         ]);
         let breach: Value = serde_json::from_slice(&std::fs::read(pack.join("breach.json")).unwrap()).unwrap();
         let decided = breach["violations"]

@@ -49,8 +49,10 @@ impl BoundingBox {
         let first = *boxes.first()?;
         let south = boxes.iter().map(|each| each.south).fold(f64::INFINITY, f64::min);
         let north = boxes.iter().map(|each| each.north).fold(f64::NEG_INFINITY, f64::max);
-        // Leaves out the widest gap between the boxes on their way round.
-        let (mut reach, mut gap, mut west) = (first.east, f64::NEG_INFINITY, first.west);
+        // Leaves out the widest gap between the boxes on their way round. A box that begins before the antimeridian may end beyond the
+        // end of the first.
+        let round = boxes.iter().map(|each| each.east - 360.0).fold(first.east, f64::max);
+        let (mut reach, mut gap, mut west) = (round, f64::NEG_INFINITY, first.west);
         for each in boxes.iter().skip(1) {
             if each.west - reach > gap {
                 (gap, west) = (each.west - reach, each.west);

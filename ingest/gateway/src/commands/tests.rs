@@ -223,7 +223,7 @@ async fn a_command_follows_the_device_and_goes_out_once() -> Result<()> {
     assert!(nothing(&elsewhere).await);
     let reference = scene.db.client().await?;
     let sql = "SELECT reference FROM device_command WHERE command_id = $1";
-    let reference: i32 = reference.query_one(sql, &[&text]).await?.get(0);
+    let reference: i64 = reference.query_one(sql, &[&text]).await?.get(0);
     one.answered(
         scene.device,
         9,
@@ -334,8 +334,8 @@ async fn a_session_that_gives_orders_back_gets_them_seldom() -> Result<()> {
     };
     let (commands, _tasks) = Commands::start(Some(scene.db.clone()), "one", Arc::default(), Arc::default());
     let orders = commands.enter(scene.device, 1);
-    let text = scene.place(Instruction::Text { text: "x".to_owned() }).await?;
     let began = tokio::time::Instant::now();
+    let text = scene.place(Instruction::Text { text: "x".to_owned() }).await?;
     for _ in 0..3 {
         drop(next(&orders).await?);
     }

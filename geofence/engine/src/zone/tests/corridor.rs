@@ -115,6 +115,20 @@ proptest! {
     }
 }
 
+/// Found by the law above: one edge ends beyond the antimeridian farther east than another that lies there whole.
+#[test]
+fn the_box_of_a_line_to_and_fro_over_the_antimeridian_holds_all_of_it() {
+    let line = [
+        at(179.9, 0.0),
+        at(-179.9, 0.0),
+        at(-179.9, 0.0),
+        at(179.8, 0.0),
+        at(-179.7, 0.0),
+    ];
+    let around = corridor(&line, 1.0).bounding_box();
+    assert!(around.west < 179.8 && around.east > 180.3, "{around:?}");
+}
+
 #[test]
 fn the_line_and_the_edge_belong_to_the_corridor() {
     let line = [at(120.0, 30.0), at(120.01, 30.0), at(120.01, 30.02)];
