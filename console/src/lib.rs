@@ -40,6 +40,20 @@ pub struct Config {
     pub channels: Channels,
 }
 
+impl Config {
+    /// On an address, with nothing that needs more than a database.
+    pub fn plain(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            basemap: None,
+            secure_cookies: false,
+            demo_town: None,
+            evidence_key: None,
+            channels: Channels::default(),
+        }
+    }
+}
+
 /// What the console does for the channels of messages.
 #[derive(Debug, Clone, Default)]
 pub struct Channels {

@@ -50,7 +50,7 @@ async fn roll(db: &Database, now: Timestamp) -> history::rollup::Rolled {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_query_gives_the_same_figures_on_every_edition() {
-    let mut of_editions: Vec<(String, BTreeMap<String, String>, BTreeMap<String, String>)> = Vec::new();
+    let mut of_editions: Vec<(String, Figures, Figures)> = Vec::new();
     for (test, db) in migrated().await {
         let begin: Timestamp = "2026-10-20T22:30:00Z".parse().unwrap();
         let now: Timestamp = "2026-10-23T09:25:00Z".parse().unwrap();
@@ -140,6 +140,9 @@ async fn the_same_query_gives_the_same_figures_on_every_edition() {
         assert!(pair[0].2.len() > 8);
     }
 }
+
+/// Figures by what they are of.
+type Figures = BTreeMap<String, String>;
 
 #[tokio::test]
 async fn the_longest_gap_of_a_day_is_counted_in_minutes() {
