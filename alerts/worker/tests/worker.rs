@@ -109,7 +109,8 @@ async fn an_event_becomes_an_incident_a_webhook_and_a_mail() -> Result<()> {
         );
         assert_eq!(
             world
-                .strings("SELECT action FROM incident_action ORDER BY action_id")
+                // The ladder's first step may have called already.
+                .strings("SELECT action FROM incident_action WHERE action <> 'call' ORDER BY action_id")
                 .await,
             ["raise", "notify"]
         );
@@ -435,24 +436,26 @@ async fn officers_acknowledge_note_and_close_and_a_new_onset_opens_a_new_inciden
             payload["version"].as_i64().unwrap(),
         ));
     }
-    let heard: Vec<(&str, i64)> = heard
-        .iter()
-        .map(|(change, version)| (change.as_str(), *version))
-        .collect();
-    assert_eq!(
-        heard,
-        [
-            ("raised", 2),
-            ("event", 3),
-            ("event", 4),
-            ("updated", 5),
-            ("updated", 6),
-            ("updated", 7),
-            ("closed", 8),
-            ("event", 9),
-            ("raised", 2)
-        ],
-        "every change is told, with its version"
+    // The ladder's first step calls whenever it comes to it: an update more, of each incident at most one.
+    let calls = world
+        .strings("SELECT action FROM incident_action WHERE action = 'call'")
+        .await
+        .len();
+    assert!(calls <= 2, "{calls}");
+    let words: Vec<&str> = heard.iter().map(|(change, _)| change.as_str()).collect();
+    let updates = words.iter().filter(|word| **word == "updated").count();
+    assert!((3..=3 + calls).contains(&updates), "{heard:?}");
+    let others: Vec<&str> = words.into_iter().filter(|word| *word != "updated").collect();
+    assert_eq!(others, ["raised", "event", "event", "closed", "event", "raised"]);
+    // Every change is told, with its version: those of an incident follow one another.
+    for (before, after) in heard.iter().zip(heard.iter().skip(1)) {
+        assert!(after.1 == before.1 + 1 || after.0 == "raised", "{heard:?}");
+    }
+    assert!(
+        heard
+            .iter()
+            .all(|(change, version)| change != "raised" || *version == 2),
+        "{heard:?}"
     );
     running.stop().await?;
     world.drop_now().await
