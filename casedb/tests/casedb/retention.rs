@@ -132,7 +132,7 @@ async fn what_is_due_goes_with_a_certificate_and_a_hold_keeps_it() {
         // A certificate that was changed shows it.
         client
             .execute(
-                "UPDATE deletion_certificate SET content = replace(content, '240', '24')",
+                "UPDATE deletion_certificate SET content = replace(content, ':240', ':24')",
                 &[],
             )
             .await
