@@ -30,6 +30,8 @@ mod exchange;
 mod folded;
 #[path = "casedb/history.rs"]
 mod history;
+#[path = "casedb/incident_law.rs"]
+mod incident_law;
 #[path = "casedb/incidents.rs"]
 mod incidents;
 #[path = "casedb/law.rs"]

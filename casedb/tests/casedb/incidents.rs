@@ -19,10 +19,10 @@ fn at(second: i64) -> Timestamp {
 }
 
 /// A generator whose numbers are the same in every run.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -31,7 +31,7 @@ impl Dice {
     }
 }
 
-async fn user(db: &Database, name: &str, agency_id: Uuid) -> Uuid {
+pub(crate) async fn user(db: &Database, name: &str, agency_id: Uuid) -> Uuid {
     let id = Uuid::now_v7();
     let client = db.client().await.unwrap();
     client
@@ -45,7 +45,7 @@ async fn user(db: &Database, name: &str, agency_id: Uuid) -> Uuid {
     id
 }
 
-fn system(person: Option<PersonId>, key: &str, severity: Severity, second: i64) -> SystemIncident<'_> {
+pub(crate) fn system(person: Option<PersonId>, key: &str, severity: Severity, second: i64) -> SystemIncident<'_> {
     SystemIncident {
         kind: "device_faulty",
         person,
@@ -59,7 +59,7 @@ fn system(person: Option<PersonId>, key: &str, severity: Severity, second: i64) 
     }
 }
 
-async fn raise(db: &Database, system: &SystemIncident<'_>) -> (IncidentRow, bool) {
+pub(crate) async fn raise(db: &Database, system: &SystemIncident<'_>) -> (IncidentRow, bool) {
     let mut client = db.client().await.unwrap();
     let transaction = client.transaction().await.unwrap();
     let raised = incident::raise_system(&transaction, system).await.unwrap();
