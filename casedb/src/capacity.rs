@@ -100,6 +100,8 @@ pub struct Reading {
 pub enum Standing {
     /// Enough, or nothing is known that says otherwise.
     Enough,
+    /// Nothing is known of it at all.
+    Unknown,
     /// Look after it.
     Warn,
     /// It is short.
@@ -110,6 +112,7 @@ impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Enough => "enough",
+            Self::Unknown => "unknown",
             Self::Warn => "warn",
             Self::Short => "short",
         })
@@ -188,14 +191,25 @@ fn finite(days: Option<f64>) -> Option<f64> {
 
 fn of_sequence(sequence: &Sequence) -> Line {
     let days = sequence.value.days_to(sequence.limit);
+    // The last hundredth of all numbers is little, whatever the rate, and where none is known yet.
+    let left = 1.0 - sequence.value.now / sequence.limit.max(1.0);
+    let by_share = match left {
+        left if left < 0.01 => Standing::Short,
+        left if left < 0.10 => Standing::Warn,
+        _ => Standing::Enough,
+    };
     Line {
         what: format!("sequence {}", sequence.name),
         days_left: finite(days),
-        standing: standing(days, WARN_DAYS, SHORT_DAYS),
+        standing: standing(days, WARN_DAYS, SHORT_DAYS).max(by_share),
         now: sequence.value.now,
         per_day: sequence.value.per_day(),
         limit: Some(sequence.limit),
-        note: String::new(),
+        note: if by_share == Standing::Enough {
+            String::new()
+        } else {
+            format!("{:.2} % of its numbers are left", left.max(0.0) * 100.0)
+        },
     }
 }
 
@@ -207,7 +221,8 @@ fn of_disk(reading: &Reading) -> Line {
     let by_share = match tight {
         Some(share) if share < 0.05 => Standing::Short,
         Some(share) if share < 0.15 => Standing::Warn,
-        _ => Standing::Enough,
+        Some(_) => Standing::Enough,
+        None => Standing::Unknown,
     };
     Line {
         what: "disk".to_owned(),
@@ -218,7 +233,8 @@ fn of_disk(reading: &Reading) -> Line {
         limit,
         note: reading.free.map_or_else(
             || {
-                "free bytes are not known: the server is elsewhere; set database.data_directory where it is not"
+                "free bytes are not known: the server is elsewhere, or does not tell this user its folder; where it is on this \
+                machine set database.data_directory"
                     .to_owned()
             },
             |free| format!("{} free", bytes(free)),

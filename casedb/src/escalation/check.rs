@@ -1,10 +1,10 @@
 //! Refuses what could leave nobody to call, for every unit that has people.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use alerts::{
     ladder::{Fault, Faults, Protocols},
-    roster::Callee,
+    roster::{Callee, Via},
 };
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -150,6 +150,13 @@ impl Plan {
             "incidents about nobody in particular".to_owned()
         } else {
             format!("people of {}", names.join(" and "))
+        }
+    }
+
+    /// Leaves out the channels that this installation has not set up: an address alone calls nobody.
+    pub fn only_over(&mut self, set_up: &BTreeSet<Via>) {
+        for member in self.members.values_mut() {
+            member.via.retain(|via| *via == Via::Console || set_up.contains(via));
         }
     }
 

@@ -39,6 +39,17 @@ const ZONE: &str = "t.zone_id IN (
         UNION SELECT x.proximity_id FROM proximity x WHERE x.person_id = ANY ($1))
     AND NOT EXISTS (SELECT FROM person_zone z WHERE z.zone_id = t.zone_id AND z.person_id <> ALL ($1))";
 
+/// Ladders that were never for anybody else.
+const LADDER: &str =
+    "t.ladder_id IN (SELECT a.ladder_id FROM ladder_assignment a WHERE a.ladder_id IS NOT NULL GROUP BY a.ladder_id
+    HAVING bool_and(coalesce(a.person_id = ANY ($1) OR a.agency_id = ANY ($2), false)))";
+/// Rotas that name users of its agencies alone.
+const ROTA: &str = "t.rota_id IN (SELECT n.rota_id FROM (
+        SELECT m.rota_id, unnest(m.members) AS user_id FROM rota_team m
+        UNION SELECT e.rota_id, e.away FROM rota_exception e WHERE e.away IS NOT NULL
+        UNION SELECT e.rota_id, unnest(e.instead) FROM rota_exception e
+    ) n LEFT JOIN app_user u USING (user_id) GROUP BY n.rota_id HAVING bool_and(coalesce(u.agency_id = ANY ($2), false)))";
+
 const fn own(name: &'static str, own: &'static str) -> Spec {
     Spec {
         name,
@@ -49,9 +60,13 @@ const fn own(name: &'static str, own: &'static str) -> Spec {
 }
 
 const fn with(name: &'static str, parent: &'static str, column: &'static str) -> Spec {
+    part(name, NEVER, parent, column)
+}
+
+const fn part(name: &'static str, own: &'static str, parent: &'static str, column: &'static str) -> Spec {
     Spec {
         name,
-        own: NEVER,
+        own,
         reference: Reference::With(parent, column),
         shared: false,
     }
@@ -171,14 +186,14 @@ pub const TABLES: &[Spec] = &[
         "ladder_assignment",
         "(t.person_id = ANY ($1) OR t.agency_id = ANY ($2))",
     ),
-    whole("ladder", NEVER),
-    with("ladder_revision", "ladder", "ladder_id"),
-    whole("rota", NEVER),
-    with("rota_revision", "rota", "rota_id"),
-    with("rota_shift", "rota", "rota_id"),
-    with("rota_team", "rota", "rota_id"),
-    with("rota_holiday", "rota", "rota_id"),
-    with("rota_exception", "rota", "rota_id"),
+    whole("ladder", LADDER),
+    part("ladder_revision", LADDER, "ladder", "ladder_id"),
+    whole("rota", ROTA),
+    part("rota_revision", ROTA, "rota", "rota_id"),
+    part("rota_shift", ROTA, "rota", "rota_id"),
+    part("rota_team", ROTA, "rota", "rota_id"),
+    part("rota_holiday", ROTA, "rota", "rota_id"),
+    part("rota_exception", ROTA, "rota", "rota_id"),
     own(
         "absence",
         "t.user_id IN (SELECT u.user_id FROM app_user u WHERE u.agency_id = ANY ($2))",

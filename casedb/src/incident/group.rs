@@ -2,7 +2,7 @@
 //!
 //! All that are concerned are locked in the order of their ids, before anything is decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alerts::{
     ClosingCode,
@@ -102,7 +102,9 @@ pub async fn close_merged(
         .filter_map(|other| locked.remove(other))
         .collect();
     let courses: Vec<Course> = others.iter().map(|other| other.course.clone()).collect();
-    let group = close_group(&one.course, &courses, user_id, code, text, now)?;
+    let seen = seen(transaction, &courses, user_id).await?;
+    let judge = |other: &Course| seen.contains(&other.incident());
+    let group = close_group(&one.course, &courses, judge, user_id, code, text, now)?;
     expect(&one, expected_version)?;
     if let Some(into) = one.course.merged()
         && let Some(root) = locked.remove(&into.incident())
@@ -119,6 +121,29 @@ pub async fn close_merged(
     }
     write_others(transaction, &others, group.others).await?;
     write_root(transaction, &one, group.root).await
+}
+
+// Those that a user sees, by the same rule as `casedb/src/access/rules.rs` has for the table.
+const SEEN: &str = "SELECT i.incident_id FROM incident i
+        CROSS JOIN (SELECT ('homeward_' || role)::name AS r FROM app_user WHERE user_id = access_user()) u
+    WHERE i.incident_id = ANY ($1) AND i.audience = ANY (access_audiences(u.r))
+        AND CASE WHEN i.person_id IS NULL THEN coalesce(i.police_agency_id, i.social_agency_id) IS NULL
+                OR i.police_agency_id IN (SELECT access_lineage(u.r)) OR i.social_agency_id IN (SELECT access_lineage(u.r))
+            ELSE i.police_agency_id IN (SELECT access_agencies('police', u.r))
+                OR i.social_agency_id IN (SELECT access_agencies('social_work', u.r)) OR i.person_id IN (SELECT access_extra(u.r)) END";
+
+async fn seen(
+    transaction: &impl GenericClient,
+    incidents: &[Course],
+    user_id: Uuid,
+) -> Result<BTreeSet<Uuid>, IncidentError> {
+    if incidents.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    super::acting(transaction, user_id).await?;
+    let ids: Vec<Uuid> = incidents.iter().map(Course::incident).collect();
+    let found = rows(transaction, SEEN, &[&ids]).await?;
+    Ok(found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
 const FAMILY: &str = "SELECT $1::uuid AS incident_id UNION SELECT merged_into FROM incident WHERE incident_id = $1 AND merged_into IS NOT NULL

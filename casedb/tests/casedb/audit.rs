@@ -625,6 +625,21 @@ async fn the_chain_is_not_written_by_hand() {
         ] {
             assert!(client.batch_execute(sql).await.is_err(), "{sql}");
         }
+        // Nor does a user's role write down that rows were deleted, which would excuse that they are missing.
+        if casedb::access::enforced(&client).await.unwrap() {
+            for (act, taken) in [
+                ("deletion", false),
+                ("export", false),
+                ("insert", false),
+                ("break_glass", true),
+            ] {
+                let sql = format!(
+                    "BEGIN; SET LOCAL ROLE homeward_supervisor; SELECT audit_append('{act}', 'position', '', '{{}}'); COMMIT"
+                );
+                assert_eq!(client.batch_execute(&sql).await.is_ok(), taken, "{act}");
+                client.batch_execute("ROLLBACK").await.unwrap();
+            }
+        }
         drop(client);
         test.drop_now().await.unwrap();
     }

@@ -88,6 +88,19 @@ async fn an_installation_is_read_and_what_runs_out_is_told() {
         );
         assert_eq!(later.standing, Standing::Short);
         assert_eq!(later.lines[0].standing, Standing::Short);
+        // Seven numbers are few, whether or not it is known how fast they go.
+        client
+            .batch_execute("DELETE FROM capacity_sample; SELECT setval('incident_number_seq', 9223372036854775800)")
+            .await
+            .unwrap();
+        let unknown = Surroundings { free: None, ..around };
+        let few = capacity::report(&capacity::measure(&client, unknown, now).await.unwrap());
+        let numbers = line(&few, "incident_number_seq");
+        assert!(
+            numbers.standing == Standing::Short && numbers.days_left.is_none(),
+            "{numbers:?}"
+        );
+        assert_eq!(line(&few, "disk").standing, Standing::Unknown);
         drop(client);
         test.drop_now().await.unwrap();
     }

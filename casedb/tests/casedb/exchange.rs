@@ -106,6 +106,15 @@ async fn world(db: &Database, seed: u64) -> World {
             INSERT INTO rota_exception VALUES ('{shared}', 1, 1, '2027-01-01 08:00', '2027-01-01 16:00', '{foreign}', ARRAY['{user}']::uuid[]);
             INSERT INTO ladder_revision (ladder_id, revision, laps, steps, changed_by)
                 VALUES ('{shared}', 1, 1, '[{{\"call\":{{\"rota\":\"{shared}\"}},\"via\":[],\"wait\":\"PT5M\"}}]', '{foreign}');
+            INSERT INTO rota (rota_id, name) VALUES ('{user}', 'own');
+            INSERT INTO rota_revision (rota_id, revision, time_zone, overlap_s, changed_by) VALUES ('{user}', 1, 'Europe/Oslo', 0, '{foreign}');
+            INSERT INTO rota_shift VALUES ('{user}', 1, 1, false, '{{mon}}', '08:00', '16:00', NULL, NULL);
+            INSERT INTO rota_team VALUES ('{user}', 1, 1, 1, ARRAY['{user}']::uuid[]);
+            INSERT INTO rota_exception VALUES ('{user}', 1, 1, '2027-01-01 08:00', '2027-01-01 16:00', '{user}', ARRAY['{user}']::uuid[]);
+            INSERT INTO ladder (ladder_id, name) VALUES ('{user}', 'own');
+            INSERT INTO ladder_revision (ladder_id, revision, laps, steps, changed_by)
+                VALUES ('{user}', 1, 1, '[{{\"call\":{{\"rota\":\"{user}\"}},\"via\":[],\"wait\":\"PT5M\"}}]', '{foreign}');
+            INSERT INTO ladder_assignment (agency_id, ladder_id, changed_by) VALUES ('{root}', '{user}', '{user}');
             INSERT INTO absence (user_id, starts_at, ends_at, entered_by) VALUES ('{user}', now(), now() + interval '1 day', '{foreign}');
             INSERT INTO push_subscription (subscription_id, user_id, endpoint, p256dh, auth) VALUES ('{shared}', '{user}', 'https://push.example.org/1', decode(repeat('04', 65), 'hex'), decode(repeat('05', 16), 'hex'));
             INSERT INTO order_change (changed_by, what, detail) VALUES ('{user}', 'consent', 'of nobody supervised');

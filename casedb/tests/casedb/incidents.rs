@@ -274,6 +274,53 @@ async fn what_only_a_person_may_judge_stays_open_when_its_cause_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_closes_with_a_cause_what_they_do_not_see() {
+    for (_test, db) in migrated().await {
+        let person = add_person(&db, "fay").await;
+        let client = db.client().await.unwrap();
+        let worker = user(&db, "worker", person.social_agency_id).await;
+        client
+            .execute(
+                "UPDATE app_user SET role = 'social_worker' WHERE user_id = $1",
+                &[&worker],
+            )
+            .await
+            .unwrap();
+        let both = system(Some(person.person_id), "both", Severity::P2, 0);
+        let (root, _) = raise(&db, &both).await;
+        let (seen, _) = raise(
+            &db,
+            &SystemIncident {
+                grouping_key: "seen",
+                ..both.clone()
+            },
+        )
+        .await;
+        let police = SystemIncident {
+            grouping_key: "police",
+            audience: Audience::Police,
+            ..both
+        };
+        let (hidden, _) = raise(&db, &police).await;
+        let ids = [seen.incident_id, hidden.incident_id];
+        let mut client = db.client().await.unwrap();
+        let transaction = client.transaction().await.unwrap();
+        let by = Who::System(Part::Grouping);
+        incident::merge(&transaction, &ids, root.incident_id, by, "the carrier", at(1))
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        let code = ClosingCode::ReturnedCompliant;
+        incident::close(&db, root.incident_id, worker, code, "home again", None, at(2))
+            .await
+            .unwrap();
+        assert_eq!(check(&db, seen.incident_id).await.phase(), Phase::Closed);
+        let hidden = check(&db, hidden.incident_id).await;
+        assert!(hidden.phase() != Phase::Closed && hidden.merged().is_none() && hidden.calls());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_else_writes_what_the_lifecycle_rules_out() {
     for (_test, db) in migrated().await {
         let person = add_person(&db, "dora").await;

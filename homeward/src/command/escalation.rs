@@ -2,6 +2,8 @@
 
 mod file;
 
+use std::collections::{BTreeSet, HashSet};
+
 use alerts::{
     Audience, Severity,
     ladder::{Ladder, Scope, Subject, What, dry_run},
@@ -24,6 +26,48 @@ use crate::{
     cli::escalation::{AssignArgs, LadderCommand, ProtocolArgs, RotaCommand},
     config::Config,
 };
+
+/// The channels over which this installation can call.
+fn set_up(config: &Config) -> BTreeSet<Via> {
+    let mut set_up = BTreeSet::from([Via::Console]);
+    let filled = |text: &str| !text.trim().is_empty();
+    set_up.extend(filled(&config.alerts.smtp_host).then_some(Via::Mail));
+    set_up.extend(filled(config.sms.url.expose()).then_some(Via::Sms));
+    set_up.extend(filled(config.push.private_key.expose()).then_some(Via::Push));
+    set_up
+}
+
+/// Everything about calling, with the channels that are set up.
+async fn load(client: &impl GenericClient, config: &Config) -> Result<Plan> {
+    let mut plan = escalation::load(client).await?;
+    plan.only_over(&set_up(config));
+    Ok(plan)
+}
+
+/// Says for the settings of before whether somebody could be called at every instant; see [`still`].
+pub(super) async fn holds(client: &impl GenericClient, config: &Config) -> Result<bool> {
+    Ok(load(client, config)
+        .await?
+        .checked(client, Timestamp::now())
+        .await?
+        .is_ok())
+}
+
+/// Refuses a change of accounts or of people after which somebody could be left whom nobody is called about, where there was none before.
+pub(super) async fn still(client: &impl GenericClient, config: &Config, held: bool) -> Result<()> {
+    let plan = load(client, config).await?;
+    match plan.checked(client, Timestamp::now()).await? {
+        Err(refused) if held => bail!(
+            "refused, nothing is stored: a ladder would be left with nobody to call. {}. Change the ladder first (`homeward ladder set`)",
+            plan.explain(&refused)
+        ),
+        Err(_) => {
+            eprintln!("note: `homeward ladder check` names ladders with nobody to call, as before this change");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
 
 /// The dry run.
 pub async fn protocol(config: Config, arguments: ProtocolArgs) -> Result<()> {
@@ -49,7 +93,7 @@ pub async fn protocol(config: Config, arguments: ProtocolArgs) -> Result<()> {
             .map(|severity| ("an incident".to_owned(), severity, Audience::Both))
             .collect(),
     };
-    let plan = escalation::load(&client).await?;
+    let plan = load(&client, &config).await?;
     let concerned = Concerned {
         person: Some(person.person_id.uuid()),
         police: Some(person.police_agency_id),
@@ -143,7 +187,7 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
             list(&client, &escalation::load(&client).await?).await?;
         }
         LadderCommand::Check => {
-            let plan = escalation::load(&client).await?;
+            let plan = load(&client, &config).await?;
             match plan.checked(&client, now).await? {
                 Ok(checked) => println!("somebody can be called at every instant; {}", said(&checked)),
                 Err(refused) => bail!("{}", plan.explain(&refused)),
@@ -156,26 +200,38 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
             }
             let transaction = client.transaction().await.context("transaction")?;
             let author = orders::author(&transaction, &by).await?;
-            let mut outcome = None;
             let mut told = Vec::new();
+            let mut names = HashSet::new();
             for entry in &file.ladders {
+                if !names.insert(&entry.name) {
+                    bail!(
+                        "ladder {:?} is in the file twice: give one of them another name",
+                        entry.name
+                    );
+                }
+                if !(1..=10).contains(&entry.laps) {
+                    bail!(
+                        "ladder {:?}: laps = {} is not 1 to 10, the times it is climbed",
+                        entry.name,
+                        entry.laps
+                    );
+                }
                 let plan = escalation::load(&transaction).await?;
                 let steps = file::steps(&plan, entry)?;
                 let stored =
                     escalation::set_ladder(&transaction, &entry.name, &steps, entry.laps, Some(author), now).await;
-                let (revision, checked) = stored.with_context(|| format!("ladder {:?}", entry.name))?;
+                let (revision, _) = stored.with_context(|| format!("ladder {:?}", entry.name))?;
                 told.push(format!("ladder {} is at revision {revision}", entry.name));
-                outcome = Some(checked);
             }
             for entry in &file.assignments {
                 let plan = escalation::load(&transaction).await?;
                 let new = assignment(&transaction, &plan, entry).await?;
-                outcome = Some(escalation::assign(&transaction, &new, Some(author), now).await?);
+                let _ = escalation::assign(&transaction, &new, Some(author), now).await?;
                 told.push(format!("{} is for {}", entry.ladder, new.scope));
             }
             // What counts is how it stands with all of the file.
-            let plan = escalation::load(&transaction).await?;
-            let checked = accepted(&plan, outcome)?;
+            let plan = load(&transaction, &config).await?;
+            let checked = accepted(&plan, plan.checked(&transaction, now).await?)?;
             transaction.commit().await.context("commit")?;
             println!("{}; {}", told.join("; "), said(&checked));
         }
@@ -198,8 +254,9 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
                 audience,
             };
             let new = assignment(&transaction, &plan, &entry).await?;
-            let checked = escalation::assign(&transaction, &new, Some(author), now).await?;
-            let checked = accepted(&plan, Some(checked))?;
+            let _ = escalation::assign(&transaction, &new, Some(author), now).await?;
+            let plan = load(&transaction, &config).await?;
+            let checked = accepted(&plan, plan.checked(&transaction, now).await?)?;
             transaction.commit().await.context("commit")?;
             println!("assigned; {}", said(&checked));
         }
@@ -207,12 +264,8 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
     Ok(())
 }
 
-fn accepted(plan: &Plan, outcome: Option<Result<Checked, Refused>>) -> Result<Checked> {
-    match outcome {
-        Some(Ok(checked)) => Ok(checked),
-        Some(Err(refused)) => bail!("refused, nothing is stored: {}", plan.explain(&refused)),
-        None => bail!("nothing to store"),
-    }
+fn accepted(plan: &Plan, outcome: Result<Checked, Refused>) -> Result<Checked> {
+    outcome.map_err(|refused| anyhow!("refused, nothing is stored: {}", plan.explain(&refused)))
 }
 
 fn said(checked: &Checked) -> String {
@@ -345,9 +398,9 @@ pub async fn rota(config: Config, command: RotaCommand) -> Result<()> {
             let plan = escalation::load(&transaction).await?;
             let table = file::table(&plan, &file)?;
             let stored = escalation::set_rota(&transaction, &file.name, &table, Some(author), now).await;
-            let (revision, checked) = stored.with_context(|| format!("rota {:?}", file.name))?;
-            let plan = escalation::load(&transaction).await?;
-            let checked = accepted(&plan, Some(checked))?;
+            let (revision, _) = stored.with_context(|| format!("rota {:?}", file.name))?;
+            let plan = load(&transaction, &config).await?;
+            let checked = accepted(&plan, plan.checked(&transaction, now).await?)?;
             transaction.commit().await.context("commit")?;
             println!("rota {} is at revision {revision}; {}", file.name, said(&checked));
         }
@@ -364,10 +417,13 @@ pub async fn rota(config: Config, command: RotaCommand) -> Result<()> {
             let Some(member) = plan.members.values().find(|member| member.username == user) else {
                 bail!("there is no user {user:?}; people are named as they sign in");
             };
-            let stored =
-                escalation::add_absence(&transaction, member.user_id, from, to, &reason, Some(author), now).await;
-            let (absence, checked) = stored?;
-            accepted(&plan, Some(checked))?;
+            if to <= from {
+                bail!("--to {to} is not after --from {from}");
+            }
+            let (absence, _) =
+                escalation::add_absence(&transaction, member.user_id, from, to, &reason, Some(author), now).await?;
+            let plan = load(&transaction, &config).await?;
+            accepted(&plan, plan.checked(&transaction, now).await?)?;
             transaction.commit().await.context("commit")?;
             println!("noted as absence {absence}");
         }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     agency::{act, found},
-    orders,
+    escalation, orders,
     table::aligned,
 };
 use crate::{
@@ -33,15 +33,27 @@ pub async fn run(config: Config, command: PersonCommand) -> Result<()> {
     let database = orders::connect(&config).await?;
     let mut client = database.client().await?;
     let transaction = client.transaction().await.context("transaction")?;
+    let mut told = String::new();
     match command {
-        PersonCommand::Add(arguments) => add(&transaction, &arguments).await?,
-        PersonCommand::Set(arguments) => set(&transaction, &arguments).await?,
+        PersonCommand::Add(arguments) => {
+            let held = escalation::holds(&transaction, &config).await?;
+            told = add(&transaction, &arguments).await?;
+            escalation::still(&transaction, &config, held).await?;
+        }
+        PersonCommand::Set(arguments) => {
+            let held = escalation::holds(&transaction, &config).await?;
+            told = set(&transaction, &arguments).await?;
+            escalation::still(&transaction, &config, held).await?;
+        }
         PersonCommand::Show { person, json } => show(&transaction, &person, json).await?,
         PersonCommand::List { agency, json } => list(&transaction, agency.as_deref(), json).await?,
         PersonCommand::Contact(arguments) => write_contact(&transaction, &arguments).await?,
         PersonCommand::Note(arguments) => write_note(&transaction, &arguments).await?,
     }
     transaction.commit().await.context("commit")?;
+    if !told.is_empty() {
+        println!("{told}");
+    }
     Ok(())
 }
 
@@ -62,7 +74,7 @@ async fn responsible(client: &impl GenericClient, path: &str, kind: agency::Agen
     Ok(agency)
 }
 
-async fn add(transaction: &impl GenericClient, arguments: &PersonAdd) -> Result<()> {
+async fn add(transaction: &impl GenericClient, arguments: &PersonAdd) -> Result<String> {
     act(transaction, &arguments.by).await?;
     if person::by_reference(transaction, &arguments.reference).await?.is_some() {
         bail!("there is a person with the reference {:?} already", arguments.reference);
@@ -84,12 +96,13 @@ async fn add(transaction: &impl GenericClient, arguments: &PersonAdd) -> Result<
         demo: false,
     };
     person::create(transaction, &person).await?;
-    println!("person {} was added: {}", person.reference, person.person_id);
-    println!("monitoring begins with an order and a device");
-    Ok(())
+    Ok(format!(
+        "person {} was added: {}\nmonitoring begins with an order and a device",
+        person.reference, person.person_id
+    ))
 }
 
-async fn set(transaction: &impl GenericClient, arguments: &PersonSet) -> Result<()> {
+async fn set(transaction: &impl GenericClient, arguments: &PersonSet) -> Result<String> {
     act(transaction, &arguments.by).await?;
     let before = orders::person(transaction, &arguments.person).await?;
     let mut after = before.clone();
@@ -120,8 +133,7 @@ async fn set(transaction: &impl GenericClient, arguments: &PersonSet) -> Result<
         // The schedules are of the person's time zone.
         rules::publish(transaction, after.person_id, Timestamp::now()).await?;
     }
-    println!("person {} was changed", after.reference);
-    Ok(())
+    Ok(format!("person {} was changed", after.reference))
 }
 
 async fn show(client: &impl GenericClient, reference: &str, json: bool) -> Result<()> {

@@ -8,7 +8,7 @@ use casedb::{
     user::{self, NewUser},
 };
 
-use super::notify;
+use super::{escalation, notify};
 use crate::{
     cli::{Role, UserCommand},
     config::Config,
@@ -21,7 +21,7 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
     let database = Database::connect(config.database_url()?, 2)
         .await
         .context("case database")?;
-    let client = database.client().await?;
+    let mut client = database.client().await?;
     let (username, role, path, display_name, locale, password_stdin) = match command {
         UserCommand::Add {
             username,
@@ -31,7 +31,15 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
             locale,
             password_stdin,
         } => (username, role, agency, display_name, locale, password_stdin),
-        UserCommand::Contact { username, mail, phone } => return contact(&client, &username, mail, phone).await,
+        UserCommand::Contact { username, mail, phone } => {
+            let transaction = client.transaction().await.context("transaction")?;
+            let held = escalation::holds(&transaction, &config).await?;
+            contact(&transaction, &username, mail, phone).await?;
+            escalation::still(&transaction, &config, held).await?;
+            transaction.commit().await.context("commit")?;
+            println!("stored");
+            return Ok(());
+        }
     };
     let Some(agency) = agency::by_path(&client, &path).await? else {
         bail!("there is no agency {path:?}; an agency's path is like demo.police");
@@ -82,7 +90,6 @@ async fn contact(
     if !user::set_contact(client, username, mail.as_deref(), phone.as_deref()).await? {
         bail!("there is no user {username:?}");
     }
-    println!("stored");
     Ok(())
 }
 

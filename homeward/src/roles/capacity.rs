@@ -39,13 +39,13 @@ fn tell(report: &Report) {
             metrics::gauge!("homeward_capacity_days_left", "what" => what.clone()).set(days);
         }
         let level = match line.standing {
-            Standing::Enough => 0.0,
+            Standing::Enough | Standing::Unknown => 0.0,
             Standing::Warn => 1.0,
             Standing::Short => 2.0,
         };
         metrics::gauge!("homeward_capacity_standing", "what" => what).set(level);
         match line.standing {
-            Standing::Enough => {}
+            Standing::Enough | Standing::Unknown => {}
             Standing::Warn => {
                 warn!(what = %line.what, days_left = line.days_left, note = %line.note, "capacity runs out");
             }

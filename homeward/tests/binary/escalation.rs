@@ -88,4 +88,37 @@ async fn the_dry_run_names_who_is_called_and_gaps_are_refused() {
         !done && error.contains("ladder \"x\", step 1") && error.contains("nobody-here"),
         "{error}"
     );
+
+    // A phone number alone calls nobody: the gateway must be set up.
+    assert!(
+        run(
+            &installation,
+            &["user", "contact", "officer", "--phone", "+8613800000000"]
+        )
+        .0
+    );
+    let by_phone = file(
+        "phone.toml",
+        "[[ladders]]\nname = \"phone\"\n[[ladders.steps]]\nuser = \"officer\"\nvia = [\"sms\"]\nwait = \"5m\"\n[[assignments]]\nladder = \"phone\"\nperson = \"DEMO-0002\"\naudience = \"police\"\n",
+    );
+    let set = ["ladder", "set", &by_phone, "--by", "officer"];
+    let (done, _, error) = run(&installation, &set);
+    assert!(!done && error.contains("refused, nothing is stored"), "{error}");
+    let mut installation = installation;
+    let gateway = "http://127.0.0.1:9/send?to={to}&text={text}".to_owned();
+    installation.settings.insert("HOMEWARD_SMS_URL".to_owned(), gateway);
+    let (done, _, error) = run(&installation, &set);
+    assert!(done, "{error}");
+    // Nor does the number go away under the ladder.
+    let (done, _, error) = run(&installation, &["user", "contact", "officer", "--phone", ""]);
+    assert!(!done && error.contains("nobody to call"), "{error}");
+    assert!(run(&installation, &["ladder", "check"]).0, "it was not stored");
+
+    // What cannot be is said in words of the file.
+    let twice = file(
+        "twice.toml",
+        "[[ladders]]\nname = \"x\"\nlaps = 0\n[[ladders.steps]]\nrota = \"console\"\nvia = [\"console\"]\nwait = \"5m\"\n",
+    );
+    let (done, _, error) = run(&installation, &["ladder", "set", &twice, "--by", "officer"]);
+    assert!(!done && error.contains("laps = 0 is not 1 to 10"), "{error}");
 }

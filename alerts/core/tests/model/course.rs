@@ -534,7 +534,7 @@ fn incidents_of_one_cause_are_closed_together_but_for_those_of_a_person() {
         "not while others hang on it"
     );
     assert!(
-        close_group(&root, &others[..2], ANNA, ClosingCode::DeviceFault, "", at(3)).is_err(),
+        close_group(&root, &others[..2], |_| true, ANNA, ClosingCode::DeviceFault, "", at(3)).is_err(),
         "all of them"
     );
 
@@ -544,7 +544,24 @@ fn incidents_of_one_cause_are_closed_together_but_for_those_of_a_person() {
     };
     assert!(alone.calls() && alone.round() == 1);
 
-    let group = close_group(&root, &others, ANNA, ClosingCode::DeviceFault, "carrier", at(3)).unwrap();
+    // Whom she may not judge stands for itself again, and calls.
+    let judge = |other: &Course| other.incident() != others[0].incident();
+    let group = close_group(&root, &others, judge, ANNA, ClosingCode::DeviceFault, "carrier", at(3)).unwrap();
+    let Applied::Changed { course: alone, .. } = &group.others[0] else {
+        panic!()
+    };
+    assert!(alone.phase() == Phase::Raised && alone.merged().is_none() && alone.calls());
+
+    let group = close_group(
+        &root,
+        &others,
+        |_| true,
+        ANNA,
+        ClosingCode::DeviceFault,
+        "carrier",
+        at(3),
+    )
+    .unwrap();
     let Some(Applied::Changed { course, .. }) = group.root.last() else {
         panic!()
     };

@@ -292,7 +292,10 @@ impl Chain {
     /// What an entry says of its row.
     fn note(&mut self, entry: &ChainEntry, id: Option<i64>, doubtful: bool) {
         if entry.act == "deletion" {
-            if let Ok(mut gone) = serde_json::from_str::<Gone>(&entry.detail) {
+            // By the program alone: what a user's role writes excuses nothing.
+            if entry.actor_role.is_empty()
+                && let Ok(mut gone) = serde_json::from_str::<Gone>(&entry.detail)
+            {
                 gone.entry = id.unwrap_or(i64::MAX);
                 self.gone.push(gone);
             }

@@ -57,10 +57,12 @@ pub fn leave(one: &Course, root: &Course, by: Who, why: &str, at: Timestamp) -> 
 }
 
 /// Closes an incident with all that are merged into it, by one user with one code. Those that only a person may judge, each by
-/// itself, are split off and stay open. `others` must be all that it lists.
+/// itself, and those that the user may not `judge` (of the other branch, of another agency) are split off and stay open. `others` must
+/// be all that it lists.
 pub fn close_group(
     root: &Course,
     others: &[Course],
+    judge: impl Fn(&Course) -> bool,
     user: Uuid,
     code: ClosingCode,
     note: &str,
@@ -97,6 +99,10 @@ pub fn close_group(
             Some(into) if into.incident() == root && other.by_hand() => Change::Split {
                 by,
                 why: "only a person may judge this, by itself".to_owned(),
+            },
+            Some(into) if into.incident() == root && !judge(other) => Change::Split {
+                by,
+                why: "the other was closed by somebody who may not judge this".to_owned(),
             },
             Some(into) if into.incident() == root => Change::CloseWithRoot {
                 user,
