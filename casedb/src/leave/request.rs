@@ -78,10 +78,11 @@ const LOCK: &str = "SELECT l.person_id, l.starts_at, l.ends_at, l.reason, l.crea
 const DECIDE: &str =
     "UPDATE leave_pass SET state = $2, decided_by = $3, decided_at = $4, decision_note = $5, approved_by = $6
     WHERE leave_id = $1";
-/// The law that holds for the person: of the newest order that is not over, drafts among them.
+/// The law that holds for the person when the leave begins: of the order in force then; without one, of the next. Where several are,
+/// a law's own rules come before those of no law.
 const PROFILE: &str = "SELECT profile FROM supervision_order
     WHERE person_id = $1 AND ends_at > $2 AND (revoked_at IS NULL OR revoked_at > $2)
-    ORDER BY effective_from IS NULL, starts_at DESC, order_id DESC LIMIT 1";
+    ORDER BY effective_from IS NOT NULL AND starts_at <= $2 DESC, profile = 'generic', starts_at, order_id LIMIT 1";
 
 /// What decides who approves a leave.
 pub(super) struct Length {
