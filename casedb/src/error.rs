@@ -101,7 +101,11 @@ impl From<tokio_postgres::Error> for Error {
             };
         };
         let code = reported.code();
-        let message = match reported.detail() {
+        // A whole row may hold a password's hash, a name, a place: nobody is told more of it than which rule it breaks.
+        let message = match reported
+            .detail()
+            .filter(|detail| !detail.starts_with("Failing row contains"))
+        {
             Some(detail) => format!("{}: {detail}", reported.message()),
             None => reported.message().to_owned(),
         };

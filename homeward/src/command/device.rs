@@ -170,6 +170,7 @@ pub async fn run(config: Config, command: DeviceCommand) -> Result<()> {
 }
 
 async fn add(database: &Database, device: Device, reference: Option<&str>) -> Result<()> {
+    spoken(&device)?;
     let mut client = database.client().await?;
     let transaction = client.transaction().await.context("transaction")?;
     let device_id = if let Some(known) = device::by_identity(&transaction, &device.protocol, &device.identity).await? {
@@ -193,12 +194,52 @@ async fn add(database: &Database, device: Device, reference: Option<&str>) -> Re
         let Some(person) = person::by_reference(&transaction, reference).await? else {
             bail!("there is no person with the reference {reference:?}");
         };
+        let worn = device::life::worn_by(&transaction, person.person_id).await?;
+        let other = worn
+            .iter()
+            .find(|worn| worn.removed_at.is_none() && worn.device_id != device_id.uuid());
+        if let Some(other) = other {
+            let (old, new) = (
+                format!("{}:{}", other.protocol, other.identity),
+                format!("{}:{}", device.protocol, device.identity),
+            );
+            bail!(
+                "{reference} wears {old}: two devices would report for one person. Register this one without --person, then \
+                `homeward device swap {old} {new}`, or `homeward device remove {old}` first"
+            );
+        }
         device::assign(&transaction, device_id, person.person_id, Timestamp::now())
             .await
             .context("give the device to the person")?;
         println!("given to {reference}");
     }
     transaction.commit().await.context("commit")?;
+    Ok(())
+}
+
+/// Refuses an identity that no device of the protocol can give.
+fn spoken(device: &Device) -> Result<()> {
+    let digits = |least, most| {
+        (least..=most).contains(&device.identity.len()) && device.identity.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let (good, expected) = match device.protocol.as_str() {
+        "jt808" => (
+            digits(1, 20),
+            "the terminal phone number, at most 12 digits (20 since 2019)",
+        ),
+        "teltonika" | "gt06" | "eelink" => (digits(14, 16), "the IMEI, 15 digits"),
+        _ => (
+            (1..=64).contains(&device.identity.len()) && device.identity.bytes().all(|byte| byte.is_ascii_graphic()),
+            "its printed name, at most 64 letters, digits and signs",
+        ),
+    };
+    if !good {
+        let shown: String = device.identity.chars().take(40).collect();
+        bail!(
+            "{shown:?} is no identity of a {} device: expected is {expected}",
+            device.protocol
+        );
+    }
     Ok(())
 }
 

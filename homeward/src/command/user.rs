@@ -44,6 +44,10 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
     let Some(agency) = agency::by_path(&client, &path).await? else {
         bail!("there is no agency {path:?}; an agency's path is like demo.police");
     };
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ".-_".contains(letter);
+    if !(1..=64).contains(&username.len()) || !username.chars().all(plain) {
+        bail!("{username:?} cannot be a name to sign in: use a-z, 0-9, dot, dash and underscore, at most 64 of them");
+    }
     if user::find(&client, &username).await?.is_some() {
         bail!("there is a user {username:?} already");
     }

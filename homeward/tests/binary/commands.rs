@@ -55,8 +55,37 @@ async fn operators_add_users_devices_and_targets() {
     let nowhere = ["user", "add", "x", "--role", "auditor", "--agency", "demo.nowhere"];
     assert!(fails(&installation, &nowhere).contains("demo.nowhere"));
 
-    let device = ["device", "add", "jt808", "013800001234", "--person", "DEMO-0002"];
-    assert!(says(&installation, &device).contains("given to DEMO-0002"));
+    // Who wears a device gets no second one: two would report for one person.
+    let second = ["device", "add", "jt808", "013800001234", "--person", "DEMO-0002"];
+    assert!(fails(&installation, &second).contains("homeward device swap"));
+    let person = [
+        "person",
+        "add",
+        "TEST-1",
+        "--name",
+        "Invented Name",
+        "--police",
+        "demo.police",
+        "--social",
+        "demo.social",
+    ];
+    assert!(says(&installation, &person).contains("person TEST-1 was added"));
+    let device = ["device", "add", "jt808", "013800001234", "--person", "TEST-1"];
+    assert!(says(&installation, &device).contains("given to TEST-1"));
+    for (protocol, identity) in [("jt808", "abc"), ("gt06", "123"), ("native", "a b")] {
+        assert!(fails(&installation, &["device", "add", protocol, identity]).contains("no identity of"));
+    }
+    let bad = [
+        "user",
+        "add",
+        "BAD NAME",
+        "--role",
+        "analyst",
+        "--agency",
+        "demo.police",
+    ];
+    let refused = fails(&installation, &bad);
+    assert!(refused.contains("a-z, 0-9") && !refused.contains("argon2"), "{refused}");
     assert!(says(&installation, &device).contains("registered already"));
     assert!(
         fails(
