@@ -35,3 +35,36 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER supervision_order_law BEFORE INSERT OR UPDATE OF ends_at ON supervision_order FOR EACH ROW EXECUTE FUNCTION supervision_order_law();
+
+-- What is on record of an order stays: a revocation is not taken back, the beginning of its force does not move, nor does its term's while
+-- it is in force; and records go only by a deletion that says so.
+CREATE FUNCTION supervision_order_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('homeward.import', true) = 'on' THEN
+        RETURN NEW;
+    END IF;
+    IF OLD.revoked_at IS NOT NULL AND (NEW.revoked_at IS NULL OR NEW.revoked_at > OLD.revoked_at) THEN
+        RAISE EXCEPTION 'order %: a revocation is not taken back; make a new order', OLD.order_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'supervision_order_stays';
+    END IF;
+    IF OLD.effective_from IS NOT NULL AND (NEW.effective_from IS NULL OR NEW.effective_from < OLD.effective_from OR NEW.starts_at < OLD.starts_at) THEN
+        RAISE EXCEPTION 'order %: there is no basis for a time before it took effect', OLD.order_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'supervision_order_stays';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER supervision_order_stays BEFORE UPDATE ON supervision_order FOR EACH ROW EXECUTE FUNCTION supervision_order_stays();
+
+CREATE FUNCTION order_record_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('homeward.erasure', true) = 'on' THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'rows of % are only added (a deletion by law says SET LOCAL homeward.erasure = ''on'' first)', TG_TABLE_NAME
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'order_record_kept';
+END $$;
+CREATE TRIGGER order_record_kept BEFORE DELETE ON order_revision FOR EACH ROW EXECUTE FUNCTION order_record_kept();
+CREATE TRIGGER order_record_kept BEFORE DELETE ON order_approval FOR EACH ROW EXECUTE FUNCTION order_record_kept();
+CREATE TRIGGER order_record_kept BEFORE DELETE ON order_extension FOR EACH ROW EXECUTE FUNCTION order_record_kept();
+CREATE TRIGGER order_record_kept BEFORE DELETE ON order_notice FOR EACH ROW EXECUTE FUNCTION order_record_kept();
+CREATE TRIGGER order_record_kept BEFORE DELETE ON order_past_term FOR EACH ROW EXECUTE FUNCTION order_record_kept();
