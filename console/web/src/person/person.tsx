@@ -6,7 +6,7 @@ import { CommandPanel, type CommandPanelHandle } from "../commands/panel";
 import { MapPanel } from "../map/map";
 import type { Drawing } from "../map/geo";
 import { api, ApiError } from "../shared/api";
-import { explain, useDuty, useLive, useResource } from "../shared/context";
+import { explain, mayHandle, useDuty, useLive, useResource } from "../shared/context";
 import { word } from "../shared/i18n";
 import { useKeys } from "../shared/keys";
 import { day, startOfDay } from "../shared/time";
@@ -15,6 +15,7 @@ import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Ti
 import { keepWhy, whyOf, type Why } from "../shared/why";
 import { OrderPanel } from "./orders";
 import { CaseworkPanels } from "./casework";
+import { DevicePanel } from "./devices";
 import { weekly } from "./schedule";
 
 /** How often today's track is read anew while it is looked at. */
@@ -268,11 +269,16 @@ export function PersonPage({ id }: { id: string }): ReactNode {
             caseNumber=""
           />
           {session.user.role !== "analyst" && (
-            <OrderPanel key={`orders ${person.person_id}`} person={person.person_id} changed={reload} />
+            <OrderPanel key={`orders ${person.person_id}`} person={person.person_id} zones={person.zones} changed={reload} />
           )}
           <Zones person={person} />
           <Facts person={person} />
-          <CaseworkPanels key={`casework ${person.person_id}`} person={person.person_id} />
+          {mayHandle(session) && (
+            <>
+              <DevicePanel key={`devices ${person.person_id}`} person={person.person_id} changed={reload} />
+              <CaseworkPanels key={`casework ${person.person_id}`} person={person.person_id} />
+            </>
+          )}
         </div>
       </div>
     </article>
