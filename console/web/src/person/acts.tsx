@@ -211,7 +211,7 @@ export function Acts({ order, laws, done }: Omit<Acting, "cancel">): ReactNode {
           cancel={() => setAct(null)}
           done={(list) => {
             setAct(null);
-            say(t("orders.decided"));
+            say(t("act.done"));
             done(list);
           }}
         />

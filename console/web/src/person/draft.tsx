@@ -14,18 +14,32 @@ import { SettingsFields } from "./settings";
 /** The server is asked when nothing was typed for so long. */
 const PAUSE_MS = 350;
 
+interface Checked {
+  answer: OrderList | null;
+  problem: string | null;
+  /** It was asked, and the law does not refuse it. */
+  maySend: boolean;
+}
+
+const UNKNOWN: Checked = { answer: null, problem: null, maySend: false };
+
 /** Asks something of the server whenever the question changes and rests; an older answer never replaces a newer one. */
-export function useChecked<T>(question: T | null, ask: (question: T) => Promise<OrderList>): { answer: OrderList | null; problem: string | null } {
+export function useChecked<T>(question: T | null, ask: (question: T) => Promise<OrderList>): Checked {
   const { t } = useDuty();
-  const [known, setKnown] = useState<{ key: string; answer: OrderList | null; problem: string | null }>({ key: "", answer: null, problem: null });
+  const [known, setKnown] = useState<Checked & { key: string }>({ key: "", ...UNKNOWN });
   const key = question === null ? "" : JSON.stringify(question);
   useEffect(() => {
     if (key === "") return;
     let gone = false;
     const timer = setTimeout(() => {
       ask(JSON.parse(key) as T).then(
-        (answer) => gone || setKnown({ key, answer, problem: null }),
-        (error: unknown) => gone || setKnown({ key, answer: null, problem: explain(t, error instanceof ApiError ? error : new ApiError(0, "unknown", String(error))) }),
+        (answer) => gone || setKnown({ key, answer, problem: null, maySend: true }),
+        (caught: unknown) => {
+          if (gone) return;
+          const error = caught instanceof ApiError ? caught : new ApiError(0, "unknown", String(caught));
+          // What the law refuses is not sent; where nobody answered, sending is trying again.
+          setKnown({ key, answer: null, problem: explain(t, error), maySend: error.status < 400 || error.status >= 500 });
+        },
       );
     }, PAUSE_MS);
     return () => {
@@ -33,9 +47,8 @@ export function useChecked<T>(question: T | null, ask: (question: T) => Promise<
       clearTimeout(timer);
     };
     // `ask` is made anew with every drawing and asks the same.
-    // eslint-disable-next-line
   }, [key, t]);
-  return known.key === key ? known : { answer: null, problem: null };
+  return known.key === key ? known : UNKNOWN;
 }
 
 /** Who approves, in words. */
@@ -86,7 +99,7 @@ export function Draft(props: { person: string; laws: Laws; list: OrderList; done
         check: true,
       }
     : null;
-  const { answer, problem } = useChecked(order, (asked) => api.drawUp(props.person, asked));
+  const { answer, problem, maySend } = useChecked(order, (asked) => api.drawUp(props.person, asked));
   const would = answer?.orders.find((each) => each.order_id === answer.made);
   const clock = { zone: list.time_zone, locale };
   if (!profile) return null;
@@ -96,7 +109,7 @@ export function Draft(props: { person: string; laws: Laws; list: OrderList; done
       label={t("draft.title")}
       button={t(profile.approval.authority === "none" ? "draft.make" : "draft.submit")}
       primary
-      ready={order !== null && problem === null}
+      ready={order !== null && maySend}
       onCancel={props.cancel}
       deed={async () => {
         if (!order) return;

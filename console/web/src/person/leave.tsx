@@ -72,7 +72,7 @@ export function AskLeave(props: { person: string; zones: PersonZone[]; done: (li
     starts && ends && reason.trim() !== ""
       ? { starts_at: starts.toISOString(), ends_at: ends.toISOString(), reason: reason.trim(), zones, check: true }
       : null;
-  const { answer, problem } = useChecked(asked, (leave) => api.askLeave(props.person, leave));
+  const { answer, problem, maySend } = useChecked(asked, (leave) => api.askLeave(props.person, leave));
   const would = answer?.leave.find((each) => each.leave_id === answer.made);
   return (
     <DeedForm
@@ -80,7 +80,7 @@ export function AskLeave(props: { person: string; zones: PersonZone[]; done: (li
       label={t("leave.ask")}
       button={t("leave.ask")}
       primary
-      ready={asked !== null && problem === null}
+      ready={asked !== null && maySend}
       onCancel={props.cancel}
       deed={async () => {
         if (!asked) return;

@@ -241,6 +241,9 @@ export function PersonPage({ id }: { id: string }): ReactNode {
       <div className="incident-columns">
         <div className="incident-main">
           <TrackPanel key={person.person_id} person={person} />
+          {session.user.role !== "analyst" && (
+            <OrderPanel key={`orders ${person.person_id}`} person={person.person_id} zones={person.zones} changed={reload} />
+          )}
         </div>
         <div className="incident-side">
           <section className="panel" aria-labelledby="open-title">
@@ -268,9 +271,6 @@ export function PersonPage({ id }: { id: string }): ReactNode {
             purpose="duty"
             caseNumber=""
           />
-          {session.user.role !== "analyst" && (
-            <OrderPanel key={`orders ${person.person_id}`} person={person.person_id} zones={person.zones} changed={reload} />
-          )}
           <Zones person={person} />
           <Facts person={person} />
           {mayHandle(session) && (
