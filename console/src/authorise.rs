@@ -72,29 +72,19 @@ impl Requirement for Reviewer {
     const ROLES: &'static [Role] = &[Role::Supervisor];
 }
 
-/// Those who read the records of orders: everybody who works on cases, and who audits them.
+/// Those who read the records of orders: who works on cases. Administrators administer and see no case; auditors see the audit and who
+/// read what, not what was read. The database's rules are the same (`casedb/src/access/rules.rs`).
 #[derive(Debug)]
 pub struct CaseReader;
 impl Requirement for CaseReader {
-    const ROLES: &'static [Role] = &[
-        Role::DutyOfficer,
-        Role::SocialWorker,
-        Role::Supervisor,
-        Role::Auditor,
-        Role::Administrator,
-    ];
+    const ROLES: &'static [Role] = Handler::ROLES;
 }
 
 /// Those who may decide on orders and leave, as far as the law profile and the tiers let them.
 #[derive(Debug)]
 pub struct Decider;
 impl Requirement for Decider {
-    const ROLES: &'static [Role] = &[
-        Role::DutyOfficer,
-        Role::SocialWorker,
-        Role::Supervisor,
-        Role::Administrator,
-    ];
+    const ROLES: &'static [Role] = Handler::ROLES;
 }
 
 /// Those who look after devices that were refused.

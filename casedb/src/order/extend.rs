@@ -4,21 +4,23 @@ use jiff::Timestamp;
 use proto::{OrderId, PersonId};
 use uuid::Uuid;
 
-use super::{make::zone_of, say, say_who, steps::lock};
+use super::{
+    make::zone_of,
+    say, say_who,
+    steps::{lock, settle_extension},
+};
 use crate::{
     Error,
-    law::Authority,
     pool::{GenericClient, execute},
 };
 
 const ASK: &str =
     "INSERT INTO order_extension (extension_id, order_id, from_end, to_end, reason, requested_by, requested_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const MOVE: &str = "UPDATE supervision_order SET ends_at = $2 WHERE order_id = $1";
 const VARY: &str = "UPDATE supervision_order SET conditions = $2 WHERE order_id = $1";
 
-/// Asks for an extension to a new end; returns its id. It extends the order when it is approved ([`super::decide`]), before the order
-/// is over; where the profile needs no approval, at once. Call it in a transaction; publish the person's rules in the same one.
+/// Asks for an extension to a new end; returns its id. It extends the order when it is approved ([`super::decide`]) and every step that
+/// the profile asks of an extension is on record ([`super::note`]), before the order is over; where the profile asks for nothing, at once. Call it in a transaction; publish the person's rules in the same one.
 pub async fn extend(
     transaction: &impl GenericClient,
     order_id: OrderId,
@@ -45,11 +47,8 @@ pub async fn extend(
         &now,
     ];
     execute(transaction, ASK, &values).await?;
-    if order.profile.approval.authority == Authority::None {
-        say_who(transaction, by).await?;
-        say(transaction, "extended", reason).await?;
-        execute(transaction, MOVE, &[&order_id.uuid(), &to_end]).await?;
-    }
+    say_who(transaction, by).await?;
+    settle_extension(transaction, order_id, extension_id, now).await?;
     Ok(extension_id)
 }
 

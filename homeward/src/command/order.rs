@@ -5,7 +5,7 @@ use casedb::{
     GenericClient,
     change::{self, What},
     law::{self, Profile},
-    order::{self, Act, Court, Deciding, Decision, Dossier, Draft, Outcome, Settled},
+    order::{self, Act, Court, Deciding, Decision, Dossier, Draft, Noting, Outcome, Settled},
     person, rules,
     user::User,
 };
@@ -146,11 +146,17 @@ async fn change(transaction: &impl GenericClient, command: OrderCommand) -> Resu
             };
             let detail = extension.map_or_else(String::new, |id| format!(", extension {id}"));
             subject.noted(transaction, what, &detail).await?;
-            Ok(stands(subject.order_id, &format!("{word}{detail}"), &settled))
+            Ok(stands(
+                subject.order_id,
+                extension,
+                &format!("{word}{detail}"),
+                &settled,
+            ))
         }
         OrderCommand::Notice {
             order,
             step,
+            extension,
             at,
             reference,
             by,
@@ -162,12 +168,24 @@ async fn change(transaction: &impl GenericClient, command: OrderCommand) -> Resu
             };
             let by = subject.by.user_id;
             let step: law::Step = step.parse()?;
-            let settled =
-                order::note_step(transaction, subject.order_id, step, at, &reference, by, subject.now).await?;
+            let noting = Noting {
+                order_id: subject.order_id,
+                extension_id: extension,
+                step,
+                done_at: at,
+                reference: &reference,
+            };
+            let settled = order::note(transaction, &noting, by, subject.now).await?;
+            let of = extension.map_or_else(String::new, |id| format!(" of extension {id}"));
             subject
-                .noted(transaction, What::OrderNotice, &format!(": {step}"))
+                .noted(transaction, What::OrderNotice, &format!(": {step}{of}"))
                 .await?;
-            Ok(stands(subject.order_id, &format!("{step} is on record"), &settled))
+            Ok(stands(
+                subject.order_id,
+                extension,
+                &format!("{step}{of} is on record"),
+                &settled,
+            ))
         }
         OrderCommand::Extend {
             order,
@@ -312,12 +330,23 @@ fn end(until: Until, from: Timestamp, zone: &TimeZone) -> Result<Timestamp> {
     }
 }
 
-fn stands(order_id: OrderId, what: &str, settled: &Settled) -> Vec<String> {
+fn stands(order_id: OrderId, extension: Option<Uuid>, what: &str, settled: &Settled) -> Vec<String> {
     let mut said = vec![format!("order {order_id}: {what}")];
-    if settled.effective {
-        said.push("nothing is missing: it is in force during its term".to_owned());
+    let (holds, lacks) = if extension.is_some() {
+        (
+            "nothing is missing: the end has moved",
+            "the end has not moved; the extension lacks:",
+        )
     } else {
-        said.push("not in force; it lacks:".to_owned());
+        (
+            "nothing is missing: it is in force during its term",
+            "not in force; it lacks:",
+        )
+    };
+    if settled.effective {
+        said.push(holds.to_owned());
+    } else {
+        said.push(lacks.to_owned());
         said.extend(settled.lacks.iter().map(|lack| format!("  {lack}")));
     }
     said
@@ -396,9 +425,12 @@ fn shown(held: &order::AsOf, reference: &str, zone: &TimeZone) -> String {
         for notice in &dossier.notices {
             let _ = writeln!(
                 text,
-                "  {} to {} {}, recorded by {} {}",
+                "  {} to {}{} {}, recorded by {} {}",
                 notice.step,
                 notice.given_to,
+                notice
+                    .extension_id
+                    .map_or_else(String::new, |id| format!(" of extension {id}")),
                 local(notice.done_at),
                 notice.recorded_by,
                 notice.reference
@@ -418,6 +450,9 @@ fn shown(held: &order::AsOf, reference: &str, zone: &TimeZone) -> String {
                 extension.reason,
                 decided.map_or("waits for approval", |approval| approval.decision.as_str())
             );
+            for lack in &extension.lacks {
+                let _ = writeln!(text, "    lacks {lack}");
+            }
         }
         for review in &dossier.reviews {
             let done = match (&review.outcome, review.done_at, &review.done_by) {
