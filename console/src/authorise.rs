@@ -201,3 +201,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_works_on_cases_is_the_same_here_and_in_the_database() {
+        for roles in [Handler::ROLES, CaseReader::ROLES, Decider::ROLES] {
+            assert_eq!(roles, casedb::access::rules::CASE);
+        }
+    }
+}
