@@ -133,6 +133,17 @@ pub async fn set_level(client: &impl GenericClient, path: &str, level: Level) ->
     Ok(execute(client, SET_LEVEL, &[&path, &level.as_str()]).await? == 1)
 }
 
+const SET_LAWS: &str = "UPDATE agency SET law_profiles = $2 WHERE path = $1::text::ltree";
+
+/// Says which law profiles hold for the people of an agency, and of those below it that say nothing of their own; none: any. False when
+/// there is none of the path.
+pub async fn set_laws(client: &impl GenericClient, path: &str, profiles: &[String]) -> Result<bool, Error> {
+    for profile in profiles {
+        crate::law::require(profile)?;
+    }
+    Ok(execute(client, SET_LAWS, &[&path, &profiles]).await? == 1)
+}
+
 /// Lists an agency and everything below it.
 pub async fn branch(client: &impl GenericClient, path: &str) -> Result<Vec<Agency>, Error> {
     rows(client, BRANCH, &[&path]).await?.iter().map(from_row).collect()

@@ -4,6 +4,7 @@
 //! that rule stands; [`crate::order`] keeps the records and asks.
 
 mod check;
+pub(crate) mod database;
 mod leave;
 mod read;
 mod term;
@@ -96,6 +97,8 @@ pub struct Ground {
     pub text_zh: String,
     /// Where it stands.
     pub source: String,
+    /// What the rule was held against: the id of one of the profile's texts, `memory` or `choice`.
+    pub held: String,
 }
 
 /// Who approves.
@@ -114,6 +117,8 @@ pub struct Approval {
     pub branches: Vec<crate::user::Branch>,
     /// Where it stands.
     pub source: String,
+    /// What the rule was held against: the id of one of the profile's texts, `memory` or `choice`.
+    pub held: String,
 }
 
 /// A limit in calendar months.
@@ -124,6 +129,8 @@ pub struct Months {
     pub months: u8,
     /// Where it stands.
     pub source: String,
+    /// What the rule was held against: the id of one of the profile's texts, `memory` or `choice`.
+    pub held: String,
 }
 
 /// A step that must be on record.
@@ -139,6 +146,8 @@ pub struct RequiredStep {
     pub to_zh: String,
     /// Where it stands.
     pub source: String,
+    /// What the rule was held against: the id of one of the profile's texts, `memory` or `choice`.
+    pub held: String,
 }
 
 /// Reviews at intervals.
@@ -151,6 +160,8 @@ pub struct Reviews {
     pub overdue: Overdue,
     /// Where it stands.
     pub source: String,
+    /// What the rule was held against: the id of one of the profile's texts, `memory` or `choice`.
+    pub held: String,
 }
 
 /// What may be kept of where the person is.
@@ -161,6 +172,8 @@ pub struct Location {
     pub scope: LocationScope,
     /// Where it stands.
     pub source: String,
+    /// What the rule was held against: the id of one of the profile's texts, `memory` or `choice`.
+    pub held: String,
 }
 
 /// When movement history goes.
@@ -169,6 +182,7 @@ pub struct Location {
 struct RetentionData {
     months_after_end: u8,
     source: String,
+    held: String,
 }
 
 /// When movement history goes, by law.
@@ -178,7 +192,44 @@ pub struct Retention {
     pub after_end: Span,
     /// Where it stands.
     pub source: String,
+    /// What the rule was held against.
+    pub held: String,
 }
+
+/// A text that rules were held against.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// What rules call it.
+    pub id: String,
+    /// What it is, and how much of it was read.
+    pub title: String,
+    /// The copy that was read.
+    pub copy: String,
+    /// When.
+    pub read: jiff::civil::Date,
+}
+
+/// Something that the law asks and that is no step, term or approval.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Duty {
+    /// A word for it.
+    pub code: String,
+    /// For people to read.
+    pub text: String,
+    /// Where it stands.
+    pub source: String,
+    /// What the rule was held against.
+    pub held: String,
+    /// How the program keeps it, or that it does not.
+    pub kept: String,
+}
+
+/// Of a rule whose text nobody has seen: `memory`.
+pub const FROM_MEMORY: &str = "memory";
+/// Of a rule that no law asks: `choice`.
+pub const BY_CHOICE: &str = "choice";
 
 /// What a law asks of an order.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -193,6 +244,9 @@ pub struct Profile {
     pub title_zh: String,
     /// Which law.
     pub law: String,
+    /// What its rules were held against.
+    #[serde(default, rename = "text")]
+    pub texts: Vec<Text>,
     /// Its grounds; empty: any.
     #[serde(default, rename = "ground")]
     pub grounds: Vec<Ground>,
@@ -205,6 +259,12 @@ pub struct Profile {
     /// Steps before it takes effect.
     #[serde(default, rename = "step")]
     pub steps: Vec<RequiredStep>,
+    /// Steps before an extension takes effect.
+    #[serde(default, rename = "extension_step")]
+    pub extension_steps: Vec<RequiredStep>,
+    /// What else the law asks.
+    #[serde(default, rename = "duty")]
+    pub duties: Vec<Duty>,
     /// Reviews.
     pub review: Option<Reviews>,
     /// What may be kept of where the person is.
@@ -221,12 +281,25 @@ impl Profile {
         self.retention.as_ref().map(|data| Retention {
             after_end: Span::new().months(i64::from(data.months_after_end)),
             source: data.source.clone(),
+            held: data.held.clone(),
         })
     }
 
     /// What may be kept of where the person is.
     pub const fn location_scope(&self) -> LocationScope {
         self.location.scope
+    }
+
+    /// Says what a rule was held against, for people to read.
+    pub fn held_against(&self, held: &str) -> String {
+        match held {
+            FROM_MEMORY => "from memory, text not seen".to_owned(),
+            BY_CHOICE => "a choice, no law asks it".to_owned(),
+            id => self.texts.iter().find(|text| text.id == id).map_or_else(
+                || format!("unknown: {id}"),
+                |text| format!("\"{}\", read {}", text.id, text.read),
+            ),
+        }
     }
 
     /// True when an order takes effect without any record but itself.

@@ -3,7 +3,7 @@
 use tokio_postgres::NoTls;
 use tracing::{info, warn};
 
-use crate::{Edition, Error, access, audit, pool};
+use crate::{Edition, Error, access, audit, law, pool};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -47,6 +47,7 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
         .run_async(&mut client)
         .await
         .map_err(|error| refinery_error(&error))?;
+    law::database::install(&client).await?;
     attach_audit(url).await?;
     let applied: Vec<String> = report
         .applied_migrations()

@@ -16,10 +16,10 @@ mod sweep;
 pub use act::{Act, may};
 pub use asof::{AsOf, Dossier, as_of, dossiers};
 pub use extend::{extend, vary};
-pub use make::{Draft, make};
+pub use make::{Draft, make, prescribed};
 pub use records::{Approval, Extension, Notice, Review, Revision};
 pub use review::{Outcome, ReviewKind, force_review, review};
-pub use steps::{Court, Deciding, Decision, Settled, approver, decide, note_step};
+pub use steps::{Court, Deciding, Decision, Noting, Settled, approver, decide, note, note_step};
 pub use sweep::{Raise, due, sweep, watch};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};

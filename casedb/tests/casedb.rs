@@ -46,6 +46,8 @@ mod publish;
 mod retention;
 #[path = "casedb/rollup.rs"]
 mod rollup;
+#[path = "casedb/sealing.rs"]
+mod sealing;
 #[path = "casedb/support.rs"]
 mod support;
 #[path = "casedb/wide.rs"]

@@ -72,29 +72,19 @@ impl Requirement for Reviewer {
     const ROLES: &'static [Role] = &[Role::Supervisor];
 }
 
-/// Those who read the records of orders: everybody who works on cases, and who audits them.
+/// Those who read the records of orders: who works on cases. Administrators administer and see no case; auditors see the audit and who
+/// read what, not what was read. The database's rules are the same (`casedb/src/access/rules.rs`).
 #[derive(Debug)]
 pub struct CaseReader;
 impl Requirement for CaseReader {
-    const ROLES: &'static [Role] = &[
-        Role::DutyOfficer,
-        Role::SocialWorker,
-        Role::Supervisor,
-        Role::Auditor,
-        Role::Administrator,
-    ];
+    const ROLES: &'static [Role] = Handler::ROLES;
 }
 
 /// Those who may decide on orders and leave, as far as the law profile and the tiers let them.
 #[derive(Debug)]
 pub struct Decider;
 impl Requirement for Decider {
-    const ROLES: &'static [Role] = &[
-        Role::DutyOfficer,
-        Role::SocialWorker,
-        Role::Supervisor,
-        Role::Administrator,
-    ];
+    const ROLES: &'static [Role] = Handler::ROLES;
 }
 
 /// Those who look after devices that were refused.
@@ -208,6 +198,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             Err(JsonRejection::MissingJsonContentType(_)) => Err(ApiError::NotJson),
             Err(JsonRejection::BytesRejection(error)) if error.status() == 413 => Err(ApiError::TooBig),
             Err(error) => Err(ApiError::BadRequest(error.body_text())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_works_on_cases_is_the_same_here_and_in_the_database() {
+        for roles in [Handler::ROLES, CaseReader::ROLES, Decider::ROLES] {
+            assert_eq!(roles, casedb::access::rules::CASE);
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     Evidence,
-    words::{Word, say},
+    words::{Word, code, say},
 };
 use crate::view::IncidentDetail;
 
@@ -54,11 +54,11 @@ pub(super) fn write(
             .user
             .as_ref()
             .map_or(say(Word::System, locale), |user| user.display_name.as_str());
-        let code = action.code.as_deref().unwrap_or_default();
+        let closing = action.code.as_deref().unwrap_or_default();
         pages.paragraph(&format!(
-            "{}  {}  {who}  {code}  {}",
+            "{}  {}  {who}  {closing}  {}",
             time(action.acted_at),
-            action.action,
+            code(&action.action, locale),
             action.text
         ));
     }
@@ -67,7 +67,9 @@ pub(super) fn write(
         let sent = message.sent_at.map(time).unwrap_or_default();
         pages.paragraph(&format!(
             "{}  {}  {}  {sent}",
-            message.channel, message.recipient, message.state
+            message.channel,
+            message.recipient,
+            code(&message.state, locale)
         ));
     }
     map(&mut pages, evidence, detail, locale);
@@ -82,6 +84,10 @@ pub(super) fn write(
 
 fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn utc(at: Timestamp) -> String {
+    format!("{} UTC", time(at))
 }
 
 fn head(pages: &mut Pages, evidence: &Evidence, detail: &IncidentDetail, locale: Locale) {
@@ -107,17 +113,17 @@ fn head(pages: &mut Pages, evidence: &Evidence, detail: &IncidentDetail, locale:
         (Word::Number, fields.number.to_string()),
         (Word::Person, person),
         (Word::Kind, kind),
-        (Word::State, fields.state.clone()),
-        (Word::Began, time(fields.onset_at)),
-        (Word::Ended, fields.ended_at.map_or_else(none, time)),
+        (Word::State, code(&fields.state, locale).to_owned()),
+        (Word::Began, utc(fields.onset_at)),
+        (Word::Ended, fields.ended_at.map_or_else(none, utc)),
         (
             Word::Zone,
             fields.zone.as_ref().map_or_else(none, |zone| zone.label.clone()),
         ),
         (Word::AskedBy, format!("{}  {}", asked("user"), asked("agency"))),
-        (Word::Purpose, asked("purpose")),
+        (Word::Purpose, code(&asked("purpose"), locale).to_owned()),
         (Word::Case, asked("case_number")),
-        (Word::Made, asked("at")),
+        (Word::Made, asked("at").parse().map_or_else(|_| asked("at"), utc)),
     ] {
         pages.columns(&[(0.0, say(word, locale)), (110.0, &value)]);
     }
@@ -130,11 +136,11 @@ fn events(pages: &mut Pages, detail: &IncidentDetail, locale: Locale) {
         pages.paragraph(&format!(
             "{}  {kind}  {}  {} {}",
             time(event.decided_at),
-            event.edge,
+            code(&event.edge, locale),
             say(Word::Rules, locale),
             event.rules_revision
         ));
-        pages.paragraph(&format!("    {}", event.sentence));
+        pages.indented(20.0, &event.sentence);
         for fix in &event.fixes {
             pages.columns(&[
                 (20.0, &time(fix.fix_time)),
@@ -160,7 +166,9 @@ fn listed(pages: &mut Pages, word: Word, rows: &[Value], names: &[&str], locale:
         let parts: Vec<String> = names
             .iter()
             .filter_map(|name| match row.get(name)? {
-                Value::String(text) if !text.is_empty() => Some(text.clone()),
+                Value::String(text) if !text.is_empty() => {
+                    Some(text.parse::<Timestamp>().map_or_else(|_| text.clone(), utc))
+                }
                 _ => None,
             })
             .collect();
@@ -248,8 +256,9 @@ fn map(pages: &mut Pages, evidence: &Evidence, detail: &IncidentDetail, locale: 
         south = south.min(*latitude);
         north = north.max(*latitude);
     }
+    // The heading stays with the map, and the map with the line below it.
+    pages.room(SIDE + LEADING * 5.0);
     pages.heading(say(Word::Map, locale));
-    pages.room(SIDE + 10.0);
     let squeeze = f64::midpoint(south, north).to_radians().cos().max(0.01);
     let span = (north - south).max((east - west) * squeeze).max(0.0005) * 1.06;
     let (middle_x, middle_y) = (f64::midpoint(west, east), f64::midpoint(south, north));
@@ -277,7 +286,7 @@ fn map(pages: &mut Pages, evidence: &Evidence, detail: &IncidentDetail, locale: 
         content.rect(x - 1.2, y - 1.2, 2.4, 2.4).fill_nonzero();
     }
     content.restore_state();
-    pages.down(SIDE + 6.0);
+    pages.down(SIDE + LEADING);
     pages.paragraph(&format!("{south:.5} .. {north:.5} N, {west:.5} .. {east:.5} E"));
 }
 
@@ -302,7 +311,7 @@ fn path(content: &mut Content, points: impl Iterator<Item = (f32, f32)>) {
 struct Pages {
     title: String,
     locale: Locale,
-    done: Vec<Vec<u8>>,
+    done: Vec<Content>,
     content: Content,
     y: f32,
 }
@@ -325,17 +334,26 @@ impl Pages {
     }
 
     fn turn(&mut self) {
-        let foot = format!(
-            "{}    {} {}",
-            self.title,
-            say(Word::Page, self.locale),
-            self.done.len() + 1
-        );
-        self.y = MARGIN / 2.0;
-        self.text(&foot, MARGIN, 7.0);
         let content = std::mem::replace(&mut self.content, Content::new());
-        self.done.push(content.finish().to_vec());
+        self.done.push(content);
         self.y = HEIGHT - MARGIN;
+    }
+
+    /// Writes the foot of each page, now that it is known how many there are.
+    fn feet(&mut self) -> Vec<Vec<u8>> {
+        let pages = std::mem::take(&mut self.done);
+        let count = pages.len();
+        let mut written = Vec::with_capacity(count);
+        for (at, content) in pages.into_iter().enumerate() {
+            self.content = content;
+            self.y = MARGIN / 2.0;
+            let page = say(Word::Page, self.locale);
+            let foot = format!("{}    {page} {} / {count}", self.title, at + 1);
+            self.text(&foot, MARGIN, 7.0);
+            let content = std::mem::replace(&mut self.content, Content::new());
+            written.push(content.finish().to_vec());
+        }
+        written
     }
 
     fn down(&mut self, by: f32) {
@@ -357,9 +375,13 @@ impl Pages {
         self.down(LEADING);
     }
 
-    /// Text of any length, wrapped by the width of its characters.
     fn paragraph(&mut self, text: &str) {
-        let most = (WIDTH - 2.0 * MARGIN) / SIZE;
+        self.indented(0.0, text);
+    }
+
+    /// Text of any length, wrapped by the width of its characters.
+    fn indented(&mut self, indent: f32, text: &str) {
+        let most = (WIDTH - 2.0 * MARGIN - indent) / SIZE;
         let mut line = String::new();
         let mut width = 0.0;
         for character in text.chars() {
@@ -368,7 +390,7 @@ impl Pages {
                 // At a space, where there is one not too far back.
                 let at = line.rfind(' ').filter(|at| line.len() - at < 30);
                 let rest = at.map(|at| line.split_off(at)).unwrap_or_default();
-                self.columns(&[(0.0, &line)]);
+                self.columns(&[(indent, &line)]);
                 rest.trim_start().clone_into(&mut line);
                 width = line
                     .chars()
@@ -377,7 +399,7 @@ impl Pages {
             }
             line.push(character);
         }
-        self.columns(&[(0.0, &line)]);
+        self.columns(&[(indent, &line)]);
     }
 
     fn text(&mut self, text: &str, x: f32, size: f32) {
@@ -400,6 +422,7 @@ impl Pages {
 
     fn finish(mut self) -> Vec<u8> {
         self.turn();
+        let pages = self.feet();
         let mut pdf = Pdf::new();
         let (catalog, tree, latin, song, song_cid, song_descriptor, info) = (
             Ref::new(1),
@@ -410,7 +433,7 @@ impl Pages {
             Ref::new(6),
             Ref::new(7),
         );
-        let count = i32::try_from(self.done.len()).unwrap_or(i32::MAX);
+        let count = i32::try_from(pages.len()).unwrap_or(i32::MAX);
         let page = |number: i32| Ref::new(8 + 2 * number);
         let stream = |number: i32| Ref::new(9 + 2 * number);
         pdf.catalog(catalog).pages(tree).lang(TextStr(self.locale.tag()));
@@ -418,7 +441,7 @@ impl Pages {
             .title(TextStr(&self.title))
             .producer(TextStr("Homeward"));
         pdf.pages(tree).kids((0..count).map(page)).count(count);
-        for (number, content) in (0..count).zip(&self.done) {
+        for (number, content) in (0..count).zip(&pages) {
             let mut written = pdf.page(page(number));
             written
                 .media_box(Rect::new(0.0, 0.0, WIDTH, HEIGHT))

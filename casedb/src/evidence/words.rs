@@ -101,3 +101,31 @@ pub(super) const fn say(word: Word, locale: Locale) -> &'static str {
         Locale::ZhCn => zh,
     }
 }
+
+/// A word of the database for people to read; one that is not known stays as it is.
+pub(super) fn code(word: &str, locale: Locale) -> &str {
+    if locale == Locale::En {
+        return word;
+    }
+    match word {
+        "raised" | "raise" => "已产生",
+        "notified" | "notify" => "已通知",
+        "acknowledged" | "acknowledge" => "已确认",
+        "in_action" => "处置中",
+        "closed" | "close" => "已关闭",
+        "reopened" | "reopen" => "重新打开",
+        "escalate" | "escalated" => "已升级",
+        "call" => "呼叫",
+        "note" => "备注",
+        "onset" => "开始",
+        "end" | "ended" => "结束",
+        "duty" => "日常监管",
+        "incident" => "事件处置",
+        "court" => "法院要求",
+        "maintenance" => "系统维护",
+        "sent" => "已发送",
+        "failed" => "失败",
+        "pending" => "待发送",
+        other => other,
+    }
+}

@@ -75,6 +75,8 @@ pub struct Approver {
     pub branch: Branch,
     /// Their agency is one of the person's, or above one of them.
     pub responsible: bool,
+    /// It is above one of them.
+    pub above: bool,
 }
 
 impl Profile {
@@ -224,6 +226,11 @@ impl Profile {
         self.steps.iter().filter(|step| !done.contains(&step.code))
     }
 
+    /// Steps of an extension that are missing.
+    pub fn missing_of_extension<'a>(&'a self, done: &'a [Step]) -> impl Iterator<Item = &'a super::RequiredStep> {
+        self.extension_steps.iter().filter(|step| !done.contains(&step.code))
+    }
+
     /// When the next review is due, counted from the beginning or from the last review.
     pub fn next_review(&self, from: Timestamp, zone: &TimeZone) -> Result<Option<Timestamp>, Error> {
         self.review
@@ -333,6 +340,7 @@ mod tests {
             level: Some(Level::County),
             branch: Branch::SocialWork,
             responsible: true,
+            above: false,
         };
         let cn = require("cn").unwrap();
         cn.check_approver(&head, false, None).unwrap();

@@ -15,11 +15,16 @@ pub struct LeaveTier {
     pub roles: Vec<Role>,
     /// The level of that user's agency; `None`: any.
     pub level: Option<Level>,
+    /// That user's agency stands above those of the person.
+    #[serde(default)]
+    pub above: bool,
     /// Approval outside the program may be entered as told, in words.
     #[serde(default)]
     pub told: bool,
     /// Where it stands.
     pub source: String,
+    /// What the rule was held against.
+    pub held: String,
 }
 
 impl LeaveTier {
@@ -72,7 +77,7 @@ impl Profile {
         if !tier.roles.contains(&approver.role) {
             let roles: Vec<_> = tier.roles.iter().map(|role| role.name()).collect();
             let rule = format!(
-                "a leave of {days} days needs the approval of a {}, not of a {}",
+                "a leave of {days} days needs the approval of a {}, not of {}",
                 roles.join(" or "),
                 approver.role.name()
             );
@@ -94,6 +99,10 @@ impl Profile {
         if !approver.responsible {
             let rule = "the approver's agency is not responsible for the person".to_owned();
             return Err(refusal("approver_elsewhere", rule));
+        }
+        if tier.above && !approver.above {
+            let rule = format!("a leave of {days} days needs the approval of an agency above those of the person");
+            return Err(refusal("leave_above", rule).with("days", days));
         }
         Ok(())
     }
@@ -134,6 +143,7 @@ mod tests {
             level,
             branch: crate::user::Branch::SocialWork,
             responsible: true,
+            above: false,
         };
         let (cn, generic) = (require("cn").unwrap(), require("generic").unwrap());
         let worker = who(Role::SocialWorker, Some(Level::Township));
@@ -164,10 +174,18 @@ mod tests {
         let officer = who(Role::DutyOfficer, None);
         generic.check_leave(7, &officer, false).unwrap();
         assert!(generic.check_leave(8, &officer, false).is_err());
-        assert!(generic.check_leave(31, &county, false).is_err());
-        generic
-            .check_leave(400, &who(Role::Administrator, None), false)
-            .unwrap();
+        let refused = generic.check_leave(31, &county, false).unwrap_err().to_string();
+        assert!(refused.contains("an agency above"), "{refused}");
+        let above = Approver { above: true, ..county };
+        generic.check_leave(400, &above, false).unwrap();
+        // Administrators administer: they decide on nobody's leave.
+        for days in [1, 8, 31] {
+            let administrator = Approver {
+                role: Role::Administrator,
+                ..above
+            };
+            assert!(generic.check_leave(days, &administrator, false).is_err());
+        }
         let elsewhere = Approver {
             responsible: false,
             ..officer

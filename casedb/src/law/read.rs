@@ -35,9 +35,27 @@ fn check(profile: &Profile) -> Result<(), String> {
             profile.name
         ));
     }
-    for (place, source) in sources(profile) {
+    for (at, text) in profile.texts.iter().enumerate() {
+        if !word(&text.id) || [super::FROM_MEMORY, super::BY_CHOICE].contains(&text.id.as_str()) {
+            return Err(format!("text {:?}: an id is a small word of its own", text.id));
+        }
+        if text.title.trim().is_empty() || text.copy.trim().is_empty() {
+            return Err(format!("text {:?}: say what was read, and in which copy", text.id));
+        }
+        if profile.texts.iter().take(at).any(|other| other.id == text.id) {
+            return Err(format!("text {:?} comes twice", text.id));
+        }
+    }
+    for (place, source, held) in sources(profile) {
         if source.trim().is_empty() {
             return Err(format!("{place}: source is empty; say where the rule stands"));
+        }
+        let known =
+            [super::FROM_MEMORY, super::BY_CHOICE].contains(&held) || profile.texts.iter().any(|text| text.id == held);
+        if !known {
+            return Err(format!(
+                "{place}: held = {held:?}: name a text of this file, \"memory\" or \"choice\""
+            ));
         }
     }
     for (at, ground) in profile.grounds.iter().enumerate() {
@@ -78,39 +96,66 @@ fn check(profile: &Profile) -> Result<(), String> {
     Ok(())
 }
 
-/// Every rule's place and source.
-fn sources(profile: &Profile) -> impl Iterator<Item = (String, &str)> {
-    let grounds = profile
-        .grounds
-        .iter()
-        .map(|ground| (format!("ground {:?}", ground.code), ground.source.as_str()));
+/// Every rule's place, source and what it was held against.
+fn sources(profile: &Profile) -> impl Iterator<Item = (String, &str, &str)> {
+    let grounds = profile.grounds.iter().map(|ground| {
+        let place = format!("ground {:?}", ground.code);
+        (place, ground.source.as_str(), ground.held.as_str())
+    });
     let steps = profile
         .steps
         .iter()
-        .map(|step| (format!("step {}", step.code), step.source.as_str()));
+        .map(|step| (format!("step {}", step.code), step.source.as_str(), step.held.as_str()));
+    let of_extension = profile.extension_steps.iter().map(|step| {
+        let place = format!("extension_step {}", step.code);
+        (place, step.source.as_str(), step.held.as_str())
+    });
+    let duties = profile
+        .duties
+        .iter()
+        .map(|duty| (format!("duty {}", duty.code), duty.source.as_str(), duty.held.as_str()));
     let leave = profile
         .leave_tiers
         .iter()
-        .map(|tier| (tier.name(), tier.source.as_str()));
+        .map(|tier| (tier.name(), tier.source.as_str(), tier.held.as_str()));
     let one = [
-        Some(("approval", profile.approval.source.as_str())),
-        Some(("location", profile.location.source.as_str())),
-        profile.term.as_ref().map(|rule| ("term", rule.source.as_str())),
+        Some((
+            "approval",
+            profile.approval.source.as_str(),
+            profile.approval.held.as_str(),
+        )),
+        Some((
+            "location",
+            profile.location.source.as_str(),
+            profile.location.held.as_str(),
+        )),
+        profile
+            .term
+            .as_ref()
+            .map(|rule| ("term", rule.source.as_str(), rule.held.as_str())),
         profile
             .extension
             .as_ref()
-            .map(|rule| ("extension", rule.source.as_str())),
-        profile.review.as_ref().map(|rule| ("review", rule.source.as_str())),
+            .map(|rule| ("extension", rule.source.as_str(), rule.held.as_str())),
+        profile
+            .review
+            .as_ref()
+            .map(|rule| ("review", rule.source.as_str(), rule.held.as_str())),
         profile
             .retention
             .as_ref()
-            .map(|rule| ("retention", rule.source.as_str())),
+            .map(|rule| ("retention", rule.source.as_str(), rule.held.as_str())),
     ];
     let one = one
         .into_iter()
         .flatten()
-        .map(|(place, source)| (place.to_owned(), source));
-    grounds.chain(steps).chain(leave).chain(one)
+        .map(|(place, source, held)| (place.to_owned(), source, held));
+    grounds
+        .chain(steps)
+        .chain(of_extension)
+        .chain(duties)
+        .chain(leave)
+        .chain(one)
 }
 
 #[cfg(test)]
@@ -133,6 +178,10 @@ mod tests {
             ("level = \"county\"", "level = \"moon\"", "moon"),
             ("up_to_days = 30", "up_to_days = 7", "do not rise"),
             ("source = \"art. 29(1) no. 2\"", "source = \" \"", "left_area"),
+            ("held = \"law\"", "held = \"hearsay\"", "hearsay"),
+            ("id = \"practice\"", "id = \"law\"", "comes twice"),
+            ("id = \"practice\"", "id = \"memory\"", "a small word of its own"),
+            ("read = \"2026-11-22\"", "read = \"lately\"", "read"),
             ("code = \"copy_sent\"", "code = \"copy_lost\"", "copy_lost"),
             ("[term]", "[terms]", "terms"),
         ] {

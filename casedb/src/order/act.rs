@@ -11,13 +11,8 @@ pub enum Act {
     Review,
 }
 
-/// Those who handle orders.
-const PROPOSE: [Role; 4] = [
-    Role::DutyOfficer,
-    Role::SocialWorker,
-    Role::Supervisor,
-    Role::Administrator,
-];
+/// Those who handle orders: who handles cases. Administrators administer, and see none of this.
+const PROPOSE: [Role; 3] = [Role::DutyOfficer, Role::SocialWorker, Role::Supervisor];
 
 /// Refuses a role that may not.
 pub fn may(role: Role, act: Act, profile: &Profile) -> Result<(), Error> {

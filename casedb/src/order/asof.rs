@@ -53,11 +53,24 @@ impl Dossier {
 
     /// What keeps it from taking effect, for people to read.
     pub fn lacks(&self) -> Vec<String> {
+        self.lacking(None)
+    }
+
+    /// What keeps an extension from moving the end, for people to read.
+    pub fn extension_lacks(&self, extension_id: Uuid) -> Vec<String> {
+        self.lacking(Some(extension_id))
+    }
+
+    fn lacking(&self, extension_id: Option<Uuid>) -> Vec<String> {
         let Some(profile) = law::profile(&self.state.profile) else {
             return Vec::new();
         };
+        let decision = self
+            .approvals
+            .iter()
+            .find(|approval| approval.extension_id == extension_id);
         let mut lacks = Vec::new();
-        match self.approval() {
+        match decision {
             Some(approval) if approval.decision == "refused" => lacks.push("it was refused".to_owned()),
             None if profile.approval.authority != law::Authority::None => {
                 lacks.push(format!("approval ({})", profile.approval.source));
@@ -67,12 +80,15 @@ impl Dossier {
         let done: Vec<Step> = self
             .notices
             .iter()
+            .filter(|notice| notice.extension_id == extension_id)
             .filter_map(|notice| notice.step.parse().ok())
             .collect();
-        let missing = profile
-            .missing(&done)
-            .map(|step| format!("{} to {} ({})", step.code, step.to, step.source));
-        lacks.extend(missing);
+        let say = |step: &law::RequiredStep| format!("{} to {} ({})", step.code, step.to, step.source);
+        if extension_id.is_some() {
+            lacks.extend(profile.missing_of_extension(&done).map(say));
+        } else {
+            lacks.extend(profile.missing(&done).map(say));
+        }
         lacks
     }
 }
@@ -148,6 +164,14 @@ pub async fn dossiers(
     for dossier in &mut orders {
         dossier.terms = of(&records.past_terms, dossier.order_id);
         dossier.terms.extend(dossier.state.term());
+        let lacks: Vec<_> = dossier
+            .extensions
+            .iter()
+            .map(|extension| dossier.extension_lacks(extension.extension_id))
+            .collect();
+        for (extension, lacks) in dossier.extensions.iter_mut().zip(lacks) {
+            extension.lacks = lacks;
+        }
     }
     orders.sort_by_key(|dossier| (dossier.state.starts_at, dossier.order_id));
     Ok(orders)

@@ -4,21 +4,27 @@ use jiff::Timestamp;
 use proto::{OrderId, PersonId};
 use uuid::Uuid;
 
-use super::{make::zone_of, say, say_who, steps::lock};
+use super::{
+    make::zone_of,
+    say, say_who,
+    steps::{lock, settle_extension},
+};
 use crate::{
     Error, Refused,
-    law::Authority,
-    pool::{GenericClient, execute},
+    pool::{GenericClient, execute, optional},
 };
 
 const ASK: &str =
     "INSERT INTO order_extension (extension_id, order_id, from_end, to_end, reason, requested_by, requested_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const MOVE: &str = "UPDATE supervision_order SET ends_at = $2 WHERE order_id = $1";
+/// Asked from the end that the order has: what was asked from another is void.
+const WAITING: &str = "SELECT e.extension_id FROM order_extension e JOIN supervision_order o USING (order_id)
+    WHERE e.order_id = $1 AND e.from_end = o.ends_at
+        AND NOT EXISTS (SELECT FROM order_approval a WHERE a.extension_id = e.extension_id AND a.decision = 'refused')";
 const VARY: &str = "UPDATE supervision_order SET conditions = $2 WHERE order_id = $1";
 
-/// Asks for an extension to a new end; returns its id. It extends the order when it is approved ([`super::decide`]), before the order
-/// is over; where the profile needs no approval, at once. Call it in a transaction; publish the person's rules in the same one.
+/// Asks for an extension to a new end; returns its id. It extends the order when it is approved ([`super::decide`]) and every step that
+/// the profile asks of an extension is on record ([`super::note`]), before the order is over; where the profile asks for nothing, at once. Call it in a transaction; publish the person's rules in the same one.
 pub async fn extend(
     transaction: &impl GenericClient,
     order_id: OrderId,
@@ -31,6 +37,10 @@ pub async fn extend(
     order.not_over(order_id, now)?;
     if reason.trim().is_empty() {
         return Err(Refused::new("reason_needed", "extension: say why it is still needed").into());
+    }
+    if optional(transaction, WAITING, &[&order_id.uuid()]).await?.is_some() {
+        let text = format!("order {order_id}: an extension waits for its decision; decide that one first");
+        return Err(Refused::new("extension_waits", text).into());
     }
     let zone = zone_of(transaction, order_id).await?;
     order.profile.check_extension(order.ends_at, to_end, &zone)?;
@@ -45,11 +55,8 @@ pub async fn extend(
         &now,
     ];
     execute(transaction, ASK, &values).await?;
-    if order.profile.approval.authority == Authority::None {
-        say_who(transaction, by).await?;
-        say(transaction, "extended", reason).await?;
-        execute(transaction, MOVE, &[&order_id.uuid(), &to_end]).await?;
-    }
+    say_who(transaction, by).await?;
+    settle_extension(transaction, order_id, extension_id, now).await?;
     Ok(extension_id)
 }
 

@@ -9,7 +9,7 @@ use crate::{
     Error, Refused,
     law::{self, Asked},
     person,
-    pool::{GenericClient, execute, optional},
+    pool::{GenericClient, execute, optional, row},
 };
 
 /// An order to be made.
@@ -41,10 +41,21 @@ const MAKE: &str = "INSERT INTO supervision_order
 const TIME_ZONE: &str =
     "SELECT p.time_zone FROM supervision_order o JOIN person p USING (person_id) WHERE o.order_id = $1";
 
+/// The law profiles that the person's agencies prescribe (`agency set --laws`); empty: any.
+pub async fn prescribed(client: &impl GenericClient, person_id: PersonId) -> Result<Vec<String>, Error> {
+    Ok(row(client, "SELECT law_profiles_of($1)", &[&person_id.uuid()]).await?.try_get(0)?)
+}
+
 /// Draws up an order; it takes effect when the profile's approval and steps are on record. Call it in a transaction, and publish the
 /// person's rules in the same one.
 pub async fn make(transaction: &impl GenericClient, draft: &Draft, made_by: Uuid, now: Timestamp) -> Result<(), Error> {
     let profile = law::require(&draft.profile)?;
+    let prescribed = prescribed(transaction, draft.person_id).await?;
+    if !prescribed.is_empty() && !prescribed.contains(&draft.profile) {
+        let names = prescribed.join(" or ");
+        let text = format!("the agencies of this person prescribe the law profile {names}, not {}", draft.profile);
+        return Err(Refused::new("law_prescribed", text).with("prescribed", names).into());
+    }
     let person = person::read(transaction, draft.person_id).await?;
     let zone = time_zone(&person.time_zone)?;
     let asked = Asked {

@@ -108,11 +108,15 @@ pub struct Extension {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub requested_at: Timestamp,
+    /// What keeps it from moving the end, with the source of each demand; empty: it has moved it.
+    pub lacks: Vec<String>,
 }
 
 /// A step that was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Notice {
+    /// The extension; null: the order itself.
+    pub extension_id: Option<Uuid>,
     /// `notice_signed`, `notice_given`, `copy_sent` or `written_order`.
     pub step: String,
     /// To whom.
@@ -167,7 +171,7 @@ const APPROVALS: &str =
 const EXTENSIONS: &str = "SELECT e.order_id, e.extension_id, e.from_end, e.to_end, e.reason, u.username, e.requested_at
     FROM order_extension e JOIN supervision_order o USING (order_id) JOIN app_user u ON u.user_id = e.requested_by
     WHERE o.person_id = $1 AND e.recorded_at <= $2 ORDER BY e.recorded_at, e.extension_id";
-const NOTICES: &str = "SELECT n.order_id, n.step, n.given_to, n.done_at, n.reference, u.username
+const NOTICES: &str = "SELECT n.order_id, n.step, n.given_to, n.done_at, n.reference, u.username, n.extension_id
     FROM order_notice n JOIN supervision_order o USING (order_id) JOIN app_user u ON u.user_id = n.recorded_by
     WHERE o.person_id = $1 AND n.recorded_at <= $2 ORDER BY n.recorded_at, n.notice_id";
 /// A review that was done later was still open as it was known then.
@@ -260,6 +264,8 @@ fn extension(row: &Row) -> Result<Extension, Error> {
         reason: row.try_get(4)?,
         requested_by: row.try_get(5)?,
         requested_at: row.try_get(6)?,
+        // Told by the profile, beside the approvals and steps ([`super::asof`]).
+        lacks: Vec::new(),
     })
 }
 
@@ -270,6 +276,7 @@ fn notice(row: &Row) -> Result<Notice, Error> {
         done_at: row.try_get(3)?,
         reference: row.try_get(4)?,
         recorded_by: row.try_get(5)?,
+        extension_id: row.try_get(6)?,
     })
 }
 

@@ -165,7 +165,14 @@ async fn a_bundle_proves_itself_and_every_change_is_found() {
             |name: &str| String::from_utf8_lossy(&files.iter().find(|(file, _)| file == name).unwrap().1).into_owned();
         assert!(content("incident.json").contains("Silent for 20 minutes."));
         assert!(content("fixes.geojson").matches("\"Point\"").count() > 20);
-        assert!(content("evidence.pdf").starts_with("%PDF-1."));
+        let pages = content("evidence.pdf");
+        assert!(pages.starts_with("%PDF-1."));
+        // Each page says which of how many it is.
+        let count = pages.matches("/Type /Page\n").count();
+        assert!(count >= 2, "{count}");
+        for page in 1..=count {
+            assert!(pages.contains(&format!(" {page} / {count}")), "page {page} of {count}");
+        }
         let proved: serde_json::Value = serde_json::from_str(&content("audit.json")).unwrap();
         for table in ["incident", "event", "incident_action", "supervision_order"] {
             let rows = proved["rows"].as_array().unwrap().iter();

@@ -84,6 +84,10 @@ async fn orders_are_approved_by_who_may_and_by_nobody_else() -> Result<()> {
     assert_eq!(inland.post(&decide, json!({"decision": "approved"})).await?.0, 404);
     let analyst = room.log_in("novak").await?;
     assert_eq!(analyst.post(&decide, json!({"decision": "approved"})).await?.0, 403);
+    // Administrators administer: no case content, as in the database.
+    let berg = room.log_in("berg").await?;
+    assert_eq!(berg.post(&decide, json!({"decision": "approved"})).await?.0, 403);
+    assert_eq!(berg.refused(&path).await?.0, 403);
     assert_eq!(okafor.get(&path).await?["orders"][0]["may_decide"], true);
     assert_eq!(okafor.post(&decide, json!({"decision": "perhaps"})).await?.0, 422);
     let (status, list) = okafor

@@ -78,6 +78,9 @@ pub enum OrderCommand {
         /// notice_signed, notice_given, copy_sent or written_order; `homeward law NAME` tells which.
         #[arg(long, value_name = "STEP")]
         step: String,
+        /// The extension that it is of, as `homeward order show` prints it; without it, the order itself.
+        #[arg(long, value_name = "ID")]
+        extension: Option<uuid::Uuid>,
         /// When it was done; without it, now.
         #[arg(long, value_name = "TIME", value_parser = moment)]
         at: Option<Moment>,
@@ -88,7 +91,8 @@ pub enum OrderCommand {
         #[command(flatten)]
         by: By,
     },
-    /// Asks for an extension; it moves the end when it is approved (`order approve ORDER --extension ID`), before the order is over.
+    /// Asks for an extension; it moves the end when it is approved (`order approve ORDER --extension ID`) and the steps that the law
+    /// profile asks of an extension are on record (`order notice ORDER --extension ID --step …`), before the order is over.
     ///
     /// Example: homeward order extend DEMO-0001 --months 3 --reason "assessment of 3 February" --by worker
     Extend {
@@ -172,9 +176,10 @@ pub enum OrderCommand {
 pub struct OrderCreate {
     /// Case reference of the person.
     pub person: String,
-    /// The law profile: `homeward law` lists them.
-    #[arg(long, value_name = "NAME", default_value = "generic")]
-    pub profile: String,
+    /// The law profile: `homeward law` lists them. Without it, the one that the person's agencies prescribe (`homeward agency set --laws`),
+    /// or `generic`, which knows no law.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     /// A ground, by its code in the profile; may be given several times.
     #[arg(long, value_name = "CODE")]
     pub ground: Vec<String>,

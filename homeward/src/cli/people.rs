@@ -47,7 +47,7 @@ pub enum AgencyCommand {
         #[command(flatten)]
         by: MaybeBy,
     },
-    /// Changes an agency's name or time zone.
+    /// Changes an agency's name or time zone, and says which law profiles hold there.
     Set {
         /// Its path.
         path: String,
@@ -57,6 +57,10 @@ pub enum AgencyCommand {
         /// IANA name.
         #[arg(long, value_name = "ZONE")]
         time_zone: Option<String>,
+        /// The law profiles that orders about its people, and those of agencies below it, are made under: `--laws cn`, `--laws any`
+        /// for no prescription.
+        #[arg(long, value_name = "NAME", value_delimiter = ',')]
+        laws: Vec<String>,
         #[command(flatten)]
         by: MaybeBy,
     },

@@ -50,12 +50,19 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
             path,
             name,
             time_zone,
+            laws,
             by,
         } => {
             act(&transaction, &by).await?;
             let mut agency = found(&transaction, &path).await?;
-            if name.is_none() && time_zone.is_none() {
-                bail!("nothing to set: give --name or --time-zone");
+            if name.is_none() && time_zone.is_none() && laws.is_empty() {
+                bail!("nothing to set: give --name, --time-zone or --laws");
+            }
+            if !laws.is_empty() {
+                let any = laws == ["any"];
+                agency::set_laws(&transaction, &path, if any { &[] } else { &laws }).await?;
+                let held = if any { "any law profile".to_owned() } else { laws.join(", ") };
+                println!("agency {path}: orders are made under {held}");
             }
             agency.name = name.unwrap_or(agency.name);
             agency.time_zone = time_zone.unwrap_or(agency.time_zone);

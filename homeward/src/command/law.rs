@@ -1,5 +1,7 @@
 //! `homeward law`: what laws ask of an order.
 
+use std::fmt::Write as _;
+
 use anyhow::{Result, bail};
 use casedb::{
     agency,
@@ -39,41 +41,40 @@ fn list() -> String {
     table::aligned(&rows, "")
 }
 
-/// A profile, a rule a line with its source.
+/// A profile: each rule, below it its source and what it was held against; then the texts.
 fn text(profile: &Profile) -> String {
-    let mut rows: Vec<[String; 3]> = Vec::new();
-    let mut rule = |what: &str, says: String, source: &str| rows.push([what.to_owned(), says, source.to_owned()]);
+    let mut rows: Vec<[String; 2]> = Vec::new();
+    let mut rule = |what: &str, says: String, source: &str, held: &str| {
+        rows.push([what.to_owned(), says]);
+        if !held.is_empty() {
+            rows.push([String::new(), format!("{source} [{}]", profile.held_against(held))]);
+        }
+    };
     if profile.grounds.is_empty() {
-        rule("grounds", "any, in words".to_owned(), "");
+        rule("grounds", "any, in words".to_owned(), "", "");
     }
     for ground in &profile.grounds {
-        rule("ground", format!("{}: {}", ground.code, ground.text), &ground.source);
+        let says = format!("{}: {}", ground.code, ground.text);
+        rule("ground", says, &ground.source, &ground.held);
     }
     let approval = &profile.approval;
-    let roles: Vec<_> = approval.roles.iter().map(|role| role.name()).collect();
-    let level = approval
-        .level
-        .map_or_else(String::new, |level| format!(" of an agency of level {level}"));
-    let branches: Vec<_> = approval.branches.iter().map(|branch| branch.name()).collect();
-    let branches = if branches.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", branches.join(" or "))
-    };
-    let says = match approval.authority {
-        Authority::None => "none".to_owned(),
-        Authority::User => format!("by a {}{level}{branches}, not by who proposes", roles.join(" or ")),
-        Authority::Court => format!("by a court; entered by a {}{level}{branches}", roles.join(" or ")),
-    };
-    rule("approval", says, &approval.source);
+    rule("approval", who_approves(approval), &approval.source, &approval.held);
     for (what, limit) in [("term", &profile.term), ("extension", &profile.extension)] {
         match limit {
-            Some(limit) => rule(what, format!("at most {} calendar months", limit.months), &limit.source),
-            None => rule(what, "no limit".to_owned(), ""),
+            Some(limit) => {
+                let says = format!("at most {} calendar months", limit.months);
+                rule(what, says, &limit.source, &limit.held);
+            }
+            None => rule(what, "no limit".to_owned(), "", ""),
         }
     }
-    for step in &profile.steps {
-        rule("step", format!("{} to {}", step.code, step.to), &step.source);
+    for (what, steps) in [
+        ("step", &profile.steps),
+        ("step of an extension", &profile.extension_steps),
+    ] {
+        for step in steps {
+            rule(what, format!("{} to {}", step.code, step.to), &step.source, &step.held);
+        }
     }
     if let Some(review) = &profile.review {
         let says = format!(
@@ -84,12 +85,17 @@ fn text(profile: &Profile) -> String {
                 law::Overdue::Warns => "goes on",
             }
         );
-        rule("review", says, &review.source);
+        rule("review", says, &review.source, &review.held);
     }
-    rule("location", profile.location.scope.to_string(), &profile.location.source);
+    let location = &profile.location;
+    rule("location", location.scope.to_string(), &location.source, &location.held);
     if let Some(retention) = profile.retention() {
         let says = format!("deleted {} months after the end", retention.after_end.get_months());
-        rule("retention", says, &retention.source);
+        rule("retention", says, &retention.source, &retention.held);
+    }
+    for duty in &profile.duties {
+        let says = format!("{}; here: {}", duty.text, duty.kept);
+        rule(&format!("duty ({})", duty.code), says, &duty.source, &duty.held);
     }
     let mut from = 1;
     for tier in &profile.leave_tiers {
@@ -101,20 +107,52 @@ fn text(profile: &Profile) -> String {
         let level = tier
             .level
             .map_or_else(String::new, |level| format!(" of an agency of level {level}"));
+        let above = if tier.above {
+            " of an agency above those of the person"
+        } else {
+            ""
+        };
         let told = if tier.told { ", or as told" } else { "" };
-        rule(
-            "leave",
-            format!("{days}: by a {}{level}{told}", roles.join(" or ")),
-            &tier.source,
-        );
+        let says = format!("{days}: by a {}{level}{above}{told}", roles.join(" or "));
+        rule("leave", says, &tier.source, &tier.held);
     }
-    format!(
+    let mut shown = format!(
         "{}: {}\n{}\n\n{}",
         profile.name,
         profile.title,
         profile.law,
         table::aligned(&rows, "  ")
-    )
+    );
+    if !profile.texts.is_empty() {
+        shown.push_str("\nheld against, by engineers; no lawyer has read it:\n");
+    }
+    for text in &profile.texts {
+        let _ = writeln!(
+            shown,
+            "  \"{}\", read {}: {}\n    {}",
+            text.id, text.read, text.title, text.copy
+        );
+    }
+    shown
+}
+
+fn who_approves(approval: &law::Approval) -> String {
+    let roles: Vec<_> = approval.roles.iter().map(|role| role.name()).collect();
+    let roles = roles.join(" or ");
+    let level = approval
+        .level
+        .map_or_else(String::new, |level| format!(" of an agency of level {level}"));
+    let branches: Vec<_> = approval.branches.iter().map(|branch| branch.name()).collect();
+    let branches = if branches.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", branches.join(" or "))
+    };
+    match approval.authority {
+        Authority::None => "none".to_owned(),
+        Authority::User => format!("by a {roles}{level}{branches}, not by who proposes"),
+        Authority::Court => format!("by a court; entered by a {roles}{level}{branches}"),
+    }
 }
 
 #[cfg(test)]
@@ -137,9 +175,20 @@ mod tests {
             "level county",
             "copy_sent to the people's procuratorate",
             "31 days and more",
+            "step of an extension",
+            "[\"law\", read 2026-11-22]",
+            "[\"practice\", read 2026-11-22]",
+            "LawRefBook",
+            "here: a review with the outcome end",
         ] {
             assert!(china.contains(words), "{words}: {china}");
         }
+        for profile in law::profiles() {
+            let shown = text(profile);
+            assert!(!shown.contains("unknown: "), "{shown}");
+        }
+        let generic = text(law::require("generic").unwrap());
+        assert!(generic.contains("a choice, no law asks it"), "{generic}");
         let bavaria = text(law::require("de-by").unwrap());
         assert!(bavaria.contains("deleted 2 months after the end") && bavaria.contains("presence_in_dwelling"));
     }

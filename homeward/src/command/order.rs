@@ -5,7 +5,7 @@ use casedb::{
     GenericClient,
     change::{self, What},
     law::{self, Profile},
-    order::{self, Act, Court, Deciding, Decision, Dossier, Draft, Outcome, Settled},
+    order::{self, Act, Court, Deciding, Decision, Dossier, Draft, Noting, Outcome, Settled},
     person, rules,
     user::User,
 };
@@ -92,6 +92,7 @@ impl Subject {
         let zone = orders::time_zone(&person::read(client, person_id).await?)?;
         if let Some(act) = act {
             order::may(by.role, act, profile_of(client, person_id, order_id).await?)?;
+            responsible(client, &by, person_id).await?;
         }
         Ok(Self {
             order_id,
@@ -146,11 +147,17 @@ async fn change(transaction: &impl GenericClient, command: OrderCommand) -> Resu
             };
             let detail = extension.map_or_else(String::new, |id| format!(", extension {id}"));
             subject.noted(transaction, what, &detail).await?;
-            Ok(stands(subject.order_id, &format!("{word}{detail}"), &settled))
+            Ok(stands(
+                subject.order_id,
+                extension,
+                &format!("{word}{detail}"),
+                &settled,
+            ))
         }
         OrderCommand::Notice {
             order,
             step,
+            extension,
             at,
             reference,
             by,
@@ -162,12 +169,24 @@ async fn change(transaction: &impl GenericClient, command: OrderCommand) -> Resu
             };
             let by = subject.by.user_id;
             let step: law::Step = step.parse()?;
-            let settled =
-                order::note_step(transaction, subject.order_id, step, at, &reference, by, subject.now).await?;
+            let noting = Noting {
+                order_id: subject.order_id,
+                extension_id: extension,
+                step,
+                done_at: at,
+                reference: &reference,
+            };
+            let settled = order::note(transaction, &noting, by, subject.now).await?;
+            let of = extension.map_or_else(String::new, |id| format!(" of extension {id}"));
             subject
-                .noted(transaction, What::OrderNotice, &format!(": {step}"))
+                .noted(transaction, What::OrderNotice, &format!(": {step}{of}"))
                 .await?;
-            Ok(stands(subject.order_id, &format!("{step} is on record"), &settled))
+            Ok(stands(
+                subject.order_id,
+                extension,
+                &format!("{step}{of} is on record"),
+                &settled,
+            ))
         }
         OrderCommand::Extend {
             order,
@@ -250,12 +269,32 @@ async fn change(transaction: &impl GenericClient, command: OrderCommand) -> Resu
     }
 }
 
+/// Refuses a user of an agency that is not responsible for the person, whatever their role.
+async fn responsible(client: &impl GenericClient, by: &User, person_id: PersonId) -> Result<()> {
+    if order::approver(client, by, person_id).await?.responsible {
+        return Ok(());
+    }
+    bail!(
+        "--by {}: that user's agency is not responsible for this person (`homeward person show` names the agencies that are)",
+        by.username
+    )
+}
+
 async fn create(transaction: &impl GenericClient, create: &OrderCreate) -> Result<Vec<String>> {
     let now = Timestamp::now();
     let person = orders::person(transaction, &create.person).await?;
     let zone = orders::time_zone(&person)?;
     let by = orders::acting(transaction, &create.by).await?;
-    order::may(by.role, Act::Propose, law::require(&create.profile)?)?;
+    let profile = match &create.profile {
+        Some(named) => named.clone(),
+        None => match order::prescribed(transaction, person.person_id).await?.as_slice() {
+            [] => "generic".to_owned(),
+            [one] => one.clone(),
+            several => bail!("--profile: the person's agencies prescribe {}; name one of them", several.join(" and ")),
+        },
+    };
+    order::may(by.role, Act::Propose, law::require(&profile)?)?;
+    responsible(transaction, &by, person.person_id).await?;
     let starts_at = match create.from {
         Some(from) => orders::instant(from, &zone, false).context("--from")?,
         None => now,
@@ -263,7 +302,7 @@ async fn create(transaction: &impl GenericClient, create: &OrderCreate) -> Resul
     let draft = Draft {
         order_id: OrderId::new(Uuid::now_v7()),
         person_id: person.person_id,
-        profile: create.profile.clone(),
+        profile,
         legal_basis: create.basis.clone(),
         ground_codes: create.ground.clone(),
         grounds: create.text.clone(),
@@ -312,12 +351,23 @@ fn end(until: Until, from: Timestamp, zone: &TimeZone) -> Result<Timestamp> {
     }
 }
 
-fn stands(order_id: OrderId, what: &str, settled: &Settled) -> Vec<String> {
+fn stands(order_id: OrderId, extension: Option<Uuid>, what: &str, settled: &Settled) -> Vec<String> {
     let mut said = vec![format!("order {order_id}: {what}")];
-    if settled.effective {
-        said.push("nothing is missing: it is in force during its term".to_owned());
+    let (holds, lacks) = if extension.is_some() {
+        (
+            "nothing is missing: the end has moved",
+            "the end has not moved; the extension lacks:",
+        )
     } else {
-        said.push("not in force; it lacks:".to_owned());
+        (
+            "nothing is missing: it is in force during its term",
+            "not in force; it lacks:",
+        )
+    };
+    if settled.effective {
+        said.push(holds.to_owned());
+    } else {
+        said.push(lacks.to_owned());
         said.extend(settled.lacks.iter().map(|lack| format!("  {lack}")));
     }
     said
@@ -396,9 +446,12 @@ fn shown(held: &order::AsOf, reference: &str, zone: &TimeZone) -> String {
         for notice in &dossier.notices {
             let _ = writeln!(
                 text,
-                "  {} to {} {}, recorded by {} {}",
+                "  {} to {}{} {}, recorded by {} {}",
                 notice.step,
                 notice.given_to,
+                notice
+                    .extension_id
+                    .map_or_else(String::new, |id| format!(" of extension {id}")),
                 local(notice.done_at),
                 notice.recorded_by,
                 notice.reference
@@ -418,6 +471,9 @@ fn shown(held: &order::AsOf, reference: &str, zone: &TimeZone) -> String {
                 extension.reason,
                 decided.map_or("waits for approval", |approval| approval.decision.as_str())
             );
+            for lack in &extension.lacks {
+                let _ = writeln!(text, "    lacks {lack}");
+            }
         }
         for review in &dossier.reviews {
             let done = match (&review.outcome, review.done_at, &review.done_by) {

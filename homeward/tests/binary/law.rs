@@ -48,13 +48,18 @@ async fn an_order_takes_effect_only_with_approval_and_steps() {
     desk.says("demo seed --devices 2");
     for (name, role, agency) in [
         ("head", "supervisor", "demo.social"),
-        ("chief", "administrator", "demo"),
+        ("chief", "supervisor", "demo"),
+        ("clerk", "administrator", "demo"),
         ("keeper", "service_provider", "demo.social"),
     ] {
         desk.says(&format!("user add {name} --role {role} --agency {agency}"));
     }
     assert!(desk.says("law").contains("de-by"));
-    assert!(desk.says("law cn").contains("at most 3 calendar months"));
+    let china = desk.says("law cn");
+    assert!(
+        china.contains("at most 3 calendar months") && china.contains("[\"law\", read "),
+        "{china}"
+    );
     assert!(desk.fails("law moon").contains("generic, cn, de-by, gb-ew"));
 
     // The demo's own order goes, so that nothing else holds.
@@ -83,10 +88,9 @@ async fn an_order_takes_effect_only_with_approval_and_steps() {
         "{refused}"
     );
     let fresh = "order create DEMO-0001 --profile cn --ground left_area --months 3";
-    assert!(
-        desk.fails(&format!("{fresh} --by keeper"))
-            .contains("not service_provider")
-    );
+    for (who, words) in [("keeper", "not service_provider"), ("clerk", "not administrator")] {
+        assert!(desk.fails(&format!("{fresh} --by {who}")).contains(words));
+    }
     let made = desk.says(&format!("{fresh} --by worker"));
     for words in [
         "not in force; it lacks",
@@ -148,9 +152,25 @@ async fn an_order_takes_effect_only_with_approval_and_steps() {
     let asked = desk.says("order extend DEMO-0001 --months 3 --reason need --by worker");
     let id = asked.split_whitespace().nth(1).unwrap().to_owned();
     assert!(asked.contains("waits for"), "{asked}");
+    let approved = desk.says(&format!("order approve DEMO-0001 --extension {id} --by head"));
     assert!(
-        desk.says(&format!("order approve DEMO-0001 --extension {id} --by head"))
-            .contains("approved, extension")
+        approved.contains("approved, extension") && approved.contains("the end has not moved; the extension lacks"),
+        "{approved}"
+    );
+    let notice = format!("order notice DEMO-0001 --extension {id} --by worker --step");
+    assert!(
+        desk.fails(&format!("{notice} written_order"))
+            .contains("of an extension")
+    );
+    assert!(desk.says(&format!("{notice} notice_signed")).contains("copy_sent"));
+    assert!(
+        desk.says("order show DEMO-0001")
+            .contains("    lacks copy_sent to the people's procuratorate")
+    );
+    assert!(desk.says(&format!("{notice} copy_sent")).contains("the end has moved"));
+    assert!(
+        desk.says("order show DEMO-0001")
+            .contains(&format!("notice_signed to the person of extension {id}"))
     );
     desk.says("order vary DEMO-0001 --conditions sober --reason relapse --by worker");
     assert!(
@@ -206,7 +226,8 @@ async fn leave_is_asked_for_and_decided_by_somebody_else() {
     desk.says("demo seed --devices 1");
     for (name, role, agency) in [
         ("head", "supervisor", "demo.social"),
-        ("chief", "administrator", "demo"),
+        ("chief", "supervisor", "demo"),
+        ("clerk", "administrator", "demo"),
     ] {
         desk.says(&format!("user add {name} --role {role} --agency {agency}"));
     }
@@ -234,14 +255,18 @@ async fn leave_is_asked_for_and_decided_by_somebody_else() {
     let month = ask("2030-03-01T08:00", "2030-03-09T08:01");
     let refused = desk.fails(&format!("leave approve {month} --by officer"));
     assert!(
-        refused.contains("a leave of 9 days needs the approval of a supervisor or administrator"),
+        refused.contains("a leave of 9 days needs the approval of a supervisor, not of duty_officer"),
         "{refused}"
     );
     desk.says(&format!("leave approve {month} --by head"));
     let season = ask("2030-06-01T08:00", "2030-07-02T08:00");
     assert!(
         desk.fails(&format!("leave approve {season} --by head"))
-            .contains("administrator")
+            .contains("an agency above those of the person")
+    );
+    assert!(
+        desk.fails(&format!("leave approve {season} --by clerk"))
+            .contains("not of administrator")
     );
     assert!(
         desk.says(&format!("leave refuse {season} --reason too_long --by chief"))

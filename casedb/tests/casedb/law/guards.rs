@@ -1,0 +1,142 @@
+//! What the database holds by itself, also against SQL by hand: each step of a profile, and that reviews are done.
+
+use super::*;
+
+/// The constraint that refused a statement.
+async fn refused(client: &impl GenericClient, sql: &str, order_id: OrderId) -> Option<String> {
+    let error = client.execute(sql, &[&order_id.uuid()]).await.unwrap_err();
+    casedb::Error::from(error).constraint().map(str::to_owned)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_without_its_steps_does_not_take_effect_by_hand() {
+    const FORCED: &str = "UPDATE supervision_order SET effective_from = now() WHERE order_id = $1";
+    for (test, db) in migrated().await {
+        let office = office(&db, "gerd").await;
+        let client = db.client().await.unwrap();
+        let now = Timestamp::now().round(jiff::Unit::Microsecond).unwrap();
+        let order = draft(office.person, "cn", "left_area", now, months(now, 3));
+        order::make(&client, &order, office.worker.user_id, now).await.unwrap();
+        let approved = Some("supervision_order_approved".to_owned());
+        let steps = Some("supervision_order_steps".to_owned());
+        assert_eq!(refused(&client, FORCED, order.order_id).await, approved);
+        order::decide(&client, yes(order.order_id), &office.head, now)
+            .await
+            .unwrap();
+        assert_eq!(refused(&client, FORCED, order.order_id).await, steps);
+        let note = async |step| {
+            order::note_step(&client, order.order_id, step, now, "", office.worker.user_id, now)
+                .await
+                .unwrap()
+        };
+        assert!(!note(Step::CopySent).await.effective);
+        assert_eq!(refused(&client, FORCED, order.order_id).await, steps);
+        assert!(note(Step::NoticeSigned).await.effective);
+        // In force now; by hand not for a time before approval and steps.
+        let earlier =
+            "UPDATE supervision_order SET effective_from = effective_from - interval '1 day' WHERE order_id = $1";
+        assert_eq!(refused(&client, earlier, order.order_id).await, approved);
+        // A step belongs to an extension of its own order.
+        let other = draft(office.person, "cn", "no_report", now, months(now, 3));
+        order::make(&client, &other, office.worker.user_id, now).await.unwrap();
+        let asked = order::extend(
+            &client,
+            order.order_id,
+            months(order.ends_at, 1),
+            "still needed",
+            office.worker.user_id,
+            now,
+        )
+        .await
+        .unwrap();
+        let mixed = "INSERT INTO order_notice (notice_id, order_id, extension_id, step, given_to, done_at, recorded_by)
+            VALUES (gen_random_uuid(), $1, $2, 'copy_sent', 'x', now(), $3)";
+        let error = client
+            .execute(mixed, &[&other.order_id.uuid(), &asked, &office.worker.user_id])
+            .await;
+        let error = casedb::Error::from(error.unwrap_err());
+        assert_eq!(error.constraint(), Some("order_notice_extension"), "{error}");
+        // What was shortened meanwhile is not extended by more than the law's months at once.
+        order::end(&client, order.order_id, now + 24.hours()).await.unwrap();
+        let of = Deciding {
+            extension_id: Some(asked),
+            ..yes(order.order_id)
+        };
+        order::decide(&client, of, &office.head, now).await.unwrap();
+        for (step, done) in [(Step::NoticeSigned, true), (Step::CopySent, false)] {
+            let noting = order::Noting {
+                order_id: order.order_id,
+                extension_id: Some(asked),
+                step,
+                done_at: now,
+                reference: "",
+            };
+            let noted = order::note(&client, &noting, office.worker.user_id, now).await;
+            assert_eq!(noted.is_ok(), done, "{step}: {noted:?}");
+            if let Err(error) = noted {
+                assert!(error.to_string().contains("art. 29(2)"), "{error}");
+            }
+        }
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_review_is_not_skipped_by_hand() {
+    for (test, db) in migrated().await {
+        let office = office(&db, "nils").await;
+        let client = db.client().await.unwrap();
+        let now = Timestamp::now().round(jiff::Unit::Microsecond).unwrap();
+        let order = draft(office.person, "gb-ew", "licence", now, months(now, 12));
+        order::make(&client, &order, office.worker.user_id, now).await.unwrap();
+        order::decide(&client, yes(order.order_id), &office.head, now)
+            .await
+            .unwrap();
+        order::note_step(
+            &client,
+            order.order_id,
+            Step::NoticeGiven,
+            now,
+            "",
+            office.worker.user_id,
+            now,
+        )
+        .await
+        .unwrap();
+        let reviewed = Some("supervision_order_reviewed".to_owned());
+        for sql in [
+            "UPDATE supervision_order SET lapses_at = NULL WHERE order_id = $1",
+            "UPDATE supervision_order SET lapses_at = lapses_at + interval '1 month' WHERE order_id = $1",
+        ] {
+            assert_eq!(refused(&client, sql, order.order_id).await, reviewed, "{sql}");
+        }
+        // Nor by moving the review, nor by one that is due much later.
+        let moved = "UPDATE order_review SET due_at = due_at + interval '1 year' WHERE order_id = $1";
+        assert_eq!(
+            refused(&client, moved, order.order_id).await,
+            Some("order_record_stays".to_owned())
+        );
+        let done = "UPDATE order_review SET outcome = 'continue', done_by = (SELECT user_id FROM app_user LIMIT 1), done_at = now(),
+            done_recorded_at = now(), next_due_at = now() + interval '1 year' WHERE order_id = $1 AND outcome IS NULL";
+        client.execute(done, &[&order.order_id.uuid()]).await.unwrap();
+        let open = "INSERT INTO order_review (review_id, order_id, kind, due_at)
+            SELECT gen_random_uuid(), order_id, 'periodic', next_due_at FROM order_review WHERE order_id = $1";
+        client.execute(open, &[&order.order_id.uuid()]).await.unwrap();
+        let later = "UPDATE supervision_order SET lapses_at = (SELECT due_at FROM order_review
+            WHERE order_id = $1 AND outcome IS NULL) WHERE order_id = $1";
+        assert_eq!(refused(&client, later, order.order_id).await, reviewed);
+        // What the files ask is what the guards ask; a second migration leaves it.
+        let sql = "SELECT array_agg(s ORDER BY s) FROM law_steps('cn', true) s";
+        let asks: Vec<String> = client.query_one(sql, &[]).await.unwrap().get(0);
+        assert_eq!(asks, ["copy_sent", "notice_signed"]);
+        let sql = "SELECT law_review_months('gb-ew'), law_review_months('cn')";
+        let months = client.query_one(sql, &[]).await.unwrap();
+        assert_eq!(
+            (months.get::<_, Option<i32>>(0), months.get::<_, Option<i32>>(1)),
+            (Some(3), None)
+        );
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
