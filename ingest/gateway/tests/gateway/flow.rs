@@ -394,7 +394,7 @@ async fn sub_packages_that_did_not_come_are_asked_for() {
     let handle = start(&log).await;
     let (mut line, mut terminal) = Jt808Line::opened(&handle, "013900000001", Variant::V2013).await;
     let base = terminal.next_serial();
-    let locations: Vec<_> = (0..40).map(|_| location()).collect();
+    let locations: Vec<_> = (0..60).map(|_| location()).collect();
     let frames = terminal.batch(&locations, true);
     assert_eq!(frames.len(), 3);
     line.send(&frames[0]).await;
@@ -407,6 +407,6 @@ async fn sub_packages_that_did_not_come_are_asked_for() {
         let answer = line.answer().await;
         assert!(matches!(answer, Some(Answer::General { result: 0, .. })), "{answer:?}");
     }
-    assert_eq!(reports(&log).await.len(), 40);
+    assert_eq!(reports(&log).await.len(), 60);
     line.silence().await;
 }
