@@ -4,6 +4,7 @@ mod keys;
 pub mod life;
 mod list;
 pub mod silent;
+pub mod voices;
 
 use std::collections::HashMap;
 
@@ -152,13 +153,15 @@ const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 const BY_IDENTITY: &str = "SELECT device_id, protocol, identity, secret, model, profile, allowed_networks::text[],
         CASE WHEN next_secret_until > now() THEN next_secret END
     FROM device WHERE protocol = $1 AND identity = $2";
-const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway, clock_delay, clock_at)
-    SELECT s.device_id, s.seen_at, $4, make_interval(secs => s.delay_us / 1e6), CASE WHEN s.delay_us IS NOT NULL THEN s.seen_at END
-    FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) AS s (device_id, seen_at, delay_us)
+const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway, clock_delay, clock_at, acknowledged_sequence)
+    SELECT s.device_id, s.seen_at, $4, make_interval(secs => s.delay_us / 1e6), CASE WHEN s.delay_us IS NOT NULL THEN s.seen_at END,
+        s.acknowledged
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $5::bigint[]) AS s (device_id, seen_at, delay_us, acknowledged)
     JOIN device USING (device_id)
     ON CONFLICT (device_id) DO UPDATE SET last_seen_at = excluded.last_seen_at, gateway = excluded.gateway,
         clock_delay = COALESCE(excluded.clock_delay, device_status.clock_delay),
-        clock_at = COALESCE(excluded.clock_at, device_status.clock_at)
+        clock_at = COALESCE(excluded.clock_at, device_status.clock_at),
+        acknowledged_sequence = GREATEST(excluded.acknowledged_sequence, device_status.acknowledged_sequence)
     WHERE device_status.last_seen_at < excluded.last_seen_at";
 
 /// A sign of life.
@@ -170,6 +173,8 @@ pub struct Sign {
     pub seen_at: Timestamp,
     /// Receipt minus the device's clock, the smallest of its live reports; negative: its clock is ahead.
     pub delay: Option<SignedDuration>,
+    /// Native: everything up to this number of its own is durable.
+    pub acknowledged: Option<u64>,
 }
 
 /// The identity under which a device is kept: JT/T 808 pads numbers with zeros, to 12 or 20 digits as its edition has it; GT06 and
@@ -353,7 +358,9 @@ pub async fn seen(client: &impl GenericClient, seen: &[Sign], gateway: &str) -> 
     let times: Vec<Timestamp> = seen.iter().map(|sign| sign.seen_at).collect();
     let microseconds = |delay: SignedDuration| i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
     let delays: Vec<Option<i64>> = seen.iter().map(|sign| sign.delay.map(microseconds)).collect();
-    execute(client, SEEN, &[&devices, &times, &delays, &gateway]).await?;
+    let number = |acknowledged: u64| i64::try_from(acknowledged).ok().filter(|number| *number > 0);
+    let acknowledged: Vec<Option<i64>> = seen.iter().map(|sign| sign.acknowledged.and_then(number)).collect();
+    execute(client, SEEN, &[&devices, &times, &delays, &gateway, &acknowledged]).await?;
     Ok(())
 }
 

@@ -530,4 +530,10 @@ pub struct SimulateArgs {
     /// Writes one JSON line for each report that a gateway has acknowledged.
     #[arg(long, value_name = "JSONL")]
     pub acknowledged: Option<PathBuf>,
+    /// Native devices speak over TLS, each with its own key; the gateway must prove this name.
+    #[arg(long, value_name = "NAME", requires = "tls_roots")]
+    pub tls_name: Option<String>,
+    /// With --tls-name: the certificates or authorities that devices believe (PEM), and no others.
+    #[arg(long, value_name = "PEM", requires = "tls_name")]
+    pub tls_roots: Option<PathBuf>,
 }

@@ -89,6 +89,7 @@ pub struct Gateway {
     pub frame_seconds: u64,
     pub penalty_seconds: u64,
     pub idle_seconds: u64,
+    pub udp_fresh_seconds: u64,
     pub profiles: String,
     pub room_mib: usize,
     pub backlog_per_second: u32,
@@ -365,6 +366,12 @@ impl Config {
             bail!("stream.partitions: {} is outside 1 to 1024", self.stream.partitions);
         }
         self.stream.kind()?;
+        if self.gateway.udp_fresh_seconds > 600 {
+            bail!(
+                "gateway.udp_fresh_seconds: {} is more than 600; no translation of addresses remembers so long",
+                self.gateway.udp_fresh_seconds
+            );
+        }
         for (key, value) in [
             ("geofence.tick_seconds", self.geofence.tick_seconds),
             ("geofence.checkpoint_seconds", self.geofence.checkpoint_seconds),

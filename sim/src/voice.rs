@@ -89,9 +89,19 @@ pub trait Voice: Debug + Send {
 
 /// The voice of a person's device, for one connection. `nonce`: fresh random bytes, which the native protocol needs.
 pub fn of(person: &Person, secret: &[u8], nonce: [u8; 16]) -> Result<Box<dyn Voice>, VoiceError> {
+    over(person, secret, nonce, None)
+}
+
+/// The same over TLS. `binding`: what only the two ends of the connection know; a native device's proof is tied to it.
+pub fn over(
+    person: &Person,
+    secret: &[u8],
+    nonce: [u8; 16],
+    binding: Option<[u8; 32]>,
+) -> Result<Box<dyn Voice>, VoiceError> {
     let identity = || VoiceError::Identity(person.identity.clone());
     Ok(match person.speaks {
-        Speaks::Native => Box::new(native::Native::new(&person.identity, secret, nonce)),
+        Speaks::Native => Box::new(native::Native::new(&person.identity, secret, nonce, binding)),
         Speaks::Jt808 { header_2019 } => {
             Box::new(jt808::Jt808::new(&person.identity, header_2019).ok_or_else(identity)?)
         }

@@ -433,6 +433,7 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     rule("device_status", &[read(CASE_ANALYST, DEVICE), read(ADMIN, Rows::All)]),
+    nobody("device_session", "what gateways tell each other"),
     rule("quarantined_device", &[read(KEEPERS, Rows::All)]),
     rule("quarantined_frame", &[read(KEEPERS, Rows::All)]),
     // Zones and rules.

@@ -37,6 +37,10 @@ pub const EXEMPT: &[(&str, &str)] = &[
         "device_status",
         "when a gateway heard a device last: changes with every report, nothing rests on it",
     ),
+    (
+        "device_session",
+        "what gateways tell each other of the last minutes; nothing rests on it",
+    ),
     ("quarantined_device", "counters of refused connections"),
     ("quarantined_frame", "the newest unreadable frames, overwritten"),
     (

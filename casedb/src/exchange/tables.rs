@@ -247,6 +247,10 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
         "counted for the limit on wrong passwords, emptied by itself",
     ),
     (
+        "device_session",
+        "what this installation's gateways tell each other of the last minutes",
+    ),
+    (
         "quarantined_device",
         "counters of refused connections, of devices and not of people",
     ),

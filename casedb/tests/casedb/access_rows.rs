@@ -55,6 +55,8 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("device_fault", "INSERT INTO device_fault (fault_id, device_id, person_id, reason, faulty_since, reported_at)
         VALUES (md5('{k}fault')::uuid, md5('{k}device')::uuid, '{person}', 'battery', now(), now())"),
     ("device_status", "INSERT INTO device_status (device_id, last_seen_at) VALUES (md5('{k}device')::uuid, now())"),
+    ("device_session", "INSERT INTO device_session (device_id, gateway, session, opened_at, spoke_at)
+        VALUES (md5('{k}device')::uuid, 'g', 1, now(), now())"),
     ("monitoring_refusal", "INSERT INTO monitoring_refusal (day, device_id, person_id, stage, reason, since, until, reports)
         VALUES (current_date, md5('{k}device')::uuid, '{person}', 'gateway', 'expired', now(), now(), 1)"),
     ("device_stop", "INSERT INTO device_stop (stop_id, device_id, person_id, word, interval_s, told_at, gateway)

@@ -39,6 +39,7 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
     let addresses = addresses(&config, &world)?;
     world::lay(&database, &world, now).await?;
     let secrets = secrets(&database, &world).await?;
+    let tls = tls(&arguments)?.map(Arc::new);
     let journal = Arc::new(Journal::open(arguments.acknowledged.as_deref())?);
     journal.say(&serde_json::json!({"type": "start", "start": start, "devices": world.people.len()}));
     info!(devices = world.people.len(), gateways = ?addresses, "simulating");
@@ -57,6 +58,7 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
             index,
             address,
             secret,
+            tls: tls.clone(),
             journal: Arc::clone(&journal),
             duration_s: arguments.duration,
         };
@@ -82,6 +84,18 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How native devices know their gateway; `None`: they speak in clear.
+fn tls(arguments: &SimulateArgs) -> Result<Option<session::Tls>> {
+    let (Some(name), Some(path)) = (&arguments.tls_name, &arguments.tls_roots) else {
+        return Ok(None);
+    };
+    let roots = std::fs::read(path).with_context(|| format!("--tls-roots {}", path.display()))?;
+    Ok(Some(session::Tls {
+        name: name.clone(),
+        roots,
+    }))
 }
 
 /// The devices' secrets, in the order of the world's people.

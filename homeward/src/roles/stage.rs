@@ -91,6 +91,7 @@ impl Stage {
                 ..gateway::Limits::default()
             },
             idle_after: Duration::from_secs(settings.idle_seconds),
+            udp_fresh: Duration::from_secs(settings.udp_fresh_seconds),
             room_bytes: settings.room_mib.saturating_mul(1024 * 1024),
             backlog_per_second: settings.backlog_per_second,
             profiles: Arc::new(crate::command::profiles::load(&self.config)?),

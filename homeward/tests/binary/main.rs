@@ -12,6 +12,7 @@ mod again;
 mod basis;
 mod canary;
 mod commands;
+mod encrypted;
 mod escalation;
 mod installation;
 mod kill;

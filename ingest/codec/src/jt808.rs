@@ -16,7 +16,7 @@ pub mod reply;
 pub mod terminal;
 pub mod time;
 
-pub use assemble::{Assembled, Assembler};
+pub use assemble::{Assembled, Assembler, Missing};
 pub use body::{Content, decode_body, decode_body_with};
 pub use frame::{Delimiter, Frame, Framer, Item, Malformed};
 pub use header::{Header, Phone, Variant};
@@ -25,6 +25,8 @@ pub use header::{Header, Phone, Variant};
 pub mod id {
     /// Terminal's general answer (8.1).
     pub const TERMINAL_ANSWER: u16 = 0x0001;
+    /// Request for sub-packages that did not come (8.4).
+    pub const MISSING: u16 = 0x8003;
     /// Heartbeat (8.3).
     pub const HEARTBEAT: u16 = 0x0002;
     /// Terminal logs out (8.7).

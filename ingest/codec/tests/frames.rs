@@ -360,6 +360,57 @@ fn sub_packages_come_together_in_any_order() {
 }
 
 #[test]
+fn what_is_missing_is_asked_for() {
+    let after = |seconds| now() + jiff::SignedDuration::from_secs(seconds);
+    for variant in [Variant::V2013, Variant::V2019] {
+        let mut terminal = Terminal::new("13912345678", variant).unwrap();
+        let base = terminal.next_serial();
+        let frames = terminal.split(id::BATCH, &[7; 4_000], 1_000);
+        let mut assembler = Assembler::default();
+        let parsed = |wire: &[u8]| {
+            let frame = Frame::from_wire(Delimiter::Standard, &wire[1..wire.len() - 1]).unwrap();
+            frame.parse().unwrap()
+        };
+        assert_eq!((assembler.asks_at(), assembler.missing(now())), (None, vec![]));
+        // One of four may be a copy of what was whole before: nothing is asked for.
+        let (header, body) = parsed(&frames[1]);
+        assembler.take(&header, body, now()).unwrap();
+        assert_eq!(assembler.asks_at(), None);
+        let (header, body) = parsed(&frames[2]);
+        assembler.take(&header, body, after(1)).unwrap();
+        assert_eq!(assembler.asks_at(), Some(after(6)));
+        assert_eq!(assembler.missing(after(5)), []);
+        let missing = assembler.missing(after(6));
+        let numbers = vec![1, 4];
+        assert_eq!(missing.len(), 1);
+        assert_eq!((missing[0].base, &missing[0].numbers), (base, &numbers));
+        let asked = reply::missing(&header, 9, &missing[0]);
+        assert_eq!(answer(&asked), Ok(Answer::Missing { base, numbers }));
+        // 2013 counts them in one byte, 2019 in two.
+        let (_, body) = asked.parse().unwrap();
+        let count = if variant == Variant::V2019 { "0002" } else { "02" };
+        assert_eq!(hex::encode(&body), format!("{base:04x}{count}00010004"));
+        // The parts come under numbers of their own, the first too: it is the first of the message that was asked for.
+        let again = terminal.split(id::BATCH, &[7; 4_000], 1_000);
+        let (header, body) = parsed(&again[0]);
+        assert_eq!(
+            assembler.take(&header, body, after(7)),
+            Ok(Assembled::Part { number: 1, total: 4 })
+        );
+        // Asked for three times at most, then forgotten.
+        assert_eq!(assembler.missing(after(12))[0].numbers, [4]);
+        assert_eq!(assembler.missing(after(17)).len(), 1);
+        assert_eq!((assembler.missing(after(30)), assembler.asks_at()), (vec![], None));
+        let (header, body) = parsed(&again[3]);
+        assert!(matches!(
+            assembler.take(&header, body, after(31)),
+            Ok(Assembled::Whole { .. })
+        ));
+        assert_eq!(assembler.held(), 0);
+    }
+}
+
+#[test]
 fn open_messages_are_bounded_and_forgotten() {
     let mut terminal = Terminal::new("13912345678", Variant::V2013).unwrap();
     let mut assembler = Assembler::default();

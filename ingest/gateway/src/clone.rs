@@ -16,13 +16,16 @@
 //! - **returns** (native, where the newest session wins because it has proved itself): an address is displaced by another and
 //!   back at once, again and again. Two devices have the same key.
 //!
+//! Sessions of other gateways are learned from the case database ([`crate::elsewhere`]) a few seconds late. So the gateway of the older
+//! session sees the turns, and tells the others that it suspects the device.
+//!
 //! While a device is suspected ([`HELD`] from the last sign), every report under its name is marked, whoever sent it. All are kept
 //! and judged; the engine makes the event of the mark.
 
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -55,6 +58,8 @@ const OPEN: usize = 4;
 const SPEAKERS: usize = 8;
 /// Set in the numbers of voices that speak in datagrams; sessions are numbered from 1, and never so high.
 const DATAGRAMS: u64 = 1 << 63;
+/// Set in the numbers of sessions that other gateways have told of.
+const ELSEWHERE: u64 = 1 << 62;
 /// A session that is not the newest is closed when it has been silent for so long.
 const DEAD_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
@@ -116,6 +121,26 @@ pub(crate) struct Said {
     pub(crate) spot: Option<Spot>,
 }
 
+/// A session as gateways tell each other of it; times are the reader's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Which, of its own gateway or as [`number_elsewhere`] makes it.
+    pub(crate) session: u64,
+    /// When it showed the device's name.
+    pub(crate) opened: Timestamp,
+    /// When it last spoke.
+    pub(crate) spoke: Timestamp,
+    /// The latest that it reported at once, by the device's clock.
+    pub(crate) made: Option<Timestamp>,
+}
+
+/// What stands for a session of another gateway.
+pub(crate) fn number_elsewhere(gateway: &str, session: i64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (gateway, session).hash(&mut hasher);
+    (hasher.finish() & !DATAGRAMS) | ELSEWHERE
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Speaker {
     session: u64,
@@ -159,6 +184,10 @@ impl Speaker {
         self.session & DATAGRAMS == 0
     }
 
+    const fn is_elsewhere(&self) -> bool {
+        self.is_session() && self.session & ELSEWHERE != 0
+    }
+
     fn is_silent(&self, now: Timestamp) -> bool {
         self.spoke.is_none_or(|at| now.duration_since(at) > DEAD_AFTER)
     }
@@ -196,7 +225,8 @@ impl Watch {
             return None;
         }
         let mut sign = None;
-        if displaces && let Some(before) = self.speakers.last_mut() {
+        let mut here = self.speakers.iter_mut().rev().filter(|speaker| !speaker.is_elsewhere());
+        if displaces && let Some(before) = here.next() {
             before.displaced = Some(now);
             let elsewhere = before.address != address;
             let back_at_once = |speaker: &Speaker| {
@@ -206,6 +236,12 @@ impl Watch {
                 sign = self.note(Sign::Return, [0, 0], now);
             }
         }
+        self.make_room(now);
+        self.speakers.push(Speaker::new(session, address, now));
+        sign
+    }
+
+    fn make_room(&mut self, now: Timestamp) {
         if self.speakers.len() >= SPEAKERS {
             // Whoever comes often must not make it forget those that speak.
             let weight = |speaker: &Speaker| (!speaker.is_silent(now), speaker.words);
@@ -221,8 +257,51 @@ impl Watch {
         if self.speakers.is_empty() {
             self.speakers.reserve_exact(1);
         }
-        self.speakers.push(Speaker::new(session, address, now));
-        sign
+    }
+
+    /// Another gateway has told of a session under this name. That it goes on is no turn here: its own gateway sees that.
+    pub(crate) fn learn(&mut self, other: &Told, now: Timestamp) {
+        if now.duration_since(other.spoke) > WINDOW {
+            return;
+        }
+        let session = (other.session & !DATAGRAMS) | ELSEWHERE;
+        if !self.speakers.iter().any(|speaker| speaker.session == session) {
+            self.make_room(now);
+            let at = self.speakers.partition_point(|speaker| speaker.entered <= other.opened);
+            let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+            self.speakers.insert(at, Speaker::new(session, nowhere, other.opened));
+        }
+        let Some(speaker) = self.speakers.iter_mut().find(|speaker| speaker.session == session) else {
+            return;
+        };
+        if speaker.spoke.is_none_or(|before| other.spoke > before) {
+            self.words += 1;
+            speaker.spoke = Some(other.spoke);
+            speaker.words = speaker.words.saturating_add(1);
+            speaker.word = self.words;
+            speaker.made = speaker.made.max(other.made);
+        }
+    }
+
+    /// Another gateway takes the device for two until then.
+    pub(crate) fn suspect(&mut self, until: Timestamp, now: Timestamp) {
+        // No longer than a sign of now would count: its clock is not ours.
+        let longest = now.checked_add(HELD).unwrap_or(now);
+        self.until = self.until.max(Some(until.min(longest)));
+    }
+
+    /// The sessions of this gateway that have spoken, for other gateways.
+    fn told(&self, now: Timestamp) -> impl Iterator<Item = Told> {
+        let here = |speaker: &&Speaker| speaker.is_session() && !speaker.is_elsewhere();
+        self.speakers.iter().filter(here).filter_map(move |speaker| {
+            let spoke = speaker.spoke.filter(|at| now.duration_since(*at) <= WINDOW)?;
+            Some(Told {
+                session: speaker.session,
+                opened: speaker.entered,
+                spoke,
+                made: speaker.made,
+            })
+        })
     }
 
     /// A voice has spoken. `Some`: the device is suspected from now on, and was not.
@@ -406,6 +485,33 @@ impl Registry {
         self.lock()
             .get(&device)
             .is_some_and(|device| device.watch.is_suspected(now))
+    }
+
+    /// The device's sessions here that have spoken lately, and until when it is suspected of being two.
+    pub(crate) fn told(&self, device: DeviceId, now: Timestamp) -> (Vec<Told>, Option<Timestamp>) {
+        let devices = self.lock();
+        let Some(device) = devices.get(&device) else {
+            return (Vec::new(), None);
+        };
+        let until = device.watch.until.filter(|until| now < *until);
+        (device.watch.told(now).collect(), until)
+    }
+
+    /// Notes what another gateway has told of a device that is known here.
+    pub(crate) fn learn(&self, device: DeviceId, other: &Told, suspected: Option<Timestamp>, now: Timestamp) {
+        let mut devices = self.lock();
+        let Some(known) = devices.get_mut(&device) else { return };
+        let was = known.watch.is_suspected(now);
+        known.watch.learn(other, now);
+        if let Some(until) = suspected.filter(|until| now < *until) {
+            known.watch.suspect(until, now);
+        }
+        let told = !was && known.watch.is_suspected(now);
+        drop(devices);
+        if told {
+            metrics::counter!("homeward_gateway_cloned_devices_total", "sign" => "told").increment(1);
+            warn!(%device, "another gateway has found that two devices speak under one name; reports are kept and marked");
+        }
     }
 
     /// Notes that a session has ended.

@@ -35,6 +35,9 @@ pub struct Config {
     pub hello_within: Duration,
     /// From one good frame to the next.
     pub idle_after: Duration,
+    /// For so long after a datagram of a device commands are sent to where it came from; zero: never. Translations of addresses on the
+    /// way forget, some of them after half a minute.
+    pub udp_fresh: Duration,
     /// For one answer to be taken by the device's side.
     pub write_within: Duration,
     /// Appends of live reports of one session under way.
@@ -43,6 +46,8 @@ pub struct Config {
     pub room_bytes: usize,
     /// The fastest pace of stored reports, in reports a second; it slows down by itself when live ones wait.
     pub backlog_per_second: u32,
+    /// How often it is written down which devices were heard, and other gateways' sessions are asked for.
+    pub presence_every: Duration,
     /// What models mean by their codes.
     pub profiles: Arc<Profiles>,
     /// Whom a registration over JT/T 808 is answered with the device's authentication code.
@@ -67,10 +72,12 @@ impl Default for Config {
             limits: limits::Settings::default(),
             hello_within: Duration::from_secs(10),
             idle_after: Duration::from_mins(10),
+            udp_fresh: Duration::from_secs(30),
             write_within: Duration::from_secs(10),
             window: 16,
             room_bytes: 256 * 1024 * 1024,
             backlog_per_second: 10_000,
+            presence_every: Duration::from_secs(5),
             profiles: Arc::new(Profiles::builtin().clone()),
             hand_out_code: HandOut::default(),
             name: "gateway".to_owned(),

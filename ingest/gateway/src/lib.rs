@@ -11,6 +11,7 @@ mod clone;
 mod commands;
 mod config;
 mod directory;
+mod elsewhere;
 mod lanes;
 mod limits;
 mod network;

@@ -1,4 +1,4 @@
-//! When devices were last seen and what their clocks say, written to the case database in batches.
+//! When devices were last seen, what their clocks say and how far their reports are durable, written to the case database in batches.
 
 use std::{
     collections::HashMap,
@@ -7,18 +7,24 @@ use std::{
     time::Duration,
 };
 
-use casedb::{Database, device::Sign};
+use casedb::{
+    Database,
+    device::{Sign, voices},
+};
 use jiff::{SignedDuration, Timestamp};
 use proto::DeviceId;
-use tracing::warn;
+use tracing::{debug, warn};
 
-const EVERY: Duration = Duration::from_secs(5);
+use crate::elsewhere::Elsewhere;
+
 const BATCH: usize = 5_000;
 
 /// Collects signs of life.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     seen: Mutex<HashMap<DeviceId, Sign>>,
+    /// Native: up to which of its own numbers each device's reports are durable, as far as this gateway knows.
+    acknowledged: Mutex<HashMap<DeviceId, u64>>,
 }
 
 impl Presence {
@@ -33,12 +39,26 @@ impl Presence {
         self.note(device, received_at, Some(received_at.duration_since(device_time)));
     }
 
+    /// Notes that everything up to that number of a device's own counting is durable.
+    pub(crate) fn acknowledged(&self, device: DeviceId, sequence: u64) {
+        let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        let highest = acknowledged.entry(device).or_default();
+        *highest = sequence.max(*highest);
+    }
+
+    /// Up to which number a device's reports are known to be durable; 0: not known.
+    pub(crate) fn acknowledged_of(&self, device: DeviceId) -> u64 {
+        let acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        acknowledged.get(&device).copied().unwrap_or_default()
+    }
+
     fn note(&self, device: DeviceId, now: Timestamp, delay: Option<SignedDuration>) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let sign = seen.entry(device).or_insert(Sign {
             device_id: device,
             seen_at: now,
             delay,
+            acknowledged: None,
         });
         sign.seen_at = sign.seen_at.max(now);
         sign.delay = match (sign.delay, delay) {
@@ -48,32 +68,68 @@ impl Presence {
     }
 
     /// Writes what was collected, every few seconds, until dropped. Without a database nothing is kept.
-    pub(crate) async fn write(self: Arc<Self>, database: Option<Database>, gateway: String) {
+    pub(crate) async fn write(
+        self: Arc<Self>,
+        database: Option<Database>,
+        gateway: String,
+        elsewhere: Elsewhere,
+        every: Duration,
+    ) {
+        let mut read = false;
         loop {
-            tokio::time::sleep(EVERY).await;
-            self.flush(database.as_ref(), &gateway).await;
+            if let (false, Some(database)) = (read, &database) {
+                read = self.read(database).await.is_ok();
+            }
+            tokio::time::sleep(every).await;
+            self.flush(database.as_ref(), &gateway, Some(&elsewhere)).await;
         }
     }
 
-    pub(crate) async fn flush(&self, database: Option<&Database>, gateway: &str) {
+    /// What gateways have written down before.
+    async fn read(&self, database: &Database) -> Result<(), casedb::Error> {
+        let client = database.client().await?;
+        let before = voices::acknowledged(&client).await?;
+        let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        for (device, sequence) in before {
+            let highest = acknowledged.entry(device).or_default();
+            *highest = sequence.max(*highest);
+        }
+        Ok(())
+    }
+
+    /// `elsewhere`: `None` at the end, when nothing is heard any more.
+    pub(crate) async fn flush(&self, database: Option<&Database>, gateway: &str, elsewhere: Option<&Elsewhere>) {
         let mut seen: Vec<_> = mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
             .into_values()
             .collect();
         // In one order, so that two gateways that write the same devices do not wait for each other in a circle.
         seen.sort_by_key(|sign| sign.device_id);
-        let Some(database) = database.filter(|_| !seen.is_empty()) else {
-            return;
-        };
+        for sign in &mut seen {
+            // An acknowledgement may be later than the sign of life that it was for.
+            sign.acknowledged = Some(self.acknowledged_of(sign.device_id)).filter(|sequence| *sequence > 0);
+        }
+        let Some(database) = database else { return };
         let written = async {
             let client = database.client().await?;
             for batch in seen.chunks(BATCH) {
+                let devices: Vec<DeviceId> = batch.iter().map(|sign| sign.device_id).collect();
+                if let Some(elsewhere) = elsewhere {
+                    elsewhere.find(&client, &devices, gateway, Timestamp::now()).await?;
+                }
                 casedb::device::seen(&client, batch, gateway).await?;
             }
-            Ok::<(), casedb::Error>(())
+            match elsewhere {
+                Some(elsewhere) => elsewhere.exchange(&client, gateway).await,
+                None => Ok(()),
+            }
         };
         if let Err(error) = written.await {
             // The next sign of life says the same.
-            warn!(%error, devices = seen.len(), "signs of life were not written");
+            if seen.is_empty() {
+                debug!(%error, "nothing is known of other gateways' sessions");
+            } else {
+                warn!(%error, devices = seen.len(), "signs of life were not written");
+            }
         }
     }
 }

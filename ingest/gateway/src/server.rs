@@ -30,6 +30,7 @@ use crate::{
     clone::Registry,
     commands::{self, Commands},
     config::Transport,
+    elsewhere::Elsewhere,
     lanes::{Health, Lanes},
     limits::{Limits, Place},
     presence::Presence,
@@ -151,9 +152,12 @@ impl Gateway {
         let (rotation, confirmed) = Rotation::new();
         let mut writers = vec![
             AbortOnDropHandle::new(tokio::spawn(waiting.write(database.clone()))),
-            AbortOnDropHandle::new(tokio::spawn(
-                Arc::clone(&presence).write(database.clone(), config.name.clone()),
-            )),
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(&presence).write(
+                database.clone(),
+                config.name.clone(),
+                Elsewhere::new(Arc::clone(&registry)),
+                config.presence_every,
+            ))),
             spawn(Arc::clone(&lanes).govern(database.clone())),
             sweep,
             AbortOnDropHandle::new(tokio::spawn(confirmed.write(database.clone()))),
@@ -260,7 +264,7 @@ impl Handle {
         let flush = self
             .shared
             .presence
-            .flush(self.database.as_ref(), &self.shared.config.name);
+            .flush(self.database.as_ref(), &self.shared.config.name, None);
         let _ = tokio::time::timeout(within, flush).await;
         let refused = self.shared.refusals.flush(self.database.as_ref());
         let _ = tokio::time::timeout(within, refused).await;

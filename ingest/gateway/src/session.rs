@@ -17,6 +17,7 @@ use std::{
 
 use codec::{Profile, Protocol};
 use futures::StreamExt;
+use jiff::Timestamp;
 use stream::Log;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
@@ -99,8 +100,24 @@ pub(crate) trait Dialect: Send {
     /// Handles one item; an error ends the session.
     fn handle(&mut self, item: Self::Item, peer: &mut Peer) -> impl Future<Output = Result<(), Stop>> + Send;
 
+    /// When it has something to say of its own accord; `None`: not at all.
+    fn due_at(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Says it; an error ends the session.
+    fn due(&mut self, _peer: &mut Peer) -> impl Future<Output = Result<(), Stop>> + Send {
+        async { Ok(()) }
+    }
+
     /// Sends a command to the device; an error ends the session.
     fn order(&mut self, order: Order, peer: &mut Peer) -> impl Future<Output = Result<(), Stop>> + Send;
+}
+
+/// The same by the clock of timers.
+fn due_at<D: Dialect>(dialect: &D) -> Option<Instant> {
+    let left = dialect.due_at()?.duration_since(Timestamp::now());
+    Some(Instant::now() + Duration::try_from(left).unwrap_or_default())
 }
 
 /// Waits for a command to the session's device, once that is known.
@@ -176,6 +193,8 @@ async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
             return Err(Stop("closed"));
         }
         let reading = !ended && peer.may_read();
+        // What is not read is not missed.
+        let due = if reading { due_at(dialect) } else { None };
         tokio::select! {
             biased;
             () = draining.cancelled() => {
@@ -185,7 +204,11 @@ async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
             () = replaced.cancelled() => return Err(Stop("replaced")),
             () = place.evicted().cancelled() => return Err(Stop("evicted")),
             // Before the frames: somebody who never stops sending cannot keep a session open by that.
-            () = tokio::time::sleep_until(peer.wake()) => {
+            () = tokio::time::sleep_until(due.map_or(peer.wake(), |due| due.min(peer.wake()))) => {
+                if due.is_some() && peer.wake() > Instant::now() {
+                    dialect.due(peer).await?;
+                    continue;
+                }
                 if ended {
                     return Err(Stop("closed"));
                 }
@@ -200,6 +223,7 @@ async fn converse<D: Dialect, R: AsyncRead + Send + Unpin>(
             }
             Some(done) = peer.under_way.next(), if !peer.under_way.is_empty() => {
                 let answer = done?;
+                peer.durable();
                 peer.send(&answer).await?;
             }
             order = next_order(peer.orders.as_ref()) => dialect.order(order, peer).await?,

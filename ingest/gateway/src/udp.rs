@@ -1,4 +1,7 @@
-//! Datagrams: each names its device, is read by itself, and is answered once it is durable.
+//! Datagrams: each names its device, is read by itself, and is answered once it is durable. Where the device can be told something is in
+//! [`peers`].
+
+mod peers;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,6 +14,7 @@ use tracing::warn;
 
 use crate::{
     clone::{self, Voice},
+    commands::Reference,
     directory::Found,
     lanes::Batch,
     limits,
@@ -19,6 +23,7 @@ use crate::{
     server::ACCEPT_PAUSE,
     session::{Shared, Stop},
 };
+use peers::Peers;
 
 /// Datagrams of known devices under way; the device sends again what is dropped beyond.
 const UNDER_WAY: usize = 4_096;
@@ -33,6 +38,7 @@ const MAX_DATAGRAM: usize = 65_535;
 /// Reads datagrams until told to drain; what is under way then goes on in `tasks`.
 pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: TaskTracker, abort: CancellationToken) {
     let socket = Arc::new(socket);
+    let peers = Peers::<T>::new(Arc::clone(&socket), Arc::clone(&shared), tasks.clone(), abort.clone());
     let room = Arc::new(Semaphore::new(UNDER_WAY));
     let strangers = Arc::new(Semaphore::new(STRANGERS_UNDER_WAY));
     let protocol = T::PROTOCOL.name();
@@ -79,9 +85,10 @@ pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: 
         };
         let datagram = Bytes::copy_from_slice(received);
         let (shared, socket, abort) = (Arc::clone(&shared), Arc::clone(&socket), abort.clone());
+        let peers = Arc::clone(&peers);
         tasks.spawn(async move {
             let handled = async {
-                if let Ok(answer) = handle::<T>(&datagram, remote, &shared).await
+                if let Ok(answer) = handle(&datagram, remote, &shared, &peers).await
                     && !answer.is_empty()
                 {
                     let _ = socket.send_to(&answer, remote).await;
@@ -97,7 +104,12 @@ pub(crate) async fn run<T: Talk>(socket: UdpSocket, shared: Arc<Shared>, tasks: 
 }
 
 /// Reads a datagram and returns its answer once everything in it is durable.
-async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shared>) -> Result<Bytes, Stop> {
+async fn handle<T: Talk>(
+    datagram: &Bytes,
+    remote: SocketAddr,
+    shared: &Arc<Shared>,
+    peers: &Arc<Peers<T>>,
+) -> Result<Bytes, Stop> {
     let received_at = Timestamp::now();
     let malformed = |identity: &str, fault: &Fault, kept: bool| {
         let raw = kept.then_some(datagram);
@@ -153,9 +165,8 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
     }
     let mut kept = known.may_be_kept(received_at);
     let profile = shared.profile(T::PROTOCOL, &known);
-    let mut talk = T::default();
-    let decoded = match talk.datagram(datagram, profile, received_at) {
-        Ok(decoded) => decoded,
+    let (decoded, [reply, refusal]) = match peers.read(datagram, &known, remote, profile, received_at) {
+        Ok(read) => read,
         Err(fault) => {
             malformed(&identity, &fault, kept);
             return Ok(Bytes::new());
@@ -176,10 +187,17 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
         address,
     };
     for message in &decoded.messages {
+        if let Message::CommandAnswer { reference, text, done } = message {
+            // Its words may say where it is.
+            let text = if kept { text } else { "" };
+            let reference = reference.map(Reference::Lasting);
+            let (device, session) = (known.device_id, voice.session);
+            shared.commands.answered(device, session, reference, *done, text);
+        }
         let Message::Report(report) = message else { continue };
         if !known.is_assigned() {
             refused("not assigned");
-            return Ok(Bytes::new());
+            return Ok(refusal);
         }
         if let Err(fault) = records::heard(shared, T::PROTOCOL, &known, voice, report, received_at, &mut batch) {
             malformed(&identity, &fault, kept);
@@ -191,5 +209,5 @@ async fn handle<T: Talk>(datagram: &Bytes, remote: SocketAddr, shared: &Arc<Shar
     shared.lanes.append(&mut batch, T::PROTOCOL.name()).await?;
     records::appended(T::PROTOCOL.name(), known.protected.is_some(), records, received_at);
     drop(held);
-    Ok(decoded.reply.map_or_else(Bytes::new, |reply| talk.enclose(reply)))
+    Ok(reply)
 }

@@ -9,6 +9,10 @@
 
 #[path = "gateway/commands.rs"]
 mod commands;
+#[path = "gateway/datagrams.rs"]
+mod datagrams;
+#[path = "gateway/elsewhere.rs"]
+mod elsewhere;
 #[path = "gateway/flow.rs"]
 mod flow;
 #[path = "gateway/kept.rs"]

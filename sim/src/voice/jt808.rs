@@ -57,7 +57,7 @@ impl Jt808 {
                     token: Token::Jt808 { serial, id },
                 })
             }
-            Answer::Other { .. } => Said::Other,
+            Answer::Missing { .. } | Answer::Other { .. } => Said::Other,
         })
     }
 }

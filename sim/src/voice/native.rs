@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use codec::native::{Item, client};
+use codec::native::{Item, client, handshake::Claim};
 use proto::wire::{self, gateway_frame::Body};
 use tokio_util::codec::Decoder;
 
@@ -15,26 +15,47 @@ pub(super) struct Native {
     identity: String,
     secret: Vec<u8>,
     nonce: [u8; 16],
+    /// Over TLS: what the proof is tied to.
+    binding: Option<[u8; 32]>,
     answers: client::Answers,
     /// Sequence numbers on the way.
     sent: VecDeque<u64>,
 }
 
 impl Native {
-    pub(super) fn new(identity: &str, secret: &[u8], nonce: [u8; 16]) -> Self {
+    pub(super) fn new(identity: &str, secret: &[u8], nonce: [u8; 16], binding: Option<[u8; 32]>) -> Self {
         Self {
             identity: identity.to_owned(),
             secret: secret.to_owned(),
             nonce,
+            binding,
             answers: client::Answers::default(),
             sent: VecDeque::new(),
         }
     }
 }
 
+impl Native {
+    fn proof(&self, gateway_nonce: &[u8]) -> Bytes {
+        if self.binding.is_none() {
+            return client::proof(&self.secret, &self.nonce, gateway_nonce, &self.identity);
+        }
+        let claim = Claim {
+            device_nonce: &self.nonce,
+            gateway_nonce,
+            binding: self.binding.as_ref(),
+            device: &self.identity,
+        };
+        client::bound_proof(&self.secret, &claim)
+    }
+}
+
 impl Voice for Native {
     fn sign_in(&mut self) -> Bytes {
-        client::hello(&self.identity, self.nonce, "simulated 1")
+        match self.binding {
+            None => client::hello(&self.identity, self.nonce, "simulated 1"),
+            Some(_) => client::bound_hello(&self.identity, self.nonce, "simulated 1"),
+        }
     }
 
     fn tell(&mut self, samples: &[Sample], stored: bool) -> Bytes {
@@ -49,12 +70,7 @@ impl Voice for Native {
             None => return Ok(None),
         };
         Ok(Some(match frame.body {
-            Some(Body::Challenge(challenge)) => Said::Next(client::proof(
-                &self.secret,
-                &self.nonce,
-                &challenge.gateway_nonce,
-                &self.identity,
-            )),
+            Some(Body::Challenge(challenge)) => Said::Next(self.proof(&challenge.gateway_nonce)),
             Some(Body::Welcome(_)) => Said::Welcome,
             Some(Body::Refusal(refusal)) => return Err(VoiceError::Refused(refusal.reason)),
             // Reports that are refused for good are in there, too: sending them again cannot help.

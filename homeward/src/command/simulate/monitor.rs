@@ -17,7 +17,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{journal::Journal, session::Session};
+use super::{
+    journal::Journal,
+    session::{Session, Tls},
+};
 
 /// Reports that a device holds at most; beyond, the oldest are lost, as on a real one.
 const MEMORY: usize = 20_000;
@@ -39,6 +42,8 @@ pub struct Monitor {
     pub index: usize,
     pub address: SocketAddr,
     pub secret: Vec<u8>,
+    /// Native devices speak over TLS.
+    pub tls: Option<Arc<Tls>>,
     pub journal: Arc<Journal>,
     /// Reports are taken for so long; `None`: for ever.
     pub duration_s: Option<f64>,
@@ -207,7 +212,8 @@ impl Monitor {
         let Some(person) = self.world.people.get(self.index) else {
             return Ok(());
         };
-        let mut session = tokio::time::timeout(ANSWER, Session::open(self.address, person, &self.secret)).await??;
+        let opened = Session::open(self.address, person, &self.secret, self.tls.as_deref());
+        let mut session = tokio::time::timeout(ANSWER, opened).await??;
         let mut answer_by = Instant::now() + ANSWER;
         loop {
             if self.finished(memory) {

@@ -6,61 +6,83 @@ use anyhow::{Context, Result, bail};
 use bytes::BytesMut;
 use sim::{
     device::Sample,
-    person::Person,
+    person::{Person, Speaks},
     voice::{self, Asked, Said, Voice},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
 };
 
 /// Room for what a gateway says at a time.
 const ROOM: usize = 512;
 
+/// How devices of the native protocol know their gateway.
+pub struct Tls {
+    /// The name that it must prove.
+    pub name: String,
+    /// What it is proved by (PEM).
+    pub roots: Vec<u8>,
+}
+
 /// A signed-in connection.
 pub struct Session {
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
+    read: Box<dyn AsyncRead + Send + Unpin>,
+    write: Box<dyn AsyncWrite + Send + Unpin>,
     buffer: BytesMut,
     voice: Box<dyn Voice>,
 }
 
 impl Session {
-    /// Connects and signs in.
-    pub async fn open(address: SocketAddr, person: &Person, secret: &[u8]) -> Result<Self> {
-        let socket = TcpStream::connect(address).await.context("connect")?;
-        socket.set_nodelay(true)?;
-        let (read, write) = socket.into_split();
-        let mut session = Self {
-            read,
-            write,
-            buffer: BytesMut::new(),
-            voice: voice::of(person, secret, rand::random())?,
+    /// Connects and signs in; over TLS where the device's protocol has it and `tls` says so.
+    pub async fn open(address: SocketAddr, person: &Person, secret: &[u8], tls: Option<&Tls>) -> Result<Self> {
+        let mut session = if let Some(tls) = tls.filter(|_| person.speaks == Speaks::Native) {
+            let connected = gateway::tls::connect(address, &tls.name, &tls.roots).await;
+            let (stream, binding) = connected.context("connect over TLS")?;
+            let (read, write) = tokio::io::split(stream);
+            Self {
+                read: Box::new(read),
+                write: Box::new(write),
+                buffer: BytesMut::new(),
+                voice: voice::over(person, secret, rand::random(), Some(binding))?,
+            }
+        } else {
+            let socket = TcpStream::connect(address).await.context("connect")?;
+            socket.set_nodelay(true)?;
+            let (read, write) = socket.into_split();
+            Self {
+                read: Box::new(read),
+                write: Box::new(write),
+                buffer: BytesMut::new(),
+                voice: voice::of(person, secret, rand::random())?,
+            }
         };
         let first = session.voice.sign_in();
-        session.write.write_all(&first).await?;
+        session.write(&first).await?;
         loop {
             match session.hear().await? {
-                Said::Next(bytes) => session.write.write_all(&bytes).await?,
+                Said::Next(bytes) => session.write(&bytes).await?,
                 Said::Welcome => return Ok(session),
                 _ => (),
             }
         }
     }
 
+    async fn write(&mut self, wire: &[u8]) -> Result<()> {
+        self.write.write_all(wire).await?;
+        Ok(self.write.flush().await?)
+    }
+
     /// Sends reports, oldest first. Late ones go as stored where the protocol can say so.
     pub async fn send(&mut self, samples: &[Sample], late: bool) -> Result<()> {
         let wire = self.voice.tell(samples, late);
-        Ok(self.write.write_all(&wire).await?)
+        self.write(&wire).await
     }
 
     /// Answers a command.
     pub async fn answer(&mut self, asked: &Asked, done: bool, here: Option<&Sample>) -> Result<()> {
         let wire = self.voice.answer(asked, done, here);
-        Ok(self.write.write_all(&wire).await?)
+        self.write(&wire).await
     }
 
     /// Waits for the next thing that the gateway says. Dropping the future loses nothing.

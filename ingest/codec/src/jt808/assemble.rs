@@ -20,6 +20,19 @@ pub(super) const MAX_HELD_BYTES: usize = MAX_PACKAGES as usize * MAX_BODY_BYTES;
 /// How long a message may stay incomplete.
 pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
+/// How long nothing comes of an incomplete message before what is missing is asked for, and how often.
+pub(super) const ASK_AFTER: SignedDuration = SignedDuration::from_secs(5);
+pub(super) const ASKED_AT_MOST: u8 = 3;
+
+/// What is missing of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Serial number of its first sub-package.
+    pub base: u16,
+    /// Numbers of the sub-packages, from 1.
+    pub numbers: Vec<u16>,
+}
+
 /// What became of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assembled {
@@ -46,7 +59,20 @@ struct Open {
     base: u16,
     total: u16,
     since: Timestamp,
+    /// When a part last came, or was asked for.
+    last: Timestamp,
+    asked: u8,
     parts: BTreeMap<u16, (u16, Bytes)>,
+}
+
+impl Open {
+    /// When what is missing is to be asked for. Where most is missing it is not: mostly one part came again of a message that was whole.
+    fn asks_at(&self) -> Option<Timestamp> {
+        let most = self.parts.len() * 2 >= usize::from(self.total);
+        (most && self.asked < ASKED_AT_MOST)
+            .then(|| self.last.checked_add(ASK_AFTER).ok())
+            .flatten()
+    }
 }
 
 /// Puts sub-packages of one session together.
@@ -63,6 +89,27 @@ impl Assembler {
             .flat_map(|open| open.parts.values())
             .map(|(_, part)| part.len())
             .sum()
+    }
+
+    /// When [`Self::missing`] has something to say.
+    pub fn asks_at(&self) -> Option<Timestamp> {
+        self.open.iter().filter_map(Open::asks_at).min()
+    }
+
+    /// What is missing and to be asked for now (0x8003); each message's [`ASKED_AT_MOST`] times, [`ASK_AFTER`] apart.
+    pub fn missing(&mut self, now: Timestamp) -> Vec<Missing> {
+        self.open.retain(|open| now.duration_since(open.since) <= PATIENCE);
+        let due = |open: &&mut Open| open.asks_at().is_some_and(|at| at <= now);
+        let ask = |open: &mut Open| {
+            open.asked += 1;
+            open.last = now;
+            let numbers = (1..=open.total).filter(|number| !open.parts.contains_key(number));
+            Missing {
+                base: open.base,
+                numbers: numbers.collect(),
+            }
+        };
+        self.open.iter_mut().filter(due).map(ask).collect()
     }
 
     /// Takes a frame's header and body.
@@ -100,7 +147,9 @@ impl Assembler {
                 self.open.iter().enumerate().filter(|(_, open)| {
                     (open.id, open.total) == (header.id, total) && !open.parts.contains_key(&number)
                 });
-            lacking.next().filter(|_| number > 1).map(|(index, _)| index)
+            // The first part of another message has the same look, unless it was asked for.
+            let asked = |(_, open): &(usize, &Open)| number > 1 || open.asked > 0;
+            lacking.next().filter(asked).map(|(index, _)| index)
         });
         let mut index = found.unwrap_or_else(|| {
             if self.open.len() >= MAX_OPEN {
@@ -111,6 +160,8 @@ impl Assembler {
                 base,
                 total,
                 since: now,
+                last: now,
+                asked: 0,
                 parts: BTreeMap::new(),
             });
             self.open.len() - 1
@@ -122,6 +173,7 @@ impl Assembler {
             index -= usize::from(oldest < index);
         }
         let complete = self.open.get_mut(index).is_some_and(|open| {
+            open.last = now;
             open.parts.insert(number, (header.serial, body));
             open.parts.len() == usize::from(total)
         });

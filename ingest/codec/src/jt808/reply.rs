@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Frame, Header, id};
+use super::{Frame, Header, Missing, id};
 
 /// Result of a general answer (8.2, table 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,22 @@ pub fn general(header: &Header, answered: u16, serial: u16, outcome: Outcome) ->
     body.put_u16(header.id);
     body.put_u8(outcome.byte());
     header.frame(id::PLATFORM_ANSWER, serial, None, &body)
+}
+
+/// The request 0x8003 for sub-packages of the terminal that did not come (8.4; the edition of 2019 has two bytes for their count).
+pub fn missing(header: &Header, serial: u16, missing: &Missing) -> Frame {
+    let mut body = BytesMut::with_capacity(4 + 2 * missing.numbers.len());
+    body.put_u16(missing.base);
+    let count = u16::try_from(missing.numbers.len()).unwrap_or(u16::MAX);
+    if header.version.is_some() {
+        body.put_u16(count);
+    } else {
+        body.put_u8(u8::try_from(count).unwrap_or(u8::MAX));
+    }
+    for number in &missing.numbers {
+        body.put_u16(*number);
+    }
+    header.frame(id::MISSING, serial, None, &body)
 }
 
 /// The answer 0x8100 to a registration; the code goes with success only.

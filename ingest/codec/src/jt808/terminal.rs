@@ -308,6 +308,13 @@ pub enum Answer {
         /// Authentication code.
         code: Bytes,
     },
+    /// 0x8003: sub-packages did not come.
+    Missing {
+        /// Serial of the message's first sub-package.
+        base: u16,
+        /// Which, from 1.
+        numbers: Vec<u16>,
+    },
     /// The platform wants something done.
     Command {
         /// Serial of its message, which the answer names.
@@ -329,6 +336,19 @@ pub fn answer(frame: &Frame) -> Result<Answer, Fault> {
     let (header, body) = frame.parse()?;
     let mut cursor = Cursor::new(&body);
     Ok(match header.id {
+        id::MISSING => {
+            let base = cursor.u16("serial of the first sub-package")?;
+            let count = if header.version.is_some() {
+                cursor.u16("count of sub-packages")?
+            } else {
+                cursor.u8("count of sub-packages")?.into()
+            };
+            let numbers = (0..count).map(|_| cursor.u16("number of a sub-package"));
+            Answer::Missing {
+                base,
+                numbers: numbers.collect::<Result<_, _>>()?,
+            }
+        }
         id::PLATFORM_ANSWER => Answer::General {
             serial: cursor.u16("serial")?,
             id: cursor.u16("id")?,

@@ -256,6 +256,25 @@ impl Terminal {
         reply::frame(&serial::write(serial::ANSWER, text.as_bytes()))
     }
 
+    /// The same for UDP, in the envelope of records.
+    pub fn answer_datagram(&mut self, text: &str) -> Bytes {
+        self.packet = self.packet.wrapping_add(1);
+        let [_, avl_packet] = self.packet.to_be_bytes();
+        let data = serial::write(serial::ANSWER, text.as_bytes());
+        datagram::write(self.packet, avl_packet, &self.imei, &data)
+    }
+
+    /// The command in a datagram, when it is one.
+    pub fn read_command(datagram: &[u8]) -> Option<String> {
+        let super::frame::Kind::Data(data) = super::frame::open(datagram).ok()? else {
+            return None;
+        };
+        serial::read(data).ok()?.into_iter().find_map(|text| match text {
+            serial::Serial::Command(text) => Some(text),
+            _ => None,
+        })
+    }
+
     /// Reads what the server sent, one answer at a time; `None`: more bytes are needed.
     ///
     /// Four zero bytes are either "no records" or the beginning of a command; without a command behind them they are the former.

@@ -331,3 +331,93 @@ proptest! {
         prop_assert!(watch.is_suspected(at(now)));
     }
 }
+
+fn told(session: u64, opened: i64, spoke: i64) -> Told {
+    Told {
+        session: number_elsewhere("two", i64::try_from(session).unwrap()),
+        opened: at(opened),
+        spoke: at(spoke),
+        made: Some(at(spoke)),
+    }
+}
+
+#[test]
+fn two_at_two_gateways_are_suspected_where_the_older_session_is() {
+    let (mut one, mut two) = (Watch::default(), Watch::default());
+    let (mut raised_one, mut raised_two) = (Vec::new(), Vec::new());
+    // The session at the first gateway has been there for long; the other opens after half a minute. Each gateway learns a few seconds
+    // late, and both devices are at one place.
+    let ours = number_elsewhere("one", 1);
+    for second in (0..300_i64).step_by(10) {
+        raised_one.extend(one.heard(1, from(1), made(second), at(second)));
+        if second >= 30 {
+            raised_two.extend(two.heard(1, from(2), made(second), at(second)));
+            one.learn(&told(1, 30, second), at(second + 5));
+        }
+        let seen = Told {
+            session: ours,
+            ..told(1, 0, second)
+        };
+        two.learn(&seen, at(second + 5));
+    }
+    assert_eq!(raised_one, [Sign::Turn]);
+    assert_eq!(raised_two, [], "the newer one's gateway sees it by what it is told");
+    assert!(one.is_suspected(at(300)) && !two.is_suspected(at(300)));
+    two.suspect(at(2_000), at(300));
+    assert!(two.is_suspected(at(1_999)) && !two.is_suspected(at(2_000)));
+    // However wrong another gateway's clock is, nobody is suspected for ever.
+    two.suspect(at(1_000_000), at(300));
+    assert!(!two.is_suspected(at(300 + 30 * 60)));
+}
+
+#[test]
+fn a_device_that_moves_from_gateway_to_gateway_is_not_suspected() {
+    let mut watch = Watch::default();
+    // Ten minutes here, ten there, and back over a new session, all day. Of its last minute there it is heard late.
+    for minute in 0..600_i64 {
+        let (turn, second) = (minute / 10, minute * 60);
+        let session = u64::try_from(turn + 1).unwrap();
+        if turn % 2 == 0 {
+            assert_eq!(
+                watch.heard(session, from(1), there(second, 0.5), at(second)),
+                None,
+                "{minute}"
+            );
+        } else {
+            watch.learn(&told(session, turn * 600, second), at(second + 7));
+        }
+    }
+    assert!(!watch.is_suspected(at(36_000)));
+    // What was unread here when the device went there was made before.
+    let mut watch = Watch::default();
+    assert_eq!(watch.heard(1, from(1), made(0), at(0)), None);
+    for second in [31, 41, 51] {
+        watch.learn(&told(9, 30, second), at(second));
+        assert_eq!(watch.heard(1, from(1), made(second - 30), at(second)), None);
+    }
+    assert!(!watch.is_suspected(at(60)));
+}
+
+#[test]
+fn sessions_elsewhere_push_nothing_out_for_ever_and_displace_nobody() {
+    let mut watch = Watch::default();
+    assert_eq!(watch.heard(1, from(1), made(0), at(0)), None);
+    for other in 0..100 {
+        watch.learn(&told(other, 1, 2), at(3));
+    }
+    assert!(watch.speakers.len() <= SPEAKERS);
+    let mut watch = Watch::default();
+    assert_eq!(watch.heard(1, from(1), made(0), at(0)), None);
+    watch.learn(&told(7, 1, 2), at(3));
+    watch.enter(2, from(2), true, at(4));
+    let displaced: Vec<_> = watch
+        .speakers
+        .iter()
+        .filter(|speaker| speaker.displaced.is_some())
+        .collect();
+    assert_eq!(displaced.len(), 1);
+    assert_eq!(displaced[0].session, 1, "the session here, not the one elsewhere");
+    // Nothing is told on of what others have told.
+    let here: Vec<u64> = watch.told(at(5)).map(|told| told.session).collect();
+    assert_eq!(here, [1]);
+}

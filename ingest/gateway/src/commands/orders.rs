@@ -295,6 +295,12 @@ impl Order {
 pub(crate) struct Sending(Held);
 
 impl Sending {
+    /// The bytes have gone out where nobody takes them (UDP): it stays sent, until the device says more or its time is over.
+    pub(crate) fn sent(mut self) {
+        count(self.0.body.command.name(), "sent");
+        self.0.on_drop = None;
+    }
+
     /// The connection has taken all bytes.
     pub(crate) fn delivered(mut self) {
         count(self.0.body.command.name(), "delivered");

@@ -80,6 +80,24 @@ impl Dialect for Jt808 {
         }
     }
 
+    fn due_at(&self) -> Option<Timestamp> {
+        self.assembler.asks_at()
+    }
+
+    /// Asks for sub-packages that did not come.
+    async fn due(&mut self, peer: &mut Peer) -> Result<(), Stop> {
+        let missing = self.assembler.missing(Timestamp::now());
+        let Some(header) = self.heard.clone() else {
+            return Ok(());
+        };
+        for missing in missing {
+            metrics::counter!("homeward_gateway_jt808_parts_asked_total").increment(missing.numbers.len() as u64);
+            let frame = reply::missing(&header, self.next_serial(), &missing);
+            peer.send(&frame.to_wire()).await?;
+        }
+        Ok(())
+    }
+
     async fn order(&mut self, order: Order, peer: &mut Peer) -> Result<(), Stop> {
         let Some(header) = self.heard.clone() else {
             return Ok(());

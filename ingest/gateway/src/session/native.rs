@@ -239,8 +239,9 @@ impl Native {
         }
         peer.belongs_to(&known);
         peer.alive();
-        // 0: the device sends everything it still has; what is known already is recognised by its sequence number.
-        peer.send(&gateway::welcome(0, now)).await?;
+        // What the device sends again all the same is recognised by its sequence number.
+        let acknowledged = peer.acknowledged(known.device_id);
+        peer.send(&gateway::welcome(acknowledged, now)).await?;
         if by_next.is_none() {
             self.offer(&device, peer).await?;
         }
@@ -319,7 +320,7 @@ fn reports(device: &str, frame: &DeviceFrame, peer: &mut Peer, received_at: Time
         peer.malformed(device, &fault, &native::to_wire(frame));
     }
     let answer = gateway::acknowledgement(batch.last, &batch.rejected);
-    peer.append(batch.records, received_at, answer);
+    peer.append_upto(batch.records, received_at, answer, batch.last);
     Ok(())
 }
 

@@ -38,16 +38,20 @@ const BACKLOG_BYTES: usize = 256 * 1024;
 #[derive(Default)]
 pub(crate) struct UnderWay {
     futures: FuturesOrdered<BoxFuture<'static, Result<Bytes, Stop>>>,
-    /// Bytes of backlog of each, 0 for live ones; in the order of `futures`.
-    backlog: VecDeque<u32>,
+    /// Of each, in the order of `futures`: bytes of backlog, 0 for live ones; and the number of the device's own counting up to which
+    /// its answer acknowledges, 0 for none.
+    backlog: VecDeque<(u32, u64)>,
+    /// The highest such number of those that are done.
+    acknowledged: u64,
     backlog_bytes: usize,
     live: usize,
 }
 
 impl UnderWay {
-    fn push(&mut self, future: BoxFuture<'static, Result<Bytes, Stop>>, backlog_bytes: usize) {
+    fn push(&mut self, future: BoxFuture<'static, Result<Bytes, Stop>>, backlog_bytes: usize, upto: u64) {
         self.futures.push_back(future);
-        self.backlog.push_back(u32::try_from(backlog_bytes).unwrap_or(u32::MAX));
+        let bytes = u32::try_from(backlog_bytes).unwrap_or(u32::MAX);
+        self.backlog.push_back((bytes, upto));
         self.backlog_bytes += backlog_bytes;
         self.live += usize::from(backlog_bytes == 0);
     }
@@ -55,12 +59,20 @@ impl UnderWay {
     /// Waits for the oldest; `None` when nothing is under way.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Stop>> {
         let done = futures::StreamExt::next(&mut self.futures).await?;
-        let backlog = self.backlog.pop_front().unwrap_or_default() as usize;
+        let (backlog, upto) = self.backlog.pop_front().unwrap_or_default();
+        let backlog = backlog as usize;
+        if done.is_ok() {
+            self.acknowledged = self.acknowledged.max(upto);
+        }
         self.backlog_bytes = self.backlog_bytes.saturating_sub(backlog);
         self.live -= usize::from(backlog == 0 && self.live > 0);
         if self.futures.is_empty() {
             // Most sessions are idle most of the time: nothing is kept for the next burst.
-            *self = Self::default();
+            let acknowledged = self.acknowledged;
+            *self = Self {
+                acknowledged,
+                ..Self::default()
+            };
         }
         Some(done)
     }
@@ -240,6 +252,22 @@ impl Peer {
         }
     }
 
+    /// Notes how far the device's reports are durable, after the answer of an append.
+    pub(super) fn durable(&mut self) {
+        let upto = std::mem::take(&mut self.under_way.acknowledged);
+        if let (Some(device), true) = (self.device, upto > 0) {
+            self.shared.presence.acknowledged(device, upto);
+        }
+    }
+
+    /// Up to which of its own numbers the device's reports are known to be durable; 0: not known, or two speak under its name.
+    pub(crate) fn acknowledged(&self, device: DeviceId) -> u64 {
+        if self.shared.registry.is_suspected(device, Timestamp::now()) {
+            return 0;
+        }
+        self.shared.presence.acknowledged_of(device)
+    }
+
     /// Decides what becomes of a report and adds its records to the batch.
     pub(crate) fn take(
         &self,
@@ -307,7 +335,12 @@ impl Peer {
     }
 
     /// Sends `answer` once all records are durable, and after the answers of all appends before.
-    pub(crate) fn append(&mut self, mut batch: Batch, received_at: Timestamp, answer: Bytes) {
+    pub(crate) fn append(&mut self, batch: Batch, received_at: Timestamp, answer: Bytes) {
+        self.append_upto(batch, received_at, answer, 0);
+    }
+
+    /// The same, of reports that the device has numbered: everything up to `upto` is durable then.
+    pub(crate) fn append_upto(&mut self, mut batch: Batch, received_at: Timestamp, answer: Bytes, upto: u64) {
         let lanes = Arc::clone(&self.shared.lanes);
         let protocol = self.protocol.name();
         let protected = self.protected;
@@ -321,7 +354,7 @@ impl Peer {
             drop(held);
             Ok(answer)
         };
-        self.under_way.push(append.boxed(), backlog_bytes);
+        self.under_way.push(append.boxed(), backlog_bytes, upto);
     }
 
     /// Puts a frame into quarantine; counts it in any case. Of a frame of a protected person's device, which may say where they
@@ -355,6 +388,7 @@ impl Peer {
         // Where answers name what they answer, one that does not come does not hold up those behind it.
         let numbered = matches!(self.protocol, Protocol::Jt808 | Protocol::Gt06 | Protocol::Eelink);
         while let Some(done) = self.under_way.next().await {
+            self.durable();
             match done {
                 Ok(answer) => self.send(&answer).await?,
                 Err(Stop("drained")) if numbered => {}

@@ -18,27 +18,36 @@ use uuid::Uuid;
 
 use super::*;
 
-const IMEI: &str = "490154203237518";
+pub(super) const IMEI: &str = "490154203237518";
 
 /// A person with a device of each protocol, an officer who may ask for commands, and a gateway that has them.
-struct Scene {
+pub(super) struct Scene {
     test: TestDatabase,
-    db: Database,
+    pub(super) db: Database,
     officer: Uuid,
-    log: MemoryLog,
+    pub(super) log: MemoryLog,
 }
 
-fn people() -> [(Protocol, &'static str, Known); 4] {
+/// Without an order in force.
+pub(super) const FREE: &str = "490154203237526";
+
+fn people() -> [(Protocol, &'static str, Known); 6] {
+    let free = Known {
+        terms: Vec::new(),
+        ..known("free", None)
+    };
     [
         (Protocol::Native, "HW-1", known("HW-1", Some(SECRET))),
         (Protocol::Jt808, "13900000002", known("T-2", None)),
         (Protocol::Teltonika, IMEI, known("tracker", None)),
         (Protocol::Gt06, IMEI, known("anklet", None)),
+        (Protocol::Eelink, IMEI, known("collar", None)),
+        (Protocol::Teltonika, FREE, free),
     ]
 }
 
 impl Scene {
-    async fn set() -> Option<Self> {
+    pub(super) async fn set() -> Option<Self> {
         let test = testkit::database().await.unwrap()?;
         casedb::migrate(&test.url, 4).await.unwrap();
         let db = Database::connect(&test.url, 8).await.unwrap();
@@ -53,10 +62,20 @@ impl Scene {
             write!(
                 sql,
                 "INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
-                    VALUES ('{person}', '{protocol}', 'Invented', '{agency}', '{agency}', 'UTC');
-                INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at) VALUES (gen_random_uuid(),
-                    '{person}', 'invented act', now() - interval '1 day', now() + interval '1 day');
-                INSERT INTO device (device_id, protocol, identity) VALUES ('{device}', '{protocol}', '{identity}');
+                    VALUES ('{person}', '{protocol} {identity}', 'Invented', '{agency}', '{agency}', 'UTC');"
+            )
+            .unwrap();
+            if !known.terms.is_empty() {
+                write!(
+                    sql,
+                    "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at) VALUES
+                        (gen_random_uuid(), '{person}', 'invented act', now() - interval '1 day', now() + interval '1 day');"
+                )
+                .unwrap();
+            }
+            write!(
+                sql,
+                "INSERT INTO device (device_id, protocol, identity) VALUES ('{device}', '{protocol}', '{identity}');
                 INSERT INTO device_assignment (assignment_id, device_id, person_id)
                     VALUES (gen_random_uuid(), '{device}', '{person}');"
             )
@@ -71,13 +90,19 @@ impl Scene {
         })
     }
 
-    async fn gateway(&self, name: &str) -> Handle {
+    pub(super) async fn gateway(&self, name: &str) -> Handle {
+        self.gateway_with(name, config()).await
+    }
+
+    pub(super) async fn gateway_with(&self, name: &str, config: Config) -> Handle {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let config = Config {
             teltonika_listen: Some(any),
+            teltonika_udp_listen: Some(any),
             gt06_listen: Some(any),
+            eelink_udp_listen: Some(any),
             name: name.to_owned(),
-            ..config()
+            ..config
         };
         let directory = Directory::fixed(people().map(|(protocol, name, known)| (protocol, name.to_owned(), known)));
         Gateway::start(config, Arc::new(self.log.clone()), directory, Some(self.db.clone()))
@@ -85,7 +110,7 @@ impl Scene {
             .unwrap()
     }
 
-    async fn place(&self, device: &str, instruction: Instruction, waits: Option<i64>) -> Uuid {
+    pub(super) async fn place(&self, device: &str, instruction: Instruction, waits: Option<i64>) -> Uuid {
         let request = Request {
             person_id: known(device, None).person_id.unwrap(),
             device_id: None,
@@ -102,7 +127,7 @@ impl Scene {
     }
 
     /// Waits for a state; the outcome and what the device said.
-    async fn becomes(&self, command: Uuid, state: State) -> (String, String) {
+    pub(super) async fn becomes(&self, command: Uuid, state: State) -> (String, String) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let client = self.db.client().await.unwrap();
@@ -116,7 +141,7 @@ impl Scene {
         }
     }
 
-    async fn close(self) {
+    pub(super) async fn close(self) {
         drop(self.db);
         self.test.drop_now().await.unwrap();
     }

@@ -387,3 +387,26 @@ async fn one_gateway_takes_over_from_another_on_the_same_port() {
         found.len()
     );
 }
+
+#[tokio::test]
+async fn sub_packages_that_did_not_come_are_asked_for() {
+    let log = MemoryLog::new(1);
+    let handle = start(&log).await;
+    let (mut line, mut terminal) = Jt808Line::opened(&handle, "013900000001", Variant::V2013).await;
+    let base = terminal.next_serial();
+    let locations: Vec<_> = (0..60).map(|_| location()).collect();
+    let frames = terminal.batch(&locations, true);
+    assert_eq!(frames.len(), 3);
+    line.send(&frames[0]).await;
+    line.send(&frames[2]).await;
+    let asked = line.answer().await;
+    assert_eq!(asked, Some(Answer::Missing { base, numbers: vec![2] }));
+    assert_eq!(reports(&log).await, []);
+    line.send(&frames[1]).await;
+    for _ in 0..3 {
+        let answer = line.answer().await;
+        assert!(matches!(answer, Some(Answer::General { result: 0, .. })), "{answer:?}");
+    }
+    assert_eq!(reports(&log).await.len(), 60);
+    line.silence().await;
+}

@@ -1,0 +1,222 @@
+//! PostgreSQL is killed under the whole installation, three times, and started again: the process lives through it, nothing acknowledged
+//! is lost or stored twice, and the incidents are those of an undisturbed run with the same seed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failure here is a failed test"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use homeward_benches::{
+    load::Speech,
+    process::free_port,
+    site::{Place, Running, Site, Stream},
+};
+use jiff::Timestamp;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::Value;
+
+const KILLS: usize = 3;
+const SECONDS: &str = "60";
+const INTERVAL: &str = "2";
+const WORLD: [&str; 8] = [
+    "--devices",
+    "40",
+    "--seed",
+    "5",
+    "--scenario",
+    "soak",
+    "--interval",
+    INTERVAL,
+];
+
+/// Person, kind and zone of each incident, with its onsets in seconds from the start.
+type Incidents = BTreeMap<(String, String, String), Vec<f64>>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_database_server_costs_nothing() {
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    let Some(binary) = testkit::setting("HOMEWARD_BIN") else {
+        return;
+    };
+    let run = |name: &'static str, kills| tokio::spawn(life(PathBuf::from(&binary), name, kills));
+    let (calm, wild) = (run("calm", 0), run("wild", KILLS));
+    let (calm, wild) = (calm.await.unwrap(), wild.await.unwrap());
+    assert!(calm.len() >= 30, "only {} incidents: nothing is shown", calm.len());
+    assert_eq!(
+        calm.keys().collect::<Vec<_>>(),
+        wild.keys().collect::<Vec<_>>(),
+        "incidents of the undisturbed run (left) and of the disturbed one (right)"
+    );
+    let interval: f64 = INTERVAL.parse().unwrap();
+    for (key, onsets) in calm {
+        let others = &wild[&key];
+        assert_eq!(
+            onsets.len(),
+            others.len(),
+            "{key:?}: {onsets:?} undisturbed, {others:?} disturbed"
+        );
+        for (onset, other) in onsets.iter().zip(others) {
+            assert!(
+                (onset - other).abs() <= interval,
+                "{key:?}: onset {onset} undisturbed, {other} disturbed"
+            );
+        }
+    }
+}
+
+async fn life(homeward: PathBuf, name: &str, kills: usize) -> Incidents {
+    let folder = std::path::absolute(format!(".homeward/test/server-{name}")).unwrap();
+    let _ = std::fs::remove_dir_all(&folder);
+    let place = Place {
+        homeward,
+        database_url: None,
+        edition: "plain".to_owned(),
+        folder: folder.clone(),
+    };
+    let mut site = Site::within(
+        &place,
+        Stream::Postgres,
+        &folder.join("postgres"),
+        &folder.join("kafka"),
+    )
+    .await
+    .unwrap();
+    let native = format!("127.0.0.1:{}", free_port().unwrap());
+    let jt808 = format!("127.0.0.1:{}", free_port().unwrap());
+    let own = [
+        ("HOMEWARD_GATEWAY_NATIVE_LISTEN", native),
+        ("HOMEWARD_GATEWAY_JT808_LISTEN", jt808.clone()),
+        ("HOMEWARD_GEOFENCE_TICK_SECONDS", "1".to_owned()),
+        ("HOMEWARD_STREAM_PARTITIONS", "8".to_owned()),
+    ];
+    site.settings
+        .extend(own.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    end(site
+        .start("seed", &[&["demo", "seed"], WORLD.as_slice()].concat(), &[])
+        .unwrap())
+    .await;
+    let mut running = Running::launch(&site, "run", "run", Speech::Jt808, &jt808, &[]).unwrap();
+    running.ready(&site.log("run")).await.unwrap();
+    let acknowledged = folder.join("acknowledged.jsonl");
+    let path = acknowledged.to_str().unwrap();
+    let mut arguments = [&["simulate"], WORLD.as_slice()].concat();
+    arguments.extend(["--duration", SECONDS, "--patience", "90", "--acknowledged", path]);
+    let simulator = site.start("simulate", &arguments, &[]).unwrap();
+
+    let mut random = StdRng::seed_from_u64(51);
+    let begun = Instant::now();
+    for nth in 0..kills {
+        // One in each part of the minute, away for a few seconds.
+        let from = 8.0 + 17.0 * f64::from(u32::try_from(nth).unwrap());
+        let at = Duration::from_secs_f64(random.random_range(from..from + 10.0));
+        tokio::time::sleep(at.saturating_sub(begun.elapsed())).await;
+        let processes = site.postgres.as_ref().unwrap().processes();
+        assert!(processes.len() > 3, "{processes:?} are no running server");
+        site.postgres.as_ref().unwrap().kill();
+        tokio::time::sleep(Duration::from_secs_f64(random.random_range(0.5..4.0))).await;
+        tokio::task::block_in_place(|| site.postgres.as_mut().unwrap().again()).unwrap();
+    }
+    end(simulator).await;
+    assert!(
+        !running.process.has_ended().unwrap(),
+        "the process did not live through it"
+    );
+    let reports = json_lines(&acknowledged);
+    assert!(
+        reports.len() > 1_000,
+        "only {} reports were acknowledged",
+        reports.len()
+    );
+    all_in_history(&site, &reports).await;
+    settle(&site).await;
+    // Ready again, all of it.
+    running.ready(&site.log("run")).await.unwrap();
+    let start = json_lines(&site.log("simulate"))
+        .into_iter()
+        .find(|line| line["type"] == "start")
+        .unwrap();
+    let found = incidents(&site, start["start"].as_str().unwrap().parse().unwrap()).await;
+    running.process.stop().unwrap();
+    site.close().await.unwrap();
+    found
+}
+
+async fn end(process: homeward_benches::process::Process) {
+    tokio::task::spawn_blocking(|| process.wait()).await.unwrap().unwrap();
+}
+
+fn json_lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+/// Every acknowledged report is in history, exactly once.
+async fn all_in_history(site: &Site, reports: &[Value]) {
+    const STORED: &str = "SELECT device_id::text, fix_time, count(*) FROM position GROUP BY 1, 2";
+    let text = |report: &Value, key: &str| report[key].as_str().unwrap().to_owned();
+    let wanted: BTreeSet<(String, i64)> = reports
+        .iter()
+        .map(|report| {
+            let time: Timestamp = text(report, "fix_time").parse().unwrap();
+            (text(report, "device_id"), time.as_second())
+        })
+        .collect();
+    let client = site.client().await.unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let mut stored = BTreeSet::new();
+        for row in client.query(STORED, &[]).await.unwrap() {
+            let (device, time, count): (String, Timestamp, i64) = (row.get(0), row.get(1), row.get(2));
+            assert_eq!(count, 1, "device {device} at {time} is stored {count} times");
+            stored.insert((device, time.as_second()));
+        }
+        let missing = wanted.difference(&stored).count();
+        if missing == 0 {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{missing} acknowledged reports are not in history"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Waits until no event has come for a while.
+async fn settle(site: &Site) {
+    let client = site.client().await.unwrap();
+    let (mut before, mut quiet) = (-1_i64, 0);
+    while quiet < 8 {
+        let count = client
+            .query_one("SELECT count(*) FROM event", &[])
+            .await
+            .unwrap()
+            .get(0);
+        quiet = if count == before { quiet + 1 } else { 0 };
+        before = count;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn incidents(site: &Site, start: Timestamp) -> Incidents {
+    const SQL: &str = "SELECT p.reference, i.kind, coalesce(i.zone_id::text, ''), i.onset_at
+        FROM incident i JOIN person p USING (person_id) ORDER BY i.onset_at";
+    let mut all = Incidents::new();
+    for row in site.client().await.unwrap().query(SQL, &[]).await.unwrap() {
+        let onset: Timestamp = row.get(3);
+        all.entry((row.get(0), row.get(1), row.get(2)))
+            .or_default()
+            .push(onset.duration_since(start).as_secs_f64());
+    }
+    all
+}
