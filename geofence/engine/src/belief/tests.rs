@@ -297,7 +297,7 @@ proptest! {
     #[test]
     fn a_settled_belief_is_left_as_it_is_by_fixes_on_its_side(
         purpose in purpose(), order in order(), track in steps(), outside: bool, sigmas in SETTLED_SIGMAS..1e6_f64,
-        weight in 1e-6..=1.0_f64, keep in 1e-6..=1.0_f64, good in 0.0..=1.0_f64, trusted: bool, silence: bool, sigma_m in 1.0..5_000.0_f64, after_s in 0_i64..=600,
+        weight in 1e-6..=1.0_f64, keep in 1e-6..=1.0_f64, goodness in 0.0..=1.0_f64, trusted: bool, silence: bool, sigma_m in 1.0..5_000.0_f64, after_s in 0_i64..=600,
     ) {
         let points = points(purpose, &order);
         let side = if outside { Answer::Outside } else { Answer::Inside };
@@ -311,7 +311,7 @@ proptest! {
         let before = postcard::to_stdvec(&belief).unwrap();
         // The product may round below the bound: one ulp more.
         let distance_m = sign * sigmas * sigma_m * (1.0 + f64::EPSILON * 4.0);
-        let change = belief.update(&points, after_s * 1_000_000, distance_m, &Seen { sigma_m, weight, keep, good, trusted, after_silence: silence });
+        let change = belief.update(&points, after_s * 1_000_000, distance_m, &Seen { sigma_m, weight, keep, good: goodness, trusted, after_silence: silence });
         prop_assert_eq!(change, None);
         prop_assert_eq!(postcard::to_stdvec(&belief).unwrap(), before);
     }
