@@ -85,7 +85,7 @@ export async function play(server, browser, report, screenshot) {
 
   await commands(officer, worker, report);
   await acknowledgeNoteClose(officer, worker, left.incident, report);
-  await orders(server, browser, officer, worker, report);
+  await orders(server, browser, report);
   await branches(officer, worker, report);
   await simpleDrawing(server, browser, report);
 
@@ -197,7 +197,9 @@ async function acknowledgeNoteClose(officer, worker, incident, report) {
 }
 
 /** An order on the page: drawn up by one, approved by another, served, extended, and looked at as it stood. */
-async function orders(server, browser, officer, worker, report) {
+async function orders(server, browser, report) {
+  // A desk of its own: the others keep when they saw what.
+  const worker = await Desk.open(browser, server.page, "worker", server.credentials.worker);
   // The law asks for the head of an office of the county.
   await server.command("law", "level", "demo", "county");
   const password = await server.user("head", "supervisor", "demo");
@@ -280,10 +282,10 @@ async function orders(server, browser, officer, worker, report) {
   await panel.locator("[data-testid=asof-now]").click();
   await until("the order as it stands", 10_000, async () => (await order(worker).getAttribute("data-standing").catch(() => null)) === "in_force");
   report("the order as it stood before it was served, and back");
-  check(head.complaints.length === 0, `the page of head complained: ${head.complaints.join("; ")}`);
-  await head.close();
-  await worker.page.goto(server.page);
-  await worker.page.waitForSelector("#queue-title");
+  for (const desk of [worker, head]) {
+    check(desk.complaints.length === 0, `the page of ${desk.name} complained: ${desk.complaints.join("; ")}`);
+    await desk.close();
+  }
 }
 
 /** What is for one branch alone is on its page, and for the other it does not exist. */
