@@ -19,7 +19,7 @@ async fn the_dry_run_names_who_is_called_and_gaps_are_refused() {
     let Some(database) = testkit::database().await.unwrap() else {
         return;
     };
-    let installation = Installation::new(database, "postgres");
+    let mut installation = Installation::new(database, "postgres");
     installation.succeed(&["demo", "seed", "--devices", "2"]);
     // Out of the box: the built-in ladder.
     let protocol = [
@@ -40,8 +40,9 @@ async fn the_dry_run_names_who_is_called_and_gaps_are_refused() {
     assert!(!done && error.contains("strap_tamper"), "{error}");
 
     // A desk by day, alone: at night nobody could be called, and that instant is named.
+    let folder = installation.folder.path().to_owned();
     let file = |name: &str, text: &str| {
-        let path = installation.path(name);
+        let path = folder.join(name);
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     };
@@ -104,7 +105,6 @@ async fn the_dry_run_names_who_is_called_and_gaps_are_refused() {
     let set = ["ladder", "set", &by_phone, "--by", "officer"];
     let (done, _, error) = run(&installation, &set);
     assert!(!done && error.contains("refused, nothing is stored"), "{error}");
-    let mut installation = installation;
     let gateway = "http://127.0.0.1:9/send?to={to}&text={text}".to_owned();
     installation.settings.insert("HOMEWARD_SMS_URL".to_owned(), gateway);
     let (done, _, error) = run(&installation, &set);
