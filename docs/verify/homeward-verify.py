@@ -155,6 +155,7 @@ class Verifier:
         header = json.loads(next(lines))["export"]
         roots, entries, previous, through, broken, count = [], None, "00" * 32, 0, False, 0
         pending, tree, rooted = None, Tree(), 0
+        open_since, newest = None, 0
         for line in lines:
             if not line.strip():
                 continue
@@ -192,6 +193,14 @@ class Verifier:
                 if wanted["hash"] != entry["hash"] or tree.root().hex() != wanted["tree"]:
                     self.fault("entries %d to %d are not those that were signed" % (wanted["first_id"], wanted["through_id"]))
                 rooted, tree, wanted = wanted["through_id"], Tree(), next(pending, None)
+            newest = max(newest, entry["at_us"])
+            if number <= rooted:
+                open_since = None
+            elif open_since is None:
+                open_since = (number, entry["at_us"])
+        # Roots are signed every few minutes: who makes a chain anew must not simply leave the signatures away.
+        if self.trusted is not None and open_since is not None and newest - open_since[1] > 3600 * 1000000:
+            self.fault("entry %d and those after it, over an hour of them, are under no signature of the trusted key" % open_since[0])
         if (entries or 0) != header["entries"] or previous != header["hash"]:
             self.fault("the chain ends at entry %d, it ended at %d" % (entries or 0, header["entries"]))
         for root in roots:

@@ -18,6 +18,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    end_with_the_pipe();
     match command::run(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -25,6 +26,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whoever reads the output may stop (`| head`, a pager that is quit): then the command ends as one that a signal of the pipe has ended,
+/// and not with a panic.
+fn end_with_the_pipe() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if text.starts_with("failed printing to stdout") && text.contains("Broken pipe") {
+            std::process::exit(141);
+        }
+        before(info);
+    }));
 }
 
 /// The whole chain on one line: what was tried, and why it failed. A cause that the text before ends with is not repeated.

@@ -43,7 +43,9 @@ const TIME_ZONE: &str =
 
 /// The law profiles that the person's agencies prescribe (`agency set --laws`); empty: any.
 pub async fn prescribed(client: &impl GenericClient, person_id: PersonId) -> Result<Vec<String>, Error> {
-    Ok(row(client, "SELECT law_profiles_of($1)", &[&person_id.uuid()]).await?.try_get(0)?)
+    Ok(row(client, "SELECT law_profiles_of($1)", &[&person_id.uuid()])
+        .await?
+        .try_get(0)?)
 }
 
 /// Draws up an order; it takes effect when the profile's approval and steps are on record. Call it in a transaction, and publish the
@@ -53,7 +55,10 @@ pub async fn make(transaction: &impl GenericClient, draft: &Draft, made_by: Uuid
     let prescribed = prescribed(transaction, draft.person_id).await?;
     if !prescribed.is_empty() && !prescribed.contains(&draft.profile) {
         let names = prescribed.join(" or ");
-        let text = format!("the agencies of this person prescribe the law profile {names}, not {}", draft.profile);
+        let text = format!(
+            "the agencies of this person prescribe the law profile {names}, not {}",
+            draft.profile
+        );
         return Err(Refused::new("law_prescribed", text).with("prescribed", names).into());
     }
     let person = person::read(transaction, draft.person_id).await?;

@@ -61,7 +61,11 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
             if !laws.is_empty() {
                 let any = laws == ["any"];
                 agency::set_laws(&transaction, &path, if any { &[] } else { &laws }).await?;
-                let held = if any { "any law profile".to_owned() } else { laws.join(", ") };
+                let held = if any {
+                    "any law profile".to_owned()
+                } else {
+                    laws.join(", ")
+                };
                 println!("agency {path}: orders are made under {held}");
             }
             agency.name = name.unwrap_or(agency.name);

@@ -290,7 +290,10 @@ async fn create(transaction: &impl GenericClient, create: &OrderCreate) -> Resul
         None => match order::prescribed(transaction, person.person_id).await?.as_slice() {
             [] => "generic".to_owned(),
             [one] => one.clone(),
-            several => bail!("--profile: the person's agencies prescribe {}; name one of them", several.join(" and ")),
+            several => bail!(
+                "--profile: the person's agencies prescribe {}; name one of them",
+                several.join(" and ")
+            ),
         },
     };
     order::may(by.role, Act::Propose, law::require(&profile)?)?;

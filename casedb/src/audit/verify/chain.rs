@@ -54,8 +54,15 @@ pub(super) struct Chain {
     roots: std::iter::Peekable<std::vec::IntoIter<Root>>,
     tree: Tree,
     rooted: i64,
+    /// The first entry after the last root, with its time, and the newest time of all: what lies between is under no signature.
+    open_since: Option<(i64, i64)>,
+    newest_us: i64,
     anchors: BTreeMap<i64, Vec<Root>>,
 }
+
+/// Roots are signed every few minutes (`audit.root_minutes`): with a trusted key, entries that are older than this, by the newest one's
+/// time, are under one. Without this rule whoever makes the chain anew would simply leave the signatures away.
+const UNSIGNED_MOST_US: i64 = 3_600_000_000;
 
 impl Chain {
     pub(super) fn new(mut roots: Vec<Root>, trust: &Trust) -> Self {
@@ -117,6 +124,8 @@ impl Chain {
             roots: roots.into_iter().peekable(),
             tree: Tree::default(),
             rooted: 0,
+            open_since: None,
+            newest_us: i64::MIN,
             anchors,
         }
     }
@@ -154,6 +163,14 @@ impl Chain {
         self.next_id = id.saturating_add(1);
         self.report.entries += 1;
         self.roots_at(id, &entry.hash);
+        self.newest_us = self.newest_us.max(entry.at_us);
+        self.open_since = if id <= self.rooted {
+            None
+        } else {
+            self.open_since
+                .filter(|(since, _)| *since > self.rooted)
+                .or(Some((id, entry.at_us)))
+        };
         if let Some(anchors) = self.anchors.remove(&id)
             && anchors.iter().any(|anchor| anchor.hash.as_slice() != entry.hash)
         {
@@ -282,6 +299,16 @@ impl Chain {
             );
         }
         self.report.unsigned = last - self.rooted;
+        if let Some((id, at_us)) = self.open_since
+            && self.report.key_is_trusted
+            && self.newest_us.saturating_sub(at_us) > UNSIGNED_MOST_US
+        {
+            let text = format!(
+                "{} entries from here on, over an hour of them, are under no signature of the trusted key",
+                self.report.unsigned
+            );
+            self.entry_fault(Kind::Unsigned, id, &text);
+        }
     }
 
     /// Takes an entry that waits for the sealer.
