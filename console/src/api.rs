@@ -4,6 +4,7 @@ pub mod casework;
 pub mod commands;
 pub(crate) mod counts;
 pub mod course;
+mod doing;
 pub mod evidence;
 pub mod glass;
 pub mod incidents;

@@ -72,29 +72,18 @@ impl Requirement for Reviewer {
     const ROLES: &'static [Role] = &[Role::Supervisor];
 }
 
-/// Those who read the records of orders: everybody who works on cases, and who audits them.
+/// Those who read the records of orders: everybody who works on cases. Auditors and administrators know no case.
 #[derive(Debug)]
 pub struct CaseReader;
 impl Requirement for CaseReader {
-    const ROLES: &'static [Role] = &[
-        Role::DutyOfficer,
-        Role::SocialWorker,
-        Role::Supervisor,
-        Role::Auditor,
-        Role::Administrator,
-    ];
+    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::SocialWorker, Role::Supervisor];
 }
 
 /// Those who may decide on orders and leave, as far as the law profile and the tiers let them.
 #[derive(Debug)]
 pub struct Decider;
 impl Requirement for Decider {
-    const ROLES: &'static [Role] = &[
-        Role::DutyOfficer,
-        Role::SocialWorker,
-        Role::Supervisor,
-        Role::Administrator,
-    ];
+    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::SocialWorker, Role::Supervisor];
 }
 
 /// Those who look after devices that were refused.
@@ -108,7 +97,7 @@ impl Requirement for DeviceKeeper {
 #[derive(Debug)]
 pub struct MessageKeeper;
 impl Requirement for MessageKeeper {
-    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::Supervisor, Role::Administrator];
+    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::Supervisor];
 }
 
 /// The user of the request, who has one of the roles of `R`. Take it first, so that strangers learn nothing from later checks.
@@ -126,10 +115,8 @@ impl<R: Requirement> FromRequestParts<App> for Authorised<R> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let token = session_token(&parts.headers).ok_or(ApiError::NotLoggedIn)?;
-        let client = app.0.database.client().await?;
-        let user = casedb::session::find(&client, &token, Timestamp::now())
-            .await?
-            .ok_or(ApiError::NotLoggedIn)?;
+        let found = app.0.owner.session(&token, Timestamp::now()).await?;
+        let user = found.ok_or(ApiError::NotLoggedIn)?;
         if !R::ROLES.contains(&user.role) {
             return Err(ApiError::Forbidden);
         }

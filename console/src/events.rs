@@ -14,8 +14,8 @@ use axum::{
     },
 };
 use casedb::{
-    Database, Listener, Notice,
-    view::{Incident, IncidentHead, PersonHead, Sight, heads, person_head},
+    Listener, Notice,
+    view::{Incident, IncidentHead, PersonHead, Sight},
 };
 use futures::stream;
 use jiff::Timestamp;
@@ -32,6 +32,7 @@ use uuid::Uuid;
 use crate::{
     ApiError, App,
     authorise::{Authorised, Reader},
+    owner::Owner,
 };
 
 /// The database's channel of incidents.
@@ -134,15 +135,15 @@ pub struct Hub {
 
 impl Hub {
     /// Starts to listen. When this returns, changes from now on arrive.
-    pub async fn start(database: &Database, stop: CancellationToken) -> Result<Self, casedb::Error> {
+    pub async fn start(owner: &Owner, stop: CancellationToken) -> Result<Self, casedb::Error> {
         let (sender, _) = broadcast::channel(WAITING);
-        let listener = database.listen(&[CHANNEL, casedb::command::CHANNEL]).await?;
-        tokio::spawn(listen(listener, database.clone(), sender.clone(), stop));
+        let listener = owner.listen(&[CHANNEL, casedb::command::CHANNEL]).await?;
+        tokio::spawn(listen(listener, owner.clone(), sender.clone(), stop));
         Ok(Self { sender })
     }
 }
 
-async fn listen(mut listener: Listener, database: Database, sender: broadcast::Sender<News>, stop: CancellationToken) {
+async fn listen(mut listener: Listener, owner: Owner, sender: broadcast::Sender<News>, stop: CancellationToken) {
     loop {
         let first = tokio::select! {
             notice = listener.recv() => notice,
@@ -157,7 +158,7 @@ async fn listen(mut listener: Listener, database: Database, sender: broadcast::S
         while let Some(notice) = next {
             match notice {
                 Notice::Notification { channel, payload } if channel == casedb::command::CHANNEL => {
-                    tell(&sender, command_changed(&database, &payload).await);
+                    tell(&sender, command_changed(&owner, &payload).await);
                 }
                 Notice::Notification { payload, .. } => payloads.push(payload),
                 // Pages learn of it when the connection is back: before, there is nothing new to be read.
@@ -169,7 +170,7 @@ async fn listen(mut listener: Listener, database: Database, sender: broadcast::S
             }
             next = (payloads.len() < TOGETHER).then(|| listener.try_recv()).flatten();
         }
-        for news in changed(&database, &payloads).await {
+        for news in changed(&owner, &payloads).await {
             tell(&sender, Some(news));
         }
     }
@@ -182,7 +183,7 @@ fn tell(sender: &broadcast::Sender<News>, news: Option<News>) {
     }
 }
 
-async fn changed(database: &Database, payloads: &[String]) -> Vec<News> {
+async fn changed(owner: &Owner, payloads: &[String]) -> Vec<News> {
     let parsed: Vec<Payload> = payloads
         .iter()
         .filter_map(|payload| {
@@ -197,11 +198,7 @@ async fn changed(database: &Database, payloads: &[String]) -> Vec<News> {
         return Vec::new();
     }
     let ids: Vec<Uuid> = parsed.iter().map(|payload| payload.incident_id).collect();
-    let read = async {
-        let client = database.client().await?;
-        heads(&client, &ids).await
-    };
-    let found = match read.await {
+    let found = match owner.changed_incidents(&ids).await {
         Ok(found) => found,
         Err(error) => {
             // What it was about cannot be told, so everybody looks.
@@ -234,16 +231,12 @@ async fn changed(database: &Database, payloads: &[String]) -> Vec<News> {
         .collect()
 }
 
-async fn command_changed(database: &Database, payload: &str) -> Option<News> {
+async fn command_changed(owner: &Owner, payload: &str) -> Option<News> {
     let Ok(change) = serde_json::from_str::<CommandChange>(payload) else {
         warn!("a notification names no command");
         return None;
     };
-    let read = async {
-        let client = database.client().await?;
-        person_head(&client, change.person_id).await
-    };
-    match read.await {
+    match owner.person_head(change.person_id).await {
         Ok(head) => head.map(|head| News::Command(Arc::new((head, change)))),
         Err(error) => {
             warn!(%error, "the person of a changed command cannot be read");
@@ -306,11 +299,7 @@ impl Page {
 
     /// A session that was ended, or an account that was disabled, stops hearing of incidents.
     async fn still_valid(&self) -> bool {
-        let look = async {
-            let client = self.app.0.database.client().await?;
-            casedb::session::find(&client, &self.caller.token, Timestamp::now()).await
-        };
-        match look.await {
+        match self.app.0.owner.session(&self.caller.token, Timestamp::now()).await {
             Ok(user) => user.is_some_and(|user| Sight::of(&user) == self.sight),
             // While the database is away nothing is told anyway.
             Err(_) => true,

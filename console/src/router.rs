@@ -289,7 +289,7 @@ pub async fn livez() -> &'static str {
     (status = 503, description = "It cannot; the body says why", content_type = "text/plain"),
 ))]
 pub async fn readyz(State(app): State<App>) -> Response {
-    let database = tokio::time::timeout(Duration::from_secs(2), app.0.database.ready()).await;
+    let database = tokio::time::timeout(Duration::from_secs(2), app.0.owner.ready()).await;
     let reason = match database {
         Err(_) => Err("database: no answer within 2 s".to_owned()),
         // The reason of the database names hosts; it is in the log, not on an open port.

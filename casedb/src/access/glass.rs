@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::system;
+use super::{Beyond, step_out};
 use crate::{
     Error, Transaction,
     audit::{self, Entry},
@@ -92,7 +92,7 @@ pub struct GlassRow {
     pub review_note: String,
 }
 
-/// Opens access, in a transaction of [`super::begin`] that the caller commits. The rest of the transaction is the program's own.
+/// Opens access, in a transaction of [`super::begin`] that the caller commits.
 pub async fn open(
     transaction: &Transaction<'_>,
     user: &User,
@@ -114,7 +114,7 @@ pub async fn open(
     let values: [&(dyn postgres_types::ToSql + Sync); 5] =
         [&id, &person_id, &opening.reason, &opening.case_number, &opening.minutes];
     execute(transaction, OPEN, &values).await?;
-    system(transaction).await?;
+    let outside = step_out(transaction, Beyond::Tell).await?;
     let told = SystemIncident {
         kind: "break_glass",
         person: None,
@@ -142,19 +142,14 @@ pub async fn open(
         detail: serde_json::json!({"break_glass_id": id, "minutes": opening.minutes}),
     };
     audit::append(transaction, &entry).await?;
+    outside.back(transaction).await?;
     Ok(id)
 }
 
 async fn find_person(transaction: &Transaction<'_>, sql: &'static str, reference: &str) -> Result<Uuid, GlassError> {
-    const AS: &str = "SELECT current_setting('role')";
-    const BACK: &str = "SELECT set_config('role', $1, true)";
-    let role: String = crate::pool::row(transaction, AS, &[])
-        .await?
-        .try_get(0)
-        .map_err(Error::from)?;
-    system(transaction).await?;
+    let outside = step_out(transaction, Beyond::Tell).await?;
     let found = optional(transaction, sql, &[&reference]).await?;
-    execute(transaction, BACK, &[&role]).await?;
+    outside.back(transaction).await?;
     let row = found.ok_or(GlassError::NotFound("person"))?;
     Ok(row.try_get(0).map_err(Error::from)?)
 }
