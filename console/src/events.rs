@@ -15,6 +15,7 @@ use axum::{
 };
 use casedb::{
     Listener, Notice,
+    access::glass,
     view::{Incident, IncidentHead, PersonHead, Sight},
 };
 use futures::stream;
@@ -105,6 +106,8 @@ pub struct Beat {
 enum News {
     Changed(Arc<IncidentHead>, Change),
     Command(Arc<(PersonHead, CommandChange)>),
+    /// A user opened emergency access, or an access of theirs ended.
+    Glass(Uuid),
     Resync,
 }
 
@@ -137,7 +140,9 @@ impl Hub {
     /// Starts to listen. When this returns, changes from now on arrive.
     pub async fn start(owner: &Owner, stop: CancellationToken) -> Result<Self, casedb::Error> {
         let (sender, _) = broadcast::channel(WAITING);
-        let listener = owner.listen(&[CHANNEL, casedb::command::CHANNEL]).await?;
+        let listener = owner
+            .listen(&[CHANNEL, casedb::command::CHANNEL, glass::CHANNEL])
+            .await?;
         tokio::spawn(listen(listener, owner.clone(), sender.clone(), stop));
         Ok(Self { sender })
     }
@@ -159,6 +164,9 @@ async fn listen(mut listener: Listener, owner: Owner, sender: broadcast::Sender<
             match notice {
                 Notice::Notification { channel, payload } if channel == casedb::command::CHANNEL => {
                     tell(&sender, command_changed(&owner, &payload).await);
+                }
+                Notice::Notification { channel, payload } if channel == glass::CHANNEL => {
+                    tell(&sender, payload.parse().ok().map(News::Glass));
                 }
                 Notice::Notification { payload, .. } => payloads.push(payload),
                 // Pages learn of it when the connection is back: before, there is nothing new to be read.
@@ -252,6 +260,8 @@ struct Page {
     news: broadcast::Receiver<News>,
     beats: Interval,
     beat: u32,
+    /// Whom the user sees by breaking the glass, and until when.
+    opened: Vec<(Uuid, Timestamp)>,
 }
 
 impl Page {
@@ -269,7 +279,7 @@ impl Page {
                 }
                 news = self.news.recv() => match news {
                     Ok(News::Changed(head, change)) => {
-                        if self.sight.sees_incident(&head) {
+                        if self.sees_incident(&head) {
                             let change = IncidentChange {
                                 incident_id: head.incident_id,
                                 version: head.version,
@@ -282,8 +292,15 @@ impl Page {
                     }
                     Ok(News::Command(changed)) => {
                         let (head, change) = &*changed;
-                        if self.sight.sees_person(&head.police_path, &head.social_path) {
+                        if self.sight.sees_person(&head.police_path, &head.social_path) || self.opened(change.person_id) {
                             return event("command", change);
+                        }
+                    }
+                    Ok(News::Glass(user_id)) => {
+                        if user_id == self.caller.user.user_id {
+                            self.look_opened().await;
+                            // Somebody is there who was not, or the other way round.
+                            return event("resync", &serde_json::json!({}));
                         }
                     }
                     Ok(News::Resync) => return event("resync", &serde_json::json!({})),
@@ -294,6 +311,32 @@ impl Page {
                     Err(RecvError::Closed) => return None,
                 },
             }
+        }
+    }
+
+    fn sees_incident(&self, head: &IncidentHead) -> bool {
+        let opened = || head.person_id().is_some_and(|person_id| self.opened(person_id));
+        self.sight.sees_incident(head) || (self.sight.sees_opened(head) && opened())
+    }
+
+    /// True while the user sees this person by breaking the glass.
+    fn opened(&self, person_id: Uuid) -> bool {
+        let now = Timestamp::now();
+        self.opened
+            .iter()
+            .any(|(opened, until)| *opened == person_id && now < *until)
+    }
+
+    /// Reads whom the user sees by breaking the glass. While the database is away nothing is told anyway.
+    async fn look_opened(&mut self) {
+        let read = async {
+            let mut client = self.app.0.users.client().await?;
+            let transaction = client.begin(&self.caller.user).await?;
+            Ok::<_, ApiError>(glass::open_now(&transaction, self.caller.user.user_id).await?)
+        };
+        match read.await {
+            Ok(opened) => self.opened = opened,
+            Err(error) => warn!(%error, "emergency accesses cannot be read"),
         }
     }
 
@@ -329,14 +372,19 @@ pub async fn stream_changes(caller: Authorised<Reader>, State(app): State<App>) 
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     metrics::gauge!("homeward_console_pages").increment(1.0);
-    let page = Page {
+    let mut page = Page {
         sight: Sight::of(&caller.user),
         app,
         caller,
         news,
         beats,
         beat: 0,
+        opened: Vec::new(),
     };
+    // After subscribing: what is opened from now on is told.
+    if casedb::access::rules::CASE.contains(&page.caller.user.role) {
+        page.look_opened().await;
+    }
     let events = stream::unfold(page, |mut page| async move {
         let event = page.next().await?;
         Some((Ok::<_, Infallible>(event), page))

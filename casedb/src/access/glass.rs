@@ -154,6 +154,18 @@ async fn find_person(transaction: &Transaction<'_>, sql: &'static str, reference
     Ok(row.try_get(0).map_err(Error::from)?)
 }
 
+/// The channel on which a change of an emergency access is told; the payload is the user's id.
+pub const CHANNEL: &str = "homeward_glass";
+
+/// Whom the user sees by breaking the glass now, and until when.
+pub async fn open_now(transaction: &impl crate::GenericClient, user_id: Uuid) -> Result<Vec<(Uuid, Timestamp)>, Error> {
+    const SQL: &str = "SELECT o.person_id, max(b.ends_at) FROM access_opened($1) o (person_id)
+        JOIN break_glass b ON b.person_id = o.person_id AND b.user_id = $1 AND b.closed_at IS NULL
+        WHERE b.ends_at > now() GROUP BY o.person_id";
+    let found = rows(transaction, SQL, &[&user_id]).await?;
+    found.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
 /// The user's own, and for supervisors and auditors those of their branch and of people whom they see; the newest first.
 pub async fn list(transaction: &Transaction<'_>, user: &User, now: Timestamp) -> Result<Vec<GlassRow>, Error> {
     const SQL: &str = scoped!(
