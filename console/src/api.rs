@@ -1,5 +1,8 @@
 //! The HTTP API, one resource a file.
 
+pub mod accounts;
+pub mod audit;
+pub mod care;
 pub mod casework;
 pub mod commands;
 pub(crate) mod counts;
@@ -16,3 +19,4 @@ pub mod platform;
 pub mod push;
 pub mod quarantine;
 pub mod session;
+pub mod statistics;

@@ -100,6 +100,41 @@ impl Requirement for MessageKeeper {
     const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::Supervisor];
 }
 
+/// Those for whom figures are made.
+#[derive(Debug)]
+pub struct Counter;
+impl Requirement for Counter {
+    const ROLES: &'static [Role] = &[Role::Analyst];
+}
+
+/// Those who look after who read positions, and who broke the glass.
+#[derive(Debug)]
+pub struct Watcher;
+impl Requirement for Watcher {
+    const ROLES: &'static [Role] = &[Role::Supervisor, Role::Auditor];
+}
+
+/// Those who look after the audit itself.
+#[derive(Debug)]
+pub struct Inspector;
+impl Requirement for Inspector {
+    const ROLES: &'static [Role] = &[Role::Auditor];
+}
+
+/// Contracted social organisations.
+#[derive(Debug)]
+pub struct Provider;
+impl Requirement for Provider {
+    const ROLES: &'static [Role] = &[Role::ServiceProvider];
+}
+
+/// Those who look after accounts.
+#[derive(Debug)]
+pub struct AccountKeeper;
+impl Requirement for AccountKeeper {
+    const ROLES: &'static [Role] = &[Role::Administrator];
+}
+
 /// The user of the request, who has one of the roles of `R`. Take it first, so that strangers learn nothing from later checks.
 #[derive(Debug)]
 pub struct Authorised<R> {

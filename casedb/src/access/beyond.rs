@@ -14,11 +14,13 @@ pub enum Beyond {
     Family,
     /// An incident of a version that knew of no course gets one.
     Carry,
+    /// A service provider puts another device in the place of one.
+    Swap,
 }
 
 impl Beyond {
     /// Every step.
-    pub const ALL: [Self; 4] = [Self::Publish, Self::Tell, Self::Family, Self::Carry];
+    pub const ALL: [Self; 5] = [Self::Publish, Self::Tell, Self::Family, Self::Carry, Self::Swap];
 
     /// Its name in the documentation.
     pub const fn name(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Beyond {
             Self::Tell => "tell",
             Self::Family => "family",
             Self::Carry => "carry",
+            Self::Swap => "swap",
         }
     }
 
@@ -38,6 +41,7 @@ impl Beyond {
             }
             Self::Tell => "the incident is also for a branch that the user does not belong to",
             Self::Family => "what is merged may be for the other side, which the user neither sees nor changes",
+            Self::Swap => "a device that nobody wears belongs to no contract; that the worn one does was proved first",
             Self::Carry => "the record of it is the program's, not the user's",
         }
     }

@@ -373,7 +373,7 @@ pub async fn silent(caller: Authorised<Handler>, State(app): State<App>) -> Resu
     Ok(Json(SilentDevices { devices }))
 }
 
-fn word<T: std::str::FromStr<Err = casedb::Error>>(text: &str) -> Result<T, ApiError> {
+pub(super) fn word<T: std::str::FromStr<Err = casedb::Error>>(text: &str) -> Result<T, ApiError> {
     text.parse()
         .map_err(|error: casedb::Error| ApiError::invalid("bad_value", error.to_string()))
 }
