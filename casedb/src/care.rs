@@ -188,7 +188,7 @@ pub async fn swap(
     };
     let (protocol, identity) = device.trim().split_once(':').ok_or_else(unknown)?;
     // No role but the administrator's sees devices that nobody wears.
-    let outside = step_out(transaction, Beyond::Swap).await?;
+    let outside = step_out(transaction, Beyond::Device).await?;
     let spare = optional(transaction, SPARE, &[&protocol, &identity]).await?;
     let spare = spare.ok_or_else(unknown)?;
     if spare.try_get(1)? {

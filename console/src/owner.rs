@@ -265,7 +265,13 @@ mod tests {
                 steps
             })
             .collect();
-        let known: BTreeSet<String> = ["api/orders.rs: Publish"].map(str::to_owned).into();
+        let known: BTreeSet<String> = [
+            "api/devices.rs: Device",
+            "api/drafting.rs: Settings",
+            "api/orders.rs: Publish",
+        ]
+        .map(str::to_owned)
+        .into();
         assert_eq!(found, known);
     }
 }

@@ -14,13 +14,22 @@ pub enum Beyond {
     Family,
     /// An incident of a version that knew of no course gets one.
     Carry,
-    /// A service provider puts another device in the place of one.
-    Swap,
+    /// A device is fitted, swapped, taken off, or noted as faulty.
+    Device,
+    /// An order's operating conditions are set.
+    Settings,
 }
 
 impl Beyond {
     /// Every step.
-    pub const ALL: [Self; 5] = [Self::Publish, Self::Tell, Self::Family, Self::Carry, Self::Swap];
+    pub const ALL: [Self; 6] = [
+        Self::Publish,
+        Self::Tell,
+        Self::Family,
+        Self::Carry,
+        Self::Device,
+        Self::Settings,
+    ];
 
     /// Its name in the documentation.
     pub const fn name(self) -> &'static str {
@@ -29,7 +38,8 @@ impl Beyond {
             Self::Tell => "tell",
             Self::Family => "family",
             Self::Carry => "carry",
-            Self::Swap => "swap",
+            Self::Device => "device",
+            Self::Settings => "settings",
         }
     }
 
@@ -41,7 +51,12 @@ impl Beyond {
             }
             Self::Tell => "the incident is also for a branch that the user does not belong to",
             Self::Family => "what is merged may be for the other side, which the user neither sees nor changes",
-            Self::Swap => "a device that nobody wears belongs to no contract; that the worn one does was proved first",
+            Self::Device => {
+                "a device that nobody wears is in no branch and under no contract; that the worn one is was proved first"
+            }
+            Self::Settings => {
+                "they are a part of the rules, which follow from the order that the role has just written"
+            }
             Self::Carry => "the record of it is the program's, not the user's",
         }
     }
