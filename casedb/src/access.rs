@@ -5,12 +5,14 @@
 
 mod apply;
 mod begin;
+mod beyond;
 pub mod glass;
 pub mod rules;
 
 pub(crate) use apply::apply;
 pub use apply::{Enforced, database_role, enforced, owner_of, roles_sql};
-pub use begin::{begin, begin_as, system};
+pub use begin::{begin, begin_as};
+pub use beyond::{Beyond, Outside, step_out};
 
 use jiff::Timestamp;
 use postgres_types::ToSql;

@@ -11,7 +11,7 @@ mod deliver;
 mod request;
 
 pub use deliver::{claim, clock, deliver, due_devices, end, release, sweep, under_way};
-pub use request::{CommandError, Placed, Request, cancel, of_person, place, read, usual_interval};
+pub use request::{CommandError, Placed, Request, cancel, cancel_in, of_person, place, place_in, read, usual_interval};
 
 use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, PersonId};

@@ -77,29 +77,32 @@ pub struct Contact {
 }
 
 const ADD: &str = "INSERT INTO contact (contact_id, person_id, created_at) VALUES ($1, $2, $3)";
-const LOCK: &str = "SELECT person_id FROM contact WHERE contact_id = $1 FOR UPDATE";
+/// One who revises at a time.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 21))";
+const NEXT: &str =
+    "SELECT COALESCE(max(r.revision), 0) + 1 FROM contact c LEFT JOIN access_contact r USING (contact_id)
+    WHERE c.contact_id = $1 HAVING count(*) > 0";
 const REVISE: &str = "INSERT INTO contact_revision
         (contact_id, revision, kind, name, relation, phone, address, protected_address, note, valid_from, valid_until, changed_at, changed_by)
-    SELECT $1, COALESCE(max(revision), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
-    FROM contact_revision WHERE contact_id = $1 RETURNING revision";
+    VALUES ($1, $13, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 macro_rules! contacts {
     ($rest:literal) => {
         concat!(
             "SELECT r.contact_id, r.revision, r.kind, r.name, r.relation, r.phone,
                 CASE WHEN r.protected_address AND NOT $2 THEN '' ELSE r.address END,
                 r.protected_address, r.note, r.valid_from, r.valid_until, r.changed_at, u.username
-            FROM contact c JOIN contact_revision r USING (contact_id) LEFT JOIN app_user u ON u.user_id = r.changed_by ",
+            FROM access_contact r LEFT JOIN app_user u ON u.user_id = r.changed_by ",
             $rest
         )
     };
 }
 /// The revision that holds at a moment is the newest one written by then; it must not have ended.
 const AS_OF: &str = contacts!(
-    "WHERE c.person_id = $1 AND r.valid_from <= $3 AND (r.valid_until IS NULL OR r.valid_until > $3)
-        AND r.revision = (SELECT max(n.revision) FROM contact_revision n WHERE n.contact_id = c.contact_id AND n.valid_from <= $3)
-    ORDER BY r.kind, c.created_at, c.contact_id"
+    "WHERE r.person_id = $1 AND r.valid_from <= $3 AND (r.valid_until IS NULL OR r.valid_until > $3)
+        AND r.revision = (SELECT max(n.revision) FROM access_contact n WHERE n.contact_id = r.contact_id AND n.valid_from <= $3)
+    ORDER BY r.kind, r.created_at, r.contact_id"
 );
-const HISTORY: &str = contacts!("WHERE c.person_id = $1 ORDER BY c.created_at, r.contact_id, r.revision");
+const HISTORY: &str = contacts!("WHERE r.person_id = $1 ORDER BY r.created_at, r.contact_id, r.revision");
 
 /// Adds a contact; returns its id. Call it in a transaction.
 pub async fn add(
@@ -123,10 +126,13 @@ pub async fn revise(
     by: Option<Uuid>,
     now: Timestamp,
 ) -> Result<i64, Error> {
-    if optional(transaction, LOCK, &[&contact_id]).await?.is_none() {
-        return Err(Error::not_found("contact", contact_id));
-    }
-    let values: [&(dyn postgres_types::ToSql + Sync); 12] = [
+    row(transaction, LOCK, &[&contact_id.to_string()]).await?;
+    // In a statement of its own, after the lock; and the new row is not read back: who writes need not see a protected address.
+    let next = optional(transaction, NEXT, &[&contact_id]).await?;
+    let revision: i64 = next
+        .ok_or_else(|| Error::not_found("contact", contact_id))?
+        .try_get(0)?;
+    let values: [&(dyn postgres_types::ToSql + Sync); 13] = [
         &contact_id,
         &content.kind.as_str(),
         &content.name,
@@ -139,8 +145,10 @@ pub async fn revise(
         &content.valid_until,
         &now,
         &by,
+        &revision,
     ];
-    Ok(row(transaction, REVISE, &values).await?.try_get(0)?)
+    execute(transaction, REVISE, &values).await?;
+    Ok(revision)
 }
 
 /// Whose contact it is.

@@ -15,18 +15,18 @@ mod store;
 mod system;
 
 use alerts::{
-    Audience, ClosingCode,
-    lifecycle::course::{Applied, Change, Course, Patience, Record, Refusal, Replay},
+    Audience,
+    lifecycle::course::{Applied, Change, Course, Record, Refusal, Replay},
 };
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    Database, Error,
+    Error,
     pool::{GenericClient, Transaction, rows},
 };
 
-pub use deeds::{Suspension, resume, suspend, take_over};
+pub use deeds::{Deed, Suspension, acknowledge, act, close, note, resume, start_action, suspend, take_over};
 pub use group::{close_merged, merge, split};
 pub use grow::{before, candidates, correct, end, fold, raise, reopen};
 pub use ladder::{Climb, Worked, next_deadline, work};
@@ -82,71 +82,6 @@ impl From<tokio_postgres::Error> for IncidentError {
     }
 }
 
-/// Takes an incident on, for as long as [`Patience`] says; then it goes back to everybody unless a sign follows. Idempotent for the
-/// user who has it, whatever version is expected.
-pub async fn acknowledge(
-    db: &Database,
-    incident_id: Uuid,
-    user_id: Uuid,
-    expected_version: Option<i64>,
-    now: Timestamp,
-) -> Result<IncidentRow, IncidentError> {
-    let change = |course: &Course| Change::Acknowledge {
-        user: user_id,
-        expires: Patience::default().acknowledged(course.severity(), now.max(course.changed_at())),
-    };
-    by_user(db, incident_id, user_id, change, Audience::Both, expected_version, now).await
-}
-
-/// Begins to act on an incident; takes it on as well. Idempotent like [`acknowledge`].
-pub async fn start_action(
-    db: &Database,
-    incident_id: Uuid,
-    user_id: Uuid,
-    expected_version: Option<i64>,
-    now: Timestamp,
-) -> Result<IncidentRow, IncidentError> {
-    let change = |course: &Course| Change::StartAction {
-        user: user_id,
-        expires: Patience::default().in_action(course.severity(), now.max(course.changed_at())),
-    };
-    by_user(db, incident_id, user_id, change, Audience::Both, expected_version, now).await
-}
-
-/// Writes a note; `audience` says which branches may read it. Allowed after closing as well. Of the one who has the incident it is
-/// a sign, and prolongs that.
-pub async fn note(
-    db: &Database,
-    incident_id: Uuid,
-    user_id: Uuid,
-    text: &str,
-    audience: Audience,
-    now: Timestamp,
-) -> Result<IncidentRow, IncidentError> {
-    let text = text.to_owned();
-    let change = |_: &Course| Change::Note { user: user_id, text };
-    by_user(db, incident_id, user_id, change, audience, None, now).await
-}
-
-/// Closes an incident with a code; `text` may be empty unless the code needs one. What was merged into it is closed with it, but for
-/// what only a person may judge, each by itself: that stands for itself again.
-pub async fn close(
-    db: &Database,
-    incident_id: Uuid,
-    user_id: Uuid,
-    code: ClosingCode,
-    text: &str,
-    expected_version: Option<i64>,
-    now: Timestamp,
-) -> Result<IncidentRow, IncidentError> {
-    let mut client = db.client().await?;
-    let transaction = client.transaction().await?;
-    acting(&transaction, user_id).await?;
-    let closed = close_merged(&transaction, incident_id, user_id, code, text, expected_version, now).await?;
-    transaction.commit().await?;
-    Ok(closed)
-}
-
 const ACTING: &str = "SELECT set_config('homeward.user_id', $1, true)";
 
 /// Says who acts in a transaction, for the audit.
@@ -156,20 +91,16 @@ pub async fn acting(transaction: &impl GenericClient, user_id: Uuid) -> Result<(
         .map(drop)
 }
 
-/// What a user does to one incident, in a transaction of its own.
+/// Changes one incident as a user, in a transaction of [`crate::access::begin`] or of the program.
 async fn by_user(
-    db: &Database,
+    transaction: &impl GenericClient,
     incident_id: Uuid,
-    user_id: Uuid,
     change: impl FnOnce(&Course) -> Change,
     audience: Audience,
     expected_version: Option<i64>,
     now: Timestamp,
 ) -> Result<IncidentRow, IncidentError> {
-    let mut client = db.client().await?;
-    let transaction = client.transaction().await?;
-    acting(&transaction, user_id).await?;
-    let before = lock(&transaction, incident_id)
+    let before = lock(transaction, incident_id)
         .await?
         .ok_or(IncidentError::NotFound(incident_id))?;
     let change = change(&before.course);
@@ -182,9 +113,7 @@ async fn by_user(
         audience,
         ..Entry::of(*record)
     }];
-    let after = store(&transaction, &before, &course, before.climb.as_ref(), &entries).await?;
-    transaction.commit().await?;
-    Ok(after)
+    Ok(store(transaction, &before, &course, before.climb.as_ref(), &entries).await?)
 }
 
 const fn expect(before: &IncidentRow, expected: Option<i64>) -> Result<(), IncidentError> {

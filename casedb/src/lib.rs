@@ -3,6 +3,7 @@
 //! Every SQL text is a constant; every query function takes a client or a transaction and returns typed rows.
 
 pub mod access;
+pub mod account;
 pub mod agency;
 pub mod audit;
 pub mod backoff;
@@ -10,6 +11,7 @@ pub mod basis;
 pub mod calendar;
 pub mod canary;
 pub mod capacity;
+pub mod care;
 pub mod cause;
 pub mod change;
 pub mod checkpoint;
@@ -24,6 +26,7 @@ pub mod event;
 pub mod evidence;
 pub mod exact;
 pub mod exchange;
+pub mod figures;
 pub mod history;
 pub mod incident;
 pub mod law;
@@ -50,6 +53,7 @@ pub mod ticker;
 pub mod user;
 pub mod view;
 pub mod violation;
+pub mod watch;
 pub mod zone;
 
 pub use edition::{Chunks, Edition};

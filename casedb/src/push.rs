@@ -31,14 +31,16 @@ impl std::fmt::Debug for Subscription {
     }
 }
 
+const RELEASE: &str = "SELECT push_release($1, $2)";
+const FORGET: &str = "DELETE FROM push_subscription WHERE user_id = $1 AND endpoint = $2";
+// Not as one statement with an update: no role reads the keys, not even those that it writes.
 const SUBSCRIBE: &str =
     "INSERT INTO push_subscription (subscription_id, user_id, endpoint, p256dh, auth) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (endpoint) DO UPDATE SET user_id = excluded.user_id, p256dh = excluded.p256dh, auth = excluded.auth,
-        created_at = clock_timestamp()";
+    ON CONFLICT DO NOTHING";
 const TRIM: &str = "DELETE FROM push_subscription WHERE user_id = $1 AND subscription_id NOT IN (
     SELECT subscription_id FROM push_subscription WHERE user_id = $1 ORDER BY created_at DESC LIMIT $2)";
 
-/// Takes a browser in. One that another user has used before is this user's now.
+/// Takes a browser in. One that another user has used before is this user's now. Call it in a transaction.
 pub async fn subscribe(
     client: &impl GenericClient,
     user_id: Uuid,
@@ -49,6 +51,8 @@ pub async fn subscribe(
     if p256dh.len() != 65 || auth.len() != 16 || !(8..=2_048).contains(&endpoint.len()) {
         return Err(Error::Input("this is no subscription of a browser".to_owned()));
     }
+    execute(client, RELEASE, &[&endpoint, &user_id]).await?;
+    execute(client, FORGET, &[&user_id, &endpoint]).await?;
     execute(
         client,
         SUBSCRIBE,
@@ -61,8 +65,7 @@ pub async fn subscribe(
 
 /// Removes a user's browser. False when it is not there.
 pub async fn unsubscribe(client: &impl GenericClient, user_id: Uuid, endpoint: &str) -> Result<bool, Error> {
-    const SQL: &str = "DELETE FROM push_subscription WHERE user_id = $1 AND endpoint = $2";
-    Ok(execute(client, SQL, &[&user_id, &endpoint]).await? == 1)
+    Ok(execute(client, FORGET, &[&user_id, &endpoint]).await? == 1)
 }
 
 /// Removes a browser that is gone.

@@ -113,6 +113,12 @@ impl Sight {
         }
     }
 
+    /// True when the user sees this incident of somebody whom they see by breaking the glass: what is for the other audience stays
+    /// hidden.
+    pub fn sees_opened(&self, head: &IncidentHead) -> bool {
+        !head.of_nobody && self.sees_zone(&head.audience)
+    }
+
     /// True when the user sees this incident.
     pub fn sees_incident(&self, head: &IncidentHead) -> bool {
         if !head.of_nobody {

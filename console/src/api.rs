@@ -1,10 +1,14 @@
 //! The HTTP API, one resource a file.
 
+pub mod accounts;
+pub mod audit;
+pub mod care;
 pub mod casework;
 pub mod commands;
 pub(crate) mod counts;
 pub mod course;
 pub mod devices;
+mod doing;
 pub mod drafting;
 pub mod evidence;
 pub mod glass;
@@ -18,4 +22,5 @@ pub mod platform;
 pub mod push;
 pub mod quarantine;
 pub mod session;
+pub mod statistics;
 pub mod terms;

@@ -98,7 +98,42 @@ impl Requirement for DeviceKeeper {
 #[derive(Debug)]
 pub struct MessageKeeper;
 impl Requirement for MessageKeeper {
-    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::Supervisor, Role::Administrator];
+    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::Supervisor];
+}
+
+/// Those for whom figures are made.
+#[derive(Debug)]
+pub struct Counter;
+impl Requirement for Counter {
+    const ROLES: &'static [Role] = &[Role::Analyst];
+}
+
+/// Those who look after who read positions, and who broke the glass.
+#[derive(Debug)]
+pub struct Watcher;
+impl Requirement for Watcher {
+    const ROLES: &'static [Role] = &[Role::Supervisor, Role::Auditor];
+}
+
+/// Those who look after the audit itself.
+#[derive(Debug)]
+pub struct Inspector;
+impl Requirement for Inspector {
+    const ROLES: &'static [Role] = &[Role::Auditor];
+}
+
+/// Contracted social organisations.
+#[derive(Debug)]
+pub struct Provider;
+impl Requirement for Provider {
+    const ROLES: &'static [Role] = &[Role::ServiceProvider];
+}
+
+/// Those who look after accounts.
+#[derive(Debug)]
+pub struct AccountKeeper;
+impl Requirement for AccountKeeper {
+    const ROLES: &'static [Role] = &[Role::Administrator];
 }
 
 /// The user of the request, who has one of the roles of `R`. Take it first, so that strangers learn nothing from later checks.
@@ -116,10 +151,8 @@ impl<R: Requirement> FromRequestParts<App> for Authorised<R> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let token = session_token(&parts.headers).ok_or(ApiError::NotLoggedIn)?;
-        let client = app.0.database.client().await?;
-        let user = casedb::session::find(&client, &token, Timestamp::now())
-            .await?
-            .ok_or(ApiError::NotLoggedIn)?;
+        let found = app.0.owner.session(&token, Timestamp::now()).await?;
+        let user = found.ok_or(ApiError::NotLoggedIn)?;
         if !R::ROLES.contains(&user.role) {
             return Err(ApiError::Forbidden);
         }

@@ -14,8 +14,9 @@ use axum::{
     },
 };
 use casedb::{
-    Database, Listener, Notice,
-    view::{Incident, IncidentHead, PersonHead, Sight, heads, person_head},
+    Listener, Notice,
+    access::glass,
+    view::{Incident, IncidentHead, PersonHead, Sight},
 };
 use futures::stream;
 use jiff::Timestamp;
@@ -32,6 +33,7 @@ use uuid::Uuid;
 use crate::{
     ApiError, App,
     authorise::{Authorised, Reader},
+    owner::Owner,
 };
 
 /// The database's channel of incidents.
@@ -104,6 +106,8 @@ pub struct Beat {
 enum News {
     Changed(Arc<IncidentHead>, Change),
     Command(Arc<(PersonHead, CommandChange)>),
+    /// A user opened emergency access, or an access of theirs ended.
+    Glass(Uuid),
     Resync,
 }
 
@@ -134,15 +138,17 @@ pub struct Hub {
 
 impl Hub {
     /// Starts to listen. When this returns, changes from now on arrive.
-    pub async fn start(database: &Database, stop: CancellationToken) -> Result<Self, casedb::Error> {
+    pub async fn start(owner: &Owner, stop: CancellationToken) -> Result<Self, casedb::Error> {
         let (sender, _) = broadcast::channel(WAITING);
-        let listener = database.listen(&[CHANNEL, casedb::command::CHANNEL]).await?;
-        tokio::spawn(listen(listener, database.clone(), sender.clone(), stop));
+        let listener = owner
+            .listen(&[CHANNEL, casedb::command::CHANNEL, glass::CHANNEL])
+            .await?;
+        tokio::spawn(listen(listener, owner.clone(), sender.clone(), stop));
         Ok(Self { sender })
     }
 }
 
-async fn listen(mut listener: Listener, database: Database, sender: broadcast::Sender<News>, stop: CancellationToken) {
+async fn listen(mut listener: Listener, owner: Owner, sender: broadcast::Sender<News>, stop: CancellationToken) {
     loop {
         let first = tokio::select! {
             notice = listener.recv() => notice,
@@ -157,7 +163,10 @@ async fn listen(mut listener: Listener, database: Database, sender: broadcast::S
         while let Some(notice) = next {
             match notice {
                 Notice::Notification { channel, payload } if channel == casedb::command::CHANNEL => {
-                    tell(&sender, command_changed(&database, &payload).await);
+                    tell(&sender, command_changed(&owner, &payload).await);
+                }
+                Notice::Notification { channel, payload } if channel == glass::CHANNEL => {
+                    tell(&sender, payload.parse().ok().map(News::Glass));
                 }
                 Notice::Notification { payload, .. } => payloads.push(payload),
                 // Pages learn of it when the connection is back: before, there is nothing new to be read.
@@ -169,7 +178,7 @@ async fn listen(mut listener: Listener, database: Database, sender: broadcast::S
             }
             next = (payloads.len() < TOGETHER).then(|| listener.try_recv()).flatten();
         }
-        for news in changed(&database, &payloads).await {
+        for news in changed(&owner, &payloads).await {
             tell(&sender, Some(news));
         }
     }
@@ -182,7 +191,7 @@ fn tell(sender: &broadcast::Sender<News>, news: Option<News>) {
     }
 }
 
-async fn changed(database: &Database, payloads: &[String]) -> Vec<News> {
+async fn changed(owner: &Owner, payloads: &[String]) -> Vec<News> {
     let parsed: Vec<Payload> = payloads
         .iter()
         .filter_map(|payload| {
@@ -197,11 +206,7 @@ async fn changed(database: &Database, payloads: &[String]) -> Vec<News> {
         return Vec::new();
     }
     let ids: Vec<Uuid> = parsed.iter().map(|payload| payload.incident_id).collect();
-    let read = async {
-        let client = database.client().await?;
-        heads(&client, &ids).await
-    };
-    let found = match read.await {
+    let found = match owner.changed_incidents(&ids).await {
         Ok(found) => found,
         Err(error) => {
             // What it was about cannot be told, so everybody looks.
@@ -234,16 +239,12 @@ async fn changed(database: &Database, payloads: &[String]) -> Vec<News> {
         .collect()
 }
 
-async fn command_changed(database: &Database, payload: &str) -> Option<News> {
+async fn command_changed(owner: &Owner, payload: &str) -> Option<News> {
     let Ok(change) = serde_json::from_str::<CommandChange>(payload) else {
         warn!("a notification names no command");
         return None;
     };
-    let read = async {
-        let client = database.client().await?;
-        person_head(&client, change.person_id).await
-    };
-    match read.await {
+    match owner.person_head(change.person_id).await {
         Ok(head) => head.map(|head| News::Command(Arc::new((head, change)))),
         Err(error) => {
             warn!(%error, "the person of a changed command cannot be read");
@@ -259,6 +260,8 @@ struct Page {
     news: broadcast::Receiver<News>,
     beats: Interval,
     beat: u32,
+    /// Whom the user sees by breaking the glass, and until when.
+    opened: Vec<(Uuid, Timestamp)>,
 }
 
 impl Page {
@@ -276,7 +279,7 @@ impl Page {
                 }
                 news = self.news.recv() => match news {
                     Ok(News::Changed(head, change)) => {
-                        if self.sight.sees_incident(&head) {
+                        if self.sees_incident(&head) {
                             let change = IncidentChange {
                                 incident_id: head.incident_id,
                                 version: head.version,
@@ -289,8 +292,15 @@ impl Page {
                     }
                     Ok(News::Command(changed)) => {
                         let (head, change) = &*changed;
-                        if self.sight.sees_person(&head.police_path, &head.social_path) {
+                        if self.sight.sees_person(&head.police_path, &head.social_path) || self.opened(change.person_id) {
                             return event("command", change);
+                        }
+                    }
+                    Ok(News::Glass(user_id)) => {
+                        if user_id == self.caller.user.user_id {
+                            self.look_opened().await;
+                            // Somebody is there who was not, or the other way round.
+                            return event("resync", &serde_json::json!({}));
                         }
                     }
                     Ok(News::Resync) => return event("resync", &serde_json::json!({})),
@@ -304,13 +314,35 @@ impl Page {
         }
     }
 
+    fn sees_incident(&self, head: &IncidentHead) -> bool {
+        let opened = || head.person_id().is_some_and(|person_id| self.opened(person_id));
+        self.sight.sees_incident(head) || (self.sight.sees_opened(head) && opened())
+    }
+
+    /// True while the user sees this person by breaking the glass.
+    fn opened(&self, person_id: Uuid) -> bool {
+        let now = Timestamp::now();
+        self.opened
+            .iter()
+            .any(|(opened, until)| *opened == person_id && now < *until)
+    }
+
+    /// Reads whom the user sees by breaking the glass. While the database is away nothing is told anyway.
+    async fn look_opened(&mut self) {
+        let read = async {
+            let mut client = self.app.0.users.client().await?;
+            let transaction = client.begin(&self.caller.user).await?;
+            Ok::<_, ApiError>(glass::open_now(&transaction, self.caller.user.user_id).await?)
+        };
+        match read.await {
+            Ok(opened) => self.opened = opened,
+            Err(error) => warn!(%error, "emergency accesses cannot be read"),
+        }
+    }
+
     /// A session that was ended, or an account that was disabled, stops hearing of incidents.
     async fn still_valid(&self) -> bool {
-        let look = async {
-            let client = self.app.0.database.client().await?;
-            casedb::session::find(&client, &self.caller.token, Timestamp::now()).await
-        };
-        match look.await {
+        match self.app.0.owner.session(&self.caller.token, Timestamp::now()).await {
             Ok(user) => user.is_some_and(|user| Sight::of(&user) == self.sight),
             // While the database is away nothing is told anyway.
             Err(_) => true,
@@ -340,14 +372,19 @@ pub async fn stream_changes(caller: Authorised<Reader>, State(app): State<App>) 
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     metrics::gauge!("homeward_console_pages").increment(1.0);
-    let page = Page {
+    let mut page = Page {
         sight: Sight::of(&caller.user),
         app,
         caller,
         news,
         beats,
         beat: 0,
+        opened: Vec::new(),
     };
+    // After subscribing: what is opened from now on is told.
+    if casedb::access::rules::CASE.contains(&page.caller.user.role) {
+        page.look_opened().await;
+    }
     let events = stream::unfold(page, |mut page| async move {
         let event = page.next().await?;
         Some((Ok::<_, Infallible>(event), page))

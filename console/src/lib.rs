@@ -10,9 +10,11 @@ pub mod error;
 pub mod events;
 pub mod matrix;
 pub mod openapi;
+pub mod owner;
 pub mod receipts;
 pub mod router;
 pub mod session;
+pub mod users;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -100,7 +102,8 @@ pub enum StartError {
 pub struct App(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) database: Database,
+    pub(crate) users: users::UserPool,
+    pub(crate) owner: owner::Owner,
     pub(crate) config: Config,
     pub(crate) hub: events::Hub,
     pub(crate) door: session::Door,
@@ -160,14 +163,16 @@ pub async fn start(config: Config, database: Database, ready: Ready) -> Result<H
         source,
     })?;
     let stop = CancellationToken::new();
-    let hub = events::Hub::start(&database, stop.clone()).await?;
+    let owner = owner::Owner::new(database.clone());
+    let hub = events::Hub::start(&owner, stop.clone()).await?;
     let town = config
         .demo_town
         .as_ref()
         .map(|town| bytes::Bytes::from(town.to_string()));
     let door = session::Door::new().await?;
     let app = App(Arc::new(Inner {
-        database,
+        users: users::UserPool::new(database),
+        owner,
         config,
         hub,
         door,

@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
 };
-use casedb::notification::{self, Receipt};
+use casedb::notification::Receipt;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -62,21 +62,18 @@ pub async fn sms(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Res
         return Err(ApiError::NotLoggedIn);
     }
     let (name, receipt) = read(reports, &body)?;
-    let known = notification::receipt(
-        &app.0.database,
-        alerts::route::Channel::Sms,
-        &name,
-        receipt,
-        Timestamp::now(),
-    )
-    .await
-    .map_err(|error| match error {
-        casedb::incident::IncidentError::Database(error) => ApiError::from(error),
-        other => {
-            tracing::error!(error = %other, "receipt not stored");
-            ApiError::Internal
-        }
-    })?;
+    let known = app
+        .0
+        .owner
+        .receipt(&name, receipt, Timestamp::now())
+        .await
+        .map_err(|error| match error {
+            casedb::incident::IncidentError::Database(error) => ApiError::from(error),
+            other => {
+                tracing::error!(error = %other, "receipt not stored");
+                ApiError::Internal
+            }
+        })?;
     if known {
         Ok(StatusCode::NO_CONTENT)
     } else {

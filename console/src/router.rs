@@ -24,8 +24,8 @@ use tower_http::{
 use crate::{
     ApiError, App, api, assets,
     authorise::{
-        Anyone, CaseReader, Decider, DeviceKeeper, GlassReader, Handler, MessageKeeper, Reader, Requirement, Reviewer,
-        Tracker, refuse_foreign,
+        AccountKeeper, Anyone, CaseReader, Counter, Decider, DeviceKeeper, GlassReader, Handler, Inspector,
+        MessageKeeper, Provider, Reader, Requirement, Reviewer, Tracker, Watcher, refuse_foreign,
     },
     events, openapi, receipts,
 };
@@ -150,6 +150,24 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
         "/api/v1/messages/{id}/retry",
         Admission::Roles(MessageKeeper::ROLES),
     ),
+    ("get", "/api/v1/statistics", Admission::Roles(Counter::ROLES)),
+    ("get", "/api/v1/audit/chain", Admission::Roles(Inspector::ROLES)),
+    ("get", "/api/v1/audit/readings", Admission::Roles(Watcher::ROLES)),
+    ("get", "/api/v1/audit/readings.csv", Admission::Roles(Watcher::ROLES)),
+    ("get", "/api/v1/audit/emergencies", Admission::Roles(Watcher::ROLES)),
+    ("get", "/api/v1/audit/emergencies.csv", Admission::Roles(Watcher::ROLES)),
+    ("get", "/api/v1/care", Admission::Roles(Provider::ROLES)),
+    ("get", "/api/v1/care/{id}", Admission::Roles(Provider::ROLES)),
+    ("post", "/api/v1/care/{id}/notes", Admission::Roles(Provider::ROLES)),
+    ("post", "/api/v1/care/{id}/swap", Admission::Roles(Provider::ROLES)),
+    ("get", "/api/v1/accounts", Admission::Roles(AccountKeeper::ROLES)),
+    ("post", "/api/v1/accounts", Admission::Roles(AccountKeeper::ROLES)),
+    ("post", "/api/v1/accounts/{id}", Admission::Roles(AccountKeeper::ROLES)),
+    (
+        "post",
+        "/api/v1/accounts/{id}/password",
+        Admission::Roles(AccountKeeper::ROLES),
+    ),
     ("get", "/api/v1/push", Admission::Roles(Anyone::ROLES)),
     ("post", "/api/v1/push/subscriptions", Admission::Roles(Anyone::ROLES)),
     ("delete", "/api/v1/push/subscriptions", Admission::Roles(Anyone::ROLES)),
@@ -229,6 +247,19 @@ fn routes() -> Router<App> {
         )
         .route("/commands/{id}", get(api::commands::one))
         .route("/commands/{id}/cancel", post(api::commands::cancel))
+        .route("/statistics", get(api::statistics::show))
+        .route("/audit/chain", get(api::audit::chain))
+        .route("/audit/readings", get(api::audit::readings))
+        .route("/audit/readings.csv", get(api::audit::readings_file))
+        .route("/audit/emergencies", get(api::audit::emergencies))
+        .route("/audit/emergencies.csv", get(api::audit::emergencies_file))
+        .route("/care", get(api::care::list))
+        .route("/care/{id}", get(api::care::one))
+        .route("/care/{id}/notes", post(api::care::write_note))
+        .route("/care/{id}/swap", post(api::care::swap))
+        .route("/accounts", get(api::accounts::list).post(api::accounts::add))
+        .route("/accounts/{id}", post(api::accounts::change))
+        .route("/accounts/{id}/password", post(api::accounts::reset))
         .route("/break-glass", get(api::glass::list).post(api::glass::open))
         .route("/break-glass/{id}/close", post(api::glass::close))
         .route("/break-glass/{id}/review", post(api::glass::review))
@@ -328,7 +359,7 @@ pub async fn livez() -> &'static str {
     (status = 503, description = "It cannot; the body says why", content_type = "text/plain"),
 ))]
 pub async fn readyz(State(app): State<App>) -> Response {
-    let database = tokio::time::timeout(Duration::from_secs(2), app.0.database.ready()).await;
+    let database = tokio::time::timeout(Duration::from_secs(2), app.0.owner.ready()).await;
     let reason = match database {
         Err(_) => Err("database: no answer within 2 s".to_owned()),
         // The reason of the database names hosts; it is in the log, not on an open port.

@@ -127,22 +127,16 @@ pub async fn log_in(app: &App, username: &str, password: &str, address: IpAddr) 
     if username.is_empty() || username.len() > 64 || password.is_empty() || password.len() > LONGEST_PASSWORD {
         return Err(ApiError::WrongCredentials);
     }
-    let found = {
-        let client = app.0.database.client().await?;
-        casedb::user::find(&client, &username).await?
-    };
-    let (user, hash) = found.unzip();
+    let (user, hash) = app.0.owner.account(&username).await?.unzip();
     let right = door.check(password.to_owned(), hash).await?;
-    let client = app.0.database.client().await?;
-    let now = Timestamp::now();
-    casedb::session::record_attempt(&client, &username, right, now).await?;
-    let Some(user) = user.filter(|_| right) else {
+    let user = user.filter(|_| right);
+    let token = app.0.owner.log_in(&username, user.as_ref(), Timestamp::now()).await?;
+    let Some((user, token)) = user.zip(token) else {
         metrics::counter!("homeward_console_log_ins_total", "outcome" => "refused").increment(1);
         warn!(%address, "log-in refused");
         return Err(ApiError::WrongCredentials);
     };
     door.forgive(&username, address);
-    let token = casedb::session::open(&client, user.user_id, now).await?;
     metrics::counter!("homeward_console_log_ins_total", "outcome" => "accepted").increment(1);
     info!(user_id = %user.user_id, %address, "log-in");
     Ok((user, token))
@@ -165,11 +159,7 @@ pub async fn sweep(app: App) {
             _ = every.tick() => {}
             () = app.0.stop.cancelled() => return,
         }
-        let swept = async {
-            let client = app.0.database.client().await?;
-            casedb::session::sweep(&client, Timestamp::now()).await
-        };
-        if let Err(error) = swept.await {
+        if let Err(error) = app.0.owner.sweep_sessions(Timestamp::now()).await {
             warn!(%error, "expired sessions are not cleared away");
         }
     }

@@ -30,12 +30,3 @@ pub async fn begin_as(client: &mut ClientWrapper, user_id: Uuid, role: Role) -> 
     row(&transaction, SQL, &[&user_id.to_string(), &role.name()]).await?;
     Ok(transaction)
 }
-
-/// From here to its end the transaction is the program's again, not limited by the role's rules; the audit still names the user.
-///
-/// For the effects of what the role was allowed to do that no role may write by itself (the outbox, notifications), after the
-/// statements that prove the right.
-pub async fn system(transaction: &Transaction<'_>) -> Result<(), Error> {
-    row(transaction, "SELECT set_config('role', 'none', true)", &[]).await?;
-    Ok(())
-}

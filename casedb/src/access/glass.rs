@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::system;
+use super::{Beyond, step_out};
 use crate::{
     Error, Transaction,
     audit::{self, Entry},
@@ -92,7 +92,7 @@ pub struct GlassRow {
     pub review_note: String,
 }
 
-/// Opens access, in a transaction of [`super::begin`] that the caller commits. The rest of the transaction is the program's own.
+/// Opens access, in a transaction of [`super::begin`] that the caller commits.
 pub async fn open(
     transaction: &Transaction<'_>,
     user: &User,
@@ -114,7 +114,7 @@ pub async fn open(
     let values: [&(dyn postgres_types::ToSql + Sync); 5] =
         [&id, &person_id, &opening.reason, &opening.case_number, &opening.minutes];
     execute(transaction, OPEN, &values).await?;
-    system(transaction).await?;
+    let outside = step_out(transaction, Beyond::Tell).await?;
     let told = SystemIncident {
         kind: "break_glass",
         person: None,
@@ -142,21 +142,28 @@ pub async fn open(
         detail: serde_json::json!({"break_glass_id": id, "minutes": opening.minutes}),
     };
     audit::append(transaction, &entry).await?;
+    outside.back(transaction).await?;
     Ok(id)
 }
 
 async fn find_person(transaction: &Transaction<'_>, sql: &'static str, reference: &str) -> Result<Uuid, GlassError> {
-    const AS: &str = "SELECT current_setting('role')";
-    const BACK: &str = "SELECT set_config('role', $1, true)";
-    let role: String = crate::pool::row(transaction, AS, &[])
-        .await?
-        .try_get(0)
-        .map_err(Error::from)?;
-    system(transaction).await?;
+    let outside = step_out(transaction, Beyond::Tell).await?;
     let found = optional(transaction, sql, &[&reference]).await?;
-    execute(transaction, BACK, &[&role]).await?;
+    outside.back(transaction).await?;
     let row = found.ok_or(GlassError::NotFound("person"))?;
     Ok(row.try_get(0).map_err(Error::from)?)
+}
+
+/// The channel on which a change of an emergency access is told; the payload is the user's id.
+pub const CHANNEL: &str = "homeward_glass";
+
+/// Whom the user sees by breaking the glass now, and until when.
+pub async fn open_now(transaction: &impl crate::GenericClient, user_id: Uuid) -> Result<Vec<(Uuid, Timestamp)>, Error> {
+    const SQL: &str = "SELECT o.person_id, max(b.ends_at) FROM access_opened($1) o (person_id)
+        JOIN break_glass b ON b.person_id = o.person_id AND b.user_id = $1 AND b.closed_at IS NULL
+        WHERE b.ends_at > now() GROUP BY o.person_id";
+    let found = rows(transaction, SQL, &[&user_id]).await?;
+    found.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// The user's own, and for supervisors and auditors those of their branch and of people whom they see; the newest first.

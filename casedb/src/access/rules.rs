@@ -164,6 +164,9 @@ const CASE_ANALYST: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Analyst];
 const KEEPERS: &[Role] = &[DutyOfficer, Supervisor, Administrator];
 const CASE_ADMIN: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Administrator];
 const CASE_ADMIN_PROVIDER: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Administrator, ServiceProvider];
+const CASE_PROVIDER: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, ServiceProvider];
+/// See to it that messages arrive, of those who see incidents.
+const MESSENGERS: &[Role] = &[DutyOfficer, Supervisor];
 const PROVIDER: &[Role] = &[ServiceProvider];
 const ADMIN: &[Role] = &[Administrator];
 const AUDIT: &[Role] = &[Auditor];
@@ -266,6 +269,27 @@ const OWN_NOTE: Rows = Rows::ThroughForUs(
 );
 const OWN_OUTCOME: Rows = Rows::Through(
     "{t}.decided_by = (SELECT access_user()) AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
+);
+const OWN_REVISION: Rows = Rows::Through(
+    "{t}.changed_by IS NOT DISTINCT FROM (SELECT access_user()) AND EXISTS (SELECT FROM contact c WHERE c.contact_id = {t}.contact_id)",
+);
+const OWN_ORDER: Rows = Rows::Through(
+    "{t}.made_by = (SELECT access_user()) AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
+);
+const OWN_DECISION: Rows = Rows::Through(
+    "{t}.decided_by = (SELECT access_user()) AND EXISTS (SELECT FROM supervision_order o WHERE o.order_id = {t}.order_id)",
+);
+const OWN_REQUEST: Rows = Rows::Through(
+    "{t}.requested_by = (SELECT access_user()) AND EXISTS (SELECT FROM supervision_order o WHERE o.order_id = {t}.order_id)",
+);
+const OWN_STEP: Rows = Rows::Through(
+    "{t}.recorded_by = (SELECT access_user()) AND EXISTS (SELECT FROM supervision_order o WHERE o.order_id = {t}.order_id)",
+);
+const OWN_LEAVE: Rows = Rows::Through(
+    "{t}.created_by = (SELECT access_user()) AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
+);
+const OWN_CHANGE: Rows = Rows::Through(
+    "{t}.changed_by = (SELECT access_user()) AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
 );
 const ASSIGNED_LADDER: Rows =
     Rows::Through("{t}.person_id IS NULL OR EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)");
@@ -396,15 +420,23 @@ pub const RULES: &[Rule] = &[
         &[
             read(CASE, Rows::Seen),
             read_but(ANALYST, &["grounds", "conditions"], Rows::Seen),
+            add(CASE, OWN_ORDER),
+            change(CASE, Rows::Seen),
         ],
     ),
     rule("order_term", &[read(CASE_ANALYST, Rows::Seen)]),
-    rule("order_past_term", &[read(CASE_ANALYST, Rows::Seen)]),
+    rule(
+        "order_past_term",
+        &[read(CASE_ANALYST, Rows::Seen), add(CASE, Rows::Seen)],
+    ),
     rule("order_revision", &[read(CASE, Rows::Seen)]),
-    rule("order_approval", &[read(CASE, OF_ORDER)]),
-    rule("order_extension", &[read(CASE, OF_ORDER)]),
-    rule("order_notice", &[read(CASE, OF_ORDER)]),
-    rule("order_review", &[read(CASE, OF_ORDER)]),
+    rule("order_approval", &[read(CASE, OF_ORDER), add(CASE, OWN_DECISION)]),
+    rule("order_extension", &[read(CASE, OF_ORDER), add(CASE, OWN_REQUEST)]),
+    rule("order_notice", &[read(CASE, OF_ORDER), add(CASE, OWN_STEP)]),
+    rule(
+        "order_review",
+        &[read(CASE, OF_ORDER), add(CASE, OF_ORDER), change(CASE, OF_ORDER)],
+    ),
     rule("order_warning", &[read(CASE, OF_ORDER)]),
     rule(
         "device",
@@ -450,9 +482,12 @@ pub const RULES: &[Rule] = &[
     rule("settings_revision", &[read(CASE_ANALYST, Rows::Seen)]),
     rule("holiday_calendar", &[read(CASE_ANALYST, Rows::All)]),
     rule("holiday", &[read(CASE_ANALYST, Rows::All)]),
-    rule("leave_pass", &[read(CASE, Rows::Seen)]),
-    rule("leave_pass_zone", &[read(CASE, LEAVE)]),
-    rule("order_change", &[read(CASE, CHANGE)]),
+    rule(
+        "leave_pass",
+        &[read(CASE, Rows::Seen), add(CASE, OWN_LEAVE), change(CASE, Rows::Seen)],
+    ),
+    rule("leave_pass_zone", &[read(CASE, LEAVE), add(CASE, LEAVE)]),
+    rule("order_change", &[read(CASE, CHANGE), add(CASE, OWN_CHANGE)]),
     // Protected people: for the police alone.
     rule("protected_person", &[read(CASE, PROTECTED)]),
     rule("proximity", &[read(CASE, Rows::SeenByPolice)]),
@@ -479,7 +514,7 @@ pub const RULES: &[Rule] = &[
     rule("position_access", &[read(WATCH, WATCHED)]),
     // Events and incidents.
     rule("event", &[read_but(CASE_ANALYST, &["payload"], EVENT)]),
-    nobody("violation", "a view with the owner's rights over events"),
+    rule("violation", &[read(CASE, EVENT)]),
     nobody("position_hour", FIGURES),
     nobody("position_day", FIGURES),
     nobody("position_hour_rolled", FIGURES),
@@ -520,11 +555,34 @@ pub const RULES: &[Rule] = &[
             add(CASE, OWN_ACTION),
         ],
     ),
-    rule("notification", &[read(CASE_ANALYST, INCIDENT)]),
+    rule(
+        "notification",
+        &[
+            read(CASE_ANALYST, INCIDENT),
+            // A message that was given up is queued once more.
+            right(
+                MESSENGERS,
+                Op::Update,
+                Columns::Only(&[
+                    "state",
+                    "next_attempt_at",
+                    "created_at",
+                    "leased_by",
+                    "attempts",
+                    "send_key",
+                    "provider_id",
+                    "receipt",
+                    "receipt_at",
+                ]),
+                INCIDENT,
+            ),
+        ],
+    ),
     rule(
         "notification_target",
         &[
             read_but(ADMIN, &["secret"], SUBTREE),
+            read_only(MESSENGERS, &["target_id", "agency_id"], Rows::All),
             add(ADMIN, SUBTREE),
             change(ADMIN, SUBTREE),
             right(ADMIN, Op::Delete, Columns::All, SUBTREE),
@@ -592,7 +650,7 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "contact_revision",
-        &[read(CASE, CONTACT), read(PROVIDER, CONTACT), add(CASE, CONTACT)],
+        &[read(CASE, CONTACT), read(PROVIDER, CONTACT), add(CASE, OWN_REVISION)],
     ),
     rule(
         "person_note",
@@ -657,6 +715,13 @@ pub const RULES: &[Rule] = &[
         "access_zone",
         &[read(EVERYBODY, Rows::Through("a view that holds only these"))],
     ),
+    rule(
+        "access_contact",
+        &[read(
+            CASE_PROVIDER,
+            Rows::Through("a view that holds only these, without the addresses that others protect"),
+        )],
+    ),
     rule("access_hidden_zone", &[read(EVERYBODY, Rows::Through("ids alone"))]),
     nobody("casedb_migration", "the program's own"),
     nobody("stream_migrations", "the program's own"),
@@ -667,7 +732,7 @@ pub const FUNCTIONS: &[(&str, &[Role])] = &[
     ("access_agencies(text, name)", EVERYBODY),
     ("access_subtree(name)", EVERYBODY),
     ("access_lineage(name)", EVERYBODY),
-    ("access_contract(text, name)", PROVIDER),
+    ("access_contract(text, name)", EVERYBODY),
     ("access_audiences(name)", EVERYBODY),
     ("access_opened(uuid)", EVERYBODY),
     ("access_extra(name)", EVERYBODY),
@@ -684,6 +749,12 @@ pub const FUNCTIONS: &[(&str, &[Role])] = &[
     ("signs_of_life(uuid[], timestamptz)", CASE_ANALYST),
     ("audit_append(text, text, text, jsonb)", EVERYBODY),
     ("open_break_glass(uuid, uuid, text, text, integer)", CASE),
+    ("lock_worn_device(uuid, uuid)", CASE),
+    ("push_release(text, uuid)", EVERYBODY),
+    ("end_sessions(uuid)", ADMIN),
+    ("audit_waiting()", AUDIT),
+    ("report_figures(timestamptz, timestamptz)", ANALYST),
+    ("covered_people()", PROVIDER),
 ];
 
 /// Sequences that inserts of roles draw from (identities need no right).

@@ -92,9 +92,7 @@ const BY_KEY: &str = columns!(
     " FROM device_command c WHERE c.requested_by = $1 AND c.idempotency_key = $2"
 );
 /// The lock makes the commands of one device follow each other.
-const DEVICE: &str = "SELECT d.device_id FROM device_assignment a JOIN device d USING (device_id)
-    WHERE a.person_id = $1 AND a.ended_at IS NULL AND d.retired_at IS NULL AND ($2::uuid IS NULL OR d.device_id = $2)
-    ORDER BY a.assigned_at DESC, d.device_id LIMIT 1 FOR NO KEY UPDATE OF d";
+const DEVICE: &str = "SELECT lock_worn_device($1, $2)";
 const OPEN: &str = "SELECT count(*) FROM device_command
     WHERE device_id = $1 AND state IN ('queued', 'sent', 'delivered') AND expires_at > $2";
 /// Ways back stay: the device may do yet what they take back (see [`super::deliver`]).
@@ -129,6 +127,19 @@ const CANCEL: &str = columns!(
 /// Places a command, and with a pursuit its way back. A change of the interval takes the place of those still queued. Of `now`, see
 /// [`super::clock`].
 pub async fn place(database: &Database, request: &Request<'_>, now: Timestamp) -> Result<Placed, CommandError> {
+    let mut client = database.client().await?;
+    let transaction = client.transaction().await?;
+    let placed = place_in(&transaction, request, now).await?;
+    transaction.commit().await?;
+    Ok(placed)
+}
+
+/// The same in the caller's transaction: of the user who asks ([`crate::access::begin`]), or of the program.
+pub async fn place_in(
+    transaction: &impl GenericClient,
+    request: &Request<'_>,
+    now: Timestamp,
+) -> Result<Placed, CommandError> {
     request.instruction.check().map_err(CommandError::Bad)?;
     let waits = request.waits.unwrap_or_else(|| request.instruction.waits());
     let longest = request.instruction.longest_wait();
@@ -146,32 +157,27 @@ pub async fn place(database: &Database, request: &Request<'_>, now: Timestamp) -
         Some(key) => key.to_owned(),
         None => command_id.to_string(),
     };
-    let mut client = database.client().await?;
-    if let Some(before) = repeated(&client, request, &key).await? {
+    if let Some(before) = repeated(transaction, request, &key).await? {
         return Ok(before);
     }
-    let transaction = client.transaction().await?;
-    let device = optional(
-        &transaction,
-        DEVICE,
-        &[&request.person_id.uuid(), &request.device_id.map(DeviceId::uuid)],
-    )
-    .await?;
-    let device_id: Uuid = device.ok_or(CommandError::NoDevice)?.try_get(0)?;
+    let wanted: [&(dyn postgres_types::ToSql + Sync); 2] =
+        [&request.person_id.uuid(), &request.device_id.map(DeviceId::uuid)];
+    let device: Option<Uuid> = row(transaction, DEVICE, &wanted).await?.try_get(0)?;
+    let device_id = device.ok_or(CommandError::NoDevice)?;
     // Again, behind the lock: the same request may have come twice at the same time.
-    if let Some(before) = repeated(&transaction, request, &key).await? {
+    if let Some(before) = repeated(transaction, request, &key).await? {
         return Ok(before);
     }
-    if order::in_force(&transaction, request.person_id, now).await?.is_none() {
+    if order::in_force(transaction, request.person_id, now).await?.is_none() {
         return Err(CommandError::NoLegalBasis);
     }
-    let open: i64 = row(&transaction, OPEN, &[&device_id, &now]).await?.try_get(0)?;
+    let open: i64 = row(transaction, OPEN, &[&device_id, &now]).await?.try_get(0)?;
     if open >= MOST_OPEN {
         return Err(CommandError::TooMany);
     }
     if let Instruction::Interval { .. } = request.instruction {
-        execute(&transaction, SUPERSEDE, &[&device_id, &now]).await?;
-        deliver::forget(&transaction, now).await?;
+        execute(transaction, SUPERSEDE, &[&device_id, &now]).await?;
+        deliver::forget(transaction, now).await?;
     }
     let new = New {
         command_id,
@@ -182,11 +188,11 @@ pub async fn place(database: &Database, request: &Request<'_>, now: Timestamp) -
         not_before: now,
         expires_at: now + waits,
     };
-    let command = insert(&transaction, request, &new, now).await?;
+    let command = insert(transaction, request, &new, now).await?;
     if let Instruction::Interval { for_seconds, .. } = request.instruction
         && for_seconds > 0
     {
-        let usual = usual_interval(&transaction, request.person_id, now).await?;
+        let usual = usual_interval(transaction, request.person_id, now).await?;
         let not_before = now + SignedDuration::from_secs(i64::from(for_seconds));
         let back = New {
             command_id: Uuid::now_v7(),
@@ -200,9 +206,8 @@ pub async fn place(database: &Database, request: &Request<'_>, now: Timestamp) -
             not_before,
             expires_at: not_before + LONGEST_WAIT,
         };
-        insert(&transaction, request, &back, now).await?;
+        insert(transaction, request, &back, now).await?;
     }
-    transaction.commit().await?;
     Ok(Placed {
         command,
         repeated: false,
@@ -303,7 +308,19 @@ pub async fn cancel(
 ) -> Result<Command, CommandError> {
     let mut client = database.client().await?;
     let transaction = client.transaction().await?;
-    let found = optional(&transaction, READ, &[&command_id]).await?;
+    let cancelled = cancel_in(&transaction, command_id, cancelled_by, now).await?;
+    transaction.commit().await?;
+    Ok(cancelled)
+}
+
+/// The same in the caller's transaction: of the user, or of the program.
+pub async fn cancel_in(
+    transaction: &impl GenericClient,
+    command_id: Uuid,
+    cancelled_by: Uuid,
+    now: Timestamp,
+) -> Result<Command, CommandError> {
+    let found = optional(transaction, READ, &[&command_id]).await?;
     let found = from_row(&found.ok_or(CommandError::NotFound(command_id))?)?;
     if found.outcome == Some(Outcome::Cancelled) {
         return Ok(found); // asked for twice
@@ -311,9 +328,8 @@ pub async fn cancel(
     if found.reverts.is_some() && found.state == State::Queued {
         return Err(CommandError::WayBack);
     }
-    let cancelled = optional(&transaction, CANCEL, &[&command_id, &now, &cancelled_by]).await?;
+    let cancelled = optional(transaction, CANCEL, &[&command_id, &now, &cancelled_by]).await?;
     let cancelled = from_row(&cancelled.ok_or(CommandError::TooLate(found.state))?)?;
-    deliver::forget(&transaction, now).await?;
-    transaction.commit().await?;
+    deliver::forget(transaction, now).await?;
     Ok(cancelled)
 }

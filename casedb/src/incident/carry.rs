@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Entry, IncidentError, IncidentRow, store};
-use crate::pool::{GenericClient, row};
+use crate::{
+    access::{Beyond, step_out},
+    pool::{GenericClient, row},
+};
 
 /// What is known of one.
 #[derive(Debug)]
@@ -117,7 +120,10 @@ pub(super) async fn over(transaction: &impl GenericClient, old: &Old) -> Result<
             ..Entry::of(record)
         })
         .collect();
-    Ok(store::write(transaction, old.incident_id, &course, None, &entries, "").await?)
+    let outside = step_out(transaction, Beyond::Carry).await?;
+    let carried = store::write(transaction, old.incident_id, &course, None, &entries, "").await?;
+    outside.back(transaction).await?;
+    Ok(carried)
 }
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ pub struct IncidentHead {
 }
 
 impl IncidentHead {
+    /// Whom it is about; `None`: nobody in particular.
+    pub fn person_id(&self) -> Option<Uuid> {
+        self.incident.fields.person.as_ref().map(|person| person.person_id)
+    }
+
     /// The row of the queue for somebody who sees the incident; without the zone where that is not for them.
     pub fn for_sight(&self, sight: &Sight) -> Incident {
         let mut incident = self.incident.clone();

@@ -12,8 +12,8 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("sign_in_attempt", "INSERT INTO sign_in_attempt (username, succeeded) VALUES ('sub.{k}', false)"),
     ("person", "INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
         VALUES (md5('{k}person')::uuid, 'MX-{k}', 'Name of {k}', '{police}', '{social}', 'Asia/Shanghai')"),
-    ("supervision_order", "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at)
-        VALUES (md5('{k}order')::uuid, '{person}', 'act', now(), now() + interval '1 day')"),
+    ("supervision_order", "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at, made_by)
+        VALUES (md5('{k}order')::uuid, '{person}', 'act', now(), now() + interval '1 day', '{user}')"),
     ("order_past_term", "INSERT INTO order_past_term (order_id, person_id, starts_at, ends_at)
         VALUES (md5('{k}order')::uuid, '{person}', now() - interval '1 day', now())"),
     ("order_extension", "INSERT INTO order_extension (extension_id, order_id, from_end, to_end, reason, requested_by, requested_at)
@@ -44,7 +44,8 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("service_contract_person", "INSERT INTO service_contract_person (contract_id, person_id, added_at)
         VALUES (md5('{k}contract')::uuid, '{person}', now() - interval '1 hour')"),
     ("contact", "INSERT INTO contact (contact_id, person_id) VALUES (md5('{k}contact')::uuid, '{person}')"),
-    ("contact_revision", "INSERT INTO contact_revision (contact_id, revision, kind, name) VALUES (md5('{k}contact')::uuid, 1, 'family', 'Somebody')"),
+    ("contact_revision", "INSERT INTO contact_revision (contact_id, revision, kind, name, changed_by)
+        VALUES (md5('{k}contact')::uuid, 1, 'family', 'Somebody', '{user}')"),
     ("person_note", "INSERT INTO person_note (person_id, audience, text, happened_at, written_by) VALUES ('{person}', '{audience}', 'words', now(), '{user}')"),
     ("violation_outcome", "INSERT INTO violation_outcome (violation_id, revision, person_id, outcome, reason, decided_by)
         VALUES (md5('{k}violation')::uuid, 1, '{person}', 'warning', 'r', '{user}')"),
@@ -76,8 +77,8 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
         VALUES ('{person}', {n}, 60, 60, 0, 0)"),
     ("holiday_calendar", "INSERT INTO holiday_calendar (calendar_id, name) VALUES (md5('{k}calendar')::uuid, 'Calendar {k}')"),
     ("holiday", "INSERT INTO holiday (calendar_id, day) VALUES (md5('{k}calendar')::uuid, current_date)"),
-    ("leave_pass", "INSERT INTO leave_pass (leave_id, person_id, starts_at, ends_at, reason, approved_by)
-        VALUES (md5('{k}leave')::uuid, '{person}', now(), now() + interval '1 day', 'r', 'a')"),
+    ("leave_pass", "INSERT INTO leave_pass (leave_id, person_id, starts_at, ends_at, reason, approved_by, created_by)
+        VALUES (md5('{k}leave')::uuid, '{person}', now(), now() + interval '1 day', 'r', 'a', '{user}')"),
     ("leave_pass_zone", "INSERT INTO leave_pass_zone (leave_id, zone_id) VALUES (md5('{k}leave')::uuid, md5('{k}zone')::uuid)"),
     ("order_change", "INSERT INTO order_change (changed_by, person_id, what, detail) VALUES ('{user}', '{person}', 'leave', 'd')"),
     ("protected_person", "INSERT INTO protected_person (protected_id, reference, police_agency_id)
@@ -130,6 +131,8 @@ pub(crate) const ELSEWHERE: &[&str] = &[
     "access_seen",
     "access_zone",
     "access_hidden_zone",
+    "access_contact",
+    "violation",
     "audit_head",
     "device_command_step",
     "order_term",

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use casedb::{
-    Transaction, access,
+    Transaction,
     contact::{self, Content},
     device::life,
     note::{self, Written},
@@ -101,11 +101,9 @@ fn audiences(user: &User) -> &'static [&'static str] {
     }
 }
 
-/// Proves, as the user's role, that the user sees a person; from then on the transaction is the program's, which keeps to the
-/// user's audiences.
+/// Proves that the user sees a person.
 async fn visible(transaction: &Transaction<'_>, user: &User, person_id: Uuid) -> Result<PersonId, ApiError> {
     if view::may_see_person(transaction, user.user_id, person_id).await? {
-        access::system(transaction).await?;
         Ok(PersonId::new(person_id))
     } else {
         Err(ApiError::NotFound("person"))
@@ -125,8 +123,8 @@ pub async fn show(
     Id(person_id): Id,
 ) -> Result<Json<Casework>, ApiError> {
     let now = Timestamp::now();
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let person_id = visible(&transaction, &caller.user, person_id).await?;
     let audiences = audiences(&caller.user);
     let since = now.checked_sub(SHOWN).unwrap_or(now);
@@ -180,8 +178,8 @@ pub async fn write_note(
     Body(new): Body<NewNote>,
 ) -> Result<StatusCode, ApiError> {
     let now = Timestamp::now();
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let person_id = visible(&transaction, &caller.user, person_id).await?;
     let audience = new.audience.as_deref().unwrap_or("both");
     if !audiences(&caller.user).contains(&audience) {
@@ -251,8 +249,8 @@ pub async fn write_contact(
     Body(new): Body<NewContact>,
 ) -> Result<StatusCode, ApiError> {
     let now = Timestamp::now();
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let person_id = visible(&transaction, &caller.user, person_id).await?;
     let texts = [&new.name, &new.relation, &new.phone, &new.address, &new.note];
     if texts.iter().any(|text| text.chars().count() > 1_000)
@@ -263,7 +261,7 @@ pub async fn write_contact(
             "a contact has a name, a telephone or an address, each of at most 1000 characters",
         ));
     }
-    let mut content = Content {
+    let content = Content {
         kind: word(&new.kind)?,
         name: new.name,
         relation: new.relation,
@@ -279,15 +277,7 @@ pub async fn write_contact(
         if contact::person(&transaction, contact_id).await? != person_id {
             return Err(ApiError::NotFound("contact"));
         }
-        let known = contact::of_person(&transaction, person_id, true, now).await?;
-        let known = known.into_iter().find(|known| known.contact_id == contact_id);
-        if let Some(known) = known.filter(|known| known.content.protected_address) {
-            // Who does not see the address cannot take it away, or its protection.
-            if caller.user.branch == Branch::SocialWork {
-                content.address = known.content.address;
-                content.protected_address = true;
-            }
-        }
+        // Who does not see a protected address cannot take it away, or its protection: the database keeps both.
         contact::revise(&transaction, contact_id, &content, by, now).await?;
     } else {
         contact::add(&transaction, person_id, &content, by, now).await?;
@@ -328,8 +318,8 @@ pub async fn decide(
     Body(new): Body<NewOutcome>,
 ) -> Result<StatusCode, ApiError> {
     let now = Timestamp::now();
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let person_id = violation::person(&transaction, violation_id)
         .await
         .map_err(|error| match error {
@@ -372,8 +362,8 @@ pub struct SilentDevices {
     (status = 403, description = "The role may not", body = ErrorBody),
 ))]
 pub async fn silent(caller: Authorised<Handler>, State(app): State<App>) -> Result<Json<SilentDevices>, ApiError> {
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let mut devices = Vec::new();
     for device in life::silent(&transaction, None, Timestamp::now(), MOST_SILENT).await? {
         if view::may_see_person(&transaction, caller.user.user_id, device.person_id).await? {
@@ -383,7 +373,7 @@ pub async fn silent(caller: Authorised<Handler>, State(app): State<App>) -> Resu
     Ok(Json(SilentDevices { devices }))
 }
 
-fn word<T: std::str::FromStr<Err = casedb::Error>>(text: &str) -> Result<T, ApiError> {
+pub(super) fn word<T: std::str::FromStr<Err = casedb::Error>>(text: &str) -> Result<T, ApiError> {
     text.parse()
         .map_err(|error: casedb::Error| ApiError::invalid("bad_value", error.to_string()))
 }

@@ -8,7 +8,6 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use casedb::{
-    access,
     command::{self, CommandError, Instruction, Request},
     user::User,
     view::{self, CommandRow},
@@ -88,8 +87,8 @@ pub async fn list(
     State(app): State<App>,
     Id(person_id): Id,
 ) -> Result<Json<CommandList>, ApiError> {
-    let mut client = app.0.database.client().await?;
-    let client = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let client = client.begin(&caller.user).await?;
     let user_id = caller.user.user_id;
     if !view::may_see_person(&client, user_id, person_id).await? {
         return Err(ApiError::NotFound("person"));
@@ -140,14 +139,12 @@ pub async fn place(
         Some(Err(_)) => return Err(ApiError::invalid("bad_value", "Idempotency-Key is not plain text")),
     };
     let user_id = caller.user.user_id;
-    let now = {
-        let mut client = app.0.database.client().await?;
-        let transaction = access::begin(&mut client, &caller.user).await?;
-        if !view::may_see_person(&transaction, user_id, person_id).await? {
-            return Err(ApiError::NotFound("person"));
-        }
-        command::clock(&transaction).await?
-    };
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
+    if !view::may_see_person(&transaction, user_id, person_id).await? {
+        return Err(ApiError::NotFound("person"));
+    }
+    let now = command::clock(&transaction).await?;
     let request = Request {
         person_id: PersonId::new(person_id),
         device_id: asked.device_id.map(DeviceId::new),
@@ -160,15 +157,16 @@ pub async fn place(
             .wait_s
             .map(|seconds| SignedDuration::from_secs(i64::from(seconds))),
     };
-    let placed = command::place(&app.0.database, &request, now).await.map_err(refused)?;
+    let placed = command::place_in(&transaction, &request, now).await.map_err(refused)?;
     let status = if placed.repeated {
         StatusCode::OK
     } else {
         StatusCode::CREATED
     };
-    read(&app, &caller.user, placed.command.command_id)
-        .await
-        .map(|row| (status, Json(row)))
+    let placed = view::command(&transaction, user_id, placed.command.command_id, now).await?;
+    let placed = placed.ok_or(ApiError::NotFound("command"))?;
+    transaction.commit().await.map_err(casedb::Error::from)?;
+    Ok((status, Json(placed)))
 }
 
 /// One command.
@@ -199,17 +197,25 @@ pub async fn cancel(
     State(app): State<App>,
     Id(command_id): Id,
 ) -> Result<Json<CommandRow>, ApiError> {
-    read(&app, &caller.user, command_id).await?;
-    let now = command::clock(&app.0.database.client().await?).await?;
-    command::cancel(&app.0.database, command_id, caller.user.user_id, now)
+    let user_id = caller.user.user_id;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
+    let now = command::clock(&transaction).await?;
+    if view::command(&transaction, user_id, command_id, now).await?.is_none() {
+        return Err(ApiError::NotFound("command"));
+    }
+    command::cancel_in(&transaction, command_id, user_id, now)
         .await
         .map_err(refused)?;
-    read(&app, &caller.user, command_id).await.map(Json)
+    let cancelled = view::command(&transaction, user_id, command_id, now).await?;
+    let cancelled = cancelled.ok_or(ApiError::NotFound("command"))?;
+    transaction.commit().await.map_err(casedb::Error::from)?;
+    Ok(Json(cancelled))
 }
 
 async fn read(app: &App, user: &User, command_id: Uuid) -> Result<CommandRow, ApiError> {
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(user).await?;
     let now = command::clock(&transaction).await?;
     let found = view::command(&transaction, user.user_id, command_id, now).await?;
     found.ok_or(ApiError::NotFound("command"))
@@ -224,12 +230,7 @@ pub async fn sweep(app: App) {
             _ = every.tick() => {}
             () = app.0.stop.cancelled() => return,
         }
-        let swept = async {
-            let client = app.0.database.client().await?;
-            let now = command::clock(&client).await?;
-            command::sweep(&client, now).await
-        };
-        if let Err(error) = swept.await {
+        if let Err(error) = app.0.owner.sweep_commands().await {
             debug!(%error, "commands cannot be looked through");
         }
     }

@@ -2,14 +2,17 @@
 
 use axum::{Json, extract::State};
 use casedb::{
-    incident::{self, IncidentError, Suspension},
+    incident::{Deed, Suspension},
     view::IncidentDetail,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::incidents::{Acknowledge, DetailQuery, checked_text, detail, must_see, refused};
+use super::{
+    doing::Doing,
+    incidents::{Acknowledge, DetailQuery, checked_text},
+};
 use crate::{
     ApiError, App,
     authorise::{Asked, Authorised, Body, Handler, Id},
@@ -65,17 +68,6 @@ fn words<'a>(text: &'a str, field: &str) -> Result<&'a str, ApiError> {
     Ok(text)
 }
 
-/// What the lifecycle refuses because of a value, and not because of the state, is the caller's to mend.
-fn refusal(error: IncidentError) -> ApiError {
-    use alerts::lifecycle::course::Refusal;
-    match &error {
-        IncidentError::Refused(reason @ (Refusal::Until { .. } | Refusal::Itself | Refusal::Blank(_))) => {
-            ApiError::invalid("bad_value", reason.to_string())
-        }
-        _ => refused(error),
-    }
-}
-
 /// Begins to act on an incident; takes it on as well.
 #[utoipa::path(post, path = "/api/v1/incidents/{id}/start", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Acknowledge, responses(
     (status = 200, body = IncidentDetail),
@@ -92,13 +84,8 @@ pub async fn start(
     Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Acknowledge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    let user = &caller.user;
-    must_see(&app, user, incident_id).await?;
-    let now = Timestamp::now();
-    incident::start_action(&app.0.database, incident_id, user.user_id, asked.version, now)
-        .await
-        .map_err(refusal)?;
-    detail(&app, user, incident_id, &seen).await.map(Json)
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    doing.deed(&Deed::StartAction, &seen).await
 }
 
 /// Takes an incident over from the one who has it.
@@ -117,14 +104,9 @@ pub async fn take_over(
     Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    let user = &caller.user;
     let why = words(&asked.why, "why")?;
-    must_see(&app, user, incident_id).await?;
-    let now = Timestamp::now();
-    incident::take_over(&app.0.database, incident_id, user.user_id, why, asked.version, now)
-        .await
-        .map_err(refusal)?;
-    detail(&app, user, incident_id, &seen).await.map(Json)
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    doing.deed(&Deed::TakeOver { why }, &seen).await
 }
 
 /// Suspends an incident: nobody is called about it for a while.
@@ -143,25 +125,13 @@ pub async fn suspend(
     Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Suspend>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    let user = &caller.user;
     let suspension = Suspension {
         authority: words(&asked.authority, "authority")?,
         reason: words(&asked.reason, "reason")?,
         until: asked.until,
     };
-    must_see(&app, user, incident_id).await?;
-    let now = Timestamp::now();
-    incident::suspend(
-        &app.0.database,
-        incident_id,
-        user.user_id,
-        &suspension,
-        asked.version,
-        now,
-    )
-    .await
-    .map_err(refusal)?;
-    detail(&app, user, incident_id, &seen).await.map(Json)
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    doing.deed(&Deed::Suspend(suspension), &seen).await
 }
 
 /// Ends a suspension before its time.
@@ -180,14 +150,9 @@ pub async fn resume(
     Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    let user = &caller.user;
     let why = words(&asked.why, "why")?;
-    must_see(&app, user, incident_id).await?;
-    let now = Timestamp::now();
-    incident::resume(&app.0.database, incident_id, user.user_id, why, asked.version, now)
-        .await
-        .map_err(refusal)?;
-    detail(&app, user, incident_id, &seen).await.map(Json)
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    doing.deed(&Deed::Resume { why }, &seen).await
 }
 
 /// Merges an incident into another that has the same cause. At P1, and where only a person may judge, it goes on calling.
@@ -206,22 +171,13 @@ pub async fn merge(
     Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Merge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    let user = &caller.user;
     let why = words(&asked.why, "why")?;
-    must_see(&app, user, incident_id).await?;
-    let mut client = app.0.database.client().await?;
-    let into = casedb::view::incident_by_number(&client, user.user_id, asked.into).await?;
+    let doing = Doing::new(&app, &caller.user, incident_id, None);
+    doing.must_see().await?;
+    let into = doing.numbered(asked.into).await?;
     let into =
         into.ok_or_else(|| ApiError::invalid("bad_value", format!("into: there is no incident {}", asked.into)))?;
-    let transaction = client.transaction().await.map_err(casedb::Error::from)?;
-    incident::acting(&transaction, user.user_id).await?;
-    let by = alerts::lifecycle::course::Who::User(user.user_id);
-    incident::merge(&transaction, &[incident_id], into, by, why, Timestamp::now())
-        .await
-        .map_err(refusal)?;
-    transaction.commit().await.map_err(casedb::Error::from)?;
-    drop(client);
-    detail(&app, user, incident_id, &seen).await.map(Json)
+    doing.deed(&Deed::Merge { into, why }, &seen).await
 }
 
 /// Takes an incident out of the one it was merged into: it stands for itself again.
@@ -240,17 +196,7 @@ pub async fn split(
     Asked(seen): Asked<DetailQuery>,
     Body(asked): Body<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    let user = &caller.user;
     let why = words(&asked.why, "why")?;
-    must_see(&app, user, incident_id).await?;
-    let mut client = app.0.database.client().await?;
-    let transaction = client.transaction().await.map_err(casedb::Error::from)?;
-    incident::acting(&transaction, user.user_id).await?;
-    let by = alerts::lifecycle::course::Who::User(user.user_id);
-    incident::split(&transaction, incident_id, by, why, Timestamp::now())
-        .await
-        .map_err(refusal)?;
-    transaction.commit().await.map_err(casedb::Error::from)?;
-    drop(client);
-    detail(&app, user, incident_id, &seen).await.map(Json)
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    doing.deed(&Deed::Split { why }, &seen).await
 }

@@ -3,7 +3,8 @@
 
 use axum::{Json, extract::State};
 use casedb::{
-    Refused, Transaction, access,
+    Refused, Transaction,
+    access::{Beyond, step_out},
     change::{self, What},
     law::{self, Profile, Step},
     order::{self, Act, Draft, Outcome},
@@ -18,13 +19,14 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    orders::{OrderList, read, refused},
+    orders::{OrderList, publish, read, refused},
     terms::{self, Limit, Terms},
 };
 use crate::{
     ApiError, App,
     authorise::{Authorised, Body, CaseReader, Decider, Id},
     error::ErrorBody,
+    users::UserClient,
 };
 
 /// Longest words of grounds and conditions, characters.
@@ -98,7 +100,7 @@ fn checked<'a>(field: &str, text: &'a str, longest: usize) -> Result<&'a str, Ap
     Ok(text)
 }
 
-/// Proves, as the user's role, that the user sees the person; from then on the transaction is the program's, which asks the law.
+/// Proves that the user sees the person.
 async fn proven(
     transaction: &Transaction<'_>,
     user: &User,
@@ -108,7 +110,6 @@ async fn proven(
     if !view::may_see_person(transaction, user.user_id, person_id.uuid()).await? {
         return Err(ApiError::NotFound(what));
     }
-    access::system(transaction).await?;
     let person = person::read(transaction, person_id).await?;
     proto::rules::time_zone(&person.time_zone).map_err(|error| bad("time zone", &error))
 }
@@ -167,8 +168,8 @@ pub async fn make(
 ) -> Result<Json<OrderList>, ApiError> {
     let now = Timestamp::now();
     let person_id = PersonId::new(person_id);
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let zone = proven(&transaction, &caller.user, person_id, "person").await?;
     let profile = law::require(&asked.profile)?;
     order::may(caller.user.role, Act::Propose, profile)?;
@@ -200,19 +201,12 @@ pub async fn make(
         .await
         .map_err(|error| refused(error, "person"))?;
     if let Some(settings) = asked.settings {
-        rules::change_settings(
-            &transaction,
-            person_id,
-            Some(draft.order_id),
-            &settings.into(),
-            Some(by),
-        )
-        .await?;
+        change_settings(&transaction, person_id, draft.order_id, settings, by).await?;
     }
     if !asked.check {
         let detail = format!("order {}, law profile {}", draft.order_id, draft.profile);
         change::note(&transaction, by, Some(person_id), What::OrderMade, &detail).await?;
-        rules::publish(&transaction, person_id, now).await?;
+        publish(&transaction, person_id, now).await?;
     }
     let mut list = read(&transaction, &caller.user, person_id, None, None).await?;
     list.made = Some(draft.order_id.uuid());
@@ -222,6 +216,19 @@ pub async fn make(
         transaction.commit().await.map_err(casedb::Error::from)?;
     }
     Ok(Json(list))
+}
+
+/// Sets an order's operating conditions, after the role has written the order or its variation.
+async fn change_settings(
+    transaction: &Transaction<'_>,
+    person_id: PersonId,
+    order_id: OrderId,
+    settings: Terms,
+    by: Uuid,
+) -> Result<(), casedb::Error> {
+    let outside = step_out(transaction, Beyond::Settings).await?;
+    rules::change_settings(transaction, person_id, Some(order_id), &settings.into(), Some(by)).await?;
+    outside.back(transaction).await
 }
 
 /// What an act on an order works on.
@@ -237,15 +244,15 @@ struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// Opens the transaction: the user sees the person, and the role may do this under the order's law.
     async fn open(
-        client: &'a mut casedb::Client,
+        client: &'a mut UserClient,
         user: &'a User,
         order_id: Uuid,
         act: Act,
     ) -> Result<Subject<'a>, ApiError> {
         let order_id = OrderId::new(order_id);
-        let found = order::read(&*client, order_id).await;
+        let transaction = client.begin(user).await?;
+        let found = order::read(&transaction, order_id).await;
         let person_id = found.map_err(|error| refused(error, "order"))?.person_id;
-        let transaction = access::begin(client, user).await?;
         let zone = proven(&transaction, user, person_id, "order").await?;
         let dossiers = order::dossiers(&transaction, person_id, Timestamp::now()).await?;
         let found = dossiers.iter().find(|dossier| dossier.id() == order_id);
@@ -272,7 +279,7 @@ impl<'a> Subject<'a> {
             &detail,
         )
         .await?;
-        rules::publish(&self.transaction, self.person_id, self.now).await?;
+        publish(&self.transaction, self.person_id, self.now).await?;
         let list = read(&self.transaction, self.user, self.person_id, None, None).await?;
         self.transaction.commit().await.map_err(casedb::Error::from)?;
         Ok(Json(list))
@@ -310,7 +317,7 @@ pub async fn serve(
 ) -> Result<Json<OrderList>, ApiError> {
     let step: Step = asked.step.parse().map_err(|error| bad("step", &error))?;
     let reference = checked("reference", &asked.reference, LONGEST_REASON)?;
-    let mut client = app.0.database.client().await?;
+    let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Propose).await?;
     let done_at = asked.done_at.unwrap_or(subject.now);
     let by = caller.user.user_id;
@@ -358,7 +365,7 @@ pub async fn extend(
     Body(asked): Body<NewExtension>,
 ) -> Result<Json<OrderList>, ApiError> {
     let reason = checked("reason", &asked.reason, LONGEST_REASON)?;
-    let mut client = app.0.database.client().await?;
+    let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Propose).await?;
     let before = order::read(&subject.transaction, subject.order_id).await?.ends_at;
     let until = Until {
@@ -409,7 +416,7 @@ pub async fn review(
         .as_deref()
         .map(|text| checked("conditions", text, LONGEST));
     let conditions = conditions.transpose()?.filter(|_| outcome == Outcome::Vary);
-    let mut client = app.0.database.client().await?;
+    let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Review).await?;
     let by = caller.user.user_id;
     order::review(&subject.transaction, subject.order_id, outcome, note, by, subject.now)
@@ -464,7 +471,7 @@ pub async fn vary(
         .as_deref()
         .map(|text| checked("conditions", text, LONGEST));
     let conditions = conditions.transpose()?;
-    let mut client = app.0.database.client().await?;
+    let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Propose).await?;
     let (transaction, order_id, person_id) = (&subject.transaction, subject.order_id, subject.person_id);
     let by = caller.user.user_id;
@@ -476,7 +483,7 @@ pub async fn vary(
         .await
         .map_err(|error| refused(error, "order"))?;
     if let Some(settings) = asked.settings {
-        rules::change_settings(transaction, person_id, Some(order_id), &settings.into(), Some(by)).await?;
+        change_settings(transaction, person_id, order_id, settings, by).await?;
     }
     subject.done(What::OrderVaried, "").await
 }
@@ -504,7 +511,7 @@ pub async fn revoke(
     Body(asked): Body<Revocation>,
 ) -> Result<Json<OrderList>, ApiError> {
     let reason = checked("reason", &asked.reason, LONGEST_REASON)?;
-    let mut client = app.0.database.client().await?;
+    let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Propose).await?;
     let order = order::read(&subject.transaction, subject.order_id).await?;
     if order.revoked_at.is_some_and(|at| at <= subject.now) {

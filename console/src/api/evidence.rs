@@ -8,10 +8,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use casedb::{
-    audit::sealer,
-    evidence::{self, Asked as Wanted},
-};
+use casedb::evidence::Asked as Wanted;
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -51,12 +48,7 @@ pub async fn download(
     Asked(asked): Asked<EvidenceQuery>,
 ) -> Result<Response, ApiError> {
     let (purpose, case) = stated(asked.purpose.as_deref(), asked.case.as_deref())?;
-    let database = &app.0.database;
-    sealer::seal_waiting(database).await?;
     let key = app.0.config.evidence_key.as_ref();
-    if let Some(key) = key {
-        sealer::sign(database, key, None).await?;
-    }
     let locale = asked.locale.as_deref().unwrap_or(&caller.user.locale);
     let wanted = Wanted {
         user: &caller.user,
@@ -66,9 +58,8 @@ pub async fn download(
         locale: Locale::from_str(locale).unwrap_or_default(),
         now: Timestamp::now(),
     };
-    let found = evidence::gather(database, &wanted)
-        .await?
-        .ok_or(ApiError::NotFound("incident"))?;
+    let found = app.0.owner.evidence(&wanted, key).await?;
+    let found = found.ok_or(ApiError::NotFound("incident"))?;
     let name = format!("attachment; filename=\"incident-{}.zip\"", found.number);
     let archive = found.archive(key)?;
     let mut response = archive.into_response();

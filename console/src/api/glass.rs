@@ -1,10 +1,7 @@
 //! Emergency access to people outside the own branch, and its review.
 
 use axum::{Json, extract::State, http::StatusCode};
-use casedb::access::{
-    self,
-    glass::{self, GlassError, GlassRow, Opening},
-};
+use casedb::access::glass::{self, GlassError, GlassRow, Opening};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -103,8 +100,8 @@ pub async fn open(
         case_number,
         minutes,
     };
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let break_glass_id = glass::open(&transaction, &caller.user, opening, Timestamp::now())
         .await
         .map_err(refused)?;
@@ -119,8 +116,8 @@ pub async fn open(
     (status = 403, description = "The role may not", body = ErrorBody),
 ))]
 pub async fn list(caller: Authorised<GlassReader>, State(app): State<App>) -> Result<Json<GlassList>, ApiError> {
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let accesses = glass::list(&transaction, &caller.user, Timestamp::now()).await?;
     Ok(Json(GlassList { accesses }))
 }
@@ -133,8 +130,8 @@ pub async fn list(caller: Authorised<GlassReader>, State(app): State<App>) -> Re
     (status = 404, description = "There is none of the user's own that is open", body = ErrorBody),
 ))]
 pub async fn close(caller: Authorised<Handler>, State(app): State<App>, Id(id): Id) -> Result<StatusCode, ApiError> {
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     glass::close(&transaction, &caller.user, id, Timestamp::now())
         .await
         .map_err(refused)?;
@@ -167,8 +164,8 @@ pub async fn review(
     if asked.misuse && note.is_empty() {
         return Err(ApiError::invalid("text_required", "misuse needs a note"));
     }
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     glass::review(&transaction, &caller.user, id, asked.misuse, note, Timestamp::now())
         .await
         .map_err(refused)?;

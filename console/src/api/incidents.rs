@@ -6,7 +6,7 @@ use alerts::{Audience, ClosingCode, Locale};
 use axum::{Json, extract::State};
 use casedb::{
     access::{self, Access},
-    incident::{self, IncidentError},
+    incident::Deed,
     user::{Branch, User},
     view::{self, IncidentDetail, IncidentList, IncidentState, Place},
 };
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::people::stated;
+use super::{doing::Doing, people::stated};
 use crate::{
     ApiError, App,
     authorise::{Asked, Authorised, Body, Handler, Id, Reader},
@@ -78,8 +78,8 @@ pub async fn list(
         after,
         limit,
     };
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let user = &caller.user;
     let now = Instant::now();
     // Whoever has broken the glass sees more than colleagues do.
@@ -133,8 +133,8 @@ pub(super) async fn detail(
         (None | Some(""), None | Some("")) => None,
         (purpose, case) => Some(stated(purpose, case)?),
     };
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(user).await?;
     let mut interval = None;
     if let Some((purpose, case_number)) = stated {
         let head = view::incident_span(&transaction, user.user_id, incident_id).await?;
@@ -224,27 +224,6 @@ pub(super) fn checked_text(text: &str) -> Result<&str, ApiError> {
     Ok(text)
 }
 
-/// An incident that the user may not see is not found, whatever is wanted of it.
-pub(super) async fn must_see(app: &App, user: &User, incident_id: Uuid) -> Result<(), ApiError> {
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, user).await?;
-    let sees = view::may_see_incident(&transaction, user.user_id, incident_id).await?;
-    sees.then_some(()).ok_or(ApiError::NotFound("incident"))
-}
-
-/// A change that the incident's state or version does not allow is a conflict, not a failure.
-pub(super) fn refused(error: IncidentError) -> ApiError {
-    match error {
-        IncidentError::NotFound(_) => ApiError::NotFound("incident"),
-        IncidentError::Conflict { .. } | IncidentError::Refused(_) => ApiError::Conflict(error.to_string()),
-        IncidentError::Damaged(_) => {
-            tracing::error!(%error, "incident not changed");
-            ApiError::Internal
-        }
-        IncidentError::Database(error) => error.into(),
-    }
-}
-
 /// Takes an incident on.
 #[utoipa::path(post, path = "/api/v1/incidents/{id}/acknowledge", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Acknowledge, responses(
     (status = 200, body = IncidentDetail),
@@ -260,17 +239,8 @@ pub async fn acknowledge(
     Asked(why): Asked<DetailQuery>,
     Body(asked): Body<Acknowledge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    must_see(&app, &caller.user, incident_id).await?;
-    incident::acknowledge(
-        &app.0.database,
-        incident_id,
-        caller.user.user_id,
-        asked.version,
-        Timestamp::now(),
-    )
-    .await
-    .map_err(refused)?;
-    detail(&app, &caller.user, incident_id, &why).await.map(Json)
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    doing.deed(&Deed::Acknowledge, &why).await
 }
 
 /// Writes a note.
@@ -292,7 +262,8 @@ pub async fn note(
     if text.is_empty() {
         return Err(ApiError::invalid("text_required", "text is empty"));
     }
-    must_see(&app, &caller.user, incident_id).await?;
+    let doing = Doing::new(&app, &caller.user, incident_id, None);
+    doing.must_see().await?;
     let audience = match (asked.audience, caller.user.branch) {
         (NoteAudience::Own, Branch::Police) => Audience::Police,
         (NoteAudience::Own, Branch::SocialWork) => Audience::SocialWork,
@@ -304,17 +275,7 @@ pub async fn note(
         }
         (NoteAudience::Both, _) => Audience::Both,
     };
-    incident::note(
-        &app.0.database,
-        incident_id,
-        caller.user.user_id,
-        text,
-        audience,
-        Timestamp::now(),
-    )
-    .await
-    .map_err(refused)?;
-    detail(&app, &caller.user, incident_id, &why).await.map(Json)
+    doing.deed(&Deed::Note { text, audience }, &why).await
 }
 
 /// Closes an incident, with a code.
@@ -345,19 +306,8 @@ pub async fn close(
     if code.needs_text() && text.is_empty() {
         return Err(ApiError::invalid("text_required", format!("code {code} needs a text")));
     }
-    must_see(&app, &caller.user, incident_id).await?;
-    incident::close(
-        &app.0.database,
-        incident_id,
-        caller.user.user_id,
-        code,
-        text,
-        asked.version,
-        Timestamp::now(),
-    )
-    .await
-    .map_err(refused)?;
-    detail(&app, &caller.user, incident_id, &why).await.map(Json)
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    doing.deed(&Deed::Close { code, text }, &why).await
 }
 
 /// A reason for closing.

@@ -33,8 +33,9 @@ pub async fn undelivered(
     caller: Authorised<MessageKeeper>,
     State(app): State<App>,
 ) -> Result<Json<UndeliveredList>, ApiError> {
-    let client = app.0.database.client().await?;
-    let messages = notification::undelivered_visible(&client, &caller.user, SHOWN).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
+    let messages = notification::undelivered_visible(&transaction, &caller.user, SHOWN).await?;
     let unreached = messages.iter().filter(|message| message.reached.is_none()).count();
     Ok(Json(UndeliveredList { messages, unreached }))
 }
@@ -54,10 +55,14 @@ pub async fn retry(
     State(app): State<App>,
     Id(notification_id): Id,
 ) -> Result<StatusCode, ApiError> {
-    let client = app.0.database.client().await?;
-    match notification::requeue_visible(&client, &caller.user, notification_id).await? {
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
+    match notification::requeue_visible(&transaction, &caller.user, notification_id).await? {
         None => Err(ApiError::NotFound("message")),
         Some(false) => Err(ApiError::Conflict("this message is not given up any more".to_owned())),
-        Some(true) => Ok(StatusCode::NO_CONTENT),
+        Some(true) => {
+            transaction.commit().await.map_err(casedb::Error::from)?;
+            Ok(StatusCode::NO_CONTENT)
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use axum::{Json, extract::State};
 use casedb::{
-    GenericClient, Refused, access,
+    GenericClient, Refused, Transaction,
+    access::{Beyond, step_out},
     change::{self, What},
     law::{self, Step, last_day},
     leave::{self, LeaveRequest},
@@ -152,12 +153,11 @@ pub async fn list(
     Id(person_id): Id,
     Asked(asked): Asked<OrdersQuery>,
 ) -> Result<Json<OrderList>, ApiError> {
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     if !view::may_see_person(&transaction, caller.user.user_id, person_id).await? {
         return Err(ApiError::NotFound("person"));
     }
-    access::system(&transaction).await?;
     read(
         &transaction,
         &caller.user,
@@ -187,16 +187,15 @@ pub async fn decide(
     let decision = decision(&asked.decision)?;
     let order_id = OrderId::new(order_id);
     let now = Timestamp::now();
-    let mut client = app.0.database.client().await?;
-    let person_id = order::read(&client, order_id)
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
+    let person_id = order::read(&transaction, order_id)
         .await
         .map_err(|error| refused(error, "order"))?
         .person_id;
-    let transaction = access::begin(&mut client, &caller.user).await?;
     if !view::may_see_person(&transaction, caller.user.user_id, person_id.uuid()).await? {
         return Err(ApiError::NotFound("order"));
     }
-    access::system(&transaction).await?;
     let court = asked.court.map(|court| Court {
         court,
         reference: asked.reference,
@@ -220,7 +219,7 @@ pub async fn decide(
         .map_or_else(String::new, |id| format!(", extension {id}"));
     let detail = format!("order {order_id}{extension}");
     change::note(&transaction, caller.user.user_id, Some(person_id), what, &detail).await?;
-    rules::publish(&transaction, person_id, now).await?;
+    publish(&transaction, person_id, now).await?;
     let list = read(&transaction, &caller.user, person_id, None, None).await?;
     transaction.commit().await.map_err(casedb::Error::from)?;
     Ok(Json(list))
@@ -243,16 +242,15 @@ pub async fn decide_leave(
 ) -> Result<Json<OrderList>, ApiError> {
     let decision = decision(&asked.decision)?;
     let now = Timestamp::now();
-    let mut client = app.0.database.client().await?;
-    let person_id = leave::request(&client, leave_id)
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
+    let person_id = leave::request(&transaction, leave_id)
         .await
         .map_err(|error| refused(error, "leave"))?
         .person_id;
-    let transaction = access::begin(&mut client, &caller.user).await?;
     if !view::may_see_person(&transaction, caller.user.user_id, person_id).await? {
         return Err(ApiError::NotFound("leave"));
     }
-    access::system(&transaction).await?;
     let person_id = leave::decide(&transaction, leave_id, decision, &caller.user, asked.note.trim(), now)
         .await
         .map_err(|error| refused(error, "leave"))?;
@@ -269,11 +267,22 @@ pub async fn decide_leave(
     )
     .await?;
     if decision == Decision::Approved {
-        rules::publish(&transaction, person_id, now).await?;
+        publish(&transaction, person_id, now).await?;
     }
     let list = read(&transaction, &caller.user, person_id, None, None).await?;
     transaction.commit().await.map_err(casedb::Error::from)?;
     Ok(Json(list))
+}
+
+/// Makes the person's rules anew in the transaction that changed what they follow from, which is the user's.
+pub(super) async fn publish(
+    transaction: &Transaction<'_>,
+    person_id: PersonId,
+    now: Timestamp,
+) -> Result<(), casedb::Error> {
+    let outside = step_out(transaction, Beyond::Publish).await?;
+    rules::publish(transaction, person_id, now).await?;
+    outside.back(transaction).await
 }
 
 fn decision(word: &str) -> Result<Decision, ApiError> {

@@ -2,12 +2,12 @@
 
 use axum::{Json, extract::State};
 use casedb::{
-    Refused, access,
+    Refused,
     change::{self, What},
     law,
     leave::{self, Leave},
     order::{self, Act},
-    rules, view,
+    view,
 };
 use jiff::Timestamp;
 use proto::{PersonId, ZoneId};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::orders::{OrderList, read, refused};
+use super::orders::{OrderList, publish, read, refused};
 use crate::{
     ApiError, App,
     authorise::{Authorised, Body, Decider, Id},
@@ -64,12 +64,11 @@ pub async fn ask(
     if asked.ends_at <= now {
         return Err(Refused::new("leave_over", format!("leave: it is over at {}", asked.ends_at)).into());
     }
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     if !view::may_see_person(&transaction, caller.user.user_id, person_id).await? {
         return Err(ApiError::NotFound("person"));
     }
-    access::system(&transaction).await?;
     order::may(caller.user.role, Act::Propose, law::require("generic")?)?;
     let by = caller.user.user_id;
     let pass = Leave {
@@ -115,14 +114,13 @@ pub async fn withdraw(
     Body(_asked): Body<Withdrawal>,
 ) -> Result<Json<OrderList>, ApiError> {
     let now = Timestamp::now();
-    let mut client = app.0.database.client().await?;
-    let found = leave::request(&client, leave_id).await;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
+    let found = leave::request(&transaction, leave_id).await;
     let found = found.map_err(|error| refused(error, "leave"))?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
     if !view::may_see_person(&transaction, caller.user.user_id, found.person_id).await? {
         return Err(ApiError::NotFound("leave"));
     }
-    access::system(&transaction).await?;
     order::may(caller.user.role, Act::Propose, law::require("generic")?)?;
     if found.withdrawn_at.is_some() || found.ends_at <= now {
         return Err(Refused::new("leave_over", format!("leave {leave_id} is withdrawn or over")).into());
@@ -137,7 +135,7 @@ pub async fn withdraw(
         &leave_id.to_string(),
     )
     .await?;
-    rules::publish(&transaction, person_id, now).await?;
+    publish(&transaction, person_id, now).await?;
     let list = read(&transaction, &caller.user, person_id, None, None).await?;
     transaction.commit().await.map_err(casedb::Error::from)?;
     Ok(Json(list))

@@ -47,8 +47,8 @@ pub async fn list(
     State(app): State<App>,
     Asked(asked): Asked<PeopleQuery>,
 ) -> Result<Json<PeopleList>, ApiError> {
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let query = asked.query.trim();
     let people = view::people(&transaction, caller.user.user_id, query, Timestamp::now(), MOST_PEOPLE).await?;
     Ok(Json(PeopleList { people }))
@@ -66,8 +66,8 @@ pub async fn one(
     State(app): State<App>,
     Id(person_id): Id,
 ) -> Result<Json<PersonDetail>, ApiError> {
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     let person = view::person(&transaction, caller.user.user_id, person_id, Timestamp::now()).await?;
     person.map(Json).ok_or(ApiError::NotFound("person"))
 }
@@ -117,8 +117,8 @@ pub async fn track(
         ));
     }
     let user_id = caller.user.user_id;
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     if !view::may_see_person(&transaction, user_id, person_id).await? {
         return Err(ApiError::NotFound("person"));
     }

@@ -38,9 +38,7 @@ pub struct Platform {
     (status = 503, description = "The case database does not answer: nothing is known", body = ErrorBody),
 ))]
 pub async fn show(_caller: Authorised<Anyone>, State(app): State<App>) -> Result<Json<Platform>, ApiError> {
-    let client = app.0.database.client().await?;
-    let standing = casedb::canary::standing(&client).await?;
-    Ok(Json(judge(standing)))
+    Ok(Json(judge(app.0.owner.standing().await?)))
 }
 
 fn judge(standing: Option<casedb::canary::Standing>) -> Platform {

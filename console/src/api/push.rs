@@ -52,10 +52,11 @@ pub struct WhichSubscription {
     (status = 401, description = "No session", body = ErrorBody),
 ))]
 pub async fn state(caller: Authorised<Anyone>, State(app): State<App>) -> Result<Json<PushState>, ApiError> {
-    let client = app.0.database.client().await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     Ok(Json(PushState {
         public_key: app.0.config.channels.push_key.clone(),
-        browsers: push::count(&client, caller.user.user_id).await?,
+        browsers: push::count(&transaction, caller.user.user_id).await?,
     }))
 }
 
@@ -89,8 +90,10 @@ pub async fn subscribe(
             .map_err(|_| ApiError::invalid("bad_value", format!("keys.{name}: is no base64url")))
     };
     let (p256dh, auth) = (key("p256dh", &new.keys.p256dh)?, key("auth", &new.keys.auth)?);
-    let client = app.0.database.client().await?;
-    push::subscribe(&client, caller.user.user_id, &new.endpoint, &p256dh, &auth).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
+    push::subscribe(&transaction, caller.user.user_id, &new.endpoint, &p256dh, &auth).await?;
+    transaction.commit().await.map_err(casedb::Error::from)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -104,8 +107,10 @@ pub async fn unsubscribe(
     State(app): State<App>,
     Asked(which): Asked<WhichSubscription>,
 ) -> Result<StatusCode, ApiError> {
-    let client = app.0.database.client().await?;
-    push::unsubscribe(&client, caller.user.user_id, &which.endpoint).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
+    push::unsubscribe(&transaction, caller.user.user_id, &which.endpoint).await?;
+    transaction.commit().await.map_err(casedb::Error::from)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

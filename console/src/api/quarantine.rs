@@ -1,10 +1,7 @@
 //! Devices that were refused, frames that could not be read, reports whose clock or place cannot be right.
 
 use axum::{Json, extract::State};
-use casedb::{
-    access,
-    view::{self, Quarantine},
-};
+use casedb::view::{self, Quarantine};
 use jiff::Timestamp;
 
 use crate::{
@@ -20,8 +17,8 @@ use crate::{
     (status = 403, description = "The role may not", body = ErrorBody),
 ))]
 pub async fn list(caller: Authorised<DeviceKeeper>, State(app): State<App>) -> Result<Json<Quarantine>, ApiError> {
-    let mut client = app.0.database.client().await?;
-    let transaction = access::begin(&mut client, &caller.user).await?;
+    let mut client = app.0.users.client().await?;
+    let transaction = client.begin(&caller.user).await?;
     Ok(Json(
         view::quarantine(&transaction, &caller.user, Timestamp::now()).await?,
     ))

@@ -122,8 +122,7 @@ pub async fn who(caller: Authorised<Anyone>, State(app): State<App>) -> Json<Ses
 #[utoipa::path(delete, path = "/api/v1/session", tag = "session", responses((status = 204, description = "Logged out")))]
 pub async fn log_out(State(app): State<App>, headers: axum::http::HeaderMap) -> Result<Response, ApiError> {
     if let Some(token) = session_token(&headers) {
-        let client = app.0.database.client().await?;
-        casedb::session::end(&client, &token).await?;
+        app.0.owner.log_out(&token).await?;
     }
     let cookie = session::cookie(None, app.0.config.secure_cookies)?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())

@@ -10,8 +10,12 @@ import { QuarantinePage } from "./quarantine/quarantine";
 import { QueuePage } from "./queue/queue";
 import { useQueue } from "./queue/store";
 import { api, ApiError, onLoggedOut } from "./shared/api";
+import { AccountsPage } from "./roles/accounts";
+import { AuditPage } from "./roles/audit";
+import { CarePage, CarePersonPage } from "./roles/care";
+import { StatisticsPage } from "./roles/statistics";
 import { Chrome } from "./shared/chrome";
-import { DutyContext, mayKeepMessages, maySeeGlass, maySeeQuarantine, useDuty, type Duty } from "./shared/context";
+import { DutyContext, home, mayKeepMessages, mayRead, maySeeGlass, maySeeQuarantine, mayWatch, useDuty, type Duty } from "./shared/context";
 import { firstLocale, isLocale, translator, type Locale } from "./shared/i18n";
 import { Live } from "./shared/live";
 import { LogIn } from "./shared/login";
@@ -28,6 +32,31 @@ function Nowhere(): ReactNode {
   );
 }
 
+/** Pages that need no queue; null: another's. */
+function OwnPage(): ReactNode {
+  const route = useRoute();
+  const { session } = useDuty();
+  const role = session.user.role;
+  const name = route.name === "queue" ? home(session) : route.name;
+  if (name === "statistics" && role === "analyst") return <StatisticsPage />;
+  if (name === "audit" && mayWatch(session)) return <AuditPage />;
+  if (name === "accounts" && role === "administrator") return <AccountsPage />;
+  if (name === "care" && role === "service_provider") return <CarePage />;
+  if (route.name === "care_person" && role === "service_provider") return <CarePersonPage key={route.id} id={route.id} />;
+  if (name === "quarantine" && maySeeQuarantine(session)) return <QuarantinePage />;
+  if (name === "emergency" && maySeeGlass(session)) return <GlassPage />;
+  return <Nowhere />;
+}
+
+/** Of roles that see no queue. */
+function Office({ onLogOut, onLanguage }: { onLogOut: () => void; onLanguage: () => void }): ReactNode {
+  return (
+    <Chrome count={null} onLogOut={onLogOut} onLanguage={onLanguage}>
+      <OwnPage />
+    </Chrome>
+  );
+}
+
 function Room({ onLogOut, onLanguage }: { onLogOut: () => void; onLanguage: () => void }): ReactNode {
   const route = useRoute();
   const queue = useQueue();
@@ -35,6 +64,8 @@ function Room({ onLogOut, onLanguage }: { onLogOut: () => void; onLanguage: () =
   const page = (): ReactNode => {
     switch (route.name) {
       case "queue":
+        return home(session) === "queue" ? <QueuePage queue={queue} /> : <OwnPage />;
+      case "incidents":
         return <QueuePage queue={queue} />;
       case "incident":
         return <IncidentPage key={route.id} id={route.id} queue={queue} />;
@@ -42,14 +73,10 @@ function Room({ onLogOut, onLanguage }: { onLogOut: () => void; onLanguage: () =
         return <PeoplePage />;
       case "person":
         return <PersonPage key={route.id} id={route.id} />;
-      case "quarantine":
-        return maySeeQuarantine(session) ? <QuarantinePage /> : <Nowhere />;
       case "messages":
         return mayKeepMessages(session) ? <MessagesPage /> : <Nowhere />;
-      case "emergency":
-        return maySeeGlass(session) ? <GlassPage /> : <Nowhere />;
-      case "nowhere":
-        return <Nowhere />;
+      default:
+        return <OwnPage />;
     }
   };
   return (
@@ -84,12 +111,12 @@ function SignedIn(props: { session: Session; locale: Locale; onLogOut: () => voi
         });
       },
     });
-    live.start();
+    if (mayRead(session)) live.start();
     return () => {
       end();
       live.stop();
     };
-  }, [live, onEnded, session.server_time]);
+  }, [live, onEnded, session]);
 
   useEffect(() => {
     const read = (): void => {
@@ -116,7 +143,11 @@ function SignedIn(props: { session: Session; locale: Locale; onLogOut: () => voi
   );
   return (
     <DutyContext value={duty}>
-      <Room onLogOut={props.onLogOut} onLanguage={props.onLanguage} />
+      {mayRead(session) ? (
+        <Room onLogOut={props.onLogOut} onLanguage={props.onLanguage} />
+      ) : (
+        <Office onLogOut={props.onLogOut} onLanguage={props.onLanguage} />
+      )}
       <div className={`toast ${said ? "shown" : ""}`} role="status" aria-live="assertive" data-testid="said">
         {said}
       </div>

@@ -1,6 +1,9 @@
 // Requests to the server. Every failure is an ApiError with the server's code; a lost network is "offline".
 
 import type {
+  Account,
+  AccountList,
+  AuditChain,
   Casework,
   ClosingCode,
   CommandList,
@@ -26,6 +29,11 @@ import type {
   Session,
   UndeliveredList,
   SilentDevice,
+  CoveredPerson,
+  Covered,
+  Emergency,
+  Reading,
+  Statistics,
 } from "./types";
 import { whyQuery } from "./why";
 
@@ -87,6 +95,17 @@ async function request<T>(
 }
 
 const id = encodeURIComponent;
+
+function logQuery(interval: { from: string; to: string }, user: string): string {
+  const query = new URLSearchParams(interval);
+  if (user) query.set("user", user);
+  return query.toString();
+}
+
+/** Where a log is to be had as a file. */
+export function logFile(log: "readings" | "emergencies", interval: { from: string; to: string }, user: string): string {
+  return `/api/v1/audit/${log}.csv?${logQuery(interval, user)}`;
+}
 
 export const api = {
   session: () => request<Session>("GET", "/api/v1/session"),
@@ -181,5 +200,23 @@ export const api = {
   push: () => request<{ public_key: string | null; browsers: number }>("GET", "/api/v1/push"),
   subscribe: (subscription: PushSubscriptionJSON) => request<undefined>("POST", "/api/v1/push/subscriptions", subscription),
   unsubscribe: (endpoint: string) => request<undefined>("DELETE", `/api/v1/push/subscriptions?endpoint=${id(endpoint)}`),
+  statistics: (from: string, to: string, signal?: AbortSignal) =>
+    request<Statistics>("GET", `/api/v1/statistics?${new URLSearchParams({ from, to })}`, undefined, signal),
+  auditChain: (signal?: AbortSignal) => request<AuditChain>("GET", "/api/v1/audit/chain", undefined, signal),
+  auditReadings: (interval: { from: string; to: string }, user: string, signal?: AbortSignal) =>
+    request<{ readings: Reading[]; more: boolean }>("GET", `/api/v1/audit/readings?${logQuery(interval, user)}`, undefined, signal),
+  auditEmergencies: (interval: { from: string; to: string }, user: string, signal?: AbortSignal) =>
+    request<{ accesses: Emergency[]; more: boolean }>("GET", `/api/v1/audit/emergencies?${logQuery(interval, user)}`, undefined, signal),
+  care: (signal?: AbortSignal) => request<{ people: Covered[] }>("GET", "/api/v1/care", undefined, signal),
+  carePerson: (person: string, signal?: AbortSignal) => request<CoveredPerson>("GET", `/api/v1/care/${id(person)}`, undefined, signal),
+  careNote: (person: string, text: string, kind: string) => request<undefined>("POST", `/api/v1/care/${id(person)}/notes`, { text, kind }),
+  careSwap: (person: string, device: string, reason: string) =>
+    request<undefined>("POST", `/api/v1/care/${id(person)}/swap`, { device, reason }),
+  accounts: (signal?: AbortSignal) => request<AccountList>("GET", "/api/v1/accounts", undefined, signal),
+  addAccount: (account: { username: string; display_name: string; role: string; agency_id: string; locale: string }) =>
+    request<{ user_id: string; password: string }>("POST", "/api/v1/accounts", account),
+  changeAccount: (account: string, changes: { role?: string; agency_id?: string; disabled?: boolean }) =>
+    request<Account>("POST", `/api/v1/accounts/${id(account)}`, changes),
+  resetPassword: (account: string) => request<{ user_id: string; password: string }>("POST", `/api/v1/accounts/${id(account)}/password`),
   town: () => request<GeoJSON.FeatureCollection>("GET", "/api/v1/map/town"),
 };

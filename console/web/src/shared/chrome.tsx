@@ -5,7 +5,7 @@ import { GlassBanner } from "../access/glass";
 import { useUnreached } from "../messages/count";
 import { PushButton } from "../messages/push";
 import { api } from "./api";
-import { mayKeepMessages, maySeeGlass, maySeeQuarantine, useDuty, useLive, useNow } from "./context";
+import { home, mayKeepMessages, mayRead, maySeeGlass, maySeeQuarantine, mayWatch, useDuty, useLive, useNow } from "./context";
 import { useKeys } from "./keys";
 import { Dialog, Key, Link } from "./ui";
 import type { Key as WordKey } from "./i18n";
@@ -128,13 +128,18 @@ export function Chrome(props: {
   const [help, setHelp] = useState(false);
   const [connected, setConnected] = useState(live.state.connected);
   useLive({ connection: (now) => setConnected(now) });
+  const begin = home(session);
+  const inQueue = route.name === "incidents" || route.name === "incident" || (begin === "queue" && route.name === "queue");
   useKeys({
     "?": () => setHelp(true),
     q: () => go("/"),
-    p: () => go("/people"),
+    p: () => {
+      if (mayRead(session)) go("/people");
+    },
     Escape: () => {
       if (route.name === "incident") go("/");
       if (route.name === "person") go("/people");
+      if (route.name === "care_person") go("/");
     },
   });
   const item = (to: string, text: string, here: boolean, count?: number | null): ReactNode => (
@@ -160,18 +165,25 @@ export function Chrome(props: {
         </div>
         <nav aria-label={t("nav.label")}>
           <ul>
-            {item("/", t("nav.queue"), route.name === "queue" || route.name === "incident", props.count)}
-            {item("/people", t("nav.people"), route.name === "people" || route.name === "person")}
+            {begin === "statistics" && item("/", t("nav.statistics"), route.name === "queue" || route.name === "statistics")}
+            {begin === "audit" && item("/", t("nav.audit"), route.name === "queue" || route.name === "audit")}
+            {begin === "care" && item("/", t("nav.care"), route.name === "queue" || route.name === "care" || route.name === "care_person")}
+            {begin === "accounts" && item("/", t("nav.accounts"), route.name === "queue" || route.name === "accounts")}
+            {mayRead(session) && item(begin === "queue" ? "/" : "/incidents", t("nav.queue"), inQueue, props.count)}
+            {mayRead(session) && item("/people", t("nav.people"), route.name === "people" || route.name === "person")}
             {mayKeepMessages(session) && item("/messages", t("nav.messages"), route.name === "messages", unreached || null)}
             {maySeeGlass(session) && item("/emergency", t("glass.title"), route.name === "emergency")}
+            {begin === "queue" && mayWatch(session) && item("/audit", t("nav.audit"), route.name === "audit")}
             {maySeeQuarantine(session) && item("/quarantine", t("nav.quarantine"), route.name === "quarantine")}
           </ul>
         </nav>
         <div className="top-right">
+          {mayRead(session) && (
           <span className={`link-state ${connected ? "up" : "down"}`} role="status">
             <span className="dot" aria-hidden="true" />
             {connected ? t("connection.live") : t("connection.down")}
           </span>
+          )}
           <Now />
           <span className="who" title={session.user.username}>
             <span className="who-name">{session.user.display_name}</span>
@@ -189,7 +201,7 @@ export function Chrome(props: {
           </button>
         </div>
       </header>
-      <ConnectionBanner />
+      {mayRead(session) && <ConnectionBanner />}
       <PlatformBanner />
       <GlassBanner />
       <main id="main" tabIndex={-1}>

@@ -31,9 +31,35 @@ export function mayHandle(session: Session): boolean {
   return ["duty_officer", "social_worker", "supervisor"].includes(session.user.role);
 }
 
+/** Roles that read about people: the queue, live updates. The others have a home of their own. */
+export function mayRead(session: Session): boolean {
+  return mayHandle(session) || session.user.role === "analyst";
+}
+
+/** The page that a role begins with. */
+export function home(session: Session): "queue" | "statistics" | "audit" | "care" | "accounts" {
+  switch (session.user.role) {
+    case "analyst":
+      return "statistics";
+    case "auditor":
+      return "audit";
+    case "service_provider":
+      return "care";
+    case "administrator":
+      return "accounts";
+    default:
+      return "queue";
+  }
+}
+
+/** Roles that look after who read positions. */
+export function mayWatch(session: Session): boolean {
+  return ["supervisor", "auditor"].includes(session.user.role);
+}
+
 /** Roles that see to it that messages arrive. */
 export function mayKeepMessages(session: Session): boolean {
-  return ["duty_officer", "supervisor", "administrator"].includes(session.user.role);
+  return ["duty_officer", "supervisor"].includes(session.user.role);
 }
 
 export function maySeeGlass(session: Session): boolean {
@@ -198,6 +224,7 @@ export function explain(t: Translate, error: ApiError): string {
     text_too_long: "error.text_too_long",
     code_required: "close.code_required",
     unknown_code: "close.code_required",
+    not_covered: "error.not_covered",
     no_device: "commands.no_device",
     no_legal_basis: "commands.no_basis",
   };

@@ -10,6 +10,12 @@ export type Route =
   | { name: "quarantine" }
   | { name: "messages" }
   | { name: "emergency" }
+  | { name: "incidents" }
+  | { name: "statistics" }
+  | { name: "audit" }
+  | { name: "care" }
+  | { name: "care_person"; id: string }
+  | { name: "accounts" }
   | { name: "nowhere" };
 
 export function parse(path: string): Route {
@@ -17,6 +23,11 @@ export function parse(path: string): Route {
   if (rest.length > 0) return { name: "nowhere" };
   if (first === undefined) return { name: "queue" };
   if (first === "incidents" && second) return { name: "incident", id: decodeURIComponent(second) };
+  if (first === "incidents") return { name: "incidents" };
+  if (first === "statistics" && !second) return { name: "statistics" };
+  if (first === "audit" && !second) return { name: "audit" };
+  if (first === "accounts" && !second) return { name: "accounts" };
+  if (first === "care") return second ? { name: "care_person", id: decodeURIComponent(second) } : { name: "care" };
   if (first === "people") return second ? { name: "person", id: decodeURIComponent(second) } : { name: "people" };
   if (first === "messages" && !second) return { name: "messages" };
   if (first === "quarantine" && !second) return { name: "quarantine" };

@@ -33,6 +33,94 @@ export interface Session {
   basemap: { url: string } | null;
 }
 
+export interface StatisticsCell {
+  name: string;
+  /** Null: withheld. */
+  incidents: number | null;
+}
+
+export interface Statistics {
+  from: string;
+  to: string;
+  least: number;
+  kinds: StatisticsCell[];
+  priorities: StatisticsCell[];
+  agencies: StatisticsCell[];
+  days: StatisticsCell[];
+  answered: { severity: Severity; incidents: number | null; median_s: number | null; p90_s: number | null }[];
+  outcomes: { code: string; label_en: string; label_zh: string; false_alert: boolean; incidents: number | null }[];
+  reports: { day: string; agency: string; people: number | null; reports: number | null; fixes: number | null; late: number | null }[];
+}
+
+export interface AuditChain {
+  entries: Exact;
+  head: string;
+  sealed_at: string | null;
+  waiting: Exact;
+  waiting_since: string | null;
+  signed: { through: Exact; at: string; key_id: string } | null;
+}
+
+export interface Reading {
+  at: string;
+  username: string;
+  role: string;
+  agency: string;
+  reference: string | null;
+  purpose: string;
+  case_number: string;
+  scope: string;
+  fixes: number | null;
+}
+
+export interface Emergency {
+  opened_at: string;
+  ended_at: string;
+  username: string;
+  role: string;
+  agency: string;
+  reference: string | null;
+  case_number: string;
+  finding: "confirmed" | "misuse" | null;
+  reviewed_by: string | null;
+  reviewed_at: string | null;
+}
+
+/** Somebody whom a contract covers, as far as it does. */
+export interface Covered {
+  person_id: string;
+  reference: string;
+  display_name: string;
+  time_zone: string;
+  scope: string[];
+  until: string | null;
+  device: { device_id: string; device: string; fitted_at: string; last_seen_at: string | null; battery_percent: number | null; silent: boolean } | null;
+  open_incidents: number | null;
+}
+
+export interface CoveredPerson {
+  person: Covered;
+  contacts: { contact_id: string; kind: string; name: string; phone: string; address: string }[] | null;
+  notes: { note_id: string; kind: string; text: string; happened_at: string; written_by: string }[] | null;
+  incidents: { number: Exact; kind: string; severity: Severity; state: State; onset_at: string; ended_at: string | null; closed_at: string | null }[] | null;
+}
+
+export interface Account {
+  user_id: string;
+  username: string;
+  display_name: string;
+  role: string;
+  agency_id: string;
+  agency: string;
+  locale: string;
+  disabled_at: string | null;
+}
+
+export interface AccountList {
+  accounts: Account[];
+  agencies: { agency_id: string; name: string; path: string; kind: string }[];
+}
+
 export interface UserName {
   user_id: string;
   display_name: string;
