@@ -406,6 +406,7 @@ pub const RULES: &[Rule] = &[
     rule("order_notice", &[read(CASE, OF_ORDER)]),
     rule("order_review", &[read(CASE, OF_ORDER)]),
     rule("order_warning", &[read(CASE, OF_ORDER)]),
+    rule("order_priority", &[read(CASE, OF_ORDER)]),
     rule(
         "device",
         &[

@@ -51,6 +51,7 @@ fn ladder(id: Uuid, steps: Vec<Step>) -> Ladder {
         revision: 1,
         steps,
         laps: 2,
+        delay: SignedDuration::ZERO,
     }
 }
 
@@ -176,6 +177,7 @@ fn who_is_away_or_may_not_see_it_or_has_no_address_cannot_be_called() {
 fn every_fault_is_told() {
     let faulty = Ladder {
         laps: 0,
+        delay: SignedDuration::from_secs(-1),
         steps: vec![
             Step {
                 via: vec![],
@@ -204,6 +206,7 @@ fn every_fault_is_told() {
     assert_eq!(told(|f| matches!(f, Fault::Twice { .. })), 1);
     assert_eq!(told(|f| matches!(f, Fault::Steps { steps: 0, .. })), 1);
     assert_eq!(told(|f| matches!(f, Fault::Laps { laps: 0, .. })), 1);
+    assert_eq!(told(|f| matches!(f, Fault::Delay { .. })), 1);
     assert_eq!(told(|f| matches!(f, Fault::Wait { step: 1, .. })), 1);
     assert_eq!(told(|f| matches!(f, Fault::NoChannel { step: 1, .. })), 1);
     assert_eq!(told(|f| matches!(f, Fault::Unknown { step: 2, .. })), 1);
