@@ -25,7 +25,7 @@ use crate::user::{Branch, Role};
 pub use built_in::{DESK, OFFICERS, SUPERVISORS};
 pub use check::{Checked, Refused};
 pub use read::{ladder_revision, load};
-pub use write::{NewAssignment, add_absence, assign, set_ladder, set_rota, take_back_absence};
+pub use write::{NewAssignment, NewLadder, add_absence, assign, set_ladder, set_rota, take_back_absence};
 
 /// Somebody who may be called.
 #[derive(Debug, Clone)]

@@ -1,12 +1,17 @@
 //! Events as the engine decided them, stored once however often they are read.
 
-use alerts::{Audience, group};
+use alerts::{
+    Audience, group,
+    priority::order::{Ruled, of_kind},
+};
 use jiff::Timestamp;
 use proto::{EventId, PersonId, ViolationId, ZoneId, event as words, wire};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
     Error,
+    order::priority,
     pool::{GenericClient, optional},
 };
 
@@ -130,7 +135,8 @@ pub enum Stored {
 }
 
 // The person's row is read in the same statement: an unknown person must not break the transaction on a foreign key. What the
-// statement stores it does not see, so `told` is what the other events say; the view `violation` has the same order.
+// statement stores it does not see, so `told` is what the other events say; the view `violation` has the same order. What an order
+// says of priorities is read as of the violation's beginning, like `order::priorities_at`.
 const STORE: &str = "WITH stored AS (
         INSERT INTO event (event_id, violation_id, person_id, kind, edge, zone_id, zone_revision, rules_revision, onset_at,
             ended_at, decided_at, late, withdrawn, payload)
@@ -139,8 +145,17 @@ const STORE: &str = "WITH stored AS (
     )
     SELECT p.risk_level, p.canary, z.audience, EXISTS (SELECT FROM stored) AS is_new,
         EXISTS (SELECT FROM event e WHERE e.event_id = $1 AND (e.ended_at, e.withdrawn) IS DISTINCT FROM ($10, $13)) AS differs,
-        told.decided_at AS told_at, told.ended_at AS told_end, told.withdrawn AS told_withdrawn
+        told.decided_at AS told_at, told.ended_at AS told_end, told.withdrawn AS told_withdrawn,
+        q.order_id, q.revision AS order_revision, q.rules AS order_rules
     FROM person p LEFT JOIN zone z ON z.zone_id = $6
+    LEFT JOIN LATERAL (
+        SELECT t.order_id FROM order_term t WHERE t.person_id = p.person_id AND t.starts_at <= $9 AND t.ends_at > $9
+        ORDER BY t.starts_at DESC, t.order_id DESC LIMIT 1
+    ) o ON true
+    LEFT JOIN LATERAL (
+        SELECT s.order_id, s.revision, s.rules FROM order_priority s WHERE s.order_id = o.order_id AND s.valid_from <= $9
+        ORDER BY s.revision DESC LIMIT 1
+    ) q ON true
     LEFT JOIN LATERAL (
         SELECT e.decided_at, e.ended_at, e.withdrawn FROM event e WHERE e.violation_id = $2 AND e.edge <> 'onset'
         ORDER BY e.decided_at DESC, e.stored_at DESC LIMIT 1
@@ -200,7 +215,22 @@ pub async fn store(transaction: &impl GenericClient, event: &Event, payload: &[u
     Ok(Stored::New(group::Context {
         risk_level: row.try_get("risk_level")?,
         zone_audience,
+        order: ruled(&row, event.kind)?,
         told,
+    }))
+}
+
+/// What the order in force when the violation began says of its kind.
+fn ruled(row: &Row, kind: wire::EventKind) -> Result<Option<Ruled>, Error> {
+    let Some(order) = row.try_get::<_, Option<Uuid>>("order_id")? else {
+        return Ok(None);
+    };
+    let rules = priority::parse(row.try_get("order_rules")?)?;
+    let revision = row.try_get("order_revision")?;
+    Ok(of_kind(&rules, kind).map(|change| Ruled {
+        order,
+        revision,
+        change,
     }))
 }
 

@@ -15,7 +15,11 @@ use jiff::Timestamp;
 use proto::{ViolationId, ZoneId, wire::EventKind};
 use uuid::Uuid;
 
-use crate::{Audience, Severity, priority, route};
+use crate::{
+    Audience, Severity,
+    priority::order::{self, Reason, Ruled},
+    route,
+};
 
 /// Kinds whose events belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,6 +199,8 @@ pub struct Context {
     pub risk_level: i16,
     /// Of the event's zone; `None` where there is no zone, or it is one of a shared layer.
     pub zone_audience: Option<Audience>,
+    /// What the order that was in force when it began says of its kind.
+    pub order: Option<Ruled>,
     /// The newest of the other ends and corrections of the violation that are stored.
     pub told: Option<Finding>,
 }
@@ -330,10 +336,16 @@ pub fn decide(event: &Event, context: &Context, candidates: &[Candidate]) -> Dec
     }
 }
 
+/// How urgent an event is, and why. A zone whose audience is not known, as one of a shared layer, may be about a protected person.
+pub fn urgency(event: &Event, context: &Context) -> Reason {
+    let guarded = !matches!(context.zone_audience, Some(Audience::Both | Audience::SocialWork));
+    order::reason(event.kind, context.risk_level, context.order, guarded)
+}
+
 /// Puts a violation into the open incident of its rule, or into a new one.
 fn begin(event: &Event, context: &Context, candidates: &[Candidate], begun: bool) -> Decision {
     let key = key(event.kind, event.zone);
-    let severity = priority::severity(event.kind, context.risk_level);
+    let severity = urgency(event, context).severity;
     let audience = route::audience(event.kind, severity, context.zone_audience);
     let mut of_rule = candidates.iter().filter(|candidate| candidate.key == key);
     if let Some(open) = of_rule.clone().find(|candidate| !candidate.closed) {
@@ -411,6 +423,7 @@ mod tests {
     const CONTEXT: Context = Context {
         risk_level: 2,
         zone_audience: None,
+        order: None,
         told: None,
     };
 

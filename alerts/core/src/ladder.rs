@@ -55,6 +55,17 @@ pub struct Ladder {
     pub steps: Vec<Step>,
     /// How often it is climbed.
     pub laps: u32,
+    /// How long the consoles, which hear of every incident with its storing, have before the first step.
+    #[serde(default)]
+    pub delay: SignedDuration,
+}
+
+impl Ladder {
+    /// When the first step of a round is due.
+    pub fn begins(&self, round_at: Timestamp) -> Timestamp {
+        let delay = self.delay.clamp(SignedDuration::ZERO, WAIT.1);
+        round_at.checked_add(delay).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// Whose incidents a ladder is for.

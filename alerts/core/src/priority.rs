@@ -1,4 +1,7 @@
-//! How urgent an event is: a table by kind, raised by one step for people of the highest risk.
+//! How urgent an event is: a table by kind, raised by one step for people of the highest risk, and then what the person's order says
+//! of it ([`order`]).
+
+pub mod order;
 
 use std::fmt;
 
@@ -52,6 +55,16 @@ impl Severity {
         }
     }
 
+    /// One step less urgent; P4 stays P4.
+    #[must_use]
+    pub const fn lowered(self) -> Self {
+        match self {
+            Self::P1 => Self::P2,
+            Self::P2 => Self::P3,
+            Self::P3 | Self::P4 => Self::P4,
+        }
+    }
+
     /// The more urgent of two.
     #[must_use]
     pub fn worst(self, other: Self) -> Self {
@@ -100,9 +113,14 @@ pub const TABLE: [(EventKind, Severity); 24] = [
 /// The risk level (1 = highest, 4 = lowest) at which every severity rises by one step.
 pub const HIGHEST_RISK: i16 = 1;
 
-/// Says how urgent an event of this kind is for a person of this risk level.
+/// How urgent an event of this kind is by the table alone.
+pub fn base(kind: EventKind) -> Severity {
+    TABLE.iter().find(|row| row.0 == kind).map_or(Severity::P4, |row| row.1)
+}
+
+/// Says how urgent an event of this kind is for a person of this risk level, where no order says otherwise.
 pub fn severity(kind: EventKind, risk_level: i16) -> Severity {
-    let base = TABLE.iter().find(|row| row.0 == kind).map_or(Severity::P4, |row| row.1);
+    let base = base(kind);
     if risk_level <= HIGHEST_RISK {
         base.raised()
     } else {

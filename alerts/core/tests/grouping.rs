@@ -206,7 +206,7 @@ proptest! {
         risk_level in 1_i16..=4,
         zone_audience in zone_audience(),
     ) {
-        let context = Context { risk_level, zone_audience, told: None };
+        let context = Context { risk_level, zone_audience, order: None, told: None };
         let [mut in_order, mut out_of_order] = [Store::default(), Store::default()];
         for event in &events {
             in_order.take(*event, context);
@@ -219,7 +219,7 @@ proptest! {
 
     #[test]
     fn an_incident_goes_on_while_the_last_word_of_a_violation_says_so(events in events()) {
-        let context = Context { risk_level: 2, zone_audience: None, told: None };
+        let context = Context { risk_level: 2, zone_audience: None, order: None, told: None };
         let mut store = Store::default();
         for event in &events {
             store.take(*event, context);
@@ -248,7 +248,7 @@ proptest! {
 
     #[test]
     fn one_incident_a_rule_with_the_worst_of_its_events(events in events(), risk_level in 1_i16..=4) {
-        let context = Context { risk_level, zone_audience: None, told: None };
+        let context = Context { risk_level, zone_audience: None, order: None, told: None };
         let mut store = Store::default();
         for event in &events {
             store.take(*event, context);
@@ -268,7 +268,7 @@ proptest! {
     #[test]
     fn what_happens_at_a_restricted_zone_stays_with_its_branch(events in events(), risk_level in 1_i16..=4) {
         for restricted in [Audience::Police, Audience::SocialWork] {
-            let context = Context { risk_level, zone_audience: Some(restricted), told: None };
+            let context = Context { risk_level, zone_audience: Some(restricted), order: None, told: None };
             let mut store = Store::default();
             for event in &events {
                 store.take(*event, context);

@@ -132,6 +132,7 @@ pub(crate) async fn event(
     let candidates = incident::candidates(transaction, event).await?;
     let correction = event.edge == Edge::Correction;
     let decision = group::decide(&event.for_grouping(), &context, &candidates);
+    let urgency = group::urgency(&event.for_grouping(), &context);
     let corrected = correction.then_some(match decision {
         Decision::Correct { change, .. } => change.name(),
         Decision::Ignore => "unknown",
@@ -158,12 +159,12 @@ pub(crate) async fn event(
         }
         Decision::Fold {
             incident,
-            severity,
             audience,
             ongoing,
+            ..
         } => {
             let (before, after) =
-                incident::fold(transaction, incident, event, severity, audience, ongoing, now).await?;
+                incident::fold(transaction, incident, event, &urgency, audience, ongoing, now).await?;
             let list = if correction {
                 Some(recipients(transaction, &after, served).await?)
             } else {
@@ -179,9 +180,9 @@ pub(crate) async fn event(
         } => {
             let row = match again(transaction, event, reopen_within, now).await? {
                 Again::Reopen(closed) => {
-                    incident::reopen(transaction, closed, event, severity, audience, ongoing, now).await?
+                    incident::reopen(transaction, closed, event, &urgency, audience, ongoing, now).await?
                 }
-                Again::Raise => incident::raise(transaction, event, &key, severity, audience, ongoing, now).await?,
+                Again::Raise => incident::raise(transaction, event, &key, &urgency, audience, ongoing, now).await?,
             };
             let list = recipients(transaction, &row, served).await?;
             (Some(severity), Some((row, list)))

@@ -438,6 +438,7 @@ pub const RULES: &[Rule] = &[
         &[read(CASE, OF_ORDER), add(CASE, OF_ORDER), change(CASE, OF_ORDER)],
     ),
     rule("order_warning", &[read(CASE, OF_ORDER)]),
+    rule("order_priority", &[read(CASE, OF_ORDER)]),
     rule(
         "device",
         &[

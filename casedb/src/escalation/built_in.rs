@@ -61,6 +61,7 @@ pub(super) fn ladder(severity: Severity) -> Ladder {
             })
             .collect(),
         laps,
+        delay: SignedDuration::ZERO,
     }
 }
 

@@ -22,9 +22,9 @@ use crate::{
     user::{Branch, Role},
 };
 
-const LADDERS: &str = "SELECT DISTINCT ON (r.ladder_id) r.ladder_id, l.name, r.revision, r.laps, r.steps
+const LADDERS: &str = "SELECT DISTINCT ON (r.ladder_id) r.ladder_id, l.name, r.revision, r.laps, r.steps, r.delay_s
     FROM ladder_revision r JOIN ladder l USING (ladder_id) ORDER BY r.ladder_id, r.revision DESC";
-const LADDER: &str = "SELECT r.ladder_id, l.name, r.revision, r.laps, r.steps
+const LADDER: &str = "SELECT r.ladder_id, l.name, r.revision, r.laps, r.steps, r.delay_s
     FROM ladder_revision r JOIN ladder l USING (ladder_id) WHERE r.ladder_id = $1 AND r.revision = $2";
 const ASSIGNMENTS: &str = "SELECT * FROM (
         SELECT DISTINCT ON (agency_id, person_id, severity, audience) assignment_id, agency_id, person_id, severity, audience, ladder_id
@@ -63,6 +63,7 @@ fn ladder(row: &Row) -> Result<(Uuid, (String, Ladder)), Error> {
         revision: whole(row.try_get("revision")?)?,
         steps: json(row.try_get("steps")?, "ladder")?,
         laps: whole(i64::from(row.try_get::<_, i32>("laps")?))?,
+        delay: SignedDuration::from_secs(i64::from(row.try_get::<_, i32>("delay_s")?)),
     };
     Ok((id, (row.try_get("name")?, ladder)))
 }

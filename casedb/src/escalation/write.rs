@@ -5,7 +5,7 @@ use alerts::{
     ladder::{Scope, Step},
     rota::{Crew, Rota, Shift, Table},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::{
@@ -18,6 +18,9 @@ use super::{Checked, Refused, load};
 // One at a time: two changes that are right each may be wrong together.
 const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(7235419278)";
 
+/// The longest delay before the first step, as the table has it.
+const DELAY_MAX_S: i32 = 86_400;
+
 async fn turn(transaction: &Transaction<'_>) -> Result<(), Error> {
     row(transaction, TAKE_TURNS, &[]).await.map(drop)
 }
@@ -26,24 +29,41 @@ async fn check(transaction: &Transaction<'_>, now: Timestamp) -> Result<Result<C
     load(transaction).await?.checked(transaction, now).await
 }
 
+/// A ladder to be stored.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLadder<'a> {
+    /// From the foot.
+    pub steps: &'a [Step],
+    /// How often it is climbed.
+    pub laps: u32,
+    /// How long the consoles have before the first step; whole seconds.
+    pub delay: SignedDuration,
+}
+
 /// Stores a ladder under its name, as its next revision. Commit only what was not refused.
 pub async fn set_ladder(
     transaction: &Transaction<'_>,
     name: &str,
-    steps: &[Step],
-    laps: u32,
+    ladder: &NewLadder<'_>,
     by: Option<Uuid>,
     now: Timestamp,
 ) -> Result<(u64, Result<Checked, Refused>), Error> {
     const NAMED: &str = "WITH made AS (INSERT INTO ladder (ladder_id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING ladder_id)
         SELECT ladder_id FROM made UNION ALL SELECT ladder_id FROM ladder WHERE name = $2 LIMIT 1";
-    const REVISE: &str = "INSERT INTO ladder_revision (ladder_id, revision, laps, steps, changed_by)
-        SELECT $1, coalesce(max(revision), 0) + 1, $2, $3, $4 FROM ladder_revision WHERE ladder_id = $1 RETURNING revision";
+    const REVISE: &str = "INSERT INTO ladder_revision (ladder_id, revision, laps, steps, delay_s, changed_by)
+        SELECT $1, coalesce(max(revision), 0) + 1, $2, $3, $4, $5 FROM ladder_revision WHERE ladder_id = $1 RETURNING revision";
     turn(transaction).await?;
     let ladder_id: Uuid = row(transaction, NAMED, &[&Uuid::now_v7(), &name]).await?.try_get(0)?;
-    let steps = serde_json::to_value(steps).map_err(|error| Error::Input(error.to_string()))?;
-    let laps = i32::try_from(laps).unwrap_or(i32::MAX);
-    let revision: i64 = row(transaction, REVISE, &[&ladder_id, &laps, &steps, &by])
+    let steps = serde_json::to_value(ladder.steps).map_err(|error| Error::Input(error.to_string()))?;
+    let laps = i32::try_from(ladder.laps).unwrap_or(i32::MAX);
+    let delay = i32::try_from(ladder.delay.as_secs()).unwrap_or(i32::MAX);
+    if !(0..=DELAY_MAX_S).contains(&delay) {
+        return Err(Error::Input(format!(
+            "ladder {name:?}: a delay of {:#} before the first step is not between 0 s and 24 h",
+            ladder.delay
+        )));
+    }
+    let revision: i64 = row(transaction, REVISE, &[&ladder_id, &laps, &steps, &delay, &by])
         .await?
         .try_get(0)?;
     Ok((revision.unsigned_abs(), check(transaction, now).await?))

@@ -115,6 +115,7 @@ pub const TABLES: &[Spec] = &[
     own("order_notice", ORDER),
     own("order_review", ORDER),
     own("order_warning", ORDER),
+    own("order_priority", ORDER),
     own(
         "order_change",
         "(t.person_id = ANY ($1) OR (t.person_id IS NULL

@@ -1,9 +1,10 @@
 //! What events make of incidents: raise, fold, end, correct, reopen.
 
 use alerts::{
-    Audience, Severity,
+    Audience,
     group::{self, Candidate, Change, Family, again::Before},
     lifecycle::course::{self, Applied, Course, Onset},
+    priority::order::Reason,
 };
 use jiff::Timestamp;
 use proto::{ViolationId, event as words};
@@ -72,8 +73,8 @@ pub async fn candidates(transaction: &impl GenericClient, event: &Event) -> Resu
 
 const RAISE: &str =
     "INSERT INTO incident (incident_id, person_id, grouping_key, kind, zone_id, severity, audience, state, ongoing,
-        onset_at, events, raised_at, version)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, 'raised', $8, $9, 0, $10, 0)";
+        onset_at, events, raised_at, version, priority)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 'raised', $8, $9, 0, $10, 0, $11)";
 
 /// Opens an incident, and hands it over to the console in the same breath: on the console, the notification of this commit is the
 /// hand-over. It is stored as notified, version 2.
@@ -81,27 +82,29 @@ pub async fn raise(
     transaction: &impl GenericClient,
     event: &Event,
     key: &str,
-    severity: Severity,
+    urgency: &Reason,
     audience: Audience,
     ongoing: bool,
     now: Timestamp,
 ) -> Result<IncidentRow, IncidentError> {
     let incident_id = Uuid::now_v7();
-    let values: [&(dyn ToSql + Sync); 10] = [
+    let why = urgency.to_json();
+    let values: [&(dyn ToSql + Sync); 11] = [
         &incident_id,
         &event.person_id.uuid(),
         &key,
         &words::kind_name(event.kind),
         &event.zone_id.map(proto::ZoneId::uuid),
-        &severity.level(),
+        &urgency.severity.level(),
         &audience.name(),
         &ongoing,
         &event.onset_at,
         &now,
+        &why,
     ];
     execute(transaction, RAISE, &values).await?;
-    let onset = onset(event, severity, audience, ongoing);
-    let stored = first(transaction, incident_id, onset, String::new(), now).await?;
+    let onset = onset(event, urgency, audience, ongoing);
+    let stored = first(transaction, incident_id, onset, said(urgency), now).await?;
     link(transaction, incident_id, event.violation_id, ongoing).await?;
     Ok(stored)
 }
@@ -133,10 +136,19 @@ pub(super) async fn first(
     Ok(write(transaction, incident_id, &course, None, &entries, "raised").await?)
 }
 
-fn onset(event: &Event, severity: Severity, audience: Audience, ongoing: bool) -> Onset {
+/// Words for the account where an order has made an event more or less urgent than it would be.
+fn said(urgency: &Reason) -> String {
+    if urgency.changed() {
+        urgency.to_string()
+    } else {
+        String::new()
+    }
+}
+
+fn onset(event: &Event, urgency: &Reason, audience: Audience, ongoing: bool) -> Onset {
     Onset {
         event: event.event_id.uuid(),
-        severity,
+        severity: urgency.severity,
         audience,
         ongoing,
         by_hand: Family::of(event.kind).never_ends(),
@@ -148,15 +160,15 @@ pub async fn fold(
     transaction: &impl GenericClient,
     incident_id: Uuid,
     event: &Event,
-    severity: Severity,
+    urgency: &Reason,
     audience: Audience,
     ongoing: bool,
     now: Timestamp,
 ) -> Result<(IncidentRow, IncidentRow), IncidentError> {
-    let onset = onset(event, severity, audience, ongoing);
+    let onset = onset(event, urgency, audience, ongoing);
     let code = (event.edge == group::Edge::Correction).then_some(Change::Resumed.name());
     let change = course::Change::Fold { onset };
-    grow(transaction, incident_id, event, change, code, now).await
+    grow(transaction, incident_id, event, change, code, Some(urgency), now).await
 }
 
 /// Adds an end to the incident that holds its onset, open or closed. Returns the incident before and after.
@@ -171,7 +183,7 @@ pub async fn end(
         event: event.event_id.uuid(),
         ongoing,
     };
-    grow(transaction, incident_id, event, change, None, now).await
+    grow(transaction, incident_id, event, change, None, None, now).await
 }
 
 /// Adds a correction to the incident that holds its onset, open or closed; the account says what it changed. Returns the
@@ -188,7 +200,7 @@ pub async fn correct(
         event: event.event_id.uuid(),
         ongoing,
     };
-    grow(transaction, incident_id, event, correct, Some(change.name()), now).await
+    grow(transaction, incident_id, event, correct, Some(change.name()), None, now).await
 }
 
 async fn grow(
@@ -197,6 +209,7 @@ async fn grow(
     event: &Event,
     change: course::Change,
     code: Option<&str>,
+    urgency: Option<&Reason>,
     now: Timestamp,
 ) -> Result<(IncidentRow, IncidentRow), IncidentError> {
     let before = lock(transaction, incident_id)
@@ -206,10 +219,15 @@ async fn grow(
         return Ok((before.clone(), before));
     };
     link(transaction, incident_id, event.violation_id, course.ongoing()).await?;
-    let worsened = (course.severity() < before.standing.severity)
-        .then(|| format!("{} to {}", before.standing.severity, course.severity()));
+    let worsened = (course.severity() < before.standing.severity).then(|| {
+        let to = format!("{} to {}", before.standing.severity, course.severity());
+        match urgency.map(said).filter(|said| !said.is_empty()) {
+            Some(said) => format!("{to} ({said})"),
+            None => to,
+        }
+    });
     if worsened.is_some() {
-        execute(transaction, HEADLINE, &[&incident_id, &words::kind_name(event.kind)]).await?;
+        headline(transaction, incident_id, event, urgency).await?;
     }
     let code = if worsened.is_some() { Some("worsened") } else { code };
     let entry = Entry {
@@ -247,7 +265,7 @@ pub async fn reopen(
     transaction: &impl GenericClient,
     incident_id: Uuid,
     event: &Event,
-    severity: Severity,
+    urgency: &Reason,
     audience: Audience,
     ongoing: bool,
     now: Timestamp,
@@ -255,22 +273,42 @@ pub async fn reopen(
     let before = lock(transaction, incident_id)
         .await?
         .ok_or(IncidentError::NotFound(incident_id))?;
-    let onset = onset(event, severity, audience, ongoing);
+    let onset = onset(event, urgency, audience, ongoing);
     let mut course = before.course.clone();
     let mut entries = Vec::new();
     for change in [course::Change::Reopen { onset }, course::Change::Told] {
         if let Applied::Changed { course: after, record } = course.apply(change, now)? {
             course = *after;
-            entries.push(Entry::of(*record));
+            let text = if entries.is_empty() {
+                said(urgency)
+            } else {
+                String::new()
+            };
+            entries.push(Entry {
+                text,
+                ..Entry::of(*record)
+            });
         }
     }
     link(transaction, incident_id, event.violation_id, course.ongoing()).await?;
-    execute(transaction, HEADLINE, &[&incident_id, &words::kind_name(event.kind)]).await?;
+    headline(transaction, incident_id, event, Some(urgency)).await?;
     Ok(store(transaction, &before, &course, None, &entries).await?)
 }
 
 // Somebody who is in an exclusion zone is not "near" it: the incident is called by its most urgent event.
-const HEADLINE: &str = "UPDATE incident SET kind = $2 WHERE incident_id = $1";
+const HEADLINE: &str = "UPDATE incident SET kind = $2, priority = coalesce($3, priority) WHERE incident_id = $1";
+
+async fn headline(
+    transaction: &impl GenericClient,
+    incident_id: Uuid,
+    event: &Event,
+    urgency: Option<&Reason>,
+) -> Result<(), Error> {
+    let (kind, why) = (words::kind_name(event.kind), urgency.map(Reason::to_json));
+    execute(transaction, HEADLINE, &[&incident_id, &kind, &why])
+        .await
+        .map(drop)
+}
 
 // An onset brings its end and corrections along when those came before it and wait. What the incident says is made from its
 // violations as they stand now, so that it is right in whatever order events come. The rows that this statement links it does

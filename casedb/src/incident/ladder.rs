@@ -251,8 +251,11 @@ async fn step(
     now: Timestamp,
 ) -> Result<Entry, IncidentError> {
     let mut names = Vec::with_capacity(call.to.len());
+    // The round began with a word to the consoles, and this step is due at the same instant.
+    let at_once = call.key.lap == 0 && call.key.step == 0 && call.due == course.round_at();
+    let began = at_once.then(|| course.round_at());
     for called in &call.to {
-        worked.queued += u32::from(message(transaction, plan, before, ladder, call, called).await?);
+        worked.queued += u32::from(message(transaction, plan, before, ladder, call, called, began).await?);
         names.push(format!("{} ({})", plan.name(called.user), called.via));
     }
     let entry = match course.apply(call.change(), call.due)? {
@@ -275,13 +278,19 @@ async fn step(
 const EVENT: &str =
     "SELECT event_id FROM incident_action WHERE incident_id = $1 AND event_id IS NOT NULL ORDER BY action_id LIMIT 1";
 
+// Not to a console that was told with what began the round, where that is this very instant: its raising, its reopening, an event that made
+// it more urgent. After an expiry or a suspension nobody was told, and it is.
 const PUT: &str = "INSERT INTO notification (notification_id, idempotency_key, incident_id, event_id, channel, recipient, state, attempts,
         sent_at)
-    VALUES ($1, $2, $3, $4, 'console', $5, 'sent', 1, clock_timestamp())
+    SELECT $1, $2, $3, $4, 'console', $5, 'sent', 1, clock_timestamp()
+    WHERE NOT EXISTS (SELECT FROM incident_action a JOIN notification n ON n.incident_id = a.incident_id
+            AND n.event_id IS NOT DISTINCT FROM a.event_id AND n.channel = 'console' AND n.recipient = $5
+        WHERE a.incident_id = $3 AND a.acted_at BETWEEN $6::timestamptz - interval '1 millisecond' AND $6 + interval '1 millisecond'
+            AND (a.action IN ('raise', 'reopen') OR (a.action = 'event' AND a.event_id IS NOT NULL)))
     ON CONFLICT DO NOTHING";
 
 /// Queues the message of a step to one of those called, once. To a user it goes over the channels of the step one after the other; the
-/// consoles of an agency have it with the commit. True when it waits to be sent.
+/// consoles of an agency have it with the commit, those that were told when the round `began` no second time. True when it waits to be sent.
 async fn message(
     transaction: &impl GenericClient,
     plan: &Plan,
@@ -289,6 +298,7 @@ async fn message(
     ladder: &Ladder,
     call: &Call,
     called: &Called,
+    began: Option<Timestamp>,
 ) -> Result<bool, Error> {
     let event_id: Option<Uuid> = match optional(transaction, EVENT, &[&before.incident_id]).await? {
         Some(row) => row.try_get(0)?,
@@ -310,7 +320,14 @@ async fn message(
     }
     let key = call.key.message(called);
     let recipient = format!("agency:{}", called.user);
-    let values: [&(dyn ToSql + Sync); 5] = [&Uuid::now_v7(), &key, &before.incident_id, &event_id, &recipient];
+    let values: [&(dyn ToSql + Sync); 6] = [
+        &Uuid::now_v7(),
+        &key,
+        &before.incident_id,
+        &event_id,
+        &recipient,
+        &began,
+    ];
     execute(transaction, PUT, &values).await?;
     Ok(false)
 }

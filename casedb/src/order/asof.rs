@@ -6,7 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::records::{Approval, Extension, Notice, Records, Review, Revision};
+use super::{
+    Priorities,
+    records::{Approval, Extension, Notice, Records, Review, Revision},
+};
 use crate::{
     Error,
     law::{self, Step},
@@ -33,6 +36,8 @@ pub struct Dossier {
     pub notices: Vec<Notice>,
     /// Reviews, due and done.
     pub reviews: Vec<Review>,
+    /// What it says of how urgent events are, every revision, oldest first.
+    pub priorities: Vec<Priorities>,
 }
 
 impl Dossier {
@@ -49,6 +54,11 @@ impl Dossier {
     /// The approval of the order itself, or its refusal.
     pub fn approval(&self) -> Option<&Approval> {
         self.approvals.iter().find(|approval| approval.extension_id.is_none())
+    }
+
+    /// What it says of how urgent events are that begin at a time.
+    pub fn priorities_at(&self, when: Timestamp) -> Option<&Priorities> {
+        self.priorities.iter().rev().find(|set| set.valid_from <= when)
     }
 
     /// What keeps it from taking effect, for people to read.
@@ -158,6 +168,7 @@ pub async fn dossiers(
                 extensions: of(&records.extensions, order_id),
                 notices: of(&records.notices, order_id),
                 reviews: of(&records.reviews, order_id),
+                priorities: of(&records.priorities, order_id),
             }),
         }
     }

@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::priority;
 use crate::{
     Error,
     pool::{GenericClient, rows},
@@ -192,6 +193,7 @@ pub(super) struct Records {
     pub(super) notices: Vec<(Uuid, Notice)>,
     pub(super) reviews: Vec<(Uuid, Review)>,
     pub(super) past_terms: Vec<(Uuid, (Timestamp, Timestamp))>,
+    pub(super) priorities: Vec<(Uuid, priority::Priorities)>,
 }
 
 impl Records {
@@ -206,6 +208,7 @@ impl Records {
                 Ok((row.try_get(1)?, row.try_get(2)?))
             })
             .await?,
+            priorities: all(client, priority::REVISIONS, person, known_at, priority::revision).await?,
         })
     }
 }

@@ -259,6 +259,9 @@ pub struct IncidentDetail {
     pub positions_withheld: bool,
     /// Messages sent about it.
     pub notifications: Vec<NotificationRow>,
+    /// Why it is as urgent as it is: by the table, the risk level, the order (`sentence` says it in words); null where no event made it.
+    #[schema(value_type = Option<Object>)]
+    pub priority: Option<serde_json::Value>,
 }
 
 /// What [`fields`] reads, of an incident `i` with its person, a zone `z` and the users `ab` and `cb`; the number of the incident that it
@@ -383,7 +386,20 @@ pub async fn incident(
         track_truncated: false,
         positions_withheld: true,
         notifications: notifications(client, user_id, incident_id).await?,
+        priority: priority(client, user_id, incident_id).await?,
     }))
+}
+
+async fn priority(
+    client: &impl GenericClient,
+    user_id: Uuid,
+    incident_id: Uuid,
+) -> Result<Option<serde_json::Value>, Error> {
+    const SQL: &str = scoped!("SELECT i.priority FROM visible_incident i WHERE i.incident_id = $2");
+    match optional(client, SQL, &[&user_id, &incident_id]).await? {
+        Some(row) => Ok(row.try_get(0)?),
+        None => Ok(None),
+    }
 }
 
 async fn actions(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Vec<Action>, Error> {

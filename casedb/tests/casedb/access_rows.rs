@@ -24,6 +24,8 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
         VALUES (md5('{k}notice')::uuid, md5('{k}order')::uuid, 'copy_sent', 'x', now(), '{user}')"),
     ("order_review", "INSERT INTO order_review (review_id, order_id, kind, due_at) VALUES (md5('{k}review')::uuid, md5('{k}order')::uuid, 'asked', now())"),
     ("order_warning", "INSERT INTO order_warning (order_id, kind, for_at, days, warned_at) VALUES (md5('{k}order')::uuid, 'order_ends', now(), 7, now())"),
+    ("order_priority", "INSERT INTO order_priority (order_id, revision, valid_from, rules, reason, set_by)
+        VALUES (md5('{k}order')::uuid, 1, now(), '[]', 'r', '{user}')"),
     ("order_revision", "SELECT 1"),
     ("ladder", "INSERT INTO ladder (ladder_id, name) VALUES (md5('{k}ladder')::uuid, 'ladder-{k}')"),
     ("ladder_revision", "INSERT INTO ladder_revision (ladder_id, revision, laps, steps) VALUES (md5('{k}ladder')::uuid, 1, 1, '[]')"),

@@ -161,6 +161,7 @@ async fn fill(
             INSERT INTO order_notice (notice_id, order_id, step, given_to, done_at, recorded_by) VALUES ('{order}', '{order}', 'notice_signed', 'the person', now(), '{user}');
             INSERT INTO order_review (review_id, order_id, kind, due_at) VALUES ('{order}', '{order}', 'periodic', now());
             INSERT INTO order_warning VALUES ('{order}', 'order_ends', now(), 14, now());
+            INSERT INTO order_priority (order_id, revision, valid_from, rules, reason, set_by) VALUES ('{order}', 1, now(), '[{{\"kind\":\"silence\",\"change\":{{\"raise\":1}}}}]', 'needed', '{user}');
             INSERT INTO order_change (changed_by, person_id, what, detail) VALUES ('{foreign}', '{id}', 'release', 'x');
             INSERT INTO settings_revision (person_id, revision, order_id, reporting_interval_s, silence_after_s, home_exit_grace_s, late_return_after_s, home_exit, changed_by)
                 VALUES ('{id}', 1, '{order}', 60, 900, 0, 3600, 0.95, '{foreign}');

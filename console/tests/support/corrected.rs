@@ -195,23 +195,21 @@ async fn tell(database: &Database, event: &wire::Event, now: Timestamp) -> Resul
         bail!("not a new event of a known person");
     };
     let candidates = incident::candidates(&transaction, &read).await?;
+    let urgency = group::urgency(&read.for_grouping(), &context);
     let id = match group::decide(&read.for_grouping(), &context, &candidates) {
         Decision::Raise {
-            key,
-            severity,
-            audience,
-            ongoing,
+            key, audience, ongoing, ..
         } => {
-            let raised = incident::raise(&transaction, &read, &key, severity, audience, ongoing, now).await?;
+            let raised = incident::raise(&transaction, &read, &key, &urgency, audience, ongoing, now).await?;
             raised.incident_id
         }
         Decision::Fold {
             incident,
-            severity,
             audience,
             ongoing,
+            ..
         } => {
-            incident::fold(&transaction, incident, &read, severity, audience, ongoing, now).await?;
+            incident::fold(&transaction, incident, &read, &urgency, audience, ongoing, now).await?;
             incident
         }
         Decision::End { incident, ongoing } => {

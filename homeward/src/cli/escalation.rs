@@ -16,7 +16,7 @@ pub struct ProtocolArgs {
     /// When the incident would be raised: 2026-10-01T02:00 in the person's time zone, or 2026-10-01T02:00:00Z. Without it, now.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Moment>,
-    /// Of what kind: strap_tamper, left_during_curfew, silence, … Its priority and audience follow from it and from the person's risk level.
+    /// Of what kind: strap_tamper, left_during_curfew, silence, … Its priority and audience follow from it, from the person's risk level and order.
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
 }
@@ -36,6 +36,7 @@ pub enum LadderCommand {
     ///   [[ladders]]
     ///   name = "night"            # a-z 0-9 . _ -
     ///   laps = 2                  # how often it is climbed, 1 to 10
+    ///   delay = "2m"              # what the consoles have before the first step, 0s to 24h; left out: none
     ///   [[ladders.steps]]
     ///   rota = "desk"             # or user = "li"; built in: console, officers, supervisors
     ///   via = ["push", "sms"]     # console, mail, sms, push; the next where the one before fails

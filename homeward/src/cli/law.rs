@@ -1,5 +1,6 @@
 //! The command line of law profiles and orders.
 
+use alerts::priority::order::Rule;
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
@@ -140,6 +141,29 @@ pub enum OrderCommand {
         #[command(flatten)]
         by: By,
     },
+    /// Says how urgent the order makes events that begin from now on: all of its rules. Those before stay on record.
+    ///
+    /// A rule is KIND=+1 (a step more urgent), KIND=-1 (less urgent) or KIND=P2 (that priority), 1 to 3 steps; KIND is strap_tamper, silence, …,
+    /// or all for every kind without a rule of its own. What may mean danger stays urgent: a call for help P1; tamper, nearness and exclusion
+    /// zones of protected people at least P2 (docs/alerts.md). `homeward protocol PERSON --kind KIND` shows what comes of it.
+    ///
+    /// Example: homeward order priorities DEMO-0001 --set silence=+1 --set late_return=-1 --reason "review of 3 February" --by worker
+    Priorities {
+        /// The order's id, or the person's case reference.
+        order: String,
+        /// A rule; may be given several times.
+        #[arg(long = "set", value_name = "KIND=CHANGE", required_unless_present = "none")]
+        rules: Vec<Rule>,
+        /// No rules any more.
+        #[arg(long, conflicts_with = "rules")]
+        none: bool,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Who.
+        #[command(flatten)]
+        by: By,
+    },
     /// Revokes an order from now on. Nothing that the device says afterwards is kept.
     Revoke {
         /// The order's id, or the person's case reference.
@@ -198,6 +222,9 @@ pub struct OrderCreate {
     /// What it demands besides zones and schedules.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub conditions: String,
+    /// A rule of priorities, as silence=+1 (`homeward order priorities --help`); may be given several times.
+    #[arg(long = "priority", value_name = "KIND=CHANGE")]
+    pub priorities: Vec<Rule>,
     /// Who draws it up.
     #[command(flatten)]
     pub by: By,

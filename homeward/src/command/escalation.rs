@@ -16,6 +16,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use casedb::{
     GenericClient, agency,
     escalation::{self, Checked, Concerned, NewAssignment, Plan, Refused},
+    order,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use uuid::Uuid;
@@ -85,8 +86,15 @@ pub async fn protocol(config: Config, arguments: ProtocolArgs) -> Result<()> {
                 let known: Vec<&str> = proto::event::KINDS.into_iter().map(proto::event::kind_name).collect();
                 format!("--kind: there is no kind {word:?}; kinds are {}", known.join(", "))
             })?;
-            let severity = priority::severity(kind, person.risk_level);
-            vec![(word.clone(), severity, route::audience(kind, severity, None))]
+            // The dry run knows of no zone: one where an order may say the least.
+            let ruled = ruled(&client, &person, kind, at).await?;
+            let reason = priority::order::reason(kind, person.risk_level, ruled, true);
+            println!("{reason}");
+            vec![(
+                word.clone(),
+                reason.severity,
+                route::audience(kind, reason.severity, None),
+            )]
         }
         None => Severity::ALL
             .into_iter()
@@ -105,6 +113,16 @@ pub async fn protocol(config: Config, arguments: ProtocolArgs) -> Result<()> {
         person: person.person_id,
         units: &units,
     };
+    if arguments.kind.is_none()
+        && let Some((order_id, revision, rules)) = order::priorities_at(&client, person.person_id, at).await?
+        && !rules.is_empty()
+    {
+        let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
+        println!(
+            "priorities by order {order_id}, revision {revision}: {}",
+            rules.join(" ")
+        );
+    }
     println!(
         "{}: raised {} ({}), if nobody answers",
         person.reference,
@@ -118,17 +136,35 @@ pub async fn protocol(config: Config, arguments: ProtocolArgs) -> Result<()> {
             bail!("no ladder is for {severity}, {audience}: `homeward ladder check` says what is missing");
         };
         println!(
-            "\n{severity} {what}, for {audience}: ladder {} (revision {}), {} steps, climbed {} times",
+            "\n{severity} {what}, for {audience}: ladder {} (revision {}), {} steps, climbed {} times{}",
             name(&plan, ladder, severity),
             ladder.revision,
             ladder.steps.len(),
-            ladder.laps
+            ladder.laps,
+            delay(ladder)
         );
         for line in lines {
             print_line(&plan, ladder, &line, at, &zone);
         }
     }
     Ok(())
+}
+
+/// What the person's order says of a kind.
+async fn ruled(
+    client: &impl GenericClient,
+    person: &casedb::person::Person,
+    kind: proto::wire::EventKind,
+    at: Timestamp,
+) -> Result<Option<priority::order::Ruled>> {
+    let found = order::priorities_at(client, person.person_id, at).await?;
+    Ok(found.and_then(|(order_id, revision, rules)| {
+        priority::order::of_kind(&rules, kind).map(|change| priority::order::Ruled {
+            order: order_id.uuid(),
+            revision,
+            change,
+        })
+    }))
 }
 
 fn print_line(plan: &Plan, ladder: &Ladder, line: &alerts::ladder::Line, from: Timestamp, zone: &TimeZone) {
@@ -219,7 +255,7 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
                 let plan = escalation::load(&transaction).await?;
                 let steps = file::steps(&plan, entry)?;
                 let stored =
-                    escalation::set_ladder(&transaction, &entry.name, &steps, entry.laps, Some(author), now).await;
+                    escalation::set_ladder(&transaction, &entry.name, &entry.ladder(&steps), Some(author), now).await;
                 let (revision, _) = stored.with_context(|| format!("ladder {:?}", entry.name))?;
                 told.push(format!("ladder {} is at revision {revision}", entry.name));
             }
@@ -262,6 +298,14 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn delay(ladder: &Ladder) -> String {
+    if ladder.delay.is_zero() {
+        String::new()
+    } else {
+        format!(", the first step after {:#}", ladder.delay)
+    }
 }
 
 fn accepted(plan: &Plan, outcome: Result<Checked, Refused>) -> Result<Checked> {
@@ -339,10 +383,11 @@ async fn list(client: &impl GenericClient, plan: &Plan) -> Result<()> {
             .find(|severity| used.iter().any(|text| text.contains(&severity.to_string())))
             .unwrap_or(Severity::P1);
         println!(
-            "{}  revision {}, climbed {} times; for {}",
+            "{}  revision {}, climbed {} times{}; for {}",
             name(plan, ladder, severity),
             ladder.revision,
             ladder.laps,
+            delay(ladder),
             if used.is_empty() {
                 "nobody yet".to_owned()
             } else {

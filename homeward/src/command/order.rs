@@ -1,5 +1,6 @@
 //! `homeward order …`: orders from draft to end, and what held at any time.
 
+use alerts::priority::order::Rule;
 use anyhow::{Context, Result, bail};
 use casedb::{
     GenericClient,
@@ -259,6 +260,26 @@ async fn change(transaction: &impl GenericClient, command: OrderCommand) -> Resu
             subject.noted(transaction, What::OrderVaried, "").await?;
             Ok(vec![format!("order {} varied", subject.order_id)])
         }
+        OrderCommand::Priorities {
+            order,
+            rules,
+            none: _,
+            reason,
+            by,
+        } => {
+            let subject = Subject::find(transaction, &order, &by, Some(Act::Propose)).await?;
+            let by = subject.by.user_id;
+            let (_, revision) =
+                order::set_priorities(transaction, subject.order_id, &rules, &reason, by, subject.now).await?;
+            let said = words(&rules);
+            subject
+                .noted(transaction, What::OrderVaried, &format!(": priorities {said}"))
+                .await?;
+            Ok(vec![format!(
+                "order {}: priorities {said} (revision {revision})",
+                subject.order_id
+            )])
+        }
         OrderCommand::Revoke { order, reason, by } => {
             let subject = Subject::find(transaction, &order, &by, Some(Act::Propose)).await?;
             order::revoke_for(transaction, subject.order_id, &reason, subject.by.user_id, subject.now).await?;
@@ -314,6 +335,10 @@ async fn create(transaction: &impl GenericClient, create: &OrderCreate) -> Resul
         ends_at: end(create.until, starts_at, &zone)?,
     };
     order::make(transaction, &draft, by.user_id, now).await?;
+    if !create.priorities.is_empty() {
+        let reason = "as the order was drawn up";
+        order::set_priorities(transaction, draft.order_id, &create.priorities, reason, by.user_id, now).await?;
+    }
     let detail = format!("order {}, law profile {}", draft.order_id, draft.profile);
     change::note(
         transaction,
@@ -343,6 +368,14 @@ async fn create(transaction: &impl GenericClient, create: &OrderCreate) -> Resul
         said.extend(lacks.iter().map(|lack| format!("  {lack}")));
     }
     Ok(said)
+}
+
+/// Rules of priorities as they are written.
+fn words(rules: &[Rule]) -> String {
+    if rules.is_empty() {
+        return "none".to_owned();
+    }
+    rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// An end that was given as a time or as a term. Of a local time that comes twice it is the earlier one, as terms end.
@@ -419,6 +452,17 @@ fn shown(held: &order::AsOf, reference: &str, zone: &TimeZone) -> String {
                     }
                 );
             }
+        }
+        for set in &dossier.priorities {
+            let _ = writeln!(
+                text,
+                "  priorities from {}: {} (revision {}, {}: {})",
+                local(set.valid_from),
+                words(&set.rules),
+                set.revision,
+                set.set_by,
+                set.reason
+            );
         }
         for (from, until) in &dossier.terms {
             let _ = writeln!(text, "  in force {} to {}", local(*from), local(*until));

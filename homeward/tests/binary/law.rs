@@ -173,6 +173,30 @@ async fn an_order_takes_effect_only_with_approval_and_steps() {
             .contains(&format!("notice_signed to the person of extension {id}"))
     );
     desk.says("order vary DEMO-0001 --conditions sober --reason relapse --by worker");
+
+    // What the order says of priorities: within limits, on record, and in the dry run.
+    let said =
+        desk.says("order priorities DEMO-0001 --set late_return=-1 --set silence=+1 --reason relapse --by worker");
+    assert!(said.contains("late_return=-1 silence=+1 (revision 1)"), "{said}");
+    for wrong in ["strap_tamper=P3", "sos=-1", "nothing=+1", "silence=+4"] {
+        let refused = desk.fails(&format!(
+            "order priorities DEMO-0001 --set {wrong} --reason x --by worker"
+        ));
+        assert!(refused.contains(wrong.split('=').next().unwrap()), "{refused}");
+    }
+    let shown = desk.says("order show DEMO-0001");
+    assert!(
+        shown.contains("late_return=-1 silence=+1 (revision 1, worker: relapse)"),
+        "{shown}"
+    );
+    let dry = desk.says("protocol DEMO-0001 --kind silence");
+    assert!(
+        dry.contains("silence: P3 by the table") && dry.contains("P2 by order") && dry.contains("P2 silence"),
+        "{dry}"
+    );
+    desk.says("order priorities DEMO-0001 --none --reason calm --by worker");
+    let dry = desk.says("protocol DEMO-0001 --kind silence");
+    assert!(!dry.contains("by order") && dry.contains("P3 silence"), "{dry}");
     assert!(
         desk.fails("order review DEMO-0001 --outcome continue --note fine --by worker")
             .contains("supervisor")

@@ -99,6 +99,7 @@ impl Open {
         let context = Context {
             risk_level: 3,
             zone_audience: None,
+            order: None,
             told: None,
         };
         let (id, violations) = match group::decide(&grouped, &context, &candidates) {

@@ -45,6 +45,14 @@ pub enum Fault {
         /// How long.
         wait: SignedDuration,
     },
+    /// A delay before the first step that is none, or too long.
+    #[error("ladder {ladder}: a delay of {delay:#} before the first step is not between 0 s and 24 h")]
+    Delay {
+        /// Of which ladder.
+        ladder: Uuid,
+        /// How long.
+        delay: SignedDuration,
+    },
     /// A step over no channel.
     #[error("ladder {ladder}, step {step} has no channel")]
     NoChannel {
@@ -171,6 +179,10 @@ impl Protocols {
         if !(1..=LAPS_MAX).contains(&ladder.laps) {
             let laps = ladder.laps;
             faults.push(Fault::Laps { ladder: id, laps });
+        }
+        if ladder.delay.is_negative() || ladder.delay > WAIT.1 {
+            let delay = ladder.delay;
+            faults.push(Fault::Delay { ladder: id, delay });
         }
         for (n, step) in ladder.steps.iter().enumerate() {
             let (ladder, number, callee) = (id, n + 1, step.call);

@@ -49,7 +49,7 @@ pub fn dry_run(
         endless: false,
     };
     let mut lines = Vec::new();
-    let mut progress = Progress::begin(from);
+    let mut progress = Progress::begin(ladder.begins(from));
     let mut last = run.key(0, 0);
     while let Some(now) = progress.deadline() {
         let out = due(&run, ladder, protocols.roster(), progress, now);

@@ -49,7 +49,7 @@ impl Run {
                 audience: course.audience(),
                 endless,
             };
-            (run, Progress::begin(course.round_at()))
+            (run, Progress::begin(ladder.begins(course.round_at())))
         })
     }
 
@@ -126,7 +126,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// At the foot: the first step is due at once.
+    /// At the foot: the first step is due then.
     pub const fn begin(at: Timestamp) -> Self {
         Self::Waiting {
             lap: 0,

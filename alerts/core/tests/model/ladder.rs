@@ -51,6 +51,7 @@ fn ladder(id: Uuid, steps: Vec<Step>) -> Ladder {
         revision: 1,
         steps,
         laps: 2,
+        delay: SignedDuration::ZERO,
     }
 }
 
@@ -176,6 +177,7 @@ fn who_is_away_or_may_not_see_it_or_has_no_address_cannot_be_called() {
 fn every_fault_is_told() {
     let faulty = Ladder {
         laps: 0,
+        delay: SignedDuration::from_secs(-1),
         steps: vec![
             Step {
                 via: vec![],
@@ -204,6 +206,7 @@ fn every_fault_is_told() {
     assert_eq!(told(|f| matches!(f, Fault::Twice { .. })), 1);
     assert_eq!(told(|f| matches!(f, Fault::Steps { steps: 0, .. })), 1);
     assert_eq!(told(|f| matches!(f, Fault::Laps { laps: 0, .. })), 1);
+    assert_eq!(told(|f| matches!(f, Fault::Delay { .. })), 1);
     assert_eq!(told(|f| matches!(f, Fault::Wait { step: 1, .. })), 1);
     assert_eq!(told(|f| matches!(f, Fault::NoChannel { step: 1, .. })), 1);
     assert_eq!(told(|f| matches!(f, Fault::Unknown { step: 2, .. })), 1);
@@ -302,5 +305,26 @@ fn the_dry_run_says_who_is_called_when_nobody_answers() {
             ("2026-06-03T16:05:00Z".into(), 1, 1, called(CHIEF, Via::Console)),
             ("2026-06-03T16:15:00Z".into(), 1, 1, What::Failed),
         ]
+    );
+}
+
+#[test]
+fn a_ladder_with_a_delay_leaves_the_consoles_that_time_first() {
+    let patient = Ladder {
+        delay: SignedDuration::from_mins(7),
+        laps: 1,
+        ..ladder(ALL, two_steps())
+    };
+    let protocols = build(vec![patient], vec![everywhere(ALL)], roster()).unwrap();
+    let subject = Subject {
+        person: PersonId::new(Uuid::from_u128(7)),
+        units: &[],
+    };
+    let from = at("2026-06-03T10:00:00Z");
+    let lines = dry_run(&protocols, &subject, Severity::P2, Audience::Both, from).unwrap();
+    let told: Vec<String> = lines.iter().map(|line| line.at.to_string()).collect();
+    assert_eq!(
+        told,
+        ["2026-06-03T10:07:00Z", "2026-06-03T10:12:00Z", "2026-06-03T10:22:00Z"]
     );
 }

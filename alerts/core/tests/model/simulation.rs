@@ -70,6 +70,7 @@ fn ladder(steps: &[(bool, i64)], laps: u32) -> Ladder {
             })
             .collect(),
         laps,
+        delay: SignedDuration::ZERO,
     }
 }
 

@@ -6,11 +6,19 @@ use std::{
     time::Duration,
 };
 
-use alerts::route::Channel;
+use alerts::{
+    ladder::{Scope, Step},
+    roster::{Callee, Via},
+    route::Channel,
+};
 use anyhow::Result;
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
-use casedb::Database;
+use casedb::{
+    Database,
+    escalation::{self, NewAssignment, NewLadder},
+};
 use homeward_alerts_worker::{self as worker, SmtpConfig, SmtpTls, WorkerConfig, WorkerError, channel::webhook};
+use jiff::{SignedDuration, Timestamp};
 use proto::{
     EventId, PersonId, Topic, ViolationId, ZoneId,
     topic::partition_of,
@@ -196,6 +204,35 @@ impl World {
 
     pub(crate) async fn client(&self) -> impl casedb::GenericClient + use<> {
         self.db.client().await.unwrap()
+    }
+
+    /// A ladder for everybody that leaves the consoles a day before it calls: nothing of it comes in between what a test looks at.
+    pub(crate) async fn patient(&self) -> Result<()> {
+        let steps = [Step {
+            call: Callee::Rota(escalation::DESK),
+            via: vec![Via::Console],
+            wait: SignedDuration::from_hours(1),
+        }];
+        let patient = NewLadder {
+            steps: &steps,
+            laps: 1,
+            delay: SignedDuration::from_hours(24),
+        };
+        let mut client = self.db.client().await?;
+        let transaction = client.transaction().await?;
+        let now = Timestamp::now();
+        let (_, checked) = escalation::set_ladder(&transaction, "patient", &patient, None, now).await?;
+        checked?;
+        let plan = escalation::load(&transaction).await?;
+        let everybody = NewAssignment {
+            scope: Scope::Everywhere,
+            severity: None,
+            audience: None,
+            ladder: plan.ladders.keys().next().copied(),
+        };
+        escalation::assign(&transaction, &everybody, None, now).await??;
+        transaction.commit().await?;
+        Ok(())
     }
 
     pub(crate) async fn execute(&self, sql: &str) {

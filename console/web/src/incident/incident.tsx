@@ -96,6 +96,12 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
           <dt>{t("incident.audience")}</dt>
           <dd>{word(t, "audience", incident.audience)}</dd>
         </div>
+        {incident.priority && (
+          <div>
+            <dt>{t("incident.priority")}</dt>
+            <dd data-testid="priority-reason">{incident.priority.sentence}</dd>
+          </div>
+        )}
         {incident.suspended && (
           <div>
             <dt>{t("incident.suspended")}</dt>

@@ -273,6 +273,8 @@ export interface IncidentDetail extends IncidentFields {
   /** No purpose and case number were stated: no track, no evidence. */
   positions_withheld: boolean;
   notifications: Notification[];
+  /** Why it is as urgent as it is; null where no event made it. */
+  priority: { sentence: string } | null;
 }
 
 export interface ClosingCode {

@@ -8,7 +8,7 @@ use alerts::{
     rota::{Crew, Day, Exception, Shift, Table},
 };
 use anyhow::{Context, Result, anyhow, bail};
-use casedb::escalation::{DESK, OFFICERS, Plan, SUPERVISORS};
+use casedb::escalation::{DESK, NewLadder, OFFICERS, Plan, SUPERVISORS};
 use jiff::{
     SignedDuration,
     civil::{Date, DateTime, Time},
@@ -31,7 +31,20 @@ pub struct LadderEntry {
     pub name: String,
     #[serde(default = "once")]
     pub laps: u32,
+    #[serde(default)]
+    pub delay: SignedDuration,
     pub steps: Vec<StepEntry>,
+}
+
+impl LadderEntry {
+    /// What is stored of it.
+    pub const fn ladder<'a>(&self, steps: &'a [Step]) -> NewLadder<'a> {
+        NewLadder {
+            steps,
+            laps: self.laps,
+            delay: self.delay,
+        }
+    }
 }
 
 const fn once() -> u32 {
