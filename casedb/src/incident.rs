@@ -35,6 +35,7 @@ pub use system::{SystemIncident, SystemRaised, end_system, raise_system};
 
 use row::{lock, lock_all};
 use store::{Entry, store};
+use system::answered;
 
 /// The channel of notifications about incidents. The payload is JSON: `incident_id`, `version`, `change` (`raised`,
 /// `updated`, `closed`, `event`), `number`, `audience`, `police_agency_id`, `social_agency_id`.
@@ -143,6 +144,7 @@ pub async fn close(
     let transaction = client.transaction().await?;
     acting(&transaction, user_id).await?;
     let closed = close_merged(&transaction, incident_id, user_id, code, text, expected_version, now).await?;
+    answered(&transaction, &closed, now).await?;
     transaction.commit().await?;
     Ok(closed)
 }
@@ -183,6 +185,9 @@ async fn by_user(
         ..Entry::of(*record)
     }];
     let after = store(&transaction, &before, &course, before.climb.as_ref(), &entries).await?;
+    if before.course.hold().is_none() && after.course.hold().is_some() {
+        answered(&transaction, &after, now).await?;
+    }
     transaction.commit().await?;
     Ok(after)
 }
