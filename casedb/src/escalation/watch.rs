@@ -10,10 +10,10 @@ use crate::{
 };
 
 /// A gap within this is told.
-pub const AHEAD: SignedDuration = SignedDuration::from_hours(14 * 24);
+const AHEAD: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// The incident's kind.
-pub const KIND: &str = "nobody_to_call";
+const KIND: &str = "nobody_to_call";
 
 const KEY: &str = "ladders";
 
