@@ -307,3 +307,21 @@ fn the_dry_run_says_who_is_called_when_nobody_answers() {
         ]
     );
 }
+
+#[test]
+fn a_ladder_with_a_delay_leaves_the_consoles_that_time_first() {
+    let patient = Ladder {
+        delay: SignedDuration::from_mins(7),
+        laps: 1,
+        ..ladder(ALL, two_steps())
+    };
+    let protocols = build(vec![patient], vec![everywhere(ALL)], roster()).unwrap();
+    let subject = Subject {
+        person: PersonId::new(Uuid::from_u128(7)),
+        units: &[],
+    };
+    let from = at("2026-06-03T10:00:00Z");
+    let lines = dry_run(&protocols, &subject, Severity::P2, Audience::Both, from).unwrap();
+    let told: Vec<String> = lines.iter().map(|line| line.at.to_string()).collect();
+    assert_eq!(told, ["2026-06-03T10:07:00Z", "2026-06-03T10:12:00Z", "2026-06-03T10:22:00Z"]);
+}
