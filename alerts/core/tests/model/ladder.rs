@@ -323,5 +323,8 @@ fn a_ladder_with_a_delay_leaves_the_consoles_that_time_first() {
     let from = at("2026-06-03T10:00:00Z");
     let lines = dry_run(&protocols, &subject, Severity::P2, Audience::Both, from).unwrap();
     let told: Vec<String> = lines.iter().map(|line| line.at.to_string()).collect();
-    assert_eq!(told, ["2026-06-03T10:07:00Z", "2026-06-03T10:12:00Z", "2026-06-03T10:22:00Z"]);
+    assert_eq!(
+        told,
+        ["2026-06-03T10:07:00Z", "2026-06-03T10:12:00Z", "2026-06-03T10:22:00Z"]
+    );
 }
