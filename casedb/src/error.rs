@@ -37,6 +37,9 @@ pub enum Error {
     /// The caller's value is wrong.
     #[error("{0}")]
     Input(String),
+    /// The law, or the state that things are in, does not let the caller do this.
+    #[error(transparent)]
+    Refused(Box<crate::Refused>),
     /// The database is not what the program needs (version, schema, privileges), or its content is damaged.
     #[error("database configuration: {0}")]
     Configuration(String),
@@ -59,7 +62,7 @@ impl Error {
         match self {
             Self::Unavailable(_) | Self::Conflict(_) => Class::Retry,
             Self::Fenced(_) => Class::Abort,
-            Self::Constraint { .. } | Self::NotFound { .. } | Self::Input(_) => Class::Input,
+            Self::Constraint { .. } | Self::NotFound { .. } | Self::Input(_) | Self::Refused(_) => Class::Input,
             Self::Configuration(_) | Self::Database { .. } => Class::Fatal,
             Self::Stream(error) => error.class(),
         }

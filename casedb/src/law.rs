@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 
 use jiff::Span;
 
+pub(crate) use check::local;
 pub use check::{Approver, Asked, Refusal};
 pub use leave::{LeaveTier, leave_days};
 pub use read::ProfileError;
@@ -90,6 +91,9 @@ pub struct Ground {
     pub code: String,
     /// For people to read.
     pub text: String,
+    /// The same in Chinese.
+    #[serde(default)]
+    pub text_zh: String,
     /// Where it stands.
     pub source: String,
 }
@@ -130,6 +134,9 @@ pub struct RequiredStep {
     pub code: Step,
     /// To whom.
     pub to: String,
+    /// The same in Chinese.
+    #[serde(default)]
+    pub to_zh: String,
     /// Where it stands.
     pub source: String,
 }
@@ -181,6 +188,9 @@ pub struct Profile {
     pub name: String,
     /// For people to read.
     pub title: String,
+    /// The same in Chinese.
+    #[serde(default)]
+    pub title_zh: String,
     /// Which law.
     pub law: String,
     /// Its grounds; empty: any.
@@ -265,6 +275,20 @@ pub fn require(name: &str) -> Result<&'static Profile, crate::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_profile_can_be_read_in_both_languages() {
+        let chinese = |text: &str| text.chars().any(|one| ('\u{4e00}'..='\u{9fff}').contains(&one));
+        for profile in profiles() {
+            assert!(chinese(&profile.title_zh), "{}", profile.name);
+            for ground in &profile.grounds {
+                assert!(chinese(&ground.text_zh), "{} {}", profile.name, ground.code);
+            }
+            for step in &profile.steps {
+                assert!(chinese(&step.to_zh), "{} {}", profile.name, step.code);
+            }
+        }
+    }
 
     #[test]
     fn every_file_is_right_and_names_the_source_of_each_rule() {

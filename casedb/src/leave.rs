@@ -8,14 +8,14 @@
 
 mod request;
 
-pub use request::{LeaveRequest, ask, decide, may_decide, request, requests};
+pub use request::{LeaveRequest, ask, decide, may_decide, request, requests, tier};
 
 use jiff::Timestamp;
 use proto::{PersonId, ZoneId};
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, Refused,
     pool::{GenericClient, execute, optional, rows},
     zone::{PersonZone, ZoneKind},
 };
@@ -106,14 +106,15 @@ pub async fn add(transaction: &impl GenericClient, leave: &Leave) -> Result<(), 
 /// Refuses a pass that is none.
 fn check(leave: &Leave) -> Result<(), Error> {
     if leave.ends_at <= leave.starts_at {
-        return Err(Error::Input(format!(
+        let text = format!(
             "leave: the end {} is not after the start {}",
             leave.ends_at, leave.starts_at
-        )));
+        );
+        return Err(Refused::new("leave_backwards", text).into());
     }
     for (name, text) in [("reason", &leave.reason), ("approver", &leave.approved_by)] {
         if text.trim().is_empty() {
-            return Err(Error::Input(format!("leave: the {name} is empty")));
+            return Err(Refused::new("reason_needed", format!("leave: the {name} is empty")).into());
         }
     }
     Ok(())

@@ -30,7 +30,7 @@ use proto::{OrderId, PersonId};
 use tokio_postgres::Row;
 
 use crate::{
-    Error,
+    Error, Refused,
     pool::{GenericClient, execute, optional, rows},
 };
 
@@ -188,7 +188,7 @@ pub async fn revoke_for(
     now: Timestamp,
 ) -> Result<(), Error> {
     if reason.trim().is_empty() {
-        return Err(Error::Input("revocation: say why".to_owned()));
+        return Err(Refused::new("reason_needed", "revocation: say why").into());
     }
     say_who(transaction, by).await?;
     say(transaction, "revoked", reason).await?;

@@ -1,5 +1,7 @@
 //! Answers that are not what was asked for: a status, a code for programs, a sentence for people.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -53,6 +55,9 @@ pub enum ApiError {
         /// For people; names the field.
         message: String,
     },
+    /// The law, or the state that things are in, does not let the caller do this.
+    #[error("{0}")]
+    Refused(Box<casedb::Refused>),
     /// The database cannot be reached, or the server has too much to do.
     #[error("the service is not available for the moment; try again")]
     Unavailable,
@@ -75,6 +80,12 @@ pub struct ErrorDetail {
     pub code: &'static str,
     /// For people.
     pub message: String,
+    /// Of what the law or the state of things refuses: which rule, for programs; does not change between versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// What the message names, by its name: for a sentence in another language.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<&'static str, String>,
 }
 
 impl ApiError {
@@ -98,7 +109,7 @@ impl ApiError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooBig => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } | Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -119,6 +130,7 @@ impl ApiError {
             Self::NotJson => "not_json",
             Self::TooBig => "too_big",
             Self::Invalid { code, .. } => code,
+            Self::Refused(_) => "refused_by_law",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
@@ -127,10 +139,16 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let (reason, values) = match &self {
+            Self::Refused(refused) => (Some(refused.code), refused.values.iter().cloned().collect()),
+            _ => (None, BTreeMap::new()),
+        };
         let body = ErrorBody {
             error: ErrorDetail {
                 code: self.code(),
                 message: self.to_string(),
+                reason,
+                values,
             },
         };
         let mut response = (self.status(), Json(body)).into_response();
@@ -143,11 +161,18 @@ impl IntoResponse for ApiError {
     }
 }
 
+impl From<casedb::Refused> for ApiError {
+    fn from(refused: casedb::Refused) -> Self {
+        Self::Refused(Box::new(refused))
+    }
+}
+
 impl From<casedb::Error> for ApiError {
     fn from(error: casedb::Error) -> Self {
         match &error {
             casedb::Error::NotFound { what, .. } => Self::NotFound(what),
             casedb::Error::Input(reason) => Self::invalid("invalid", reason.clone()),
+            casedb::Error::Refused(refused) => Self::Refused(refused.clone()),
             _ if error.is_retryable() => {
                 warn!(%error, "request not served");
                 Self::Unavailable

@@ -81,7 +81,34 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}/track", Admission::Roles(Tracker::ROLES)),
     ("get", "/api/v1/people/{id}/orders", Admission::Roles(CaseReader::ROLES)),
+    ("post", "/api/v1/people/{id}/orders", Admission::Roles(Decider::ROLES)),
+    ("get", "/api/v1/law-profiles", Admission::Roles(CaseReader::ROLES)),
     ("post", "/api/v1/orders/{id}/decision", Admission::Roles(Decider::ROLES)),
+    ("post", "/api/v1/orders/{id}/notices", Admission::Roles(Decider::ROLES)),
+    (
+        "post",
+        "/api/v1/orders/{id}/extensions",
+        Admission::Roles(Decider::ROLES),
+    ),
+    ("post", "/api/v1/orders/{id}/reviews", Admission::Roles(Decider::ROLES)),
+    (
+        "post",
+        "/api/v1/orders/{id}/variations",
+        Admission::Roles(Decider::ROLES),
+    ),
+    (
+        "post",
+        "/api/v1/orders/{id}/revocation",
+        Admission::Roles(Decider::ROLES),
+    ),
+    ("post", "/api/v1/people/{id}/leave", Admission::Roles(Decider::ROLES)),
+    (
+        "post",
+        "/api/v1/leave/{id}/withdrawal",
+        Admission::Roles(Decider::ROLES),
+    ),
+    ("get", "/api/v1/people/{id}/devices", Admission::Roles(Handler::ROLES)),
+    ("post", "/api/v1/people/{id}/devices", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/leave/{id}/decision", Admission::Roles(Decider::ROLES)),
     ("get", "/api/v1/people/{id}/casework", Admission::Roles(Handler::ROLES)),
     (
@@ -176,7 +203,19 @@ fn routes() -> Router<App> {
         .route("/people", get(api::people::list))
         .route("/people/{id}", get(api::people::one))
         .route("/people/{id}/track", get(api::people::track))
-        .route("/people/{id}/orders", get(api::orders::list))
+        .route("/people/{id}/orders", get(api::orders::list).post(api::drafting::make))
+        .route("/law-profiles", get(api::drafting::profiles))
+        .route("/orders/{id}/notices", post(api::drafting::serve))
+        .route("/orders/{id}/extensions", post(api::drafting::extend))
+        .route("/orders/{id}/reviews", post(api::drafting::review))
+        .route("/orders/{id}/variations", post(api::drafting::vary))
+        .route("/orders/{id}/revocation", post(api::drafting::revoke))
+        .route("/people/{id}/leave", post(api::passes::ask))
+        .route("/leave/{id}/withdrawal", post(api::passes::withdraw))
+        .route(
+            "/people/{id}/devices",
+            get(api::devices::show).post(api::devices::change),
+        )
         .route("/orders/{id}/decision", post(api::orders::decide))
         .route("/leave/{id}/decision", post(api::orders::decide_leave))
         .route("/people/{id}/casework", get(api::casework::show))

@@ -9,6 +9,10 @@
 mod commands;
 #[path = "support/corrected.rs"]
 mod corrected;
+#[path = "api/devices.rs"]
+mod devices;
+#[path = "api/drafting.rs"]
+mod drafting;
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "api/glass.rs"]

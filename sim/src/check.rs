@@ -6,7 +6,7 @@ use proto::{ReportId, wire};
 
 use crate::{
     World,
-    person::{Person, time_at},
+    person::{Person, Protected, time_at},
 };
 
 /// Seconds from a fix to its place in the log.
@@ -29,6 +29,37 @@ pub fn events(world: &World, zone: &TimeZone, seconds: f64) -> Vec<wire::Event> 
     fold(world, zone, seconds, log)
 }
 
+/// What the log holds for a person from their protected person's device.
+fn protected_fixes(world: &World, person: &Person, seconds: f64) -> Vec<(f64, Entry)> {
+    let Some(other) = &person.protected else {
+        return Vec::new();
+    };
+    (0..world.ticks_until(seconds))
+        .map(|tick| {
+            // Between the person's own reports.
+            let time_s = world.report_time_s(person, tick) + world.config.interval_s / 2.0;
+            let at_us = |seconds: f64| time_at(world.config.start, seconds).as_microsecond();
+            let fix = wire::ProtectedFix {
+                report_id: ReportId::derive(person.device_id, &[&b"protected"[..], &tick.to_be_bytes()].concat())
+                    .to_wire(),
+                person_id: person.person_id.to_wire(),
+                protected_id: other.protected_id.to_wire(),
+                fix_time_us: at_us(time_s),
+                received_at_us: at_us(time_s + DELAY_S),
+                position: world.protected_position(person, time_s),
+            };
+            (time_s + DELAY_S, Entry::Protected(fix))
+        })
+        .collect()
+}
+
+/// What enters the log.
+enum Entry {
+    Report(wire::Report),
+    Protected(wire::ProtectedFix),
+    Tick,
+}
+
 /// Folds reports in the order of the log, with the seconds from the world's start at which they got there, and returns the engine's events.
 pub fn fold(world: &World, zone: &TimeZone, seconds: f64, reports: Vec<(f64, wire::Report)>) -> Vec<wire::Event> {
     let start = world.config.start;
@@ -41,16 +72,25 @@ pub fn fold(world: &World, zone: &TimeZone, seconds: f64, reports: Vec<(f64, wir
             &mut events,
         );
     }
-    let mut log: Vec<(f64, Option<wire::Report>)> =
-        reports.into_iter().map(|(at_s, report)| (at_s, Some(report))).collect();
+    let mut log: Vec<(f64, Entry)> = reports
+        .into_iter()
+        .map(|(at_s, report)| (at_s, Entry::Report(report)))
+        .collect();
+    for person in &world.people {
+        log.extend(protected_fixes(world, person, seconds));
+    }
     let mut tick = 0.0;
     while tick < seconds {
-        log.push((tick, None));
+        log.push((tick, Entry::Tick));
         tick += TICK_S;
     }
     log.sort_by(|a, b| a.0.total_cmp(&b.0));
     for (appended_s, entry) in log {
-        let input = entry.as_ref().map_or(Input::Tick, Input::Report);
+        let input = match &entry {
+            Entry::Report(report) => Input::Report(report),
+            Entry::Protected(fix) => Input::Protected(fix),
+            Entry::Tick => Input::Tick,
+        };
         engine.fold(time_at(start, appended_s), input, &mut events);
     }
     events
@@ -92,6 +132,7 @@ pub fn rules(world: &World, time_zone: &TimeZone, person: &Person) -> wire::Rule
         time_zone: time_zone.iana_name().unwrap_or("UTC").to_owned(),
         zones: zones.collect(),
         layer_ids: Vec::new(),
+        proximities: person.protected.iter().map(proximity).collect(),
         reporting_interval_s: if person.life.is_some() {
             whole_seconds(world.config.interval_s)
         } else {
@@ -102,6 +143,17 @@ pub fn rules(world: &World, time_zone: &TimeZone, person: &Person) -> wire::Rule
         late_return_after_s: person.late_return_after_s,
         valid_from_us: time_at(world.config.start, -86_400.0).as_microsecond(),
         valid_until_us: None,
+        ..Default::default()
+    }
+}
+
+fn proximity(other: &Protected) -> wire::Proximity {
+    wire::Proximity {
+        zone_id: other.zone_id.to_wire(),
+        revision: 1,
+        protected_id: other.protected_id.to_wire(),
+        distance_m: other.distance_m,
+        buffer_m: other.buffer_m,
         ..Default::default()
     }
 }

@@ -5,7 +5,7 @@ use proto::wire;
 
 use crate::{
     chance::Chance,
-    person::{Person, time_at},
+    person::{Person, Protected, time_at},
     radio,
     town::{Local, Town, round7},
 };
@@ -68,6 +68,15 @@ pub enum Fault {
         /// Until when.
         until_s: f64,
     },
+    /// The receiver tells a place so far from the true one: another device speaks under this one's name, or its signals are forged.
+    Elsewhere {
+        /// From when.
+        from_s: f64,
+        /// Until when.
+        until_s: f64,
+        /// Metres north.
+        north_m: f64,
+    },
     /// The device's clock is wrong.
     Clock {
         /// From when.
@@ -81,6 +90,9 @@ pub enum Fault {
 
 /// The seconds of 1,024 weeks: by so much a receiver's time falls back when its week number has ten bits.
 pub const WEEK_ROLLOVER_S: f64 = 1_024.0 * 7.0 * 86_400.0;
+
+/// Added to a person's number, for the errors of the protected person's receiver.
+const PROTECTED_INDEX: u64 = 1 << 40;
 
 /// One report, as a device keeps it until it is acknowledged.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +129,8 @@ pub(crate) struct Condition {
     pub(crate) frozen_since_s: Option<f64>,
     /// How far the clock is ahead.
     pub(crate) clock_ahead_s: f64,
+    /// How far north of the true place the receiver says that it is, metres.
+    pub(crate) north_m: f64,
 }
 
 /// When a device takes its `tick`-th report, seconds from the world's start. Devices do not all report in the same instant.
@@ -148,7 +162,8 @@ pub(crate) fn sample(chance: Chance, town: &Town, person: &Person, start: Timest
     sample.fix_time = time_at(start, fixed_s + condition.clock_ahead_s);
     if condition.has_fix {
         let seen_s = condition.frozen_since_s.unwrap_or(fixed_s);
-        let (place, speed_mps) = person.route.place(seen_s);
+        let (mut place, speed_mps) = person.route.place(seen_s);
+        place.north += condition.north_m;
         sample.position = Some(position(chance, town, person, place, speed_mps, seen_s));
     }
     Some(sample)
@@ -178,6 +193,7 @@ pub(crate) fn condition(
     let mut has_fix = true;
     let mut frozen_since_s = None;
     let mut clock_ahead_s = 0.0;
+    let mut north_m = 0.0;
     for fault in &person.faults {
         match *fault {
             Fault::StrapOpen { from_s } if time_s >= from_s => sample.strap = wire::Strap::Open,
@@ -187,6 +203,11 @@ pub(crate) fn condition(
             Fault::NoFix { from_s, until_s } if within(from_s, until_s) => has_fix = false,
             Fault::Alarm { from_s, until_s, alarm } if within(from_s, until_s) => sample.alarms.push(alarm),
             Fault::Frozen { from_s, until_s } if within(from_s, until_s) => frozen_since_s = Some(from_s),
+            Fault::Elsewhere {
+                from_s,
+                until_s,
+                north_m: far_m,
+            } if within(from_s, until_s) => north_m = far_m,
             Fault::Clock {
                 from_s,
                 until_s,
@@ -204,7 +225,26 @@ pub(crate) fn condition(
         has_fix,
         frozen_since_s,
         clock_ahead_s,
+        north_m,
     })
+}
+
+/// Where a protected person's device says that they are.
+pub(crate) fn protected_position(
+    chance: Chance,
+    town: &Town,
+    person: &Person,
+    other: &Protected,
+    time_s: f64,
+) -> wire::Position {
+    // Errors of a receiver of their own: no two people have one number.
+    let stand_in = Person {
+        index: person.index + PROTECTED_INDEX,
+        route: other.route.clone(),
+        ..person.clone()
+    };
+    let (place, speed_mps) = other.route.place(time_s);
+    position(chance, town, &stand_in, place, speed_mps, time_s)
 }
 
 /// The sequence number of a report.

@@ -141,6 +141,21 @@ pub struct PlannedZone {
     pub hours: Option<PlannedHours>,
 }
 
+/// Somebody from whom to keep away, wherever they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Protected {
+    /// Who.
+    pub protected_id: PersonId,
+    /// The rule.
+    pub zone_id: ZoneId,
+    /// The distance to keep, metres.
+    pub distance_m: f64,
+    /// Beyond that, a warning is given within so much more.
+    pub buffer_m: f64,
+    /// Their true places.
+    pub route: Route,
+}
+
 /// A violation that is going to happen, as it truly is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Violation {
@@ -177,6 +192,8 @@ pub struct Person {
     pub identity: String,
     /// Zones that apply.
     pub zones: Vec<PlannedZone>,
+    /// From whom to keep away.
+    pub protected: Option<Protected>,
     /// Silence is raised after this.
     pub silence_after_s: u32,
     /// A return within this after curfew start is late rather than missing.

@@ -19,6 +19,9 @@ pub enum Scenario {
     Demo,
     /// Violations all through the first minute, none by silence: for tests that kill processes.
     Soak,
+    /// What the demo has no time or no second person for: a possible crossing, motion without a fix, impossible movement, a battery
+    /// presumed dead, a clock that is wrong, nearness to a protected person; within six minutes.
+    Rare,
     /// Everybody complies.
     Quiet,
     /// Days of home, work, errands and temptations, as receivers and networks are: for measuring the quality of alerts.
@@ -51,6 +54,7 @@ const STROLL: f64 = 1.4;
 pub(crate) fn tell(builder: &Builder, scenario: Scenario, person: &mut Person) {
     match (scenario, person.index) {
         (Scenario::Demo, index @ 0..=15) => cast(builder, index, person),
+        (Scenario::Rare, index @ 0..=5) => rare(builder, index, person),
         (Scenario::Soak, index) if index % 4 != 3 => soak(builder, index, person),
         (Scenario::Life { days }, _) => crate::life::tell(builder, days, person),
         (_, index) => daily(builder, index, person),
@@ -233,6 +237,123 @@ fn device_story(builder: &Builder, index: u64, person: &mut Person) {
     // A later fault of the same sort wins over an earlier one: the list is applied in order.
     person.faults.insert(0, fault);
     push(person, kind, None, onset_s, onset_s + builder.interval_s);
+}
+
+/// One story each of what happens seldom. Times are seconds from the start.
+fn rare(builder: &Builder, index: u64, person: &mut Person) {
+    let home = person.route.last().1;
+    let at = builder.home_crossing(index);
+    home_zone(builder, person, LATER);
+    let soon = |onset_s: f64| onset_s + builder.interval_s;
+    match index {
+        0 => {
+            // On a bus through a zone while the receiver sees nothing.
+            let path = builder.town.walk(at, shifted(at, 5), false);
+            person.route = Route::at(builder.town.crossing(at)).walk(15.0, &path, 10.0);
+            let (from_s, until_s) = (30.0, 30.0 + 4.0 * builder.interval_s.max(5.0));
+            let (middle, _) = person.route.place(f64::midpoint(from_s, until_s));
+            person.faults.push(Fault::NoFix { from_s, until_s });
+            let shape = PlannedShape::Circle(middle, 40.0);
+            let zone = builder.zone(
+                person,
+                1,
+                "Market hall",
+                ZoneKind::Exclusion,
+                Audience::Both,
+                shape,
+                None,
+            );
+            let inside = |time_s: &f64| signed_distance(&zone.shape, person.route.place(*time_s).0) <= 0.0;
+            let entered = (0..1_000).map(|tenth| from_s + f64::from(tenth) * 0.1).find(inside);
+            let onset_s = entered.unwrap_or(from_s);
+            push(person, EventKind::PossibleCrossing, Some(&zone), onset_s, soon(until_s));
+        }
+        1 => {
+            // Goes for a walk with a receiver that sees nothing; asked about silence later than that.
+            person.silence_after_s = 900;
+            let path = builder.town.walk(at, shifted(at, 6), false);
+            person.route = Route::at(builder.town.crossing(at)).walk(5.0, &path, STROLL);
+            person.faults.push(Fault::NoFix {
+                from_s: 15.0,
+                until_s: 500.0,
+            });
+            let onset_s = soon(15.0);
+            push(
+                person,
+                EventKind::MotionWithoutFix,
+                None,
+                onset_s,
+                soon(onset_s + 300.0),
+            );
+        }
+        2 => {
+            // At home; from then on another device speaks under the same name, a town away.
+            person.faults.push(Fault::Elsewhere {
+                from_s: 40.0,
+                until_s: 400.0,
+                north_m: 60_000.0,
+            });
+            push(person, EventKind::ImpossibleMovement, None, 40.0, soon(40.0));
+        }
+        3 => {
+            person.silence_after_s = 60;
+            person.faults.push(Fault::Battery {
+                from_s: 20.0,
+                percent: 5,
+            });
+            person.faults.push(Fault::Off {
+                from_s: 60.0,
+                until_s: 500.0,
+            });
+            for kind in [EventKind::BatteryLow, EventKind::BatteryCritical] {
+                push(person, kind, None, 20.0, soon(20.0));
+            }
+            for kind in [EventKind::Silence, EventKind::BatteryDead] {
+                push(person, kind, None, 60.0, soon(120.0));
+            }
+        }
+        4 => {
+            // For a minute the clock is three hours ahead.
+            person.faults.push(Fault::Clock {
+                from_s: 50.0,
+                until_s: 110.0,
+                ahead_s: 10_800.0,
+            });
+            push(person, EventKind::ClockSkew, None, 50.0, soon(50.0));
+        }
+        _ => {
+            // Stays at home while a protected person walks up to the house, and by.
+            let far = Local {
+                east: home.east - 600.0,
+                north: home.north + 15.0,
+            };
+            let beyond = Local {
+                east: home.east + 600.0,
+                ..far
+            };
+            let route = Route::at(far).walk(10.0, &[beyond], 4.0);
+            let (distance_m, buffer_m) = (150.0, 120.0);
+            let other = builder.protected(person, distance_m, buffer_m, route);
+            for (kind, keep_m) in [
+                (EventKind::ProximityWarning, distance_m + buffer_m),
+                (EventKind::Proximity, distance_m),
+            ] {
+                let near = |clear_m: f64| {
+                    (0..6_000)
+                        .map(|tenth| f64::from(tenth) * 0.1)
+                        .find(|time_s| other.route.place(*time_s).0.distance(home) < keep_m - clear_m)
+                        .unwrap_or(0.0)
+                };
+                person.violations.push(Violation {
+                    kind,
+                    zone_id: Some(other.zone_id),
+                    onset_s: near(0.0),
+                    proof_s: near(30.0) + 4.0 * builder.interval_s,
+                });
+            }
+            person.protected = Some(other);
+        }
+    }
 }
 
 /// Somebody of the crowd: at home under curfew, or out and about with a curfew later today.

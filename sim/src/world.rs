@@ -7,8 +7,8 @@ use uuid::Builder as UuidBuilder;
 
 use crate::{
     chance::Chance,
-    device::{Moment, Sample, report_time_s, sample},
-    person::{Audience, Person, PlannedHours, PlannedShape, PlannedZone, Speaks},
+    device::{Moment, Sample, protected_position, report_time_s, sample},
+    person::{Audience, Person, PlannedHours, PlannedShape, PlannedZone, Protected, Speaks},
     route::Route,
     scenario::{Scenario, tell},
     town::{Crossing, Local, Town},
@@ -108,6 +108,17 @@ impl Builder {
         zone
     }
 
+    /// Somebody from whom a person must keep away.
+    pub(crate) fn protected(&self, person: &Person, distance_m: f64, buffer_m: f64, route: Route) -> Protected {
+        Protected {
+            protected_id: PersonId::new(uuid(self.chance, "protected", person.index)),
+            zone_id: ZoneId::new(uuid(self.chance, "nearness", person.index)),
+            distance_m,
+            buffer_m,
+            route,
+        }
+    }
+
     fn person(&self, scenario: Scenario, index: u64) -> Person {
         let pick = |purpose: &str, names: &[&'static str]| {
             names
@@ -135,6 +146,7 @@ impl Builder {
             speaks: Speaks::Native,
             identity: String::new(),
             zones: Vec::new(),
+            protected: None,
             silence_after_s: 300,
             late_return_after_s: 3_600,
             route: Route::at(home),
@@ -234,6 +246,12 @@ impl World {
             whole: self.config.interval_s >= 1.0,
         };
         sample(self.chance, &self.town, person, self.config.start, moment)
+    }
+
+    /// Where the device of the one from whom a person must keep away says that they are; `None`: there is nobody.
+    pub fn protected_position(&self, person: &Person, time_s: f64) -> Option<wire::Position> {
+        let other = person.protected.as_ref()?;
+        Some(protected_position(self.chance, &self.town, person, other, time_s))
     }
 
     /// Everything that a device tells about a life, in the order of arrival and with the truth beside it.

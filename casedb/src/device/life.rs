@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::notify;
 use crate::{
-    Error,
+    Error, Refused,
     pool::{GenericClient, execute, optional, rows},
     text::words,
 };
@@ -232,9 +232,8 @@ pub async fn fit(
     optional(transaction, LOCK_PERSON, &[&person_id.uuid()]).await?;
     if let Some(worn) = rows(transaction, WORN, &[&person_id.uuid()]).await?.first() {
         let worn: String = worn.try_get(1)?;
-        return Err(Error::Input(format!(
-            "the person wears {worn} already: swap it, or remove it first"
-        )));
+        let text = format!("the person wears {worn} already: swap it, or remove it first");
+        return Err(Refused::new("wears_already", text).with("device", worn).into());
     }
     put_on(transaction, device_id, person_id, by, at, None).await
 }
@@ -249,7 +248,7 @@ pub async fn remove(
 ) -> Result<Option<PersonId>, Error> {
     optional(transaction, LOCK_DEVICE, &[&device_id.uuid()]).await?;
     let worn = optional(transaction, WEARER, &[&device_id.uuid()]).await?;
-    let worn = worn.ok_or_else(|| Error::Input(format!("nobody wears device {device_id}")))?;
+    let worn = worn.ok_or_else(|| unworn(device_id))?;
     let (assignment_id, person_id): (Uuid, Option<Uuid>) = (worn.try_get(0)?, worn.try_get(1)?);
     take_off(transaction, assignment_id, why, by, at).await?;
     notify(transaction, &person_id.map_or_else(String::new, |id| id.to_string())).await?;
@@ -267,7 +266,8 @@ pub async fn swap(
     at: Timestamp,
 ) -> Result<Swap, Error> {
     if old == new {
-        return Err(Error::Input(format!("device {old} cannot take its own place")));
+        let text = format!("device {old} cannot take its own place");
+        return Err(Refused::new("same_device", text).into());
     }
     // Always in the same order, so that two swaps do not wait for one another.
     let (first, second) = if old.uuid() < new.uuid() {
@@ -279,7 +279,7 @@ pub async fn swap(
     optional(transaction, LOCK_DEVICE, &[&second.uuid()]).await?;
     ready(transaction, new).await?;
     let worn = optional(transaction, WEARER, &[&old.uuid()]).await?;
-    let worn = worn.ok_or_else(|| Error::Input(format!("nobody wears device {old}")))?;
+    let worn = worn.ok_or_else(|| unworn(old))?;
     let before: Uuid = worn.try_get(0)?;
     let Some(person_id) = worn.try_get::<_, Option<Uuid>>(1)?.map(PersonId::new) else {
         return Err(Error::Input(format!("device {old} is with a protected person")));
@@ -307,7 +307,8 @@ pub async fn report_fault(
     now: Timestamp,
 ) -> Result<Uuid, Error> {
     if since > now {
-        return Err(Error::Input(format!("a fault since {since} is of the future")));
+        let text = format!("a fault since {since} is of the future");
+        return Err(Refused::new("fault_future", text).into());
     }
     let fault_id = Uuid::now_v7();
     let values: [&(dyn postgres_types::ToSql + Sync); 7] = [
@@ -411,16 +412,20 @@ pub async fn silent(
     silent.collect()
 }
 
+fn unworn(device_id: DeviceId) -> Refused {
+    Refused::new("device_unworn", format!("nobody wears device {device_id}"))
+}
+
 async fn ready(transaction: &impl GenericClient, device_id: DeviceId) -> Result<(), Error> {
     let device = optional(transaction, LOCK_DEVICE, &[&device_id.uuid()]).await?;
     let device = device.ok_or_else(|| Error::not_found("device", device_id))?;
     if device.try_get::<_, Option<Timestamp>>(0)?.is_some() {
-        return Err(Error::Input(format!("device {device_id} is out of use")));
+        let text = format!("device {device_id} is out of use");
+        return Err(Refused::new("device_retired", text).into());
     }
     if optional(transaction, WEARER, &[&device_id.uuid()]).await?.is_some() {
-        return Err(Error::Input(format!(
-            "somebody wears device {device_id}: remove it first"
-        )));
+        let text = format!("somebody wears device {device_id}: remove it first");
+        return Err(Refused::new("device_worn", text).into());
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{Authority, Level, Overdue, Profile, Step, months_after};
 use crate::{
-    Error,
+    Error, Refused,
+    refused::list,
     user::{Branch, Role},
 };
 
@@ -18,21 +19,37 @@ pub struct Refusal {
     pub rule: String,
     /// Where it stands.
     pub source_of_rule: String,
+    /// The rule as a code; does not change between versions.
+    pub code: &'static str,
+    /// What it names.
+    pub values: Vec<(&'static str, String)>,
 }
 
 impl Refusal {
-    pub(super) fn new(profile: &str, rule: impl Into<String>, source: &str) -> Self {
+    pub(super) fn new(profile: &str, code: &'static str, rule: impl Into<String>, source: &str) -> Self {
         Self {
             profile: profile.to_owned(),
             rule: rule.into(),
             source_of_rule: source.to_owned(),
+            code,
+            values: Vec::new(),
         }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
+        self.values.push((name, value.to_string()));
+        self
     }
 }
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::Input(refusal.to_string())
+        let text = refusal.to_string();
+        let mut values = refusal.values;
+        values.push(("profile", refusal.profile));
+        values.push(("source", refusal.source_of_rule));
+        let code = refusal.code;
+        Refused { code, text, values }.into()
     }
 }
 
@@ -64,21 +81,28 @@ impl Profile {
     /// Refuses a draft that the law does not know.
     pub fn check_draft(&self, asked: &Asked<'_>, zone: &TimeZone) -> Result<(), Error> {
         if asked.ends_at <= asked.starts_at {
-            return Err(Error::Input(format!(
+            let text = format!(
                 "order: the end {} is not after the start {}",
                 asked.ends_at, asked.starts_at
-            )));
+            );
+            return Err(Refused::new("term_backwards", text)
+                .with("from", local(asked.starts_at, zone))
+                .with("asked", local(asked.ends_at, zone))
+                .into());
         }
         if !self.grounds.is_empty() {
             let known: Vec<_> = self.grounds.iter().map(|ground| ground.code.as_str()).collect();
-            let list = known.join(", ");
+            let (listed, names) = (list(known.iter().copied()), known.join(", "));
             let source = self.grounds.first().map_or(self.law.as_str(), |_| self.law.as_str());
             if asked.grounds.is_empty() {
-                return Err(Refusal::new(&self.name, format!("an order needs a ground: one of {list}"), source).into());
+                let rule = format!("an order needs a ground: one of {names}");
+                let refusal = Refusal::new(&self.name, "ground_needed", rule, source);
+                return Err(refusal.with("grounds", listed).into());
             }
             if let Some(other) = asked.grounds.iter().find(|code| !known.contains(&code.as_str())) {
-                let rule = format!("{other:?} is no ground of this law; its grounds are {list}");
-                return Err(Refusal::new(&self.name, rule, source).into());
+                let rule = format!("{other:?} is no ground of this law; its grounds are {names}");
+                let refusal = Refusal::new(&self.name, "ground_unknown", rule, source);
+                return Err(refusal.with("ground", other).with("grounds", listed).into());
             }
         }
         let Some(term) = &self.term else { return Ok(()) };
@@ -91,7 +115,12 @@ impl Profile {
                 local(latest, zone),
                 local(asked.ends_at, zone)
             );
-            return Err(Refusal::new(&self.name, rule, &term.source).into());
+            return Err(Refusal::new(&self.name, "term_too_long", rule, &term.source)
+                .with("months", term.months)
+                .with("from", local(asked.starts_at, zone))
+                .with("latest", local(latest, zone))
+                .with("asked", local(asked.ends_at, zone))
+                .into());
         }
         Ok(())
     }
@@ -99,11 +128,12 @@ impl Profile {
     /// Refuses an extension from one end to another that is too long.
     pub fn check_extension(&self, from_end: Timestamp, to_end: Timestamp, zone: &TimeZone) -> Result<(), Error> {
         if to_end <= from_end {
-            return Err(Error::Input(format!(
-                "extension: {} is not after the present end {}",
-                local(to_end, zone),
-                local(from_end, zone)
-            )));
+            let (to, from) = (local(to_end, zone), local(from_end, zone));
+            let text = format!("extension: {to} is not after the present end {from}");
+            return Err(Refused::new("extension_backwards", text)
+                .with("from", from)
+                .with("asked", to)
+                .into());
         }
         let Some(limit) = &self.extension else { return Ok(()) };
         let latest = months_after(from_end, limit.months, zone)?;
@@ -115,7 +145,12 @@ impl Profile {
                 local(latest, zone),
                 local(to_end, zone)
             );
-            return Err(Refusal::new(&self.name, rule, &limit.source).into());
+            return Err(Refusal::new(&self.name, "extension_too_long", rule, &limit.source)
+                .with("months", limit.months)
+                .with("from", local(from_end, zone))
+                .with("latest", local(latest, zone))
+                .with("asked", local(to_end, zone))
+                .into());
         }
         Ok(())
     }
@@ -123,45 +158,63 @@ impl Profile {
     /// Refuses an approver whom the law does not let decide. `made_it`: they themselves proposed what is to be approved.
     pub fn check_approver(&self, approver: &Approver, made_it: bool, court: Option<&str>) -> Result<(), Refusal> {
         let approval = &self.approval;
-        let refuse = |rule: String| Err(Refusal::new(&self.name, rule, &approval.source));
+        let refusal = |code: &'static str, rule: String| Refusal::new(&self.name, code, rule, &approval.source);
         match (approval.authority, court) {
-            (Authority::None, _) => return refuse("orders of this profile need no approval".to_owned()),
-            (Authority::Court, None) => {
-                return refuse("a judge orders it: name the court and the reference of its decision".to_owned());
+            (Authority::None, _) => {
+                return Err(refusal(
+                    "no_approval",
+                    "orders of this profile need no approval".to_owned(),
+                ));
             }
-            (Authority::User, Some(_)) => return refuse("a user approves, not a court".to_owned()),
+            (Authority::Court, None) => {
+                let rule = "a judge orders it: name the court and the reference of its decision".to_owned();
+                return Err(refusal("court_needed", rule));
+            }
+            (Authority::User, Some(_)) => {
+                return Err(refusal("no_court", "a user approves, not a court".to_owned()));
+            }
             (Authority::Court, Some(_)) | (Authority::User, None) => {}
         }
         if !approval.roles.contains(&approver.role) {
             let roles: Vec<_> = approval.roles.iter().map(|role| role.name()).collect();
-            return refuse(format!(
+            let rule = format!(
                 "approval needs the role {}, not {}",
                 roles.join(" or "),
                 approver.role.name()
-            ));
+            );
+            return Err(refusal("approver_role", rule)
+                .with("roles", list(roles))
+                .with("role", approver.role.name()));
         }
         if let Some(level) = approval.level
             && approver.level != Some(level)
         {
-            return refuse(format!(
+            let rule = format!(
                 "approval needs an agency of level {level}, not {} (`homeward law level AGENCY {level}` sets an agency's)",
                 approver.level.map_or("one without a level", Level::as_str)
-            ));
+            );
+            return Err(refusal("approver_level", rule)
+                .with("level", level)
+                .with("found", approver.level.map_or("none", Level::as_str)));
         }
         if !approval.branches.is_empty() && !approval.branches.contains(&approver.branch) {
             let branches: Vec<_> = approval.branches.iter().map(|branch| branch.name()).collect();
-            return refuse(format!(
+            let rule = format!(
                 "approval is for {}, not for {}",
                 branches.join(" or "),
                 approver.branch.name()
-            ));
+            );
+            return Err(refusal("approver_branch", rule)
+                .with("branches", list(branches))
+                .with("branch", approver.branch.name()));
         }
         if !approver.responsible {
-            return refuse("the approver's agency is not responsible for the person".to_owned());
+            let rule = "the approver's agency is not responsible for the person".to_owned();
+            return Err(refusal("approver_elsewhere", rule));
         }
         // A court's decision is entered, not made: whoever proposed may enter it.
         if made_it && approval.authority == Authority::User {
-            return refuse("who proposes does not approve".to_owned());
+            return Err(refusal("own_proposal", "who proposes does not approve".to_owned()));
         }
         Ok(())
     }
@@ -187,7 +240,8 @@ impl Profile {
     }
 }
 
-pub(super) fn local(at: Timestamp, zone: &TimeZone) -> String {
+/// A time for people to read, in a person's time zone.
+pub(crate) fn local(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %:z").to_string()
 }
 

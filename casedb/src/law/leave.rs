@@ -3,7 +3,7 @@
 use jiff::{Span, Timestamp, tz::TimeZone};
 
 use super::{Approver, Level, Profile, Refusal};
-use crate::user::Role;
+use crate::{refused::list, user::Role};
 
 /// Who approves leave up to a length.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -59,34 +59,41 @@ impl Profile {
     /// Refuses an approver who may not approve a leave of so many days, or who asked for it.
     pub fn check_leave(&self, days: u32, approver: &Approver, asked_by_them: bool) -> Result<(), Refusal> {
         let Some(tier) = self.leave_tier(days) else {
-            return Err(Refusal::new(
-                &self.name,
-                "nobody may approve it",
-                "the profile has no tier",
-            ));
+            let (rule, source) = ("nobody may approve it", "the profile has no tier");
+            return Err(Refusal::new(&self.name, "leave_tier", rule, source).with("days", days));
         };
-        let refuse = |rule: String| Err(Refusal::new(&self.name, rule, &tier.source));
+        let refusal = |code: &'static str, rule: String| Refusal::new(&self.name, code, rule, &tier.source);
         if asked_by_them {
-            return refuse("who asks for leave does not approve it".to_owned());
+            return Err(refusal(
+                "own_leave",
+                "who asks for leave does not approve it".to_owned(),
+            ));
         }
         if !tier.roles.contains(&approver.role) {
             let roles: Vec<_> = tier.roles.iter().map(|role| role.name()).collect();
-            return refuse(format!(
+            let rule = format!(
                 "a leave of {days} days needs the approval of a {}, not of a {}",
                 roles.join(" or "),
                 approver.role.name()
-            ));
+            );
+            return Err(refusal("leave_role", rule)
+                .with("days", days)
+                .with("roles", list(roles))
+                .with("role", approver.role.name()));
         }
         if let Some(level) = tier.level
             && approver.level != Some(level)
         {
-            return refuse(format!(
-                "a leave of {days} days needs the approval of an agency of level {level}, not {}",
-                approver.level.map_or("one without a level", Level::as_str)
-            ));
+            let found = approver.level.map_or("one without a level", Level::as_str);
+            let rule = format!("a leave of {days} days needs the approval of an agency of level {level}, not {found}");
+            return Err(refusal("leave_level", rule)
+                .with("days", days)
+                .with("level", level)
+                .with("found", approver.level.map_or("none", Level::as_str)));
         }
         if !approver.responsible {
-            return refuse("the approver's agency is not responsible for the person".to_owned());
+            let rule = "the approver's agency is not responsible for the person".to_owned();
+            return Err(refusal("approver_elsewhere", rule));
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{Leave, add_zones, check, of_person};
 use crate::{
-    Error,
-    law::{self, Approver, Profile, leave_days},
+    Error, Refused,
+    law::{self, Approver, LeaveTier, Profile, leave_days},
     order::{Decision, approver},
     person,
     pool::{GenericClient, execute, optional, rows},
@@ -56,6 +56,23 @@ pub struct LeaveRequest {
     pub withdrawn_at: Option<Timestamp>,
     /// Of which zones; empty: of all inclusion zones.
     pub zones: Vec<Uuid>,
+}
+
+impl LeaveRequest {
+    /// The pass, as far as its length asks for it.
+    fn as_leave(&self) -> Leave {
+        Leave {
+            leave_id: self.leave_id,
+            person_id: PersonId::new(self.person_id),
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            reason: self.reason.clone(),
+            approved_by: String::new(),
+            created_by: None,
+            zones: Vec::new(),
+            withdrawn_at: None,
+        }
+    }
 }
 
 macro_rules! requests {
@@ -165,17 +182,19 @@ pub async fn decide(
     };
     let state: String = found.try_get(5)?;
     if state != "requested" {
-        return Err(Error::Input(format!("leave {leave_id} is decided already: {state}")));
+        let text = format!("leave {leave_id} is decided already: {state}");
+        return Err(Refused::new("decided", text).into());
     }
     if leave.withdrawn_at.is_some() || leave.ends_at <= now {
-        return Err(Error::Input(format!("leave {leave_id} is withdrawn or over")));
+        let text = format!("leave {leave_id} is withdrawn or over");
+        return Err(Refused::new("leave_over", text).into());
     }
     let length = length(transaction, &leave).await?;
     let approver = approver(transaction, by, leave.person_id).await?;
     let asked_by_them = leave.created_by == Some(by.user_id);
     length.profile.check_leave(length.days, &approver, asked_by_them)?;
     if decision == Decision::Refused && note.trim().is_empty() {
-        return Err(Error::Input("a refusal needs a reason".to_owned()));
+        return Err(Refused::new("reason_needed", "a refusal needs a reason").into());
     }
     let approved_by = (decision == Decision::Approved).then_some(&by.username);
     let values: [&(dyn postgres_types::ToSql + Sync); 6] =
@@ -191,20 +210,18 @@ pub async fn may_decide(
     user: &User,
     approver: &Approver,
 ) -> Result<bool, Error> {
-    let leave = Leave {
-        leave_id: request.leave_id,
-        person_id: PersonId::new(request.person_id),
-        starts_at: request.starts_at,
-        ends_at: request.ends_at,
-        reason: request.reason.clone(),
-        approved_by: String::new(),
-        created_by: None,
-        zones: Vec::new(),
-        withdrawn_at: None,
-    };
-    let length = length(client, &leave).await?;
+    let length = length(client, &request.as_leave()).await?;
     let asked_by_them = request.requested_by.as_ref() == Some(&user.username);
     Ok(length.profile.check_leave(length.days, approver, asked_by_them).is_ok())
+}
+
+/// How many days a leave counts, with what it adjoins, and which tier of the person's law decides on it.
+pub async fn tier(
+    client: &impl GenericClient,
+    request: &LeaveRequest,
+) -> Result<(u32, Option<&'static LeaveTier>), Error> {
+    let length = length(client, &request.as_leave()).await?;
+    Ok((length.days, length.profile.leave_tier(length.days)))
 }
 
 /// Lists a person's passes that end after a moment, whatever became of them.

@@ -1,6 +1,6 @@
 //! Which roles draw up orders, and which review them. Approval is the law profile's own question.
 
-use crate::{Error, law::Profile, user::Role};
+use crate::{Error, Refused, law::Profile, refused::list, user::Role};
 
 /// What somebody does with an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,17 +27,23 @@ pub fn may(role: Role, act: Act, profile: &Profile) -> Result<(), Error> {
         return Ok(());
     }
     let names: Vec<_> = roles.iter().map(|role| role.name()).collect();
-    let what = match act {
-        Act::Propose => "changing orders",
-        Act::Review => "reviewing an order",
+    let (code, what) = match act {
+        Act::Propose => ("propose_role", "changing orders"),
+        Act::Review => ("review_role", "reviewing an order"),
     };
-    Err(Error::Input(format!(
+    let text = format!(
         "{what} needs the role {}, not {} (law profile {}: {})",
         names.join(", "),
         role.name(),
         profile.name,
         profile.approval.source
-    )))
+    );
+    Err(Refused::new(code, text)
+        .with("roles", list(names))
+        .with("role", role.name())
+        .with("profile", &profile.name)
+        .with("source", &profile.approval.source)
+        .into())
 }
 
 #[cfg(test)]

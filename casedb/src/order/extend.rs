@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{make::zone_of, say, say_who, steps::lock};
 use crate::{
-    Error,
+    Error, Refused,
     law::Authority,
     pool::{GenericClient, execute},
 };
@@ -30,7 +30,7 @@ pub async fn extend(
     let order = lock(transaction, order_id).await?;
     order.not_over(order_id, now)?;
     if reason.trim().is_empty() {
-        return Err(Error::Input("extension: say why it is still needed".to_owned()));
+        return Err(Refused::new("reason_needed", "extension: say why it is still needed").into());
     }
     let zone = zone_of(transaction, order_id).await?;
     order.profile.check_extension(order.ends_at, to_end, &zone)?;
@@ -65,7 +65,7 @@ pub async fn vary(
     let order = lock(transaction, order_id).await?;
     order.not_over(order_id, now)?;
     if reason.trim().is_empty() {
-        return Err(Error::Input("variation: say why".to_owned()));
+        return Err(Refused::new("reason_needed", "variation: say why").into());
     }
     say_who(transaction, by).await?;
     say(transaction, "varied", reason).await?;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{say, say_who, steps::settle};
 use crate::{
-    Error,
+    Error, Refused,
     law::{self, Asked},
     person,
     pool::{GenericClient, execute, optional},
@@ -54,7 +54,10 @@ pub async fn make(transaction: &impl GenericClient, draft: &Draft, made_by: Uuid
     };
     profile.check_draft(&asked, &zone)?;
     if draft.ends_at <= now {
-        return Err(Error::Input(format!("order: its term is over at {}", draft.ends_at)));
+        let text = format!("order: its term is over at {}", draft.ends_at);
+        return Err(Refused::new("term_over", text)
+            .with("asked", law::local(draft.ends_at, &zone))
+            .into());
     }
     let legal_basis = if draft.legal_basis.trim().is_empty() {
         &profile.law

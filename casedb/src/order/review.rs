@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{make::zone_of, say, say_who, steps::lock};
 use crate::{
-    Error,
+    Error, Refused,
     pool::{GenericClient, execute, optional, row},
     text::words,
 };
@@ -81,12 +81,11 @@ pub async fn review(
     let order = lock(transaction, order_id).await?;
     order.not_over(order_id, now)?;
     if !order.effective {
-        return Err(Error::Input(format!(
-            "order {order_id} has not taken effect: there is nothing to review"
-        )));
+        let text = format!("order {order_id} has not taken effect: there is nothing to review");
+        return Err(Refused::new("not_effective", text).into());
     }
     if note.trim().is_empty() {
-        return Err(Error::Input("review: say what was found".to_owned()));
+        return Err(Refused::new("review_note", "review: say what was found").into());
     }
     let mut found = optional(transaction, NEXT, &[&order_id.uuid()]).await?;
     if found.is_none() {

@@ -6,9 +6,10 @@ use uuid::Uuid;
 
 use super::{make::zone_of, say, say_who};
 use crate::{
-    Error,
+    Error, Refused,
     law::{self, Approver, Authority, Level, Profile, Step},
     pool::{GenericClient, execute, optional, row, rows},
+    refused::list,
     text::words,
     user::User,
 };
@@ -110,13 +111,14 @@ impl Locked {
     /// Refuses what comes after the end.
     pub(super) fn not_over(&self, order_id: OrderId, now: Timestamp) -> Result<(), Error> {
         match self.revoked_at {
-            Some(at) => Err(Error::Input(format!(
-                "order {order_id} was revoked at {at}; make a new one"
-            ))),
-            None if self.ends_at <= now => Err(Error::Input(format!(
-                "order {order_id} is over since {}; make a new one",
-                self.ends_at
-            ))),
+            Some(at) => {
+                let text = format!("order {order_id} was revoked at {at}; make a new one");
+                Err(Refused::new("order_revoked", text).into())
+            }
+            None if self.ends_at <= now => {
+                let text = format!("order {order_id} is over since {}; make a new one", self.ends_at);
+                Err(Refused::new("order_over", text).into())
+            }
             None => Ok(()),
         }
     }
@@ -170,12 +172,14 @@ pub async fn decide(
         && (court.court.trim().is_empty() || court.reference.trim().is_empty())
     {
         let source = &order.profile.approval.source;
-        return Err(Error::Input(format!(
-            "name the court and the reference of its decision ({source})"
-        )));
+        let text = format!("name the court and the reference of its decision ({source})");
+        return Err(Refused::new("court_needed", text)
+            .with("profile", &order.profile.name)
+            .with("source", source)
+            .into());
     }
     if decision == Decision::Refused && reason.trim().is_empty() {
-        return Err(Error::Input("a refusal needs a reason".to_owned()));
+        return Err(Refused::new("reason_needed", "a refusal needs a reason").into());
     }
     let (court, reference) = court.map_or(("", ""), |court| (court.court.as_str(), court.reference.as_str()));
     let values: [&(dyn postgres_types::ToSql + Sync); 12] = [
@@ -193,15 +197,14 @@ pub async fn decide(
         &now,
     ];
     if execute(transaction, DECIDE, &values).await? == 0 {
-        return Err(Error::Input(format!("order {order_id}: that is decided already")));
+        let text = format!("order {order_id}: that is decided already");
+        return Err(Refused::new("decided", text).into());
     }
     say_who(transaction, by.user_id).await?;
     if let (Some(to_end), Decision::Approved) = (to_end, decision) {
         if to_end <= order.ends_at {
-            return Err(Error::Input(format!(
-                "order {order_id} runs to {} already",
-                order.ends_at
-            )));
+            let text = format!("order {order_id} runs to {} already", order.ends_at);
+            return Err(Refused::new("runs_longer", text).into());
         }
         say(transaction, "extended", reason).await?;
         execute(transaction, EXTEND, &[&order_id.uuid(), &to_end]).await?;
@@ -223,21 +226,24 @@ pub async fn note_step(
     let order = lock(transaction, order_id).await?;
     order.not_over(order_id, now)?;
     if done_at > now {
-        return Err(Error::Input(format!(
-            "{step}: {done_at} is in the future; record it when it is done"
-        )));
+        let text = format!("{step}: {done_at} is in the future; record it when it is done");
+        return Err(Refused::new("step_future", text).with("step", step).into());
     }
     let Some(required) = order.profile.steps.iter().find(|required| required.code == step) else {
         let known: Vec<_> = order.profile.steps.iter().map(|step| step.code.as_str()).collect();
-        return Err(Error::Input(format!(
-            "law profile {} has no step {step}; its steps: {}",
-            order.profile.name,
-            if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.join(", ")
-            }
-        )));
+        let names = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        let text = format!(
+            "law profile {} has no step {step}; its steps: {names}",
+            order.profile.name
+        );
+        return Err(Refused::new("step_unknown", text)
+            .with("step", step)
+            .with("steps", list(known))
+            .into());
     };
     let values: [&(dyn postgres_types::ToSql + Sync); 7] = [
         &Uuid::now_v7(),

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, Refused,
     pool::{GenericClient, execute, optional, row, rows},
 };
 
@@ -41,8 +41,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Names, values and limits of the settings in seconds.
-    fn seconds(&self) -> [(&'static str, i32, i32, i32); 4] {
+    /// Names, values and limits (least, most) of the settings in seconds.
+    pub fn seconds(&self) -> [(&'static str, i32, i32, i32); 4] {
         [
             ("reporting_interval_s", self.reporting_interval_s, 1, 86_400),
             ("silence_after_s", self.silence_after_s, 1, 604_800),
@@ -55,10 +55,34 @@ impl Settings {
     pub fn validate(&self) -> Result<(), Error> {
         for (name, value, least, most) in self.seconds() {
             if !(least..=most).contains(&value) {
-                return Err(Error::Input(format!("{name}: {value} s is outside {least}..{most} s")));
+                return Err(Refused::new(
+                    "setting_range",
+                    format!("{name}: {value} s is outside {least}..{most} s"),
+                )
+                .with("setting", name)
+                .with("value", value)
+                .with("least", least)
+                .with("most", most)
+                .into());
             }
         }
-        self.points.validate().map_err(|error| Error::Input(error.to_string()))
+        let Err(error) = self.points.validate() else {
+            return Ok(());
+        };
+        let outside = points(&self.points).into_iter().find_map(|(name, value, limits)| {
+            let value = value.filter(|value| !(limits.least..=limits.most).contains(value))?;
+            Some((name, value, limits))
+        });
+        let refused = Refused::new("setting_range", error.to_string());
+        Err(match outside {
+            Some((name, value, limits)) => refused
+                .with("setting", name)
+                .with("value", value)
+                .with("least", limits.least)
+                .with("most", limits.most),
+            None => refused,
+        }
+        .into())
     }
 
     /// Says what differs from other settings, one text for each difference.

@@ -2,11 +2,11 @@
 
 use axum::{Json, extract::State};
 use casedb::{
-    GenericClient, access,
+    GenericClient, Refused, access,
     change::{self, What},
-    law::{self, last_day},
+    law::{self, Step, last_day},
     leave::{self, LeaveRequest},
-    order::{self, Court, Deciding, Decision, Dossier},
+    order::{self, Act, Court, Deciding, Decision, Dossier},
     person, rules, view,
 };
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::terms::{Known, Terms};
 use crate::{
     ApiError, App,
     authorise::{Asked, Authorised, Body, CaseReader, Decider, Id},
@@ -53,6 +54,17 @@ pub struct OrderOnRecord {
     pub may_decide: bool,
     /// Extensions that the caller may approve or refuse.
     pub decidable_extensions: Vec<Uuid>,
+    /// It is not over, and the caller may extend, vary and end it and record its steps.
+    pub may_change: bool,
+    /// It is in effect, and the caller may review it.
+    pub may_review: bool,
+    /// Steps that the law requires and that are not on record.
+    #[schema(value_type = Vec<Object>)]
+    pub missing_steps: Vec<law::RequiredStep>,
+    /// The last day, by the person's calendar, that an extension asked for now can reach; null: no limit.
+    pub extension_until: Option<String>,
+    /// How the engine judges under this order.
+    pub settings: Terms,
 }
 
 /// Leave with what the caller may do.
@@ -63,6 +75,13 @@ pub struct LeaveOnRecord {
     pub request: LeaveRequest,
     /// The caller may approve or refuse it.
     pub may_decide: bool,
+    /// The caller may withdraw it.
+    pub may_withdraw: bool,
+    /// Days that decide who approves it: begun days, with leave that it adjoins.
+    pub days: u32,
+    /// Who approves leave of this length.
+    #[schema(value_type = Option<Object>)]
+    pub tier: Option<&'static law::LeaveTier>,
 }
 
 /// Orders and leave of a person.
@@ -76,6 +95,13 @@ pub struct OrderList {
     pub known_at: Timestamp,
     /// The order in force at that time.
     pub in_force: Option<Uuid>,
+    /// The order that was drawn up by this request, or would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made: Option<Uuid>,
+    /// The caller may draw up orders and ask for leave.
+    pub may_propose: bool,
+    /// The person's time zone: days and months of terms are counted in it.
+    pub time_zone: String,
     /// Every order, the newest first.
     pub orders: Vec<OrderOnRecord>,
     /// Leave that is not over: asked for, approved, refused.
@@ -259,15 +285,19 @@ fn decision(word: &str) -> Result<Decision, ApiError> {
     })
 }
 
-fn refused(error: casedb::Error, what: &'static str) -> ApiError {
+pub(super) fn refused(error: casedb::Error, what: &'static str) -> ApiError {
     match error {
+        // What the tables themselves refuse.
+        casedb::Error::Constraint { constraint, message } => Refused::new("constraint", message)
+            .with("constraint", constraint)
+            .into(),
         casedb::Error::Input(reason) => ApiError::invalid("refused_by_law", reason),
         casedb::Error::NotFound { .. } => ApiError::NotFound(what),
         other => other.into(),
     }
 }
 
-async fn read(
+pub(super) async fn read(
     client: &impl GenericClient,
     viewer: &casedb::user::User,
     person_id: PersonId,
@@ -282,6 +312,7 @@ async fn read(
         proto::rules::time_zone(&person.time_zone).map_err(|error| ApiError::invalid("invalid", error.to_string()))?;
     let approver = order::approver(client, viewer, person_id).await?;
     let held = order::as_of(client, person_id, when, known).await?;
+    let settings = Known::read(client, person_id, known).await?;
     let in_force = held.in_force().map(|dossier| dossier.order_id);
     let today = zone.to_datetime(when).date();
     let orders = held.orders.into_iter().rev().map(|dossier| {
@@ -304,7 +335,21 @@ async fn read(
         let days = today
             .until(last_day(dossier.state.ends_at, &zone))
             .map_or(0, |span| span.get_days());
+        let proposes = |act| profile.is_some_and(|profile| order::may(viewer.role, act, profile).is_ok());
+        let done: Vec<Step> = dossier
+            .notices
+            .iter()
+            .filter_map(|notice| notice.step.parse().ok())
+            .collect();
         OrderOnRecord {
+            may_change: open && proposes(Act::Propose),
+            may_review: open && dossier.state.in_force_from.is_some() && proposes(Act::Review),
+            missing_steps: profile.map_or_else(Vec::new, |profile| profile.missing(&done).cloned().collect()),
+            extension_until: profile
+                .and_then(|profile| profile.extension.as_ref())
+                .and_then(|limit| law::months_after(dossier.state.ends_at, limit.months, &zone).ok())
+                .map(|latest| last_day(latest, &zone).to_string()),
+            settings: settings.of(dossier.order_id),
             standing: standing(&dossier, when),
             lacks: dossier.lacks(),
             ground_texts: grounds(&dossier, profile),
@@ -319,16 +364,28 @@ async fn read(
         }
     });
     let orders: Vec<_> = orders.collect();
+    let may_propose = order::may(viewer.role, Act::Propose, law::require("generic")?).is_ok();
     let mut passes = Vec::new();
     for request in leave::requests(client, person_id, when).await? {
         let open = request.state == "requested" && request.withdrawn_at.is_none() && request.ends_at > now;
         let may_decide = open && leave::may_decide(client, &request, viewer, &approver).await?;
-        passes.push(LeaveOnRecord { request, may_decide });
+        let may_withdraw = may_propose && request.withdrawn_at.is_none() && request.ends_at > now;
+        let (days, tier) = leave::tier(client, &request).await?;
+        passes.push(LeaveOnRecord {
+            request,
+            may_decide,
+            may_withdraw,
+            days,
+            tier,
+        });
     }
     Ok(OrderList {
         as_of: when,
         known_at: known,
         in_force,
+        made: None,
+        may_propose,
+        time_zone: person.time_zone,
         orders,
         leave: passes,
     })

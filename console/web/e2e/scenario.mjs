@@ -85,6 +85,7 @@ export async function play(server, browser, report, screenshot) {
 
   await commands(officer, worker, report);
   await acknowledgeNoteClose(officer, worker, left.incident, report);
+  await orders(server, browser, report);
   await branches(officer, worker, report);
   await simpleDrawing(server, browser, report);
 
@@ -193,6 +194,98 @@ async function acknowledgeNoteClose(officer, worker, incident, report) {
   await mine.waitForSelector("#queue-title");
   await other.keyboard.press("Escape");
   await other.waitForSelector("#queue-title");
+}
+
+/** An order on the page: drawn up by one, approved by another, served, extended, and looked at as it stood. */
+async function orders(server, browser, report) {
+  // A desk of its own: the others keep when they saw what.
+  const worker = await Desk.open(browser, server.page, "worker", server.credentials.worker);
+  // The law asks for the head of an office of the county.
+  await server.command("law", "level", "demo", "county");
+  const password = await server.user("head", "supervisor", "demo");
+  const head = await Desk.open(browser, server.page, "head", password, { locale: "zh-CN" });
+  const [person] = (await worker.json("/api/v1/people?query=")).people;
+  const path = `/people/${person.person_id}`;
+  for (const desk of [worker, head]) await desk.page.goto(server.page + path);
+  const panel = worker.page.locator("[data-testid=orders]");
+  const order = (desk) => desk.page.locator(`[data-testid=order][data-order="${id}"]`);
+
+  // What the law does not allow is refused before anything is kept, with the rule.
+  await panel.locator("[data-testid=draw-up]").click();
+  const draft = panel.locator("[data-testid=draft]");
+  await draft.locator("select").first().selectOption("cn");
+  await draft.locator("input[value=left_area]").check();
+  await draft.locator("input[type=number]").first().fill("4");
+  const refused = await draft.locator("[role=alert]").innerText();
+  check(refused.includes("at most 3 calendar months") && refused.includes("art. 29(2)"), `a term of four months is refused as: ${refused}`);
+  check(await draft.locator("button[type=submit]").isDisabled(), "what the law refuses can be submitted");
+  await draft.locator("input[type=number]").first().fill("1");
+  await draft.locator("[data-testid=draft-checked]").waitFor({ timeout: 10_000 });
+  await draft.locator("button[type=submit]").click();
+  await draft.waitFor({ state: "detached", timeout: 10_000 });
+  const list = await worker.json(`/api/v1/people/${person.person_id}/orders`);
+  const id = list.orders.find((each) => each.state.profile === "cn")?.order_id;
+  check(id, "the order is not on record");
+  check((await order(worker).locator("[data-testid=approve]").count()) === 0, "who drew it up may approve it");
+  report("an order is drawn up on the page; four months are refused with article 29");
+
+  await head.page.reload();
+  await order(head).locator("[data-testid=approve]").click();
+  await until("the approval on record", 10_000, async () =>
+    (await worker.json(`/api/v1/people/${person.person_id}/orders`)).orders.some((each) => each.order_id === id && each.approvals.length === 1),
+  );
+  report("another user approves it");
+
+  await worker.page.reload();
+  const before = new Date();
+  for (const reference of ["signed before the worker, no. 12", "letter 7"]) {
+    await order(worker).locator("[data-testid=act-serve]").click();
+    const form = order(worker).locator("[data-testid=serve-form]");
+    await form.locator("input:not([type=datetime-local])").fill(reference);
+    await form.locator("button[type=submit]").click();
+    await form.waitFor({ state: "detached", timeout: 10_000 });
+  }
+  check((await order(worker).getAttribute("data-standing")) === "in_force", "served and copied it is not in force");
+  check((await order(worker).innerText()).includes("signed before the worker, no. 12"), "the notice is not shown");
+  report("the notice is signed, the procuratorate has its copy, and it is in force");
+
+  await order(worker).locator("[data-testid=act-extend]").click();
+  const extend = order(worker).locator("[data-testid=extend-form]");
+  await extend.locator("textarea").fill("still needed");
+  await extend.locator("button[type=submit]").click();
+  await extend.waitFor({ state: "detached", timeout: 10_000 });
+  const [ends] = (await worker.json(`/api/v1/people/${person.person_id}/orders`)).orders.filter((each) => each.order_id === id).map((each) => each.state.ends_at);
+  await head.page.reload();
+  await order(head).locator("[data-testid=approve]").click();
+  await until("the extension on record", 10_000, async () =>
+    (await worker.json(`/api/v1/people/${person.person_id}/orders`)).orders.some((each) => each.order_id === id && each.state.ends_at > ends),
+  );
+  report("an extension is asked for and approved");
+
+  // As it stood a minute before it was served.
+  const at = new Date(before.getTime() - 60_000).toISOString();
+  const then = await worker.json(`/api/v1/people/${person.person_id}/orders?as_of=${at}&known_at=${at}`);
+  check(!then.orders.some((each) => each.standing === "in_force" && each.order_id === id), "before it was served it was in force");
+  await panel.locator("details.as-of summary").click();
+  const { zone, local } = await worker.page.evaluate((at) => {
+    const zone = document.querySelector("details.as-of .field em").textContent.trim();
+    const parts = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "short" }).format(new Date(at));
+    return { zone, local: parts.replace(" ", "T") };
+  }, at);
+  await panel.locator("details.as-of input").fill(local);
+  await panel.locator("[data-testid=asof-show]").click();
+  await panel.locator("[data-testid=asof-notice]").waitFor({ timeout: 10_000 });
+  await until(`the order as it stood at ${local} ${zone}`, 10_000, async () =>
+    ["draft", null].includes(await order(worker).getAttribute("data-standing", { timeout: 1_000 }).catch(() => null)),
+  );
+  check((await panel.locator("[data-testid=draw-up]").count()) === 0, "the past can be changed");
+  await panel.locator("[data-testid=asof-now]").click();
+  await until("the order as it stands", 10_000, async () => (await order(worker).getAttribute("data-standing").catch(() => null)) === "in_force");
+  report("the order as it stood before it was served, and back");
+  for (const desk of [worker, head]) {
+    check(desk.complaints.length === 0, `the page of ${desk.name} complained: ${desk.complaints.join("; ")}`);
+    await desk.close();
+  }
 }
 
 /** What is for one branch alone is on its page, and for the other it does not exist. */

@@ -65,8 +65,8 @@ export class Server {
     return server;
   }
 
-  start(args) {
-    const child = spawn(this.options.binary, args, { env: this.environment, stdio: ["ignore", "pipe", "pipe"] });
+  start(args, input = "ignore") {
+    const child = spawn(this.options.binary, args, { env: this.environment, stdio: [input, "pipe", "pipe"] });
     this.children.add(child);
     child.once("exit", () => this.children.delete(child));
     createInterface({ input: child.stderr }).on("line", (line) => this.keep(`${args[0]}: ${line}`));
@@ -87,6 +87,16 @@ export class Server {
       child.once("exit", resolve);
     });
     if (status !== 0) throw new Error(`homeward ${args.join(" ")} ended with ${status}\n${this.log.slice(-30).join("\n")}`);
+  }
+
+  /** Adds a user of an agency; returns the password. */
+  async user(name, role, agency) {
+    const password = randomBytes(12).toString("hex");
+    const child = this.start(["user", "add", name, "--role", role, "--agency", agency, "--password-stdin"], "pipe");
+    child.stdin.end(`${password}\n`);
+    const status = await new Promise((resolve) => child.once("exit", resolve));
+    if (status !== 0) throw new Error(`homeward user add ended with ${status}\n${this.log.slice(-10).join("\n")}`);
+    return password;
   }
 
   /** Migrates, seeds, and starts; when this returns, the console says that it is ready. */

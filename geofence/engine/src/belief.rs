@@ -19,7 +19,7 @@ use proto::{
 use serde::{Deserialize, Serialize};
 
 /// Version of the decision model, to be raised together with the checkpoint's version when decisions change; it is part of every event's explanation.
-pub const MODEL: u32 = 2;
+pub const MODEL: u32 = 3;
 
 /// σ of one direction = radius of 68.27 % in the plane / this: √(-2 ln(1 - 0.6827)).
 pub const RADIUS_TO_SIGMA: f64 = 1.515_2;
@@ -29,6 +29,15 @@ pub const EDGE_SIGMA_M: f64 = 2.0;
 
 /// Log-odds that one σ of distance is worth.
 pub const EVIDENCE_PER_SIGMA: f64 = 0.9;
+
+/// The same of a good fix, to an exclusion zone: under the open sky what is stated is meant.
+pub const GOOD_EVIDENCE_PER_SIGMA: f64 = 2.7;
+
+/// Up to this σ, metres, a fix is wholly good …
+pub const GOOD_SIGMA_M: f64 = 5.0;
+
+/// … and from this on not at all.
+pub const FAIR_SIGMA_M: f64 = 9.0;
 
 /// Most log-odds that one fix can give: about one in a hundred is wild, however good it says it is.
 pub const EVIDENCE_LIMIT: f64 = 4.05;
@@ -63,6 +72,10 @@ pub const FADE_LEAST: f64 = 0.78;
 /// LAW (property-tested): a belief that is settled on a side is left bit for bit as it is by a fix at least this many σ on
 /// that side of the edge, whatever its weight. The fast path rests on it: most reports never get here.
 pub const SETTLED_SIGMAS: f64 = 1.0;
+
+/// Where no fix came for longer than this, seconds, a run that goes on counts from the first fix after the silence: nobody knows
+/// where the person was meanwhile.
+pub const SILENCE_S: f64 = 3_600.0;
 
 /// Bound of a sum on a side whose answer is not in force (it decides before it gets there, unless its run is too short).
 pub const LIMIT: f64 = 8.0;
@@ -158,20 +171,27 @@ pub struct Seen {
     pub weight: f64,
     /// What is left of what was believed at the fix before, (0, 1].
     pub keep: f64,
+    /// How good the fix is, from 0 (as most are) to 1 (under the open sky).
+    pub good: f64,
     /// `false` for cell towers, which never decide alone.
     pub trusted: bool,
+    /// No fix came for longer than [`SILENCE_S`] before it.
+    pub after_silence: bool,
 }
 
 /// Weighs a fix: `since_last_us` after the one before (`None`: there is none) and `moved_m` from it.
 pub fn see(source: FixSource, accuracy_m: Option<f32>, since_last_us: Option<i64>, moved_m: f64) -> Seen {
     let sigma_m = OperatingPoints::DEFAULT.sigma_m(source, accuracy_m);
     let trusted = source != FixSource::Cell && sigma_m <= TRUSTED_M / RADIUS_TO_SIGMA;
+    let good = goodness(source, sigma_m);
     let Some(since_last_us) = since_last_us else {
         return Seen {
             sigma_m,
             weight: 1.0,
             keep: FADE_LEAST,
+            good,
             trusted,
+            after_silence: false,
         };
     };
     let seconds = since_last_us.max(0) as f64 / SECOND_US;
@@ -185,7 +205,20 @@ pub fn see(source: FixSource, accuracy_m: Option<f32>, since_last_us: Option<i64
         sigma_m,
         weight: (1.0 - correlation) / (1.0 + correlation),
         keep: keep.max(FADE_LEAST),
+        good,
         trusted,
+        after_silence: seconds > SILENCE_S,
+    }
+}
+
+/// How good a fix is: wholly up to [`GOOD_SIGMA_M`], not at all from [`FAIR_SIGMA_M`] on, and only of satellites, whose small
+/// statements were measured.
+fn goodness(source: FixSource, sigma_m: f64) -> f64 {
+    match source {
+        FixSource::Gnss | FixSource::Unspecified => {
+            ((FAIR_SIGMA_M - sigma_m) / (FAIR_SIGMA_M - GOOD_SIGMA_M)).clamp(0.0, 1.0)
+        }
+        FixSource::Wifi | FixSource::Cell | FixSource::Beacon => 0.0,
     }
 }
 
@@ -248,6 +281,8 @@ pub struct Points {
     pub prior: f64,
     /// What a belief fades to, and what it is compared with to see which answer past fixes speak for, log-odds.
     pub neutral: f64,
+    /// What one σ of a wholly good fix is worth beside [`EVIDENCE_PER_SIGMA`], log-odds.
+    pub more_per_sigma: f64,
 }
 
 /// The sum of evidence for which a probability is stated.
@@ -313,6 +348,12 @@ pub fn points(kind: Purpose, order: &Chosen) -> Points {
                 outside: Threshold::new(EXCLUSION_LEFT, CLEAR_LIMIT, 0.0, 1),
                 prior: -CLEAR_LIMIT,
                 neutral: EXCLUSION_NEUTRAL,
+                // Distances between two people are never as good, and were not measured.
+                more_per_sigma: if kind == Purpose::Exclusion {
+                    GOOD_EVIDENCE_PER_SIGMA - EVIDENCE_PER_SIGMA
+                } else {
+                    0.0
+                },
             }
         }
         Purpose::Inclusion => {
@@ -322,6 +363,7 @@ pub fn points(kind: Purpose, order: &Chosen) -> Points {
                 outside: Threshold::new(exit, AWAY_LIMIT, HOME_INDIFFERENT, EXIT_FIXES),
                 prior: HOME_NEUTRAL,
                 neutral: HOME_NEUTRAL,
+                more_per_sigma: 0.0,
             }
         }
         Purpose::Attendance => {
@@ -331,6 +373,7 @@ pub fn points(kind: Purpose, order: &Chosen) -> Points {
                 outside: Threshold::new(ATTENDANCE_LEFT, ATTENDANCE_LIMIT, 0.0, 1),
                 prior: 0.0,
                 neutral: 0.0,
+                more_per_sigma: 0.0,
             }
         }
     }
@@ -488,7 +531,7 @@ impl Belief {
         }
         let evidence = evidence(points, sigmas, seen);
         self.add(points, evidence, seen.keep);
-        self.follow_run(points, at_us, evidence, seen.trusted);
+        self.follow_run(points, at_us, evidence, seen);
         let change = self.decide(points);
         self.settle(points);
         change
@@ -512,8 +555,12 @@ impl Belief {
     }
 
     /// A run begins with the first fix against the answer. It ends when a fix does not speak for it and the sum does not either.
-    fn follow_run(&mut self, points: &Points, at_us: i64, evidence: f64, trusted: bool) {
+    /// One that outlives a long silence keeps its fixes, but counts from the first fix after it.
+    fn follow_run(&mut self, points: &Points, at_us: i64, evidence: f64, seen: &Seen) {
         let side = side_of(evidence);
+        if seen.after_silence && self.wavers() {
+            self.run_since_us = at_us;
+        }
         if side == Answer::Unknown || side == self.answer {
             if side_of(f64::from(self.log_odds) - points.neutral) != self.run {
                 self.run = Answer::Unknown;
@@ -527,7 +574,7 @@ impl Belief {
             self.flags &= !TRUSTED;
         }
         self.run_fixes = (self.run_fixes + 1).min(RUN_MOST);
-        if trusted {
+        if seen.trusted {
             self.flags |= TRUSTED;
         }
     }
@@ -580,7 +627,8 @@ fn evidence(points: &Points, sigmas: f64, seen: &Seen) -> f64 {
     } else {
         (sigmas + points.inside.indifferent_sigmas).min(0.0)
     };
-    (-EVIDENCE_PER_SIGMA * seen.weight * beyond).clamp(-limit, limit)
+    let per_sigma = EVIDENCE_PER_SIGMA + points.more_per_sigma * seen.good;
+    (-per_sigma * seen.weight * beyond).clamp(-limit, limit)
 }
 
 fn side_of(evidence: f64) -> Answer {

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    belief::{Seen, see},
+    belief::{SILENCE_S, Seen, see},
     explain::Writer,
     geodesy::distance_m,
     journal::{Entry, Recent},
@@ -29,6 +29,8 @@ pub(crate) struct Moving {
     buffer: Option<Tracker>,
     /// The protected person's newest fix.
     newest: Option<Entry>,
+    /// Of the last pair that was compared, the later time.
+    compared_us: Option<i64>,
 }
 
 /// How near the two are, or may be.
@@ -46,6 +48,7 @@ impl Moving {
             zone,
             buffer,
             newest: None,
+            compared_us: None,
         }
     }
 
@@ -79,13 +82,19 @@ impl Moving {
         let drift_m = DRIFT_MPS * apart_us as f64 / 1e6;
         let (a, b) = (own.sigma_m(), other.sigma_m());
         let one = see(own.source(), own.accuracy_m(), None, 0.0);
+        // The later of the two is the fix that is being judged.
+        let at_us = own.time_us.max(other.time_us);
+        let silence_us = self
+            .compared_us
+            .map_or(0, |compared_us| at_us.saturating_sub(compared_us));
         Some(Measured {
-            // The later of the two is the fix that is being judged.
-            at_us: own.time_us.max(other.time_us),
+            at_us,
             signed_distance_m: distance_m(own.lon_lat(), other.lon_lat()) - keep_m,
             seen: Seen {
                 sigma_m: (a * a + b * b + drift_m * drift_m).sqrt(),
+                good: 0.0,
                 trusted: own.trusted() && other.trusted(),
+                after_silence: silence_us as f64 / 1e6 > SILENCE_S,
                 ..one
             },
         })
@@ -100,6 +109,7 @@ impl Moving {
         timetables: &mut Timetables,
         writer: &mut Writer<'_>,
     ) {
+        self.compared_us = Some(measured.at_us);
         if measured.at_us < zone.in_force_us {
             return;
         }

@@ -72,6 +72,53 @@ fn the_soak_raises_its_violations_and_no_other() {
 }
 
 #[test]
+fn what_is_rare_is_raised_too_and_no_other() {
+    for seed in [2026, 1, 2] {
+        let world = world(Scenario::Rare, seed, 20, 5.0);
+        let (found, truth) = (found(&world, 390.0), truth(&world, 390.0));
+        assert_eq!(found, truth, "seed {seed}: found (left), true (right)");
+        let kinds: BTreeSet<_> = truth.iter().map(|(_, kind)| *kind).collect();
+        for kind in [
+            wire::EventKind::PossibleCrossing,
+            wire::EventKind::MotionWithoutFix,
+            wire::EventKind::ImpossibleMovement,
+            wire::EventKind::BatteryDead,
+            wire::EventKind::ClockSkew,
+            wire::EventKind::Proximity,
+            wire::EventKind::ProximityWarning,
+        ] {
+            assert!(kinds.contains(&kind), "{kind:?}");
+        }
+    }
+}
+
+/// Nobody of the supervised side learns where a protected person is: no event's evidence has a fix that is not the wearer's.
+#[test]
+fn nearness_does_not_say_where_the_protected_person_is() {
+    let world = world(Scenario::Rare, 2026, 6, 5.0);
+    let zone = TimeZone::get("Asia/Shanghai").unwrap();
+    let home = world.people[5].route.place(0.0).0;
+    let (longitude, latitude) = world.town.lon_lat(home);
+    let mut seen = 0;
+    for event in check::events(&world, &zone, 390.0) {
+        if !matches!(
+            event.kind(),
+            wire::EventKind::Proximity | wire::EventKind::ProximityWarning
+        ) {
+            continue;
+        }
+        for fix in event.explanation.unwrap().fixes {
+            seen += 1;
+            assert_eq!(fix.signed_distance_m.to_bits(), 0.0_f64.to_bits());
+            // Some 50 m: the wearer stays at home.
+            assert!((f64::from(fix.longitude_e7) / 1e7 - longitude).abs() < 5e-4);
+            assert!((f64::from(fix.latitude_e7) / 1e7 - latitude).abs() < 5e-4);
+        }
+    }
+    assert!(seen > 0);
+}
+
+#[test]
 fn a_quiet_town_is_quiet() {
     let world = world(Scenario::Quiet, 3, 100, 10.0);
     assert_eq!(found(&world, 3_600.0), Kinds::new());
@@ -80,9 +127,14 @@ fn a_quiet_town_is_quiet() {
 #[test]
 fn a_violation_is_known_by_its_proof() {
     let zone = TimeZone::get("Asia/Shanghai").unwrap();
-    for (scenario, interval_s) in [(Scenario::Demo, 5.0), (Scenario::Soak, 2.0), (Scenario::Soak, 1.0)] {
+    for (scenario, interval_s) in [
+        (Scenario::Demo, 5.0),
+        (Scenario::Soak, 2.0),
+        (Scenario::Soak, 1.0),
+        (Scenario::Rare, 5.0),
+    ] {
         let world = world(scenario, 2026, 16, interval_s);
-        let events = check::events(&world, &zone, 300.0);
+        let events = check::events(&world, &zone, 400.0);
         for person in &world.people {
             for violation in &person.violations {
                 let known = |event: &&wire::Event| {

@@ -331,9 +331,12 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
             )}
           </div>
         )}
-        <form className="actions" method="get" action={`/api/v1/incidents/${incident.incident_id}/evidence`} data-testid="evidence">
+        <form className="actions evidence" method="get" action={`/api/v1/incidents/${incident.incident_id}/evidence`} data-testid="evidence">
           <input type="hidden" name="purpose" value="incident" />
-          <input name="case" required maxLength={100} defaultValue={`#${incident.number}`} aria-label={t("incident.evidence_case")} />
+          <label className="field">
+            <span>{t("incident.evidence_case")}</span>
+            <input name="case" required maxLength={100} defaultValue={`#${incident.number}`} />
+          </label>
           <button type="submit" title={t("incident.evidence_hint")}>
             {t("incident.evidence")}
           </button>

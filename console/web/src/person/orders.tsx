@@ -1,75 +1,20 @@
-// The legal basis: what an order rests on, who approved it, until when, what is missing; and leave that waits for a decision.
+// The legal basis: what an order rests on, who approved it, until when, what is missing, and what can be done with it; now, or as it
+// stood at any time. And leave.
 
 import { useId, useState, type ReactNode } from "react";
-import { api, ApiError } from "../shared/api";
-import { explain, useDuty, useResource } from "../shared/context";
+import { api } from "../shared/api";
+import { useDuty, useResource } from "../shared/context";
+import { TextField } from "../shared/form";
 import { word } from "../shared/i18n";
-import { day } from "../shared/time";
-import type { LeaveOnRecord, OrderList, OrderOnRecord } from "../shared/types";
+import { day, full, instantOf } from "../shared/time";
+import type { Laws, OrderList, OrderOnRecord, PersonZone } from "../shared/types";
 import { Failure, Loading, Time } from "../shared/ui";
-
-type Decision = "approved" | "refused";
-type Decide = (reason: string, court: string, reference: string, decision: Decision) => Promise<OrderList>;
-
-/** Approve and refuse, with a reason; where a court decides, its name and the reference of its decision. */
-function Decider(props: { court: boolean; decide: Decide; done: (list: OrderList) => void; label: string }): ReactNode {
-  const { t, say } = useDuty();
-  const [reason, setReason] = useState("");
-  const [court, setCourt] = useState("");
-  const [reference, setReference] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<string | null>(null);
-  const decide = async (decision: Decision): Promise<void> => {
-    setBusy(true);
-    setProblem(null);
-    try {
-      props.done(await props.decide(reason.trim(), court.trim(), reference.trim(), decision));
-      say(t("orders.decided"));
-    } catch (caught) {
-      setProblem(explain(t, caught instanceof ApiError ? caught : new ApiError(0, "unknown", String(caught))));
-    } finally {
-      setBusy(false);
-    }
-  };
-  return (
-    <div className="order-decide" role="group" aria-label={props.label} data-testid="decide">
-      {props.court && (
-        <div className="command-row">
-          <label className="field">
-            <span>{t("orders.court")}</span>
-            <input value={court} maxLength={200} onChange={(event) => setCourt(event.target.value)} />
-          </label>
-          <label className="field">
-            <span>{t("orders.reference")}</span>
-            <input value={reference} maxLength={200} onChange={(event) => setReference(event.target.value)} />
-          </label>
-        </div>
-      )}
-      <label className="field">
-        <span>{t("orders.reason")}</span>
-        <input value={reason} maxLength={500} onChange={(event) => setReason(event.target.value)} />
-      </label>
-      <div className="command-row">
-        <button type="button" className="primary" disabled={busy} onClick={() => void decide("approved")} data-testid="approve">
-          {t("orders.approve")}
-        </button>
-        <button
-          type="button"
-          disabled={busy || reason.trim() === ""}
-          onClick={() => void decide("refused")}
-          data-testid="refuse"
-        >
-          {t("orders.refuse")}
-        </button>
-      </div>
-      {problem && (
-        <p className="problem" role="alert">
-          {problem}
-        </p>
-      )}
-    </div>
-  );
-}
+import { Acts } from "./acts";
+import { Decider, type Decide } from "./decider";
+import { Draft } from "./draft";
+import { givenTo, groundsOf, lastMoment, receiverOf } from "./laws";
+import { AskLeave, Leave } from "./leave";
+import { SettingsWords } from "./settings";
 
 function Fact(props: { name: string; children: ReactNode }): ReactNode {
   return (
@@ -80,11 +25,24 @@ function Fact(props: { name: string; children: ReactNode }): ReactNode {
   );
 }
 
-function Order({ order, done }: { order: OrderOnRecord; done: (list: OrderList) => void }): ReactNode {
-  const { t, clock } = useDuty();
+interface Shown {
+  order: OrderOnRecord;
+  laws: Laws;
+  /** Days of terms are those of the person's time zone. */
+  zone: string;
+  /** As it stood then: nothing can be done with it. */
+  past: boolean;
+  done: (list: OrderList) => void;
+}
+
+function Order({ order, laws, zone, past, done }: Shown): ReactNode {
+  const { t, locale } = useDuty();
   const { state } = order;
-  const on = (at: string): string => day(new Date(at), clock);
+  const profile = laws.profiles.find((each) => each.name === state.profile);
+  const on = (at: string): string => day(new Date(at), { zone, locale });
+  const until = (ends: string): string => day(lastMoment(ends), { zone, locale });
   const own = order.approvals.find((approval) => approval.extension_id === null);
+  const lacks = order.lacks.length > 0 && order.standing !== "revoked" && order.standing !== "over";
   const approved = (approval: OrderOnRecord["approvals"][number]): string =>
     t("orders.approved_by", {
       decision: word(t, "decision", approval.decision),
@@ -101,7 +59,7 @@ function Order({ order, done }: { order: OrderOnRecord; done: (list: OrderList) 
         ...(order.authority === "court" ? { court, reference } : {}),
       });
   return (
-    <div className="order" data-testid="order" data-standing={order.standing}>
+    <div className="order" data-testid="order" data-order={order.order_id} data-standing={order.standing}>
       <p>
         <strong className={order.standing === "in_force" ? undefined : "ongoing"}>{word(t, "standing", order.standing)}</strong>{" "}
         {order.standing === "in_force" && order.days_left !== null && (
@@ -110,12 +68,16 @@ function Order({ order, done }: { order: OrderOnRecord; done: (list: OrderList) 
           </span>
         )}
       </p>
-      {order.lacks.length > 0 && order.standing !== "revoked" && order.standing !== "over" && (
+      {lacks && (
         <div className="notice">
           <p>{t("orders.lacks")}</p>
           <ul>
-            {order.lacks.map((lack) => (
-              <li key={lack}>{lack}</li>
+            {order.authority !== "none" && !own && <li>{t("orders.lacks_approval")}</li>}
+            {own?.decision === "refused" && <li>{word(t, "standing", "refused")}</li>}
+            {order.missing_steps.map((step) => (
+              <li key={step.code}>
+                {t("orders.step", { step: word(t, "step", step.code), to: receiverOf(step, locale) })} <span className="muted">{step.source}</span>
+              </li>
             ))}
           </ul>
         </div>
@@ -125,11 +87,17 @@ function Order({ order, done }: { order: OrderOnRecord; done: (list: OrderList) 
           <span className="mono">{state.profile}</span> <span className="muted">{state.legal_basis}</span>
         </Fact>
         <Fact name={t("orders.grounds")}>
-          {[...order.ground_texts, state.grounds].filter((text) => text !== "").join("; ") || "–"}
+          {groundsOf(order, profile, locale) || "–"}
         </Fact>
         {state.conditions !== "" && <Fact name={t("orders.conditions")}>{state.conditions}</Fact>}
         <Fact name={t("orders.term")}>
-          {on(state.starts_at)} – {on(state.ends_at)}
+          {on(state.starts_at)} – {until(state.ends_at)}
+          {state.revoked_at !== null && (
+            <>
+              <br />
+              {word(t, "standing", "revoked")} <Time at={state.revoked_at} show="absolute" />
+            </>
+          )}
         </Fact>
         {order.authority !== "none" && (
           <Fact name={t("orders.approval")}>
@@ -148,8 +116,8 @@ function Order({ order, done }: { order: OrderOnRecord; done: (list: OrderList) 
             <ul>
               {order.notices.map((notice) => (
                 <li key={notice.step + notice.done_at}>
-                  {t("orders.step", { step: word(t, "step", notice.step), to: notice.given_to })} <Time at={notice.done_at} show="absolute" />{" "}
-                  <span className="muted">{notice.reference}</span>
+                  {t("orders.step", { step: word(t, "step", notice.step), to: givenTo(profile, notice, locale) })} <Time at={notice.done_at} show="absolute" />{" "}
+                  <span className="muted">{t("orders.step_by", { reference: notice.reference, who: notice.recorded_by })}</span>
                 </li>
               ))}
             </ul>
@@ -168,7 +136,8 @@ function Order({ order, done }: { order: OrderOnRecord; done: (list: OrderList) 
                       outcome: word(t, "review_outcome", review.outcome),
                       who: review.done_by ?? "",
                       note: review.note,
-                    })}
+                    })}{" "}
+                    {review.next_due_at !== null && t("orders.review_next", { day: on(review.next_due_at) })}
                   </span>
                 )}
               </li>
@@ -183,9 +152,9 @@ function Order({ order, done }: { order: OrderOnRecord; done: (list: OrderList) 
                 const decided = order.approvals.find((approval) => approval.extension_id === extension.extension_id);
                 return (
                   <li key={extension.extension_id}>
-                    {t("orders.extension_to", { day: on(extension.to_end), who: extension.requested_by, reason: extension.reason })}{" "}
+                    {t("orders.extension_to", { day: until(extension.to_end), who: extension.requested_by, reason: extension.reason })}{" "}
                     <span className="muted">{decided ? approved(decided) : t("orders.waits")}</span>
-                    {order.decidable_extensions.includes(extension.extension_id) && (
+                    {!past && order.decidable_extensions.includes(extension.extension_id) && (
                       <Decider
                         court={order.authority === "court"}
                         label={t("orders.extensions")}
@@ -200,69 +169,133 @@ function Order({ order, done }: { order: OrderOnRecord; done: (list: OrderList) 
           </Fact>
         )}
       </dl>
-      {order.may_decide && <Decider court={order.authority === "court"} label={t("orders.approval")} decide={decide()} done={done} />}
+      <details>
+        <summary>{t("draft.settings")}</summary>
+        <SettingsWords settings={order.settings} />
+      </details>
+      <details>
+        <summary>{t("orders.history")}</summary>
+        <ul className="fine">
+          {order.revisions.map((revision) => (
+            <li key={revision.revision}>
+              <Time at={revision.recorded_at} show="absolute" /> {word(t, "revision", revision.what)} · {revision.recorded_by ?? t("orders.program")}{" "}
+              <span className="muted">{revision.reason}</span>
+            </li>
+          ))}
+        </ul>
+      </details>
+      {!past && order.may_decide && <Decider court={order.authority === "court"} label={t("orders.approval")} decide={decide()} done={done} />}
+      {!past && <Acts order={order} laws={laws} done={done} />}
     </div>
   );
 }
 
-function Leave({ leave, done }: { leave: LeaveOnRecord; done: (list: OrderList) => void }): ReactNode {
-  const { t } = useDuty();
-  const who = leave.state === "refused" ? leave.decided_by : leave.approved_by;
+/** The moment at which things are looked at; null: now. */
+function AsOf({ at, set }: { at: string | null; set: (at: string | null) => void }): ReactNode {
+  const { t, clock } = useDuty();
+  const [typed, setTyped] = useState("");
+  const moment = instantOf(typed, clock.zone);
   return (
-    <li data-testid="leave" data-state={leave.state}>
-      <Time at={leave.starts_at} show="absolute" /> – <Time at={leave.ends_at} show="absolute" />{" "}
-      <strong>{leave.withdrawn_at !== null ? t("orders.withdrawn") : word(t, "decision", leave.state)}</strong>{" "}
-      {who !== null && <span className="muted">{t("orders.leave_by", { who })}</span>}
-      <p className="muted fine">
-        {t("orders.leave_asked", { who: leave.requested_by ?? "–", reason: leave.reason })} {leave.decision_note}
-      </p>
-      {leave.may_decide && (
-        <Decider
-          court={false}
-          label={t("orders.leave")}
-          decide={(note, _court, _reference, decision) => api.decideLeave(leave.leave_id, { decision, note })}
-          done={done}
-        />
-      )}
-    </li>
+    <details className="as-of" open={at !== null || undefined}>
+      <summary>{t("asof.title")}</summary>
+      <form
+        className="deed-form"
+        aria-label={t("asof.title")}
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (moment) set(moment.toISOString());
+        }}
+      >
+        <TextField label={t("asof.when")} hint={clock.zone} type="datetime-local" value={typed} set={setTyped} />
+        <div className="deed-buttons">
+          <button type="submit" disabled={!moment} data-testid="asof-show">
+            {t("asof.show")}
+          </button>
+          {at !== null && (
+            <button type="button" onClick={() => set(null)} data-testid="asof-now">
+              {t("asof.now")}
+            </button>
+          )}
+        </div>
+      </form>
+    </details>
   );
 }
 
-export function OrderPanel({ person, changed }: { person: string; changed: () => void }): ReactNode {
-  const { t } = useDuty();
+type Form = "draft" | "leave" | null;
+
+export function OrderPanel({ person, zones, changed }: { person: string; zones: PersonZone[]; changed: () => void }): ReactNode {
+  const { t, clock } = useDuty();
   const title = useId();
-  const { value: list, error, reload, set } = useResource(`orders ${person}`, (signal) => api.orders(person, signal));
+  const [at, setAt] = useState<string | null>(null);
+  const [form, setForm] = useState<Form>(null);
+  const { value: laws, error: unread, reload: again } = useResource("laws", (signal) => api.laws(signal));
+  const { value: list, error, reload, set } = useResource(`orders ${person} ${at ?? ""}`, (signal) => api.orders(person, at, signal));
   const done = (newer: OrderList): void => {
+    setForm(null);
     set(newer);
     changed();
   };
+  const past = at !== null;
   const open = list?.orders.filter((order) => order.standing !== "over" && order.standing !== "revoked") ?? [];
   const earlier = list?.orders.filter((order) => !open.includes(order)) ?? [];
+  const failure = error ?? unread;
+  const one = (order: OrderOnRecord): ReactNode =>
+    list && laws && <Order key={order.order_id} order={order} laws={laws} zone={list.time_zone} past={past} done={done} />;
   return (
-    <section className="panel orders" aria-labelledby={title} data-testid="orders">
+    <section className={`panel orders ${past ? "past" : ""}`} aria-labelledby={title} data-testid="orders" data-as-of={at ?? ""}>
       <h2 id={title}>{t("orders.title")}</h2>
-      {!list && (error ? <Failure error={error} retry={reload} /> : <Loading />)}
-      {list && open.length === 0 && <p className="ongoing">{t("orders.none")}</p>}
-      {open.map((order) => (
-        <Order key={order.order_id} order={order} done={done} />
-      ))}
-      {earlier.length > 0 && (
-        <details>
-          <summary>{t("orders.earlier")}</summary>
-          {earlier.map((order) => (
-            <Order key={order.order_id} order={order} done={done} />
-          ))}
-        </details>
+      <AsOf at={at} set={setAt} />
+      {past && (
+        <p className="notice" role="status" data-testid="asof-notice">
+          {t("asof.notice", { when: full(new Date(at), clock) })}
+        </p>
       )}
-      {list && (
+      {(!list || !laws) &&
+        (failure ? (
+          <Failure
+            error={failure}
+            retry={() => {
+              reload();
+              again();
+            }}
+          />
+        ) : (
+          <Loading />
+        ))}
+      {list && laws && (
         <>
-          <h3>{t("orders.leave")}</h3>
-          {list.leave.length === 0 && <p className="muted">{t("orders.no_leave")}</p>}
-          <ul className="open-incidents">
-            {list.leave.map((leave) => (
-              <Leave key={leave.leave_id} leave={leave} done={done} />
-            ))}
-          </ul>
+          {!list.in_force && <p className="ongoing">{t(open.length === 0 ? "orders.none" : "orders.none_in_force")}</p>}
+          {open.map(one)}
+          {!past && list.may_propose && form !== "draft" && (
+            <button type="button" onClick={() => setForm("draft")} data-testid="draw-up">
+              {t("draft.title")}
+            </button>
+          )}
+          {!past && form === "draft" && <Draft person={person} laws={laws} list={list} done={done} cancel={() => setForm(null)} />}
+          {earlier.length > 0 && (
+            <details>
+              <summary>{t("orders.earlier")}</summary>
+              {earlier.map(one)}
+            </details>
+          )}
+          {!past && (
+            <>
+              <h3>{t("orders.leave")}</h3>
+              {list.leave.length === 0 && <p className="muted">{t("orders.no_leave")}</p>}
+              <ul className="open-incidents">
+                {list.leave.map((leave) => (
+                  <Leave key={leave.leave_id} leave={leave} done={done} />
+                ))}
+              </ul>
+              {list.may_propose && form !== "leave" && (
+                <button type="button" onClick={() => setForm("leave")} data-testid="leave-ask">
+                  {t("leave.ask")}
+                </button>
+              )}
+              {form === "leave" && <AskLeave person={person} zones={zones} done={done} cancel={() => setForm(null)} />}
+            </>
+          )}
         </>
       )}
     </section>

@@ -6,7 +6,7 @@ import { CommandPanel, type CommandPanelHandle } from "../commands/panel";
 import { MapPanel } from "../map/map";
 import type { Drawing } from "../map/geo";
 import { api, ApiError } from "../shared/api";
-import { explain, useDuty, useLive, useResource } from "../shared/context";
+import { explain, mayHandle, useDuty, useLive, useResource } from "../shared/context";
 import { word } from "../shared/i18n";
 import { useKeys } from "../shared/keys";
 import { day, startOfDay } from "../shared/time";
@@ -15,6 +15,7 @@ import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Ti
 import { keepWhy, whyOf, type Why } from "../shared/why";
 import { OrderPanel } from "./orders";
 import { CaseworkPanels } from "./casework";
+import { DevicePanel } from "./devices";
 import { weekly } from "./schedule";
 
 /** How often today's track is read anew while it is looked at. */
@@ -240,6 +241,9 @@ export function PersonPage({ id }: { id: string }): ReactNode {
       <div className="incident-columns">
         <div className="incident-main">
           <TrackPanel key={person.person_id} person={person} />
+          {session.user.role !== "analyst" && (
+            <OrderPanel key={`orders ${person.person_id}`} person={person.person_id} zones={person.zones} changed={reload} />
+          )}
         </div>
         <div className="incident-side">
           <section className="panel" aria-labelledby="open-title">
@@ -267,12 +271,14 @@ export function PersonPage({ id }: { id: string }): ReactNode {
             purpose="duty"
             caseNumber=""
           />
-          {session.user.role !== "analyst" && (
-            <OrderPanel key={`orders ${person.person_id}`} person={person.person_id} changed={reload} />
-          )}
           <Zones person={person} />
           <Facts person={person} />
-          <CaseworkPanels key={`casework ${person.person_id}`} person={person.person_id} />
+          {mayHandle(session) && (
+            <>
+              <DevicePanel key={`devices ${person.person_id}`} person={person.person_id} changed={reload} />
+              <CaseworkPanels key={`casework ${person.person_id}`} person={person.person_id} />
+            </>
+          )}
         </div>
       </div>
     </article>

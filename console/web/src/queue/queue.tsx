@@ -1,6 +1,6 @@
 // The incident queue: everything open, most urgent first.
 
-import { memo, useEffect, useRef, type ReactNode } from "react";
+import { memo, useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 import { api, ApiError } from "../shared/api";
 import { explain, mayHandle, useDuty } from "../shared/context";
 import { word } from "../shared/i18n";
@@ -8,7 +8,14 @@ import { useKeys } from "../shared/keys";
 import { go } from "../shared/router";
 import type { Incident } from "../shared/types";
 import { CourseBadges, Failure, LateBadges, Link, Loading, SeverityBadge, StateBadge, Time } from "../shared/ui";
+import { MergeBar } from "./merge";
 import type { Filter, Queue } from "./store";
+
+/** Choosing several, where the reader may merge. */
+interface Choosing {
+  chosen: ReadonlySet<string>;
+  toggle: (incident: string) => void;
+}
 
 function Filters({ queue }: { queue: Queue }): ReactNode {
   const { t, locale } = useDuty();
@@ -49,10 +56,13 @@ interface RowProps {
   current: boolean;
   selected: boolean;
   fresh: boolean;
+  /** Chosen for merging; null: nothing can be chosen here. */
+  chosen: boolean | null;
+  toggle: ((incident: string) => void) | undefined;
 }
 
 /** Drawn anew only when something of its own changes: there may be thousands. */
-const Row = memo(function Row({ incident, compact, current, selected, fresh }: RowProps): ReactNode {
+const Row = memo(function Row({ incident, compact, current, selected, fresh, chosen, toggle }: RowProps): ReactNode {
   const { t } = useDuty();
   const reference = useRef<HTMLLIElement>(null);
   useEffect(() => {
@@ -64,12 +74,22 @@ const Row = memo(function Row({ incident, compact, current, selected, fresh }: R
   return (
     <li
       ref={reference}
-      className={`row sev-${incident.severity} ${selected ? "selected" : ""} ${fresh ? "fresh" : ""} ${current ? "current" : ""}`}
+      className={`row sev-${incident.severity} ${selected ? "selected" : ""} ${fresh ? "fresh" : ""} ${current ? "current" : ""} ${chosen === null ? "" : "choosable"}`}
       data-incident={incident.incident_id}
       data-state={incident.state}
       data-kind={incident.kind}
       data-reference={incident.person?.reference ?? ""}
     >
+      {chosen !== null && (
+        <label className="row-choose">
+          <input
+            type="checkbox"
+            checked={chosen}
+            aria-label={t("queue.choose", { number: `#${incident.number}` })}
+            onChange={() => toggle?.(incident.incident_id)}
+          />
+        </label>
+      )}
       <Link to={`/incidents/${incident.incident_id}`} className="row-link">
         <span className="cell cell-severity">
           <SeverityBadge severity={incident.severity} />
@@ -130,7 +150,8 @@ function More({ queue }: { queue: Queue }): ReactNode {
   );
 }
 
-export function QueueList({ queue, compact = false, current }: { queue: Queue; compact?: boolean; current?: string }): ReactNode {
+export function QueueList(props: { queue: Queue; compact?: boolean; current?: string; choosing?: Choosing | undefined }): ReactNode {
+  const { queue, compact = false, current, choosing } = props;
   const { t } = useDuty();
   if (queue.incidents === null) return queue.error ? <Failure error={queue.error} retry={queue.reload} /> : <Loading />;
   if (queue.incidents.length === 0 && queue.total === 0) {
@@ -157,6 +178,8 @@ export function QueueList({ queue, compact = false, current }: { queue: Queue; c
             current={current === incident.incident_id}
             selected={queue.selected === incident.incident_id}
             fresh={queue.fresh.has(incident.incident_id)}
+            chosen={choosing ? choosing.chosen.has(incident.incident_id) : null}
+            toggle={choosing?.toggle}
           />
         ))}
       </ol>
@@ -177,6 +200,15 @@ export function QueuePage({ queue }: { queue: Queue }): ReactNode {
     }
     queue.reload();
   };
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const toggle = useCallback((incident: string) => {
+    setChosen((old) => {
+      const next = new Set(old);
+      if (!next.delete(incident)) next.add(incident);
+      return next;
+    });
+  }, []);
+  const may = mayHandle(session);
   const open = (suffix: string): void => {
     if (queue.selected) go(`/incidents/${queue.selected}${suffix}`);
   };
@@ -187,6 +219,9 @@ export function QueuePage({ queue }: { queue: Queue }): ReactNode {
     ArrowUp: () => queue.move(-1),
     Enter: () => open(""),
     a: () => void acknowledge(),
+    x: () => {
+      if (may && queue.selected) toggle(queue.selected);
+    },
   });
   return (
     <section className="page queue-page" aria-labelledby="queue-title">
@@ -198,7 +233,14 @@ export function QueuePage({ queue }: { queue: Queue }): ReactNode {
         <Filters queue={queue} />
       </div>
       {queue.error && queue.incidents !== null && <Failure error={queue.error} retry={queue.reload} />}
-      <QueueList queue={queue} />
+      <QueueList queue={queue} choosing={may ? { chosen, toggle } : undefined} />
+      {may && (
+        <MergeBar
+          chosen={queue.shown.filter((incident) => chosen.has(incident.incident_id))}
+          clear={() => setChosen(new Set())}
+          reload={queue.reload}
+        />
+      )}
     </section>
   );
 }

@@ -10,8 +10,14 @@ import type {
   GlassRow,
   IncidentDetail,
   IncidentList,
+  DeviceDeed,
+  Laws,
   NewCommand,
+  NewLeave,
+  NewOrder,
   OrderList,
+  OrderSettings,
+  PersonDevices,
   PersonDetail,
   PersonRow,
   Platform,
@@ -28,6 +34,10 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    /** Which rule refused it. */
+    readonly reason: string | null = null,
+    /** What the refusal names. */
+    readonly values: Record<string, string> = {},
   ) {
     super(message);
   }
@@ -68,9 +78,10 @@ async function request<T>(
     throw new ApiError(response.status, "unreadable", `status ${response.status}`);
   }
   if (!response.ok) {
-    const error = (json as { error?: { code?: string; message?: string } }).error;
+    const error = (json as { error?: { code?: string; message?: string; reason?: string; values?: Record<string, string> } }).error;
     if (response.status === 401 && error?.code === "not_logged_in") whenLoggedOut();
-    throw new ApiError(response.status, error?.code ?? "unknown", error?.message ?? `status ${response.status}`);
+    const message = error?.message ?? `status ${response.status}`;
+    throw new ApiError(response.status, error?.code ?? "unknown", message, error?.reason ?? null, error?.values ?? {});
   }
   return json as T;
 }
@@ -102,7 +113,7 @@ export const api = {
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/suspend${whyQuery(incident)}`, { authority, reason, until, version }),
   resume: (incident: string, why: string, version: Exact) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/resume${whyQuery(incident)}`, { why, version }),
-  merge: (incident: string, into: number, why: string) =>
+  merge: (incident: string, into: Exact, why: string) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/merge${whyQuery(incident)}`, { into, why }),
   split: (incident: string, why: string) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/split${whyQuery(incident)}`, { why }),
@@ -113,8 +124,25 @@ export const api = {
     request<{ people: PersonRow[] }>("GET", `/api/v1/people?query=${id(query)}`, undefined, signal),
   person: (person: string, signal?: AbortSignal) =>
     request<PersonDetail>("GET", `/api/v1/people/${id(person)}`, undefined, signal),
-  orders: (person: string, signal?: AbortSignal) =>
-    request<OrderList>("GET", `/api/v1/people/${id(person)}/orders`, undefined, signal),
+  /** As things stand; or as they stood at a time, as it was known then. */
+  orders: (person: string, at: string | null, signal?: AbortSignal) =>
+    request<OrderList>("GET", `/api/v1/people/${id(person)}/orders${at ? `?as_of=${id(at)}&known_at=${id(at)}` : ""}`, undefined, signal),
+  laws: (signal?: AbortSignal) => request<Laws>("GET", "/api/v1/law-profiles", undefined, signal),
+  drawUp: (person: string, order: NewOrder) => request<OrderList>("POST", `/api/v1/people/${id(person)}/orders`, order),
+  serveOrder: (order: string, notice: { step: string; done_at?: string; reference: string }) =>
+    request<OrderList>("POST", `/api/v1/orders/${id(order)}/notices`, notice),
+  extendOrder: (order: string, extension: { months?: number; last_day?: string; reason: string }) =>
+    request<OrderList>("POST", `/api/v1/orders/${id(order)}/extensions`, extension),
+  reviewOrder: (order: string, review: { outcome: string; note: string; conditions?: string }) =>
+    request<OrderList>("POST", `/api/v1/orders/${id(order)}/reviews`, review),
+  varyOrder: (order: string, variation: { conditions?: string; settings?: OrderSettings; reason: string }) =>
+    request<OrderList>("POST", `/api/v1/orders/${id(order)}/variations`, variation),
+  revokeOrder: (order: string, reason: string) => request<OrderList>("POST", `/api/v1/orders/${id(order)}/revocation`, { reason }),
+  askLeave: (person: string, leave: NewLeave) => request<OrderList>("POST", `/api/v1/people/${id(person)}/leave`, leave),
+  withdrawLeave: (leave: string) => request<OrderList>("POST", `/api/v1/leave/${id(leave)}/withdrawal`, {}),
+  devices: (person: string, signal?: AbortSignal) =>
+    request<PersonDevices>("GET", `/api/v1/people/${id(person)}/devices`, undefined, signal),
+  changeDevice: (person: string, deed: DeviceDeed) => request<PersonDevices>("POST", `/api/v1/people/${id(person)}/devices`, deed),
   decideOrder: (
     order: string,
     decision: { decision: "approved" | "refused"; extension_id?: string; reason: string; court?: string; reference?: string },

@@ -81,6 +81,7 @@ const HELP: [string, WordKey][] = [
   ["a", "help.acknowledge"],
   ["n", "help.note"],
   ["c", "help.close"],
+  ["x", "help.choose"],
   ["l", "help.locate"],
   ["e", "help.event"],
   ["q", "help.queue"],

@@ -2,7 +2,7 @@
 
 import { createContext, useContext, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { ApiError } from "./api";
-import type { Key, Locale, Translate } from "./i18n";
+import { isKey, word, type Key, type Locale, type Translate } from "./i18n";
 import type { Live, LiveListener } from "./live";
 import type { Clock } from "./time";
 import type { ClosingCode, Session } from "./types";
@@ -154,10 +154,37 @@ export function useResource<T>(key: string, read: (signal: AbortSignal) => Promi
   };
 }
 
+/** Values of refusals that are words of the program, and the group that they are translated in. */
+const WORDS: Record<string, string> = {
+  role: "role",
+  roles: "role",
+  level: "level",
+  found: "level",
+  branch: "audience",
+  branches: "audience",
+  step: "step",
+  steps: "step",
+  setting: "setting",
+};
+
+/** What the law refuses, in the reader's language, with the cure and the place where the rule stands. */
+export function refusal(t: Translate, error: ApiError): string {
+  const key = `rule_refused.${error.reason ?? ""}`;
+  // A newer server may know more rules: then its own words.
+  if (error.reason === null || !isKey(key)) return error.message;
+  const values: Record<string, string> = {};
+  for (const [name, value] of Object.entries(error.values)) {
+    const group = WORDS[name];
+    values[name] = group ? value.split(",").map((each) => word(t, group, each)).join(t("rule_refused.or")) : value;
+  }
+  const said = t(key, values);
+  const { profile, source } = error.values;
+  return profile && source ? `${said} ${t("rule_refused.law", { profile, source })}` : said;
+}
+
 /** An error as a sentence for people. */
 export function explain(t: Translate, error: ApiError): string {
-  // The law's own words, with the place where the rule stands.
-  if (error.code === "refused_by_law") return error.message;
+  if (error.code === "refused_by_law") return refusal(t, error);
   const keys: Partial<Record<string, Key>> = {
     offline: "error.offline",
     unavailable: "error.unavailable",

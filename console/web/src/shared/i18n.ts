@@ -10,6 +10,10 @@ export type Translate = (key: Key, values?: Values) => string;
 
 const CATALOGUES: Record<Locale, Record<Key, string>> = { en, "zh-CN": zhCN };
 
+export function isKey(text: string): text is Key {
+  return text in en;
+}
+
 export function isLocale(text: string | null | undefined): text is Locale {
   return text === "en" || text === "zh-CN";
 }

@@ -93,3 +93,21 @@ export function startOfDay(at: Date, zone: string): Date {
   }
   return new Date(high);
 }
+
+/** The moment of a local time as fields of the browser have it (2026-11-21T14:03); null: there is none. Of one that comes twice, the first. */
+export function instantOf(local: string, zone: string): Date | null {
+  const wanted = Date.parse(`${local}Z`);
+  if (local === "" || Number.isNaN(wanted)) return null;
+  const shown = (at: number): number => Date.parse(`${localTime(new Date(at), zone)}Z`);
+  // The offset of the day before and of the day after: a clock changes once between, if at all.
+  const offsets = [wanted - 86_400_000, wanted + 86_400_000].map((at) => shown(at) - at);
+  const found = offsets.map((offset) => wanted - offset).filter((at) => shown(at) === wanted);
+  // A time that a clock skips is what it would have been before.
+  return new Date(found.length > 0 ? Math.min(...found) : wanted - Math.min(...offsets));
+}
+
+/** The local time as fields of the browser want it: 2026-11-21T14:03. */
+export function localTime(at: Date, zone: string): string {
+  const clock = { zone, locale: "en-GB" };
+  return `${localDay(at, zone)}T${formatter(clock, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(at)}`;
+}

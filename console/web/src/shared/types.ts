@@ -392,7 +392,112 @@ export interface OrderReview {
   note: string;
   done_by: string | null;
   done_at: string | null;
+  next_due_at: string | null;
 }
+
+/** A step that the law requires before an order takes effect. */
+export interface RequiredStep {
+  code: string;
+  to: string;
+  to_zh: string;
+  source: string;
+}
+
+/** How the engine judges under an order: seconds, and probabilities (null: the program's own). */
+export interface OrderSettings {
+  reporting_interval_s: number;
+  silence_after_s: number;
+  home_exit_grace_s: number;
+  late_return_after_s: number;
+  exclusion_entry: number | null;
+  home_exit: number | null;
+  attendance: number | null;
+}
+
+export interface LeaveTier {
+  up_to_days: number | null;
+  roles: string[];
+  level: string | null;
+  source: string;
+}
+
+interface Limit {
+  months: number;
+  source: string;
+}
+
+/** What a law asks of an order. */
+export interface LawProfile {
+  name: string;
+  title: string;
+  title_zh: string;
+  law: string;
+  ground: { code: string; text: string; text_zh: string; source: string }[];
+  approval: { authority: "none" | "user" | "court"; roles: string[]; level: string | null; branches: string[]; source: string };
+  term: Limit | null;
+  extension: Limit | null;
+  step: RequiredStep[];
+  review: { months: number; overdue: string; source: string } | null;
+}
+
+export interface Laws {
+  profiles: LawProfile[];
+  limits: { name: keyof OrderSettings; least: number; most: number; standard: number | null }[];
+}
+
+export interface NewOrder {
+  profile: string;
+  legal_basis: string;
+  ground_codes: string[];
+  grounds: string;
+  conditions: string;
+  first_day?: string;
+  months?: number;
+  last_day?: string;
+  settings?: OrderSettings;
+  /** Only asks what would become of it. */
+  check: boolean;
+}
+
+export interface NewLeave {
+  starts_at: string;
+  ends_at: string;
+  reason: string;
+  zones: string[];
+  /** Only asks who would decide on it. */
+  check: boolean;
+}
+
+/** What was refused on a day for want of a legal basis. */
+export interface BasisRefusal {
+  device_id: string | null;
+  stage: string;
+  reason: string;
+  since: string;
+  until: string;
+  reports: number;
+}
+
+export interface PersonDevices {
+  worn: WornDevice[];
+  faults: DeviceFault[];
+  silent: SilentDevice[];
+  refused: BasisRefusal[];
+  told: { told_at: string; word: string; interval_s: number; outcome: string }[];
+  free: { device_id: string; device: string; model: string }[];
+}
+
+export type DeviceDeed =
+  | { deed: "fit"; device_id: string }
+  | { deed: "swap"; device_id: string; new_device_id: string; reason: string }
+  | { deed: "remove"; device_id: string; reason: string }
+  | { deed: "fault"; device_id: string; reason: string; detail: string }
+  | { deed: "repair"; device_id: string; outcome: string; detail: string };
+
+export const REMOVALS = ["fault", "lost", "end_of_order", "maintenance", "other"] as const;
+export const SWAPS = ["swap", "fault", "lost", "maintenance", "other"] as const;
+export const FAULTS = ["battery", "charging", "strap", "case", "position", "connection", "silent", "other"] as const;
+export const REPAIRS = ["repaired", "retired", "no_fault"] as const;
 
 export interface OrderOnRecord {
   order_id: string;
@@ -407,6 +512,7 @@ export interface OrderOnRecord {
     revoked_at: string | null;
     lapses_at: string | null;
   };
+  revisions: { revision: Exact; recorded_at: string; recorded_by: string | null; what: string; reason: string }[];
   terms: Stretch[];
   approvals: OrderApproval[];
   extensions: { extension_id: string; to_end: string; reason: string; requested_by: string }[];
@@ -414,6 +520,12 @@ export interface OrderOnRecord {
   reviews: OrderReview[];
   standing: string;
   lacks: string[];
+  may_change: boolean;
+  may_review: boolean;
+  missing_steps: RequiredStep[];
+  /** The last day that an extension can reach; null: no limit. */
+  extension_until: string | null;
+  settings: OrderSettings;
   ground_texts: string[];
   days_left: number | null;
   authority: "none" | "user" | "court";
@@ -433,10 +545,17 @@ export interface LeaveOnRecord {
   decision_note: string;
   withdrawn_at: string | null;
   may_decide: boolean;
+  may_withdraw: boolean;
+  days: number;
+  tier: LeaveTier | null;
 }
 
 export interface OrderList {
+  as_of: string;
   in_force: string | null;
+  made?: string;
+  may_propose: boolean;
+  time_zone: string;
   orders: OrderOnRecord[];
   leave: LeaveOnRecord[];
 }

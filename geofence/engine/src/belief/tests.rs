@@ -117,6 +117,69 @@ fn one_wild_fix_decides_neither_an_entry_nor_an_exit() {
     }
 }
 
+/// Under the open sky, two fixes 6 m beyond an edge tell an entry; at home the same two tell nothing.
+#[test]
+fn good_fixes_decide_an_entry_near_the_edge() {
+    let sure = |distance_m| Step {
+        accuracy_m: 4.0,
+        ..good(60, distance_m)
+    };
+    let track = [sure(60.0), sure(40.0), sure(-6.0), sure(-6.0), sure(40.0)];
+    let (_, changes) = run(Purpose::Exclusion, &Chosen::default(), &track);
+    let answers: Vec<_> = changes
+        .iter()
+        .map(|(number, change)| (*number, change.answer))
+        .collect();
+    assert!(answers.contains(&(3, Answer::Inside)), "{answers:?}");
+    let (_, changes) = run(Purpose::Proximity, &Chosen::default(), &track);
+    assert!(
+        changes.iter().all(|(_, change)| change.answer == Answer::Outside),
+        "{changes:?}"
+    );
+    let home = [sure(-60.0), sure(-40.0), sure(6.0), sure(6.0), sure(-40.0)];
+    let (_, changes) = run(Purpose::Inclusion, &Chosen::default(), &home);
+    assert!(
+        changes.iter().all(|(_, change)| change.answer == Answer::Inside),
+        "{changes:?}"
+    );
+}
+
+/// Somebody who is seen in a zone, and hours later again, was there from the second time on: nobody knows of the time between.
+#[test]
+fn a_run_counts_from_the_first_fix_after_a_long_silence() {
+    let silence_s = 4 * 3_600;
+    for (purpose, side) in [(Purpose::Exclusion, 1.0), (Purpose::Inclusion, -1.0)] {
+        let past = vec![good(120, 60.0 * side); 20];
+        let begin_s = 20 * 120;
+        for (gap_s, onset_s) in [(silence_s, begin_s + 120 + silence_s), (3_600, begin_s + 120)] {
+            let over = [good(120, -60.0 * side), good(gap_s, -60.0 * side)];
+            let track: Vec<Step> = past
+                .iter()
+                .copied()
+                .chain(over)
+                .chain([good(120, -60.0 * side); 3])
+                .collect();
+            let (belief, changes) = run(purpose, &Chosen::default(), &track);
+            assert_eq!(changes.len(), 2, "{purpose:?} {changes:?}");
+            assert_eq!(
+                changes[1].1.since_us,
+                onset_s * 1_000_000,
+                "{purpose:?} after {gap_s} s"
+            );
+            assert_eq!(belief.since_us, changes[1].1.since_us);
+        }
+        // Two fixes are two, whatever lies between them: it is not found later.
+        let over = [good(120, -60.0 * side), good(silence_s, -60.0 * side)];
+        let track: Vec<Step> = past
+            .into_iter()
+            .chain(over)
+            .chain([good(120, -60.0 * side); 3])
+            .collect();
+        let (_, changes) = run(purpose, &Chosen::default(), &track);
+        assert!(changes[1].0 <= 22, "{purpose:?} {changes:?}");
+    }
+}
+
 #[test]
 fn leaving_home_is_known_within_five_fixes_and_returning_at_once() {
     for every_s in [10, 20, 60, 120, 600] {
@@ -183,6 +246,9 @@ fn the_document_states_the_constants_in_force() {
         ("beacon_m", default.beacon_m),
         ("TRUSTED_M", TRUSTED_M),
         ("EVIDENCE_PER_SIGMA", EVIDENCE_PER_SIGMA),
+        ("GOOD_EVIDENCE_PER_SIGMA", GOOD_EVIDENCE_PER_SIGMA),
+        ("GOOD_SIGMA_M", GOOD_SIGMA_M),
+        ("FAIR_SIGMA_M", FAIR_SIGMA_M),
         ("EVIDENCE_LIMIT", EVIDENCE_LIMIT),
         ("UNTRUSTED_LIMIT", UNTRUSTED_LIMIT),
         ("HOME_INDIFFERENT", HOME_INDIFFERENT),
@@ -195,6 +261,7 @@ fn the_document_states_the_constants_in_force() {
         ("FADE_LEAST", FADE_LEAST),
         ("LIMIT", LIMIT),
         ("SETTLED_SIGMAS", SETTLED_SIGMAS),
+        ("SILENCE_S", SILENCE_S),
         ("EXCLUSION_ENTRY", EXCLUSION_ENTRY),
         ("ENTRY_FIXES", f64::from(ENTRY_FIXES)),
         ("EXCLUSION_LIMIT", EXCLUSION_LIMIT),
@@ -230,7 +297,7 @@ proptest! {
     #[test]
     fn a_settled_belief_is_left_as_it_is_by_fixes_on_its_side(
         purpose in purpose(), order in order(), track in steps(), outside: bool, sigmas in SETTLED_SIGMAS..1e6_f64,
-        weight in 1e-6..=1.0_f64, keep in 1e-6..=1.0_f64, trusted: bool, sigma_m in 1.0..5_000.0_f64, after_s in 0_i64..=600,
+        weight in 1e-6..=1.0_f64, keep in 1e-6..=1.0_f64, goodness in 0.0..=1.0_f64, trusted: bool, silence: bool, sigma_m in 1.0..5_000.0_f64, after_s in 0_i64..=600,
     ) {
         let points = points(purpose, &order);
         let side = if outside { Answer::Outside } else { Answer::Inside };
@@ -244,7 +311,7 @@ proptest! {
         let before = postcard::to_stdvec(&belief).unwrap();
         // The product may round below the bound: one ulp more.
         let distance_m = sign * sigmas * sigma_m * (1.0 + f64::EPSILON * 4.0);
-        let change = belief.update(&points, after_s * 1_000_000, distance_m, &Seen { sigma_m, weight, keep, trusted });
+        let change = belief.update(&points, after_s * 1_000_000, distance_m, &Seen { sigma_m, weight, keep, good: goodness, trusted, after_silence: silence });
         prop_assert_eq!(change, None);
         prop_assert_eq!(postcard::to_stdvec(&belief).unwrap(), before);
     }
