@@ -101,6 +101,8 @@ pub struct Measured {
     pub late: u64,
     /// How many took its fast path.
     pub quick: u64,
+    /// For how many beliefs they were weighed.
+    pub weighed: u64,
     /// What followed from them.
     pub events: u64,
     /// In calls without an event: how many reports …
@@ -130,6 +132,7 @@ impl Measured {
             time,
             late: self.late + other.late,
             quick: self.quick + other.quick,
+            weighed: self.weighed + other.weighed,
             events: self.events + other.events,
             quiet_reports: self.quiet_reports + other.quiet_reports,
             quiet_allocations: self.quiet_allocations + other.quiet_allocations,
@@ -154,7 +157,7 @@ pub(super) fn drive(
 ) -> Result<Measured> {
     let counted = |engine: &Engine| (engine.counters().judged, engine.counters().late);
     let (judged_before, late_before) = counted(engine);
-    let quick_before = engine.counters().quick;
+    let (quick_before, weighed_before) = (engine.counters().quick, engine.counters().weighed);
     let mut measured = Measured::default();
     let mut clerk = Clerk::new();
     let mut chunk: Vec<Taken> = Vec::with_capacity(usize::try_from(CHUNK).unwrap_or_default());
@@ -188,6 +191,7 @@ pub(super) fn drive(
     let (judged, late) = counted(engine);
     measured.late = late - late_before;
     measured.quick = engine.counters().quick - quick_before;
+    measured.weighed = engine.counters().weighed - weighed_before;
     let judged = judged - judged_before + measured.late;
     if judged != measured.reports {
         bail!(

@@ -5,7 +5,7 @@ use proto::wire::Event;
 use crate::{
     Engine,
     journal::{CHUNK, Entry},
-    population::Register,
+    population::{Register, Slot},
     reading::Reading,
 };
 
@@ -37,11 +37,22 @@ impl Engine {
                     break;
                 };
                 rest = others;
-                for (appended_us, reading) in readings {
-                    let target_us = self.advance(*appended_us, out);
-                    self.reading(reading, run.number, target_us, out);
-                }
+                self.fold_run(run.number, readings, out);
             }
+        }
+    }
+
+    /// Takes in what one person's device said in a row.
+    fn fold_run(&mut self, number: Option<u32>, mut readings: &[(i64, Reading)], out: &mut Vec<Event>) {
+        while let Some(((appended_us, reading), others)) = readings.split_first() {
+            let stayed = number.map_or(0, |number| self.stay(number, readings));
+            if stayed > 0 {
+                readings = readings.get(stayed..).unwrap_or(&[]);
+                continue;
+            }
+            let target_us = self.advance(*appended_us, out);
+            self.reading(reading, number, target_us, out);
+            readings = others;
         }
     }
 
@@ -85,7 +96,8 @@ impl Engine {
             numbers.filter_map(|number| Some((number, self.states.slot(number)?)))
         };
         // For who stays at home the newest chunk's room is all.
-        let others = || slots().filter(|(_, slot)| !slot.is_calm() || usize::from(slot.tail_len) >= CHUNK);
+        let is_full = |slot: &Slot| usize::from(slot.tail_len) >= CHUNK;
+        let others = || slots().filter(|(_, slot)| !slot.is_calm() || is_full(slot));
         let mut seen = 0_i64;
         for (_, slot) in slots() {
             let room = self.journal.get(slot.tail).and_then(|tail| tail.at(slot.tail_len));
@@ -93,7 +105,10 @@ impl Engine {
         }
         for (number, slot) in others() {
             let tail = self.journal.get(slot.tail);
-            seen ^= tail.map_or(0, |tail| i64::from(tail.before) ^ i64::from(tail.snapshot.outside));
+            if is_full(slot) {
+                // Its state is looked at, and the next chunk entered in it.
+                seen ^= tail.map_or(0, |tail| i64::from(tail.before) ^ i64::from(tail.snapshot.outside));
+            }
             let newest = tail.and_then(|tail| tail.at(slot.tail_len.wrapping_sub(1)));
             seen ^= newest.map_or(0, Entry::touch);
             seen ^= self
@@ -108,9 +123,18 @@ impl Engine {
             seen ^= bounds.last().map_or(0, |bounds| i64::from(bounds.west));
             let trackers = self.states.trackers.get(slot.tracker_run());
             seen ^= trackers.first().map_or(0, |tracker| tracker.belief.since_us);
-            seen ^= self.book.zones(slot).first().map_or(0, |zone| zone.in_force_us);
+            if !slot.is_calm() {
+                seen ^= self.book.zones(slot).first().map_or(0, |zone| zone.in_force_us);
+            }
         }
-        for (number, slot) in others() {
+        // Circles have no corners; the first zone is mostly the one that is near.
+        let has_corners = |slot: &Slot| {
+            self.book
+                .zones(slot)
+                .first()
+                .is_some_and(|zone| zone.corner_count() > 0)
+        };
+        for (number, slot) in others().filter(|(_, slot)| !slot.is_calm() && has_corners(slot)) {
             if let Some(cold) = self.book.cold.get(number as usize) {
                 let corners = self.book.zones_of(slot, cold).corners;
                 seen ^= corners.first().map_or(0, |corner| i64::from(corner[0]));

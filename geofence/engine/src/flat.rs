@@ -95,8 +95,9 @@ enum Form {
     Shape,
 }
 
-/// A zone of one person.
+/// A zone of one person: one cache line, and never parts of two.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(align(64))]
 pub(crate) struct FlatZone {
     pub(crate) zone_id: ZoneId,
     pub(crate) revision: Revision,

@@ -13,7 +13,7 @@
 //! Nothing that comes out depends on anything but the records: no map is iterated in hash order, ids are derived,
 //! probabilities come from a software implementation, time zones from the data compiled in.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use proto::{
@@ -28,6 +28,7 @@ use crate::{
     live::{Head, Live},
     outcome::{Counters, Outcome},
     population::{Book, MONITORED, Memory, Register, States, memory},
+    queue::Queue,
     reading::Reading,
     timetable::Timetables,
     told::Told,
@@ -63,7 +64,7 @@ pub struct Engine {
     pub(crate) journal: Journal,
     pub(crate) timetables: Timetables,
     /// Who may have something due, and when at the earliest.
-    pub(crate) timers: BinaryHeap<Reverse<(i64, u32)>>,
+    pub(crate) timers: Queue,
     pub(crate) counters: Counters,
     pub(crate) room: Room,
     /// Every report goes the slow path: for comparing the two.
@@ -215,7 +216,7 @@ impl Engine {
 
     /// Bytes of memory in use.
     pub fn memory(&self) -> Memory {
-        let timers = self.timers.len() * size_of::<Reverse<(i64, u32)>>();
+        let timers = self.timers.bytes();
         let schedules = self.timetables.bytes();
         let journal = self.journal.bytes();
         memory(&self.register, &self.book, &self.states, (timers, journal), schedules)

@@ -189,6 +189,7 @@ impl Engine {
             journal,
             timetables,
             room,
+            counters,
             ..
         } = self;
         let mut begun = false;
@@ -218,10 +219,16 @@ impl Engine {
                 }
             }
             live.take(entry, &ruled, timetables, &mut writer);
+            counters.weighed += live.trackers.len() as u64;
         }
         if begun {
-            self.set_chain(number, chain);
-            self.drop_old(number, clock_us);
+            // At the other end nothing has changed: what is known of when to drop there stays known.
+            if let Some(slot) = self.states.slot_mut(number) {
+                slot.tail = chain.tail;
+            }
+            if self.states.slot(number).is_some_and(|slot| slot.may_drop(clock_us)) {
+                self.drop_old(number, clock_us);
+            }
         }
         self.put_back(number, live, extra);
         outcome

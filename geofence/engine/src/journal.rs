@@ -342,6 +342,15 @@ impl Journal {
         room.map(|room| *room = entry).is_some()
     }
 
+    /// The room that a chunk has behind its first `len` entries.
+    #[inline]
+    pub(crate) fn room(&mut self, number: u32, len: u8) -> &mut [Entry] {
+        let chunk = self.get_mut(number);
+        chunk
+            .and_then(|chunk| chunk.entries.get_mut(usize::from(len)..))
+            .unwrap_or(&mut [])
+    }
+
     /// How many entries a chunk has.
     pub(crate) fn count(&self, number: u32) -> u8 {
         let count = self.get(number).map_or(0, Chunk::len);

@@ -101,6 +101,10 @@ impl Engine {
         }
         told.sort_by_key(|told| told.begun_us);
         extra.told = told;
+        // The states before chunks may be of other times now.
+        if let Some(slot) = self.states.slot_mut(number) {
+            slot.set_drop_due(None);
+        }
         self.put_back(number, live, extra);
     }
 

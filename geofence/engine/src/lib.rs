@@ -26,6 +26,7 @@ mod live;
 mod outcome;
 mod population;
 pub mod proximity;
+mod queue;
 mod quick;
 mod reading;
 mod relayer;

@@ -40,6 +40,8 @@ pub struct Counters {
     pub judged: u64,
     /// Of those, how many the fast path took.
     pub quick: u64,
+    /// How many beliefs about own zones the fixes that came in order were weighed for: far from every edge none is.
+    pub weighed: u64,
     pub heard: u64,
     pub late: u64,
     pub duplicates: u64,

@@ -503,9 +503,17 @@ impl Book {
         }
         let terms = self.terms(&self.cold.get(number as usize)?.head)?;
         // 11.2 mm a unit at most, and both axes.
-        let reach_m = quick_reach_m() + f64::from(half) * 0.011_2 * std::f64::consts::SQRT_2;
-        let mut layers = self.layer_set(terms.layer_set)?.iter();
-        Some(!layers.any(|layer_id| self.layers.may_be_near(*layer_id, middle, reach_m)))
+        let (inner, outer) = (half / 2, half - half / 2);
+        let reach_m = quick_reach_m() + f64::from(outer) * 0.011_2 * std::f64::consts::SQRT_2;
+        // Its four quarters: of so small a reach the filter knows, and the tree need not be asked.
+        let (latitude, longitude) = middle;
+        let quarters = [(-inner, -inner), (-inner, inner), (inner, -inner), (inner, inner)]
+            .map(|(north, east)| (latitude.saturating_add(north), longitude.saturating_add(east)));
+        let near = |layer_id: &LayerId| {
+            let mut quarters = quarters.iter();
+            quarters.any(|at| self.layers.may_be_near(*layer_id, *at, reach_m))
+        };
+        Some(!self.layer_set(terms.layer_set)?.iter().any(near))
     }
 
     pub(crate) fn points(&self, number: u16) -> Option<&PointSet> {

@@ -72,10 +72,52 @@ impl Engine {
         self.quick_away(number, reading, clock_us)
     }
 
+    /// Takes readings of one person in, the first ones of a row, as long as all that they need is the person's line and room in the
+    /// journal's newest chunk, and as nothing falls due; returns how many. It does what [`Engine::quick`] does for each.
+    pub(crate) fn stay(&mut self, number: u32, readings: &[(i64, Reading)]) -> usize {
+        let Some(slot) = self.states.slots.get_mut(number as usize) else {
+            return 0;
+        };
+        if self.slow || !slot.is_calm() {
+            return 0;
+        }
+        let due_us = self.timers.first_us();
+        let mut clock_us = self.clock_us.unwrap_or(i64::MIN);
+        let (tail, len) = (slot.tail, slot.tail_len);
+        for ((appended_us, reading), room) in readings.iter().zip(self.journal.room(tail, len)) {
+            let target_us = clock_us.max(*appended_us);
+            let stays = target_us < due_us
+                && is_quiet(slot, reading, target_us)
+                && slot.home_of(reading.latitude_e7, reading.longitude_e7).is_some();
+            if !stays {
+                break;
+            }
+            clock_us = target_us;
+            *room = Entry::new(reading, reading.fix_time_us, reading.said);
+            slot.frontier_us = reading.fix_time_us;
+            slot.tail_len += 1;
+            if let Some(fresh) = &mut self.fresh {
+                fresh.push((number, Some(*room)));
+            }
+        }
+        let taken = slot.tail_len - len;
+        if taken > 0 {
+            slot.heard_us = clock_us;
+            self.clock_us = Some(clock_us);
+            self.counters.quick += u64::from(taken);
+            self.counters.judged += u64::from(taken);
+        }
+        usize::from(taken)
+    }
+
     /// The same for those who are not in a calm home box, and where the journal needs a new chunk.
     fn quick_away(&mut self, number: u32, reading: &Reading, clock_us: i64) -> bool {
         let Self {
-            book, states, journal, ..
+            book,
+            states,
+            journal,
+            counters,
+            ..
         } = self;
         let Some(slot) = states.slot(number).copied() else {
             return false;
@@ -114,9 +156,12 @@ impl Engine {
             else {
                 return false;
             };
-            let at = (reading.latitude_e7, reading.longitude_e7);
-            // 11.2 mm a unit at most, and both axes.
-            let reach_m = quick_reach_m() + f64::from(way_e7) * 0.011_2 * std::f64::consts::SQRT_2;
+            // Half the way around its middle: so little the layer's filter answers without the tree.
+            let at = (
+                i32::midpoint(before.latitude_e7, reading.latitude_e7),
+                i32::midpoint(before.longitude_e7, reading.longitude_e7),
+            );
+            let reach_m = quick_reach_m() + half_way_m(before, &entry);
             if set
                 .iter()
                 .any(|layer_id| book.layers.may_be_near(*layer_id, at, reach_m))
@@ -131,7 +176,9 @@ impl Engine {
                 return false;
             };
             let trackers = states.trackers.get(slot.tracker_run());
-            match measure(&ruled, trackers, slot.outside, near, &entry, before, way_e7) {
+            let (measured, weighed) = measure(&ruled, trackers, slot.outside, near, &entry, before, way_e7);
+            counters.weighed += u64::from(weighed);
+            match measured {
                 Measured::Same => None,
                 Measured::Changed(changed) => Some(changed),
                 Measured::News => return false,
@@ -199,8 +246,10 @@ impl Engine {
             };
             let before = slot.outside;
             let settled = settled(&zones, stored, before, slot.home_zone());
-            settled.put(slot);
-            book.mark(slot, number, Some(entry));
+            if settled.outside != before || settled.home.is_some() {
+                settled.put(slot);
+                book.mark(slot, number, Some(entry));
+            }
             if settled.outside != before {
                 // What is now left out.
                 room.packed.clear();
@@ -221,6 +270,14 @@ impl Engine {
     }
 }
 
+/// Half the way between two fixes that are near each other, metres, and a little more.
+fn half_way_m(before: &Entry, after: &Entry) -> f64 {
+    let north = f64::from(before.latitude_e7.abs_diff(after.latitude_e7));
+    let east = f64::from(before.longitude_e7.abs_diff(after.longitude_e7));
+    // No unit is longer than 11.2 mm; the middle is a whole one.
+    (north * north + east * east).sqrt() * 0.005_6 + 0.05
+}
+
 /// What a fix does to the zones that it may matter to.
 #[expect(
     clippy::large_enum_variant,
@@ -235,7 +292,7 @@ enum Measured {
     News,
 }
 
-/// Measures a fix against the zones whose bits are set.
+/// Measures a fix against the zones whose bits are set; and how many beliefs it was weighed for.
 fn measure(
     ruled: &Ruled<'_>,
     trackers: &[Tracker],
@@ -244,8 +301,9 @@ fn measure(
     entry: &Entry,
     before: &Entry,
     way_e7: u32,
-) -> Measured {
+) -> (Measured, u32) {
     let mut changed: Option<Changed> = None;
+    let mut weighed = 0;
     let sigma_m = entry.sigma_m();
     // What costs more is worked out for beliefs that are not settled alone.
     let mut known: Option<Seen> = None;
@@ -266,7 +324,7 @@ fn measure(
             continue;
         }
         if fast && zone.asks == Asks::Exclusion {
-            return Measured::News;
+            return (Measured::News, weighed);
         }
         if !left_out && count == 1 && stays_inside(zone, trackers.get(first), &here, sigma_m) {
             continue;
@@ -275,30 +333,31 @@ fn measure(
         if left_out {
             // Settled outside: only a fix that is not surely outside too is news, of the buffer first.
             if signed_distance_m - f64::from(zone.buffer_m) < SETTLED_SIGMAS * sigma_m {
-                return Measured::News;
+                return (Measured::News, weighed);
             }
             continue;
         }
         let seen = *known.get_or_insert_with(|| seen(entry, Some(before)));
         for at in first..index {
             let Some(tracker) = trackers.get(at) else {
-                return Measured::News;
+                return (Measured::News, weighed);
             };
             let widened_m = if at + 1 < index { f64::from(zone.buffer_m) } else { 0.0 };
             let mut new = *tracker;
             let points = ruled.points.of(zone.asks);
+            weighed += 1;
             let change = new
                 .belief
                 .update(points, entry.time_us, signed_distance_m - widened_m, &seen);
             if change.is_some() || new.needs_fix(zone.asks) {
-                return Measured::News;
+                return (Measured::News, weighed);
             }
             if new != *tracker && !changed.get_or_insert_default().push(at, new) {
-                return Measured::News;
+                return (Measured::News, weighed);
             }
         }
     }
-    changed.map_or(Measured::Same, Measured::Changed)
+    (changed.map_or(Measured::Same, Measured::Changed), weighed)
 }
 
 /// Says whether a fix is so surely inside a zone that a belief which is settled inside stays as it is; a cheap look.

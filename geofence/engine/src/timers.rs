@@ -1,13 +1,12 @@
 //! What falls due: timers on the clock and on people's timelines, in the order of their times, then of ids.
 
-use std::cmp::Reverse;
-
 use proto::{PersonId, wire::Event};
 
 use crate::{
     fold::{ALLOWANCE_US, Cause, Engine},
     live::{Live, Terms},
     population::{ALARM, Extra, LAYERED, MONITORED, QUIET, Slot, load, pack},
+    queue::AHEAD,
     quick::settled,
     violation::NEVER,
 };
@@ -16,25 +15,19 @@ impl Engine {
     /// Lets everything happen that is due up to `target_us`.
     #[inline]
     pub(crate) fn fire(&mut self, target_us: i64, out: &mut Vec<Event>) {
-        if self
-            .timers
-            .peek()
-            .is_some_and(|&Reverse((at_us, _))| at_us <= target_us)
-        {
+        if self.timers.first_us() <= target_us {
             self.fire_due(target_us, out);
         }
     }
 
     fn fire_due(&mut self, target_us: i64, out: &mut Vec<Event>) {
-        while let Some(&Reverse((at_us, _))) = self.timers.peek()
-            && at_us <= target_us
-        {
+        while let Some(at_us) = self.timers.due_us(target_us) {
             // Everybody with this time, in the order of ids.
             let mut due = std::mem::take(&mut self.room.due);
-            while let Some(&Reverse((indexed_us, number))) = self.timers.peek()
-                && indexed_us == at_us
-            {
-                self.timers.pop();
+            while let Some(number) = self.timers.pop_at(at_us) {
+                if self.timers.ahead().len() == AHEAD {
+                    self.touch_due();
+                }
                 let Some(indexed) = self.states.indexed_us.get_mut(number as usize) else {
                     continue;
                 };
@@ -60,6 +53,18 @@ impl Engine {
             }
             self.room.due = due;
         }
+    }
+
+    /// Reads what the next timers will read, so that the waits for memory overlap.
+    fn touch_due(&self) {
+        let mut seen = 0_i64;
+        for (_, number) in self.timers.ahead() {
+            let number = *number as usize;
+            seen ^= self.states.indexed_us.get(number).copied().unwrap_or(0);
+            seen ^= self.states.slots.get(number).map_or(0, |slot| slot.heard_us);
+            seen ^= self.book.cold.get(number).map_or(0, |cold| cold.head.valid_until_us);
+        }
+        std::hint::black_box(seen);
     }
 
     /// When something happens to a person unless a record comes first.
@@ -89,7 +94,7 @@ impl Engine {
             && due_us < *indexed
         {
             *indexed = due_us;
-            self.timers.push(Reverse((due_us, number)));
+            self.timers.push(due_us, number);
         }
     }
 
@@ -186,7 +191,6 @@ impl Engine {
             slot.flags |=
                 if quiet { QUIET } else { 0 } | if layered { LAYERED } else { 0 } | if alarm { ALARM } else { 0 };
             slot.tail_len = self.journal.count(slot.tail);
-            slot.set_drop_due(None);
             let tail = self.journal.get(slot.tail);
             let newest = tail.and_then(|tail| tail.newest_fix(slot.tail_len));
             self.book.mark(slot, number, newest);

@@ -57,8 +57,9 @@ pub(crate) struct Step<'a> {
     pub(crate) fixes: &'a Recent,
 }
 
-/// The state of one (person, zone).
+/// The state of one (person, zone); never in two cache lines.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[repr(align(32))]
 pub(crate) struct Tracker {
     pub(crate) belief: Belief,
     /// Flags in the low bits; above them the onset of what is open here, or was last, in microseconds.

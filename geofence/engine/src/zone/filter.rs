@@ -25,7 +25,7 @@ const COARSE: u32 = 22;
 const MOST_CELLS: u64 = 2_048;
 
 /// From so many cells on each one is held against the shape instead of its box, as long as the work (cells times corners) is small.
-const CELLS_WORTH_A_LOOK: u64 = 16;
+const CELLS_WORTH_A_LOOK: u64 = 6;
 const MOST_WORK: u64 = 4_000_000;
 
 /// The table has at least so many bits for each marked cell: one word in eight is then taken by chance.
