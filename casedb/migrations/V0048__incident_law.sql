@@ -126,7 +126,7 @@ BEGIN
         IF coalesce(why ->> 'code', '') <> ALL (codes) OR jsonb_array_length(lists) > 0
             OR (change <> 'close_itself' AND why ->> 'code' = 'other' AND NOT incident_worded(why ->> 'note'))
             OR (change <> 'close' AND by_hand)
-            OR (change = 'close_itself' AND (ongoing OR why ->> 'code' NOT IN ('returned_compliant', 'corrected_by_late_data')))
+            OR (change = 'close_itself' AND (ongoing OR why ->> 'code' NOT IN ('returned_compliant', 'corrected_by_late_data', 'transferred')))
             OR (change = 'close_with_root' AND merged IS DISTINCT FROM why ->> 'root') THEN
             RETURN NULL;
         END IF;

@@ -61,3 +61,9 @@ END $$;
 CREATE TRIGGER position_access_said BEFORE INSERT ON position_access FOR EACH ROW EXECUTE FUNCTION position_access_said();
 ALTER TABLE break_glass ADD CONSTRAINT break_glass_said CHECK (
     reason !~ '^[\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]*$' AND case_number !~ '^[\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]*$');
+
+-- Who opened an emergency access: incidents about it are for others to handle.
+CREATE FUNCTION break_glass_opener(id text) RETURNS uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT b.user_id FROM break_glass b WHERE b.break_glass_id::text = $1
+$$;
+REVOKE EXECUTE ON FUNCTION access_declared_event FROM PUBLIC;

@@ -46,6 +46,11 @@ const SIGHTINGS: &str = "SELECT i.incident_id, i.person_id, p.risk_level, split_
     LEFT JOIN device d ON d.device_id = a.device_id
     WHERE i.state <> 'closed' AND i.ongoing AND i.onset_at > $1 AND NOT p.canary
     ORDER BY i.incident_id";
+// What is closed by itself has left the list. Of what only a person may judge none is over before that.
+const OVER: &str = "SELECT i.grouping_key FROM incident i
+    WHERE i.kind = $1 AND i.person_id IS NULL AND i.state <> 'closed' AND i.ongoing
+        AND NOT EXISTS (SELECT FROM incident m WHERE m.merged_into = i.incident_id AND m.state <> 'closed' AND m.ongoing)
+    ORDER BY i.incident_id";
 const POPULATION: &str = "SELECT d.model, d.carrier, d.firmware, count(DISTINCT a.person_id) AS people
     FROM device_assignment a JOIN device d USING (device_id) JOIN person p USING (person_id)
     WHERE a.ended_at IS NULL AND NOT p.canary GROUP BY 1, 2, 3";
@@ -68,6 +73,7 @@ pub async fn sweep(
     }
     // What begins to be known late still belongs to its cause; the window itself is between onsets.
     let since = now.saturating_sub(thresholds.window * 4).unwrap_or(Timestamp::MIN);
+    over(transaction, now).await?;
     let (sightings, merged) = sightings(transaction, since).await?;
     if people(&sightings) < thresholds.people {
         return Ok(Swept::default());
@@ -78,6 +84,17 @@ pub async fn sweep(
         one(transaction, &cause, &merged, now, &mut swept).await?;
     }
     Ok(swept)
+}
+
+/// What was found at once is over for everybody whom it hit: the cause's incident says so, and a person closes it. Who joins later makes it
+/// go on again.
+async fn over(transaction: &impl GenericClient, now: Timestamp) -> Result<(), IncidentError> {
+    for row in rows(transaction, OVER, &[&KIND]).await? {
+        let key: &str = row.try_get(0).map_err(crate::Error::from)?;
+        let text = "All that have this cause are over.";
+        incident::end_system(transaction, None, key, text, now).await?;
+    }
+    Ok(())
 }
 
 async fn one(

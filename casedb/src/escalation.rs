@@ -7,6 +7,7 @@
 mod built_in;
 mod check;
 mod read;
+mod watch;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use crate::user::{Branch, Role};
 pub use built_in::{DESK, OFFICERS, SUPERVISORS};
 pub use check::{Checked, Refused};
 pub use read::{ladder_revision, load};
+pub use watch::{Look, watch};
 pub use write::{NewAssignment, NewLadder, add_absence, assign, set_ladder, set_rota, take_back_absence};
 
 /// Somebody who may be called.

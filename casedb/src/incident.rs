@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
+    access::{Beyond, step_out},
     pool::{GenericClient, Transaction, rows},
 };
 
@@ -35,6 +36,7 @@ pub use system::{SystemIncident, SystemRaised, end_system, raise_system};
 
 use row::{lock, lock_all};
 use store::{Entry, store};
+use system::answered;
 
 /// The channel of notifications about incidents. The payload is JSON: `incident_id`, `version`, `change` (`raised`,
 /// `updated`, `closed`, `event`), `number`, `audience`, `police_agency_id`, `social_agency_id`.
@@ -113,7 +115,19 @@ async fn by_user(
         audience,
         ..Entry::of(*record)
     }];
-    Ok(store(transaction, &before, &course, before.climb.as_ref(), &entries).await?)
+    let after = store(transaction, &before, &course, before.climb.as_ref(), &entries).await?;
+    if before.course.hold().is_none() && after.course.hold().is_some() {
+        answered_for(transaction, &after, now).await?;
+    }
+    Ok(after)
+}
+
+/// [`answered`], as the program: the records of it are no user's.
+async fn answered_for(transaction: &impl GenericClient, of: &IncidentRow, now: Timestamp) -> Result<(), IncidentError> {
+    let outside = step_out(transaction, Beyond::Answer).await?;
+    answered(transaction, of, now).await?;
+    outside.back(transaction).await?;
+    Ok(())
 }
 
 const fn expect(before: &IncidentRow, expected: Option<i64>) -> Result<(), IncidentError> {

@@ -8,6 +8,7 @@ mod act;
 mod asof;
 mod extend;
 mod make;
+mod over;
 pub(crate) mod priority;
 mod records;
 mod review;

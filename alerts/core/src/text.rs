@@ -134,6 +134,7 @@ pub fn what(facts: &Facts<'_>, locale: Locale) -> String {
 fn own_phrase(word: &str, locale: Locale) -> String {
     let (en, zh) = match word {
         "escalation" | "escalation_failed" => ("nobody has answered", "无人响应"),
+        "nobody_to_call" => ("nobody could be called at some time", "某一时段将无人可呼叫"),
         "platform_blind" => ("the platform may be blind", "平台可能失明"),
         "root_cause" | "cause" => ("one cause concerns many", "同一原因影响多人"),
         "review_due" => ("a review is due", "复核到期"),

@@ -15,6 +15,7 @@ pub mod consume;
 pub mod deadlines;
 pub mod dispatch;
 mod error;
+mod ladders;
 mod terms;
 
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub async fn run(
     let sweeper = Box::pin(cause::run(&db, &config, &queued, &stop));
     // Warnings before orders and reviews end. They fail with a log line and come again: nothing here stops the worker.
     let terms = Box::pin(terms::run(&db, &stop));
-    let (consumed, dispatched, kept, (), ()) = tokio::join!(consumer, dispatcher, keeper, sweeper, terms);
+    let ladders = Box::pin(ladders::run(&db, &queued, &stop));
+    let (consumed, dispatched, kept, (), (), ()) = tokio::join!(consumer, dispatcher, keeper, sweeper, terms, ladders);
     consumed.and(dispatched).and(kept)
 }

@@ -14,6 +14,8 @@ pub enum Beyond {
     Family,
     /// An incident of a version that knew of no course gets one.
     Carry,
+    /// Somebody has taken an incident on: that of its failed escalation is over.
+    Answer,
     /// A device is fitted, swapped, taken off, or noted as faulty.
     Device,
     /// An order's operating conditions are set.
@@ -22,11 +24,12 @@ pub enum Beyond {
 
 impl Beyond {
     /// Every step.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Publish,
         Self::Tell,
         Self::Family,
         Self::Carry,
+        Self::Answer,
         Self::Device,
         Self::Settings,
     ];
@@ -38,6 +41,7 @@ impl Beyond {
             Self::Tell => "tell",
             Self::Family => "family",
             Self::Carry => "carry",
+            Self::Answer => "answer",
             Self::Device => "device",
             Self::Settings => "settings",
         }
@@ -57,6 +61,7 @@ impl Beyond {
             Self::Settings => {
                 "they are a part of the rules, which follow from the order that the role has just written"
             }
+            Self::Answer => "nobody has to be called any more: the record of that is the program's, not the user's",
             Self::Carry => "the record of it is the program's, not the user's",
         }
     }

@@ -69,8 +69,13 @@ fn built_in(rota: Uuid) -> bool {
 impl Plan {
     /// Checks everything for each pair of agencies that has people, at every instant from `from` on. A ladder that is for one unit or person alone
     /// is asked for those alone.
-    pub(super) fn check(&self, pairs: &[(Concerned, Vec<Uuid>)], from: Timestamp) -> Result<Checked, Refused> {
-        let until = from.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
+    pub(super) fn check(
+        &self,
+        pairs: &[(Concerned, Vec<Uuid>)],
+        from: Timestamp,
+        ahead: SignedDuration,
+    ) -> Result<Checked, Refused> {
+        let until = from.checked_add(ahead).unwrap_or(Timestamp::MAX);
         let mut refused: Vec<(String, Vec<Fault>)> = Vec::new();
         let (ladders, assignments) = self.assigned();
         for (n, (concerned, people)) in pairs.iter().enumerate() {
@@ -166,6 +171,16 @@ impl Plan {
         client: &impl GenericClient,
         from: Timestamp,
     ) -> Result<Result<Checked, Refused>, Error> {
+        self.checked_for(client, from, AHEAD).await
+    }
+
+    /// The same, for so long from `from` on.
+    pub(super) async fn checked_for(
+        &self,
+        client: &impl GenericClient,
+        from: Timestamp,
+        ahead: SignedDuration,
+    ) -> Result<Result<Checked, Refused>, Error> {
         const PEOPLE: &str = "SELECT DISTINCT p.person_id FROM person p JOIN ladder_assignment a USING (person_id)
             WHERE p.police_agency_id = $1 AND p.social_agency_id = $2";
         let mut all = Vec::new();
@@ -177,6 +192,6 @@ impl Plan {
                 .collect::<Result<Vec<Uuid>, _>>()?;
             all.push((concerned, people));
         }
-        Ok(self.check(&all, from))
+        Ok(self.check(&all, from, ahead))
     }
 }

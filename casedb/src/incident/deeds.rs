@@ -7,9 +7,9 @@ use alerts::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{IncidentError, IncidentRow, acting, by_user, close_merged, merge, row, split};
+use super::{IncidentError, IncidentRow, acting, answered_for, by_user, close_merged, merge, row, split};
 use crate::{
-    Database,
+    Database, Error,
     access::{Beyond, step_out},
     pool::{GenericClient, optional},
 };
@@ -74,6 +74,11 @@ pub enum Deed<'a> {
     },
 }
 
+// True where an incident about an emergency access would be handled by somebody who is no supervisor, or opened it.
+const OWN_GLASS: &str = "SELECT u.role <> 'supervisor' OR break_glass_opener(substr(i.grouping_key, 13)) = u.user_id
+    FROM incident i CROSS JOIN app_user u
+    WHERE i.incident_id = $1 AND starts_with(i.grouping_key, 'break_glass:') AND u.user_id = access_user()";
+
 /// Does it, in a transaction of [`crate::access::begin`] (then the database lets the user change what the user's role may change, and
 /// nothing else) or of the program. The caller commits.
 pub async fn act(
@@ -85,18 +90,31 @@ pub async fn act(
     now: Timestamp,
 ) -> Result<IncidentRow, IncidentError> {
     acting(transaction, user_id).await?;
+    if !matches!(deed, Deed::Note { .. }) {
+        let judged = optional(transaction, OWN_GLASS, &[&incident_id]).await?;
+        if judged.is_some_and(|row| row.try_get(0).unwrap_or(true)) {
+            return Err(Error::Input(
+                "this incident tells supervisors of an emergency access: a supervisor other than the user who opened it handles it"
+                    .to_owned(),
+            )
+            .into());
+        }
+    }
     match *deed {
         Deed::Close { code, text } => {
             // What is merged may be for the other side, which this role neither sees nor changes; the right to close this one was
             // proved by finding it.
             let course = found(transaction, incident_id).await?;
             let alone = course.is_some_and(|course| course.merged().is_none() && course.lists().is_empty());
-            if alone {
-                return close_merged(transaction, incident_id, user_id, code, text, expected_version, now).await;
-            }
-            let outside = step_out(transaction, Beyond::Family).await?;
-            let closed = close_merged(transaction, incident_id, user_id, code, text, expected_version, now).await?;
-            outside.back(transaction).await?;
+            let closed = if alone {
+                close_merged(transaction, incident_id, user_id, code, text, expected_version, now).await?
+            } else {
+                let outside = step_out(transaction, Beyond::Family).await?;
+                let closed = close_merged(transaction, incident_id, user_id, code, text, expected_version, now).await?;
+                outside.back(transaction).await?;
+                closed
+            };
+            answered_for(transaction, &closed, now).await?;
             Ok(closed)
         }
         Deed::Merge { into, why } => merge(transaction, &[incident_id], into, Who::User(user_id), why, now).await,

@@ -1,7 +1,7 @@
 //! Incidents that no event of the engine makes: a review is due, a device is faulty, an escalation failed, the platform is blind.
 
 use alerts::{
-    Audience, Severity,
+    Audience, ClosingCode, Severity,
     lifecycle::course::{Applied, Change, Onset},
     route,
 };
@@ -136,6 +136,33 @@ async fn worse(
     };
     let incident = store(transaction, &before, &course, before.climb.as_ref(), &[entry]).await?;
     Ok(SystemRaised { incident, new: false })
+}
+
+/// Somebody has come: the incident of the failed escalation of `of` is over, and finishes by itself, unless somebody has that one in hand.
+/// Its calls end with it. Where the other is not answered for again, a new one is raised.
+pub(super) async fn answered(
+    transaction: &impl GenericClient,
+    of: &IncidentRow,
+    now: Timestamp,
+) -> Result<(), IncidentError> {
+    let person = of.person_id.map(PersonId::new);
+    let key = format!("escalation:{}", of.incident_id);
+    let text = format!("Incident {} was taken on.", of.number);
+    let Some(ended) = end_system(transaction, person, &key, &text, now).await? else {
+        return Ok(());
+    };
+    if ended.course.hold().is_some() || !ended.course.lists().is_empty() || ended.course.merged().is_some() {
+        return Ok(());
+    }
+    let code = ClosingCode::Transferred;
+    if let Applied::Changed { course, record } = ended.course.apply(Change::CloseItself { code }, now)? {
+        let entry = Entry {
+            text,
+            ..Entry::of(*record)
+        };
+        store(transaction, &ended, &course, None, &[entry]).await?;
+    }
+    Ok(())
 }
 
 /// Notes that what a part of the program had found is over. The incident stays open until a person closes it. `None`: none is open.

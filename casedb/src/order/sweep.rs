@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use proto::{OrderId, PersonId};
 use uuid::Uuid;
 
-use super::{ReviewKind, force_review, make::time_zone};
+use super::{ReviewKind, force_review, make::time_zone, over};
 use crate::{
     Database, Error,
     incident::{self, IncidentError, SystemIncident},
@@ -103,7 +103,7 @@ pub async fn sweep(transaction: &impl GenericClient, now: Timestamp) -> Result<V
     Ok(fresh)
 }
 
-/// Raises what [`sweep`] finds, each as an incident of the person, in one transaction; returns how many. Any number of processes may do
+/// Raises what [`sweep`] finds, each as an incident of the person, in one transaction; returns how many. Ends those whose cause is gone. Any number of processes may do
 /// this at once: a warning is given once.
 pub async fn watch(database: &Database, now: Timestamp) -> Result<usize, IncidentError> {
     let mut client = database.client().await?;
@@ -128,6 +128,7 @@ pub async fn watch(database: &Database, now: Timestamp) -> Result<usize, Inciden
         };
         incident::raise_system(&transaction, &system).await?;
     }
+    over::end(&transaction, now).await?;
     transaction.commit().await.map_err(Error::from)?;
     Ok(found.len())
 }

@@ -153,6 +153,24 @@ async fn a_carrier_that_fails_is_one_incident_that_lists_everybody() {
             .unwrap()
             .get(0);
         assert_eq!(calling, 1);
+        // Over for all but one; then for all, of which the cause's incident says so, once; and it goes on with who joins.
+        let stands = async || -> (String, bool, i64) {
+            let sql =
+                "SELECT i.state, i.ongoing, (SELECT count(*) FROM incident_action a WHERE a.incident_id = i.incident_id
+                    AND a.text = 'All that have this cause are over.') FROM incident i WHERE i.person_id IS NULL";
+            let row = client.query_one(sql, &[]).await.unwrap();
+            (row.get(0), row.get(1), row.get(2))
+        };
+        for (n, person) in [0, 1, 2, 3, 4, 6].into_iter().enumerate() {
+            assert_eq!(stands().await, ("notified".to_owned(), true, 0));
+            let second = 20 + i64::try_from(n).unwrap();
+            let ended = incident::end_system(&client, Some(people[person]), "silence", "heard again", at(second)).await;
+            assert!(ended.unwrap().is_some());
+            sweep(&db, second).await;
+        }
+        assert_eq!(stands().await, ("notified".to_owned(), false, 1));
+        sweep(&db, 30).await;
+        assert_eq!(stands().await, ("notified".to_owned(), false, 1), "said once");
         // Hours later the same carrier is another cause for those who are hit anew alone.
         let later = SignedDuration::from_hours(3).as_secs();
         silent(&db, people[7], "silence", Severity::P3, later).await;

@@ -63,6 +63,9 @@ fn changes(now: i64, round: u32) -> Vec<Change> {
             code: ClosingCode::ReturnedCompliant,
         },
         Change::CloseItself {
+            code: ClosingCode::Transferred,
+        },
+        Change::CloseItself {
             code: ClosingCode::Other,
         },
         Change::Merge {

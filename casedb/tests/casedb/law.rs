@@ -143,6 +143,96 @@ async fn what_held_is_told_as_it_was_known() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_warning_whose_cause_is_gone_is_over_and_says_why() {
+    for (test, db) in migrated().await {
+        let office = office(&db, "signe").await;
+        let start = Timestamp::now().round(jiff::Unit::Second).unwrap();
+        let client = db.client().await.unwrap();
+        let order = add_order(&db, office.person, start).await;
+        let open = async || -> Vec<String> {
+            let sql = "SELECT concat_ws(' ', i.kind, i.state, i.ongoing, (SELECT a.text FROM incident_action a
+                    WHERE a.incident_id = i.incident_id AND a.action = 'event' ORDER BY a.action_id DESC LIMIT 1))
+                FROM incident i ORDER BY i.number";
+            let rows = client.query(sql, &[]).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect()
+        };
+        let device_id = DeviceId::new(Uuid::now_v7());
+        let device = device::Device {
+            device_id,
+            protocol: "native".to_owned(),
+            identity: "HW-3".to_owned(),
+            secret: Some(vec![7; 32]),
+            ..device::Device::default()
+        };
+        device::register(&client, &device).await.unwrap();
+        device::assign(&client, device_id, office.person, start).await.unwrap();
+        // Silent for 72 hours: a review is forced. Heard again with a fault on record: not mended. Without one: it is.
+        let silent = start + 73.hours();
+        order::watch(&db, silent).await.unwrap();
+        assert_eq!(open().await, ["review_due notified t"]);
+        let fault = "INSERT INTO device_fault (fault_id, device_id, person_id, reason, faulty_since, reported_at)
+            VALUES (gen_random_uuid(), $1, $2, 'strap', $3, $3)";
+        let seen = "INSERT INTO device_status (device_id, last_seen_at) VALUES ($1, $2)";
+        let heard = silent + 1.hour();
+        client
+            .execute(fault, &[&device_id.uuid(), &office.person.uuid(), &heard])
+            .await
+            .unwrap();
+        client.execute(seen, &[&device_id.uuid(), &heard]).await.unwrap();
+        order::watch(&db, heard + 1.hour()).await.unwrap();
+        assert_eq!(open().await, ["review_due notified t"]);
+        client
+            .execute(
+                "UPDATE device_fault SET ended_at = faulty_since + interval '1 minute', outcome = 'repaired'",
+                &[],
+            )
+            .await
+            .unwrap();
+        order::watch(&db, heard + 2.hours()).await.unwrap();
+        let mended = "review_due notified f The device works again, or was replaced; the review is still to be done.";
+        assert_eq!(open().await, [mended]);
+
+        // A warning before the end, and then the order is extended; then it is revoked.
+        let near = order.ends_at - (24 * 13).hours();
+        client
+            .execute("UPDATE device_status SET last_seen_at = $1", &[&near])
+            .await
+            .unwrap();
+        order::watch(&db, near).await.unwrap();
+        assert_eq!(open().await, [mended, "order_ends notified t"]);
+        order::end(&client, order.order_id, order.ends_at + 24.hours())
+            .await
+            .unwrap();
+        order::watch(&db, near + 1.minute()).await.unwrap();
+        let moved = "order_ends notified f The order ends at another time.";
+        assert_eq!(open().await, [mended, moved, "order_ends notified t"]);
+        order::revoke(&client, order.order_id, near + 2.minutes())
+            .await
+            .unwrap();
+        order::watch(&db, near + 3.minutes()).await.unwrap();
+        assert_eq!(
+            open().await,
+            [mended, moved, "order_ends notified f The order was revoked."]
+        );
+        // Said once.
+        let before: i64 = client
+            .query_one("SELECT count(*) FROM incident_action", &[])
+            .await
+            .unwrap()
+            .get(0);
+        order::watch(&db, near + 4.minutes()).await.unwrap();
+        let after: i64 = client
+            .query_one("SELECT count(*) FROM incident_action", &[])
+            .await
+            .unwrap()
+            .get(0);
+        assert_eq!(before, after);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn warnings_are_given_once_and_silence_forces_a_review() {
     for (test, db) in migrated().await {
         let office = office(&db, "berit").await;

@@ -10,7 +10,7 @@ use alerts::{
 };
 use anyhow::Result;
 use casedb::{
-    escalation::{self, DESK, NewAssignment, NewLadder},
+    escalation::{self, DESK, Look, NewAssignment, NewLadder},
     incident::{self, Suspension, SystemIncident},
 };
 use homeward_alerts_worker::{WorkerConfig, deadlines};
@@ -165,6 +165,24 @@ async fn nobody_answers_for_an_hour() -> Result<()> {
             let (course, same) = incident::replayed(&client, incident).await?;
             assert!(same && course.calls());
         }
+        // Somebody comes: what had failed is over and closed by the system, with typed records, and calls nobody any more.
+        incident::acknowledge(&world.db, id, world.officer, None, at(3_601)).await?;
+        let (course, same) = incident::replayed(&client, failed).await?;
+        assert!(same && !course.ongoing() && !course.calls());
+        let words = format!(
+            "SELECT concat_ws(' ', action, code, record ->> 'by', text) FROM incident_action
+            WHERE incident_id = '{failed}' AND acted_at >= to_timestamp({START} + 3601) AND user_id IS NULL ORDER BY action_id"
+        );
+        let number = &world
+            .strings(&format!("SELECT number::text FROM incident WHERE incident_id = '{id}'"))
+            .await[0];
+        assert_eq!(
+            world.strings(&words).await,
+            [
+                format!("event {{\"system\": \"events\"}} Incident {number} was taken on."),
+                format!("close transferred {{\"system\": \"events\"}} Incident {number} was taken on."),
+            ]
+        );
         // Climbed until the deadline of the next step, not looked at in vain.
         assert_eq!(tick(&world, 3_601).await?, 0);
         eprintln!("workers that died on the way: {died}");
@@ -173,6 +191,47 @@ async fn nobody_answers_for_an_hour() -> Result<()> {
         world.drop_now().await?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_that_comes_is_told_once_and_over_when_it_is_mended() -> Result<()> {
+    let Some(world) = World::new().await? else {
+        return Ok(());
+    };
+    world.person("HZ-1", 2).await?;
+    let now = Timestamp::now();
+    assert_eq!(escalation::watch(&world.db, now).await?, Look::BuiltIn);
+    world.patient().await?;
+    assert_eq!(escalation::watch(&world.db, now).await?, Look::Whole);
+    let open = "SELECT concat_ws(' ', kind, severity, state, ongoing) FROM incident WHERE grouping_key = 'ladders' ORDER BY number";
+    assert!(world.strings(open).await.is_empty());
+    // Behind the program's back, which would refuse it: the only step calls an officer of the police, and nobody is called about what is for
+    // social work alone.
+    let officer = format!(
+        "INSERT INTO ladder_revision (ladder_id, revision, laps, steps)
+        SELECT ladder_id, 2, 1, '[{{\"call\":{{\"user\":\"{}\"}},\"via\":[\"console\"],\"wait\":\"PT5M\"}}]' FROM ladder",
+        world.officer
+    );
+    world.execute(&officer).await;
+    assert_eq!(escalation::watch(&world.db, now).await?, Look::Gap(true));
+    assert_eq!(escalation::watch(&world.db, now).await?, Look::Gap(false), "once");
+    assert_eq!(world.strings(open).await, ["nobody_to_call 2 notified t"]);
+    let told = world
+        .strings("SELECT text FROM incident_action WHERE action = 'raise'")
+        .await;
+    assert!(
+        told[0].starts_with("Nobody could be called by ladder patient at "),
+        "{told:?}"
+    );
+    let desk = format!(
+        "INSERT INTO ladder_revision (ladder_id, revision, laps, steps)
+        SELECT ladder_id, 3, 1, '[{{\"call\":{{\"rota\":\"{}\"}},\"via\":[\"console\"],\"wait\":\"PT5M\"}}]' FROM ladder",
+        escalation::DESK
+    );
+    world.execute(&desk).await;
+    assert_eq!(escalation::watch(&world.db, now).await?, Look::Whole);
+    assert_eq!(world.strings(open).await, ["nobody_to_call 2 notified f"]);
+    world.drop_now().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

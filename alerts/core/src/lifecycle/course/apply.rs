@@ -12,7 +12,12 @@ use super::{
 use crate::ClosingCode;
 
 /// Codes with which an incident may be closed by itself.
-const OF_SYSTEM: [ClosingCode; 2] = [ClosingCode::ReturnedCompliant, ClosingCode::CorrectedByLateData];
+const OF_SYSTEM: [ClosingCode; 3] = [
+    ClosingCode::ReturnedCompliant,
+    ClosingCode::CorrectedByLateData,
+    // A failed escalation, once somebody has taken on what it was about.
+    ClosingCode::Transferred,
+];
 
 impl Course {
     /// Opens an incident.

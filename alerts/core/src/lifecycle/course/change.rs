@@ -116,7 +116,7 @@ pub enum Change {
     },
     /// It finishes by itself: all is over, and it is of a kind for which that is enough. Never what only a person may judge.
     CloseItself {
-        /// `returned_compliant` or `corrected_by_late_data`.
+        /// `returned_compliant`, `corrected_by_late_data` or, of a failed escalation, `transferred`.
         code: ClosingCode,
     },
     /// It finishes with the incident it was merged into. Never what only a person may judge.

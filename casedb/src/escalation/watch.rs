@@ -1,0 +1,86 @@
+//! Looks again at what was right when it was set: rotas run out, people leave, holidays come.
+
+use alerts::{Audience, Severity, ladder::Fault};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Plan, Refused, load};
+use crate::{
+    Database, Error,
+    incident::{self, IncidentError, SystemIncident},
+};
+
+/// A gap within this is told.
+const AHEAD: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// The incident's kind.
+const KIND: &str = "nobody_to_call";
+
+const KEY: &str = "ladders";
+
+/// What a look came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing is configured: the built-in ladders hold, which nobody can break.
+    BuiltIn,
+    /// Somebody can be called at every instant of the next two weeks.
+    Whole,
+    /// Nobody could be; `true`: that is new.
+    Gap(bool),
+}
+
+/// Checks ladders and rotas for the next two weeks. A gap is an incident of the system, raised once; it is over when it is mended.
+pub async fn watch(database: &Database, now: Timestamp) -> Result<Look, IncidentError> {
+    let mut client = database.client().await?;
+    let transaction = client.transaction().await.map_err(Error::from)?;
+    let plan = load(&transaction).await?;
+    if plan.assignments.is_empty() {
+        return Ok(Look::BuiltIn);
+    }
+    let look = match plan.checked_for(&transaction, now, AHEAD).await? {
+        Ok(_) => {
+            incident::end_system(
+                &transaction,
+                None,
+                KEY,
+                "Somebody can be called at every instant again.",
+                now,
+            )
+            .await?;
+            Look::Whole
+        }
+        Err(refused) => {
+            let text = text(&plan, &refused);
+            let system = SystemIncident {
+                kind: KIND,
+                person: None,
+                police_agency: None,
+                social_agency: None,
+                grouping_key: KEY,
+                severity: Severity::P2,
+                audience: Audience::Both,
+                text: &text,
+                at: now,
+            };
+            Look::Gap(incident::raise_system(&transaction, &system).await?.new)
+        }
+    };
+    transaction.commit().await.map_err(Error::from)?;
+    Ok(look)
+}
+
+/// The first instant, and which ladder; no names of people.
+fn text(plan: &Plan, refused: &Refused) -> String {
+    let faults = refused.0.iter().flat_map(|(_, faults)| faults);
+    let gaps = faults.clone().filter_map(|fault| match fault {
+        Fault::Nobody { ladder, at, .. } => Some((*at, *ladder)),
+        _ => None,
+    });
+    let what = match gaps.min() {
+        Some((at, ladder)) => format!("Nobody could be called by ladder {} at {at}", plan.ladder_name(ladder)),
+        None => "Ladders or rotas are not right any more".to_owned(),
+    };
+    format!(
+        "{what}; faults in all: {}. See `homeward ladder check`.",
+        faults.count()
+    )
+}
