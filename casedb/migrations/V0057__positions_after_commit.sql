@@ -1,12 +1,17 @@
 -- What was sent stays read, also when its transaction is rolled back: positions are given only for a reading whose declaration is
 -- committed. And only what was declared: an event's fixes where the declared time holds its onset, or the declaration names its incident.
 
--- True when a committed declaration of the last two minutes covers a time. One of this transaction does not count: it is not earlier
--- than the transaction's beginning.
+-- The declaration that this transaction has made, to be named by the one that reads: SET LOCAL homeward.access = '…'.
+CREATE FUNCTION declared_access() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT max(a.access_id) FROM position_access a WHERE a.user_id = access_user() AND a.accessed_at >= now()
+$$;
+
+-- True when the declaration that the transaction names covers a time: committed, of this user, of the last two minutes. One of this
+-- transaction does not count: it is not earlier than the transaction's beginning.
 CREATE OR REPLACE FUNCTION access_declared(person uuid, from_at timestamptz, to_at timestamptz) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
     SELECT EXISTS (SELECT FROM position_access a WHERE a.person_id = $1 AND a.user_id = access_user()
-        AND a.accessed_at < now() AND a.accessed_at > now() - interval '2 minutes' AND a.from_at <= $2 AND a.to_at >= $3)
+        AND a.access_id = nullif(current_setting('homeward.access', true), '')::bigint AND a.accessed_at < now() AND a.accessed_at > now() - interval '2 minutes' AND a.from_at <= $2 AND a.to_at >= $3)
 $$;
 
 -- The same for an event.
@@ -14,7 +19,7 @@ CREATE FUNCTION access_declared_event(event uuid) RETURNS boolean LANGUAGE sql S
     SELECT EXISTS (SELECT FROM event e WHERE e.event_id = $1 AND (access_declared(e.person_id, e.onset_at, e.onset_at)
         OR EXISTS (SELECT FROM incident_event ie JOIN incident i USING (incident_id) JOIN position_access a USING (person_id)
             WHERE ie.event_id = e.event_id AND a.user_id = access_user() AND a.accessed_at < now() AND a.accessed_at > now() - interval '2 minutes'
-                AND a.from_at <= i.onset_at AND a.to_at >= i.onset_at
+                AND a.access_id = nullif(current_setting('homeward.access', true), '')::bigint AND a.from_at <= i.onset_at AND a.to_at >= i.onset_at
                 AND a.scope IN ('incident ' || i.number, 'evidence of incident ' || i.number))))
 $$;
 
@@ -36,7 +41,7 @@ CREATE OR REPLACE FUNCTION read_positions(person uuid, from_at timestamptz, to_a
 RETURNS SETOF public."position" LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp ROWS 500 AS $$
 BEGIN
     IF NOT access_declared(person, from_at, to_at) THEN
-        RAISE EXCEPTION 'positions are read after the reading was written down: declare_access(), COMMIT, then read within two minutes'
+        RAISE EXCEPTION 'positions are read after the reading was written down: declare_access(), declared_access(), COMMIT, then read in a transaction that names it'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
     -- Whom the user does not see any more is not read on.

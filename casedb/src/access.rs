@@ -73,8 +73,19 @@ pub struct Access<'a> {
     pub scope: &'a str,
 }
 
-/// Declares in a transaction of [`begin`] that positions of a person are read, those `from` to before `to`. From here on, and in this
-/// transaction alone, the database gives them: `read_positions`, `own_reports`, `event_payload`. Returns how many fixes there are.
+/// A reading that is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "commit it, and name it where positions are read"]
+pub struct Declared {
+    /// Of the record.
+    pub access_id: i64,
+    /// How many fixes there are.
+    pub fixes: i64,
+}
+
+/// Declares in a transaction of [`begin`] that positions of a person are read, those `from` to before `to`. Commit it: what was sent stays
+/// read, so nothing is given before the record is there for good. The transaction that reads names it ([`Declared::name`]); in that one
+/// alone, and within two minutes, the database gives what was declared: `read_positions`, `own_reports`, `event_payload`.
 ///
 /// The user is the transaction's. A missing case number, a person whom the user does not see, and a role that reads no positions are
 /// refused by the database.
@@ -83,8 +94,9 @@ pub async fn declare(
     access: &Access<'_>,
     from: Timestamp,
     to: Timestamp,
-) -> Result<i64, Error> {
+) -> Result<Declared, Error> {
     const SQL: &str = "SELECT declare_access($1, $2, $3, $4, $5, $6)";
+    const ID: &str = "SELECT declared_access()";
     let values: [&(dyn ToSql + Sync); 6] = [
         &access.person_id,
         &from,
@@ -93,7 +105,17 @@ pub async fn declare(
         &access.case_number,
         &access.scope,
     ];
-    Ok(row(transaction, SQL, &values).await?.try_get(0)?)
+    let fixes = row(transaction, SQL, &values).await?.try_get(0)?;
+    let access_id = row(transaction, ID, &[]).await?.try_get(0)?;
+    Ok(Declared { access_id, fixes })
+}
+
+impl Declared {
+    /// Says in a later transaction of the same user what is read there.
+    pub async fn name(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
+        const SQL: &str = "SELECT set_config('homeward.access', $1, true)";
+        row(transaction, SQL, &[&self.access_id.to_string()]).await.map(drop)
+    }
 }
 
 /// Writes a reading of the program's own down, of which nobody knows beforehand what it comes to (replay, explanation).

@@ -77,7 +77,7 @@ pub async fn gather(database: &Database, asked: &Asked<'_>) -> Result<Option<Evi
     let mut client = database.client().await?;
     let user_id = asked.user.user_id;
     // As the user: the rules of the rows hold, and the reading is on record before anything is read.
-    let transaction = access::begin(&mut client, asked.user).await?;
+    let mut transaction = access::begin(&mut client, asked.user).await?;
     let Some(span) = view::incident_span(&transaction, user_id, asked.incident_id).await? else {
         return Ok(None);
     };
@@ -91,7 +91,10 @@ pub async fn gather(database: &Database, asked: &Asked<'_>) -> Result<Option<Evi
             case_number: asked.case_number,
             scope: &format!("evidence of incident {}", span.number),
         };
-        access::declare(&transaction, &access, from, to).await?;
+        let declared = access::declare(&transaction, &access, from, to).await?;
+        transaction.commit().await?;
+        transaction = access::begin(&mut client, asked.user).await?;
+        declared.name(&transaction).await?;
     }
     let Some(mut detail) = view::incident(&transaction, user_id, asked.incident_id).await? else {
         return Ok(None);

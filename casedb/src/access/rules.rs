@@ -744,7 +744,7 @@ pub const FUNCTIONS: &[(&str, &[Role])] = &[
         CASE_ANALYST,
     ),
     ("read_positions(uuid, timestamptz, timestamptz, bigint)", CASE_ANALYST),
-    ("positions_of(uuid, timestamptz, timestamptz, text, text)", CASE_ANALYST),
+    ("declared_access()", CASE_ANALYST),
     ("own_reports(uuid, timestamptz[], uuid[])", CASE_ANALYST),
     ("event_payload(uuid)", CASE_ANALYST),
     ("signs_of_life(uuid[], timestamptz)", CASE_ANALYST),

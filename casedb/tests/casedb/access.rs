@@ -448,7 +448,7 @@ async fn positions_are_given_only_to_who_declares_the_reading() {
                 .unwrap();
         }
         let from = now - jiff::SignedDuration::from_mins(60);
-        let declared = |person| access::Access {
+        let declared_as = |person| access::Access {
             user_id: Uuid::nil(),
             person_id: person,
             purpose: access::Purpose::Court,
@@ -466,9 +466,10 @@ async fn positions_are_given_only_to_who_declares_the_reading() {
             for sql in [
                 format!("SELECT * FROM read_positions('{own}', '{from}', '{now}', 10)"),
                 format!("SELECT * FROM position WHERE person_id = '{own}'"),
-                format!("SELECT * FROM positions_of('{foreign}', '{from}', '{now}', 'court', '2026-117')"),
-                format!("SELECT * FROM positions_of('{own}', '{from}', '{now}', 'court', '  ')"),
-                format!("SELECT * FROM positions_of('{own}', '{from}', '{now}', 'curiosity', '2026-117')"),
+                format!("SELECT declare_access('{foreign}', '{from}', '{now}', 'court', '2026-117', 'test')"),
+                format!("SELECT declare_access('{own}', '{from}', '{now}', 'court', '  ', 'test')"),
+                format!("SELECT declare_access('{own}', '{from}', '{now}', 'court', '\u{3000}', 'test')"),
+                format!("SELECT declare_access('{own}', '{from}', '{now}', 'curiosity', '2026-117', 'test')"),
                 format!(
                     "INSERT INTO position_access (user_id, person_id, purpose, scope) VALUES ('{}', '{own}', 'duty', 'x')",
                     me.user_id
@@ -478,44 +479,39 @@ async fn positions_are_given_only_to_who_declares_the_reading() {
                 assert!(tx.query(&sql, &[]).await.is_err(), "{role:?}: {sql}");
             }
             let tx = access::begin(&mut client, &me).await.unwrap();
-            let there = access::declare(&tx, &declared(own), from, now).await;
+            let there = access::declare(&tx, &declared_as(own), from, now).await;
             if !reads {
                 assert!(there.is_err(), "{role:?}");
                 continue;
             }
-            assert_eq!(there.unwrap(), 60);
-            let rows = tx
-                .query(
-                    &format!("SELECT * FROM read_positions('{own}', '{from}', '{now}', 1000)"),
-                    &[],
-                )
-                .await
-                .unwrap();
-            assert_eq!(rows.len(), 60);
-            let earlier = now - jiff::SignedDuration::from_mins(80);
-            assert!(
-                tx.query(
-                    &format!("SELECT * FROM read_positions('{own}', '{earlier}', '{now}', 10)"),
-                    &[]
-                )
-                .await
-                .is_err()
-            );
+            let rolled_back = there.unwrap();
+            assert_eq!(rolled_back.fixes, 60);
+            let read = format!("SELECT * FROM read_positions('{own}', '{from}', '{now}', 1000)");
+            // Not in the transaction that declares: it may be rolled back, and what was sent stays read.
+            rolled_back.name(&tx).await.unwrap();
+            assert!(tx.query(&read, &[]).await.is_err(), "{role:?}");
             drop(tx);
-            // Rolled back: no record, and the next transaction starts from nothing.
             let tx = access::begin(&mut client, &me).await.unwrap();
+            rolled_back.name(&tx).await.unwrap();
             assert!(
-                tx.query(
-                    &format!("SELECT * FROM read_positions('{own}', '{from}', '{now}', 10)"),
-                    &[]
-                )
-                .await
-                .is_err()
+                tx.query(&read, &[]).await.is_err(),
+                "{role:?}: of a record that was rolled back"
             );
             drop(tx);
             let tx = access::begin(&mut client, &me).await.unwrap();
-            access::declare(&tx, &declared(own), from, now).await.unwrap();
+            let declared = access::declare(&tx, &declared_as(own), from, now).await.unwrap();
             tx.commit().await.unwrap();
+            // Not without naming it, not for longer than declared.
+            let tx = access::begin(&mut client, &me).await.unwrap();
+            assert!(tx.query(&read, &[]).await.is_err(), "{role:?}");
+            drop(tx);
+            let tx = access::begin(&mut client, &me).await.unwrap();
+            declared.name(&tx).await.unwrap();
+            assert_eq!(tx.query(&read, &[]).await.unwrap().len(), 60);
+            let earlier = now - jiff::SignedDuration::from_mins(80);
+            let longer = format!("SELECT * FROM read_positions('{own}', '{earlier}', '{now}', 10)");
+            assert!(tx.query(&longer, &[]).await.is_err());
+            drop(tx);
             let row = owner
                 .query_one(
                     "SELECT purpose, case_number, fixes, from_at, to_at, scope FROM position_access WHERE user_id = $1",

@@ -134,7 +134,7 @@ pub(super) async fn detail(
         (purpose, case) => Some(stated(purpose, case)?),
     };
     let mut client = app.0.users.client().await?;
-    let transaction = client.begin(user).await?;
+    let mut transaction = client.begin(user).await?;
     let mut interval = None;
     if let Some((purpose, case_number)) = stated {
         let head = view::incident_span(&transaction, user.user_id, incident_id).await?;
@@ -149,7 +149,11 @@ pub(super) async fn detail(
                 case_number,
                 scope: &format!("incident {}", head.number),
             };
-            access::declare(&transaction, &access, from, to).await?;
+            let declared = access::declare(&transaction, &access, from, to).await?;
+            // On record for good before anything is read: what was sent stays read.
+            transaction.commit().await.map_err(casedb::Error::from)?;
+            transaction = client.begin(user).await?;
+            declared.name(&transaction).await?;
             interval = Some((person_id, from, to));
         }
     }
@@ -161,7 +165,6 @@ pub(super) async fn detail(
         detail.track = track.fixes;
         detail.track_truncated = track.truncated;
     }
-    // The record stays, or nobody gets anything.
     transaction.commit().await.map_err(casedb::Error::from)?;
     Ok(detail)
 }

@@ -129,9 +129,12 @@ pub async fn track(
         case_number,
         scope: &format!("{from}/{to}"),
     };
-    access::declare(&transaction, &access, from, to).await?;
+    let declared = access::declare(&transaction, &access, from, to).await?;
+    // On record for good before anything is read: what was sent stays read.
+    transaction.commit().await.map_err(casedb::Error::from)?;
+    let transaction = client.begin(&caller.user).await?;
+    declared.name(&transaction).await?;
     let track = view::track(&transaction, user_id, person_id, from, to).await?;
-    // The record stays, or nobody gets anything.
     transaction.commit().await.map_err(casedb::Error::from)?;
     Ok(Json(track))
 }
