@@ -305,6 +305,8 @@ const OWN_ACTION: Rows = Rows::ThroughForUs(
     "{t}.user_id = (SELECT access_user()) AND {t}.audience = ANY ((SELECT access_audiences(current_user))::text[])
     AND EXISTS (SELECT FROM incident i WHERE i.incident_id = {t}.incident_id)",
 );
+/// Of a device that nobody wears, or whose wearer the user sees (V0061).
+const FRAME: Rows = Rows::Mine("access_frame({t}.protocol, {t}.identity, current_user)");
 /// Not those that name a zone of the other audience: `access_hidden_zone` reads past the policies.
 const EVENT: Rows = Rows::ThroughForUs(
     "EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
@@ -468,7 +470,7 @@ pub const RULES: &[Rule] = &[
     rule("device_status", &[read(CASE_ANALYST, DEVICE), read(ADMIN, Rows::All)]),
     nobody("device_session", "what gateways tell each other"),
     rule("quarantined_device", &[read(KEEPERS, Rows::All)]),
-    rule("quarantined_frame", &[read(KEEPERS, Rows::All)]),
+    rule("quarantined_frame", &[read(KEEPERS, FRAME)]),
     // Zones and rules.
     rule("zone", &[read(CASE_ANALYST, ZONE)]),
     rule("zone_revision", &[read(CASE_ANALYST, OF_ZONE)]),
@@ -525,7 +527,13 @@ pub const RULES: &[Rule] = &[
     rule(
         "incident",
         &[
-            read(CASE_ANALYST, INCIDENTS),
+            read(CASE, INCIDENTS),
+            // What somebody has written stands beside the columns of words as well.
+            read_but(
+                ANALYST,
+                &["course", "climb", "suspended_authority", "suspended_reason"],
+                INCIDENTS,
+            ),
             read_only(
                 PROVIDER,
                 &[
@@ -552,14 +560,15 @@ pub const RULES: &[Rule] = &[
         "incident_action",
         &[
             read(CASE, ACTION),
-            read_but(ANALYST, &["text"], ACTION),
+            read_but(ANALYST, &["text", "record"], ACTION),
             add(CASE, OWN_ACTION),
         ],
     ),
     rule(
         "notification",
         &[
-            read(CASE_ANALYST, INCIDENT),
+            read(CASE, INCIDENT),
+            read_but(ANALYST, &["recipient"], INCIDENT),
             // A message that was given up is queued once more.
             right(
                 MESSENGERS,
@@ -767,7 +776,21 @@ pub const PSEUDONYMS: &[(&str, &str, &str)] = &[
     ("person", "display_name", "reference"),
     ("supervision_order", "grounds", "''"),
     ("supervision_order", "conditions", "''"),
+    ("incident", "course", "NULL::jsonb"),
+    ("incident", "climb", "NULL::jsonb"),
+    (
+        "incident",
+        "suspended_authority",
+        "CASE WHEN suspended_until IS NOT NULL THEN '' END",
+    ),
+    (
+        "incident",
+        "suspended_reason",
+        "CASE WHEN suspended_until IS NOT NULL THEN '' END",
+    ),
     ("incident_action", "text", "''"),
+    ("incident_action", "record", "NULL::jsonb"),
+    ("notification", "recipient", "''"),
 ];
 
 #[cfg(test)]

@@ -547,3 +547,90 @@ async fn positions_are_given_only_to_who_declares_the_reading() {
         test.drop_now().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn an_analyst_reads_no_word_that_somebody_wrote_about_a_person() {
+    for test in guarded().await {
+        let db = casedb::Database::connect(&test.url, 4).await.unwrap();
+        let owner = db.client().await.unwrap();
+        fill(&owner).await;
+        let person = id(&owner, "own").await;
+        let officer = user(&owner, Role::Supervisor, Branch::Police).await;
+        let system = casedb::incident::SystemIncident {
+            kind: "device_faulty",
+            person: Some(proto::PersonId::new(person)),
+            police_agency: None,
+            social_agency: None,
+            grouping_key: "words",
+            severity: alerts::Severity::P2,
+            audience: alerts::Audience::Both,
+            text: "no report for three days",
+            at: Timestamp::now(),
+        };
+        let mut client = db.client().await.unwrap();
+        let tx = client.transaction().await.unwrap();
+        let raised = casedb::incident::raise_system(&tx, &system)
+            .await
+            .unwrap()
+            .incident
+            .incident_id;
+        tx.commit().await.unwrap();
+        let now = Timestamp::now();
+        let until = now + jiff::SignedDuration::from_hours(1);
+        casedb::incident::note(
+            &db,
+            raised,
+            officer.user_id,
+            "SECRETWORD lives there",
+            alerts::Audience::Both,
+            now,
+        )
+        .await
+        .unwrap();
+        let suspension = casedb::incident::Suspension {
+            authority: "SECRETWORD court",
+            reason: "SECRETWORD in hospital",
+            until,
+        };
+        casedb::incident::suspend(&db, raised, officer.user_id, &suspension, None, now)
+            .await
+            .unwrap();
+        owner
+            .execute(
+                "INSERT INTO notification (notification_id, idempotency_key, incident_id, channel, recipient, state)
+                VALUES (gen_random_uuid(), 'k', $1, 'sms', 'SECRETWORD', 'dead')",
+                &[&raised],
+            )
+            .await
+            .unwrap();
+        let me = user(&owner, Role::Analyst, Branch::Police).await;
+        let tables = owner
+            .query(
+                "SELECT c.relnamespace::regnamespace::text, c.relname::text, a.attname::text FROM pg_class c
+                JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                WHERE c.relkind IN ('r', 'v', 'p') AND c.relnamespace::regnamespace::text IN ('public', 'pseudonym')
+                    AND has_column_privilege('homeward_analyst', c.oid, a.attnum, 'SELECT') AND has_schema_privilege('homeward_analyst', c.relnamespace, 'USAGE')",
+                &[],
+            )
+            .await
+            .unwrap();
+        assert!(tables.len() > 100);
+        let mut seen = 0;
+        for row in tables {
+            let (schema, table, column): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+            let tx = access::begin(&mut client, &me).await.unwrap();
+            let sql = format!(
+                "SELECT count(*), count(*) FILTER (WHERE \"{column}\"::text LIKE '%SECRETWORD%') FROM {schema}.\"{table}\""
+            );
+            // What cannot be read at all tells nothing.
+            let Ok(found) = tx.query_one(&sql, &[]).await else {
+                continue;
+            };
+            seen += found.get::<_, i64>(0);
+            assert_eq!(found.get::<_, i64>(1), 0, "{schema}.{table}.{column}");
+        }
+        assert!(seen > 0);
+        drop((client, owner, db));
+        test.drop_now().await.unwrap();
+    }
+}

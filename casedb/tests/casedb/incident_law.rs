@@ -347,9 +347,8 @@ async fn refused(db: &Database, sql: &str, id: Uuid, before: &str) -> Option<Str
     let client = db.client().await.unwrap();
     // Only the one: a statement that touches none would be allowed.
     let only = sql.replace("FROM incident)", &format!("FROM incident WHERE incident_id = '{id}')"));
-    let only = if only.starts_with("UPDATE") {
-        format!("{only} WHERE incident_id = '{id}'")
-    } else if only.ends_with("FROM incident") {
+    let whole_table = only.starts_with("UPDATE") || only.ends_with("FROM incident");
+    let only = if whole_table {
         format!("{only} WHERE incident_id = '{id}'")
     } else {
         only

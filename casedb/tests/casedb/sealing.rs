@@ -65,7 +65,7 @@ async fn roots_are_signed_at_the_beginning_at_intervals_and_at_the_end() {
         add_person(&db, "first").await;
 
         // An hour between roots: one at once, none for what comes in that hour, one when the process ends.
-        let (sealer, shutdown) = start(Duration::from_secs(3_600));
+        let (sealer, shutdown) = start(Duration::from_hours(1));
         assert_eq!(roots(&db, 1).await, 1);
         add_person(&db, "second").await;
         chained(&db).await;

@@ -116,7 +116,7 @@ async fn run(stream: String, kills: usize) -> Incidents {
         tokio::time::sleep(wait.max(Duration::from_millis(300))).await;
         // A slow machine would be at its start all the time: of two kills at least one waits until there is something to kill.
         let patience = Instant::now();
-        while starts(&server) < (done + 1) / 2 + 1 && patience.elapsed() < Duration::from_secs(60) {
+        while starts(&server) <= usize::midpoint(done, 1) && patience.elapsed() < Duration::from_mins(1) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         server.kill();
