@@ -277,7 +277,7 @@ BEGIN
     course := NEW.course;
     IF course IS NULL THEN
         -- From before there were courses; only the program still meets such.
-        IF NOT access_unlimited() THEN
+        IF NOT access_unlimited() AND EXISTS (SELECT FROM incident WHERE incident_id = NEW.incident_id AND course IS NULL) THEN
             RAISE EXCEPTION 'incident %: it has no course', NEW.incident_id USING ERRCODE = 'check_violation', CONSTRAINT = 'incident_law';
         END IF;
         RETURN NULL;
@@ -350,9 +350,10 @@ BEGIN
         RAISE EXCEPTION 'incident %: a user records what they do, when they do it', NEW.incident_id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'incident_action_of_user';
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
-CREATE TRIGGER incident_action_of_user BEFORE INSERT ON incident_action FOR EACH ROW EXECUTE FUNCTION incident_action_of_user();
+-- Afterwards: what row-level security refuses it refuses first.
+CREATE TRIGGER incident_action_of_user AFTER INSERT ON incident_action FOR EACH ROW EXECUTE FUNCTION incident_action_of_user();
 
 -- What an incident is about stays; ladders are climbed by the program.
 CREATE FUNCTION incident_fixed() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$

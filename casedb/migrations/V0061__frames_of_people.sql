@@ -6,3 +6,4 @@ SET search_path = public, pg_temp AS $$
     FROM device d JOIN device_assignment a USING (device_id)
     WHERE d.protocol = of_protocol AND d.identity = of_identity
 $$;
+REVOKE EXECUTE ON FUNCTION access_frame, break_glass_opener, declared_access, law_profiles_of FROM PUBLIC;

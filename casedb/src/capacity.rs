@@ -191,11 +191,12 @@ fn finite(days: Option<f64>) -> Option<f64> {
 
 fn of_sequence(sequence: &Sequence) -> Line {
     let days = sequence.value.days_to(sequence.limit);
-    // The last hundredth of all numbers is little, whatever the rate, and where none is known yet.
+    // Where no rate is known the share that is left speaks; the last millionth is little whatever the rate.
     let left = 1.0 - sequence.value.now / sequence.limit.max(1.0);
-    let by_share = match left {
-        left if left < 0.01 => Standing::Short,
-        left if left < 0.10 => Standing::Warn,
+    let by_share = match (left, sequence.value.per_day()) {
+        (left, _) if left < 1e-6 => Standing::Short,
+        (left, None) if left < 0.01 => Standing::Short,
+        (left, None) if left < 0.10 => Standing::Warn,
         _ => Standing::Enough,
     };
     Line {
@@ -208,7 +209,7 @@ fn of_sequence(sequence: &Sequence) -> Line {
         note: if by_share == Standing::Enough {
             String::new()
         } else {
-            format!("{:.2} % of its numbers are left", left.max(0.0) * 100.0)
+            format!("{:.4} % of its numbers are left", left.max(0.0) * 100.0)
         },
     }
 }

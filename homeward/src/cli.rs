@@ -355,6 +355,35 @@ pub enum UserCommand {
         #[arg(long, value_name = "NUMBER")]
         phone: Option<String>,
     },
+    /// Changes an account: role, agency, name, password; disables it or lets it in again. Whoever is disabled, moved or given a new password is
+    /// logged out everywhere.
+    ///
+    /// Examples: homeward user set officer2 --disable; homeward user set officer2 --new-password
+    Set {
+        /// Name to sign in.
+        username: String,
+        /// Role.
+        #[arg(long)]
+        role: Option<Role>,
+        /// Path of the agency, as `demo.police`.
+        #[arg(long, value_name = "PATH")]
+        agency: Option<String>,
+        /// Name as shown to colleagues.
+        #[arg(long, value_name = "NAME")]
+        display_name: Option<String>,
+        /// Nobody can log in with it any more; what it did stays on record.
+        #[arg(long, conflicts_with = "enable")]
+        disable: bool,
+        /// It can log in again.
+        #[arg(long)]
+        enable: bool,
+        /// Makes a new password and prints it once.
+        #[arg(long, conflicts_with = "password_stdin")]
+        new_password: bool,
+        /// Reads a new password from standard input, one line of 12 characters or more.
+        #[arg(long)]
+        password_stdin: bool,
+    },
 }
 
 /// `homeward profiles …`

@@ -162,6 +162,8 @@ pub const CASE: &[Role] = &[DutyOfficer, SocialWorker, Supervisor];
 /// Handle incidents, or query what is known of them.
 const CASE_ANALYST: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Analyst];
 const KEEPERS: &[Role] = &[DutyOfficer, Supervisor, Administrator];
+/// Frames may hold positions: nothing for administrators.
+const FRAME_KEEPERS: &[Role] = &[DutyOfficer, Supervisor];
 const CASE_ADMIN: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Administrator];
 const CASE_ADMIN_PROVIDER: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Administrator, ServiceProvider];
 const CASE_PROVIDER: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, ServiceProvider];
@@ -470,7 +472,7 @@ pub const RULES: &[Rule] = &[
     rule("device_status", &[read(CASE_ANALYST, DEVICE), read(ADMIN, Rows::All)]),
     nobody("device_session", "what gateways tell each other"),
     rule("quarantined_device", &[read(KEEPERS, Rows::All)]),
-    rule("quarantined_frame", &[read(KEEPERS, FRAME)]),
+    rule("quarantined_frame", &[read(FRAME_KEEPERS, FRAME)]),
     // Zones and rules.
     rule("zone", &[read(CASE_ANALYST, ZONE)]),
     rule("zone_revision", &[read(CASE_ANALYST, OF_ZONE)]),
@@ -759,6 +761,9 @@ pub const FUNCTIONS: &[(&str, &[Role])] = &[
     ("signs_of_life(uuid[], timestamptz)", CASE_ANALYST),
     ("audit_append(text, text, text, jsonb)", EVERYBODY),
     ("open_break_glass(uuid, uuid, text, text, integer)", CASE),
+    ("break_glass_opener(text)", CASE),
+    ("law_profiles_of(uuid)", CASE),
+    ("access_frame(text, text, name)", FRAME_KEEPERS),
     ("lock_worn_device(uuid, uuid)", CASE),
     ("push_release(text, uuid)", EVERYBODY),
     ("end_sessions(uuid)", ADMIN),

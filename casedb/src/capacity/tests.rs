@@ -99,7 +99,9 @@ fn what_is_not_known_is_not_invented() {
         before: Some((5.0, 3.0)),
     };
     let report = report(&reading);
-    assert_eq!(report.standing, Standing::Enough);
+    // Not "enough": nobody knows.
+    assert_eq!(line(&report, "disk").standing, Standing::Unknown);
+    assert_eq!(report.standing, Standing::Unknown);
     for what in ["disk", "days ahead", "sequence"] {
         assert_eq!(line(&report, what).days_left, None, "{what}");
     }

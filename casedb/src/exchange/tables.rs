@@ -63,6 +63,11 @@ const fn with(name: &'static str, parent: &'static str, column: &'static str) ->
     part(name, NEVER, parent, column)
 }
 
+/// Whether nobody else has it depends on the installation: always told as a reference.
+const fn shared(spec: Spec) -> Spec {
+    Spec { shared: true, ..spec }
+}
+
 const fn part(name: &'static str, own: &'static str, parent: &'static str, column: &'static str) -> Spec {
     Spec {
         name,
@@ -187,14 +192,14 @@ pub const TABLES: &[Spec] = &[
         "ladder_assignment",
         "(t.person_id = ANY ($1) OR t.agency_id = ANY ($2))",
     ),
-    whole("ladder", LADDER),
-    part("ladder_revision", LADDER, "ladder", "ladder_id"),
-    whole("rota", ROTA),
-    part("rota_revision", ROTA, "rota", "rota_id"),
-    part("rota_shift", ROTA, "rota", "rota_id"),
-    part("rota_team", ROTA, "rota", "rota_id"),
-    part("rota_holiday", ROTA, "rota", "rota_id"),
-    part("rota_exception", ROTA, "rota", "rota_id"),
+    shared(whole("ladder", LADDER)),
+    shared(part("ladder_revision", LADDER, "ladder", "ladder_id")),
+    shared(whole("rota", ROTA)),
+    shared(part("rota_revision", ROTA, "rota", "rota_id")),
+    shared(part("rota_shift", ROTA, "rota", "rota_id")),
+    shared(part("rota_team", ROTA, "rota", "rota_id")),
+    shared(part("rota_holiday", ROTA, "rota", "rota_id")),
+    shared(part("rota_exception", ROTA, "rota", "rota_id")),
     own(
         "absence",
         "t.user_id IN (SELECT u.user_id FROM app_user u WHERE u.agency_id = ANY ($2))",

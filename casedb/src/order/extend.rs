@@ -17,9 +17,9 @@ use crate::{
 const ASK: &str =
     "INSERT INTO order_extension (extension_id, order_id, from_end, to_end, reason, requested_by, requested_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
-/// Asked from the end that the order has: what was asked from another is void.
+/// The same, by the same user, from the end that the order has: what was asked from another is void.
 const WAITING: &str = "SELECT e.extension_id FROM order_extension e JOIN supervision_order o USING (order_id)
-    WHERE e.order_id = $1 AND e.from_end = o.ends_at
+    WHERE e.order_id = $1 AND e.from_end = o.ends_at AND e.to_end = $2 AND e.requested_by = $3
         AND NOT EXISTS (SELECT FROM order_approval a WHERE a.extension_id = e.extension_id AND a.decision = 'refused')";
 const VARY: &str = "UPDATE supervision_order SET conditions = $2 WHERE order_id = $1";
 
@@ -38,8 +38,11 @@ pub async fn extend(
     if reason.trim().is_empty() {
         return Err(Refused::new("reason_needed", "extension: say why it is still needed").into());
     }
-    if optional(transaction, WAITING, &[&order_id.uuid()]).await?.is_some() {
-        let text = format!("order {order_id}: an extension waits for its decision; decide that one first");
+    if optional(transaction, WAITING, &[&order_id.uuid(), &to_end, &by])
+        .await?
+        .is_some()
+    {
+        let text = format!("order {order_id}: the same extension waits for its decision already");
         return Err(Refused::new("extension_waits", text).into());
     }
     let zone = zone_of(transaction, order_id).await?;

@@ -65,7 +65,7 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("device_stop", "INSERT INTO device_stop (stop_id, device_id, person_id, word, interval_s, told_at, gateway)
         VALUES (md5('{k}stop')::uuid, md5('{k}device')::uuid, '{person}', 'stop', 60, now(), 'g')"),
     ("quarantined_device", "INSERT INTO quarantined_device (protocol, identity, reason) VALUES ('native', 'Q-{k}', 'unknown')"),
-    ("quarantined_frame", "INSERT INTO quarantined_frame (protocol, reason, raw, raw_length) VALUES ('native', 'r', 'x', 1)"),
+    ("quarantined_frame", "INSERT INTO quarantined_frame (protocol, identity, reason, raw, raw_length) VALUES ('native', 'M-{k}', 'r', 'x', 1)"),
     ("quarantined_report", "INSERT INTO quarantined_report (report_id, person_id, device_id, reason, received_at, payload)
         VALUES (md5('{k}report')::uuid, '{person}', md5('{k}device')::uuid, 'clock_ahead', now(), 'x')"),
     ("zone", "INSERT INTO zone (zone_id, label, kind, audience) VALUES (md5('{k}zone')::uuid, 'Zone {k}', 'exclusion', '{audience}')"),

@@ -290,7 +290,7 @@ async fn tamper(client: &casedb::Transaction<'_>, table: &Table, rng: &mut StdRn
                 value(&column.data_type, rng)?
             };
             format!(
-                "UPDATE {} t SET {name} = {to} WHERE {place} RETURNING {key}",
+                "UPDATE {} t SET {name} = {to} WHERE {place} AND {name}::text IS DISTINCT FROM ({to})::text RETURNING {key}",
                 quoted(&table.name)
             )
         }

@@ -327,7 +327,7 @@ pub async fn decide(
             other => other.into(),
         })?;
     visible(&transaction, &caller.user, person_id.uuid()).await?;
-    let all = (Timestamp::MIN, Timestamp::MAX);
+    let all = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let shown = violation::of_person(&transaction, person_id, audiences(&caller.user), all, i64::MAX).await?;
     if !shown.iter().any(|shown| shown.violation_id == violation_id) {
         return Err(ApiError::NotFound("violation"));

@@ -292,6 +292,9 @@ impl<'a> Subject<'a> {
 pub struct NewNotice {
     /// `notice_signed`, `notice_given`, `copy_sent` or `written_order`, as the law profile has it.
     pub step: String,
+    /// Of which extension; without it, of the order itself.
+    #[serde(default)]
+    pub extension_id: Option<Uuid>,
     /// When it was done; without it, now.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -321,18 +324,20 @@ pub async fn serve(
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Propose).await?;
     let done_at = asked.done_at.unwrap_or(subject.now);
     let by = caller.user.user_id;
-    order::note_step(
-        &subject.transaction,
-        subject.order_id,
+    let noting = order::Noting {
+        order_id: subject.order_id,
+        extension_id: asked.extension_id,
         step,
         done_at,
         reference,
-        by,
-        subject.now,
-    )
-    .await
-    .map_err(|error| refused(error, "order"))?;
-    subject.done(What::OrderNotice, &format!(": {step}")).await
+    };
+    order::note(&subject.transaction, &noting, by, subject.now)
+        .await
+        .map_err(|error| refused(error, "order"))?;
+    let extension = asked
+        .extension_id
+        .map_or_else(String::new, |id| format!(", extension {id}"));
+    subject.done(What::OrderNotice, &format!("{extension}: {step}")).await
 }
 
 /// An extension to be asked for.

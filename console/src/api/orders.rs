@@ -62,10 +62,23 @@ pub struct OrderOnRecord {
     /// Steps that the law requires and that are not on record.
     #[schema(value_type = Vec<Object>)]
     pub missing_steps: Vec<law::RequiredStep>,
+    /// The same of extensions that were approved: each has steps of its own.
+    pub missing_extension_steps: Vec<MissingStep>,
     /// The last day, by the person's calendar, that an extension asked for now can reach; null: no limit.
     pub extension_until: Option<String>,
     /// How the engine judges under this order.
     pub settings: Terms,
+}
+
+/// A step that an extension lacks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MissingStep {
+    /// Which extension.
+    pub extension_id: Uuid,
+    /// Which step.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub step: law::RequiredStep,
 }
 
 /// Leave with what the caller may do.
@@ -345,15 +358,31 @@ pub(super) async fn read(
             .until(last_day(dossier.state.ends_at, &zone))
             .map_or(0, |span| span.get_days());
         let proposes = |act| profile.is_some_and(|profile| order::may(viewer.role, act, profile).is_ok());
-        let done: Vec<Step> = dossier
-            .notices
-            .iter()
-            .filter_map(|notice| notice.step.parse().ok())
+        let done = |of: Option<Uuid>| -> Vec<Step> {
+            let own = dossier.notices.iter().filter(|notice| notice.extension_id == of);
+            own.filter_map(|notice| notice.step.parse().ok()).collect()
+        };
+        let approved = dossier.extensions.iter().filter(|extension| {
+            extension.to_end > dossier.state.ends_at
+                && dossier.approvals.iter().any(|approval| {
+                    approval.extension_id == Some(extension.extension_id) && approval.decision == "approved"
+                })
+        });
+        let missing_extension_steps = approved
+            .flat_map(|extension| {
+                let extension_id = extension.extension_id;
+                let steps = done(Some(extension_id));
+                let missing: Vec<_> = profile.map_or_else(Vec::new, |profile| {
+                    profile.missing_of_extension(&steps).cloned().collect()
+                });
+                missing.into_iter().map(move |step| MissingStep { extension_id, step })
+            })
             .collect();
         OrderOnRecord {
             may_change: open && proposes(Act::Propose),
             may_review: open && dossier.state.in_force_from.is_some() && proposes(Act::Review),
-            missing_steps: profile.map_or_else(Vec::new, |profile| profile.missing(&done).cloned().collect()),
+            missing_steps: profile.map_or_else(Vec::new, |profile| profile.missing(&done(None)).cloned().collect()),
+            missing_extension_steps,
             extension_until: profile
                 .and_then(|profile| profile.extension.as_ref())
                 .and_then(|limit| law::months_after(dossier.state.ends_at, limit.months, &zone).ok())

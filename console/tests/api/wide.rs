@@ -24,9 +24,6 @@ async fn ids_beyond_31_and_53_bits_are_not_rounded() -> Result<()> {
         testkit::restart_sequences(&client, at).await?;
         let person = room.fixture.people[2];
         let onset = Timestamp::now();
-        client
-            .execute("UPDATE incident SET state = 'closed', closing_code = 'test', closed_at = now() WHERE person_id = $1 AND kind = 'wide'", &[&person])
-            .await?;
         let id = fixture::incident(&client, person, "wide", None, 1, "both", onset, (120.15, 30.27)).await?;
         client
             .batch_execute("INSERT INTO quarantined_frame (protocol, reason, raw, raw_length) VALUES ('native', 'length', '\\x01', 1)")

@@ -1,12 +1,16 @@
-//! `homeward user add`.
+//! `homeward user …`: accounts.
 
 use std::io::BufRead;
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    Database, GenericClient, agency,
+    Database, GenericClient,
+    account::{self, Changes},
+    agency,
     user::{self, NewUser},
 };
+
+use jiff::Timestamp;
 
 use super::{escalation, notify};
 use crate::{
@@ -31,6 +35,45 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
             locale,
             password_stdin,
         } => (username, role, agency, display_name, locale, password_stdin),
+        UserCommand::Set {
+            username,
+            role,
+            agency,
+            display_name,
+            disable,
+            enable,
+            new_password,
+            password_stdin,
+        } => {
+            let transaction = client.transaction().await.context("transaction")?;
+            let held = escalation::holds(&transaction, &config).await?;
+            let agency_id = match &agency {
+                Some(path) => match agency::by_path(&transaction, path).await? {
+                    Some(agency) => Some(agency.agency_id),
+                    None => bail!("there is no agency {path:?}; an agency's path is like demo.police"),
+                },
+                None => None,
+            };
+            let changes = Changes {
+                display_name: display_name.as_deref(),
+                role: role.map(Into::into),
+                agency_id,
+                disabled: (disable || enable).then_some(disable),
+            };
+            let password = if password_stdin {
+                Some(read_password()?)
+            } else {
+                new_password.then(user::random_password)
+            };
+            set(&transaction, &username, &changes, password.as_deref()).await?;
+            escalation::still(&transaction, &config, held).await?;
+            transaction.commit().await.context("commit")?;
+            println!("user {username} was changed");
+            if let (Some(password), true) = (password, new_password) {
+                println!("password: {password}");
+            }
+            return Ok(());
+        }
         UserCommand::Contact { username, mail, phone } => {
             let transaction = client.transaction().await.context("transaction")?;
             let held = escalation::holds(&transaction, &config).await?;
@@ -71,6 +114,31 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
     println!("user {username} was added to {path}");
     if made {
         println!("password: {password}");
+    }
+    Ok(())
+}
+
+/// Changes an account.
+async fn set(client: &impl GenericClient, username: &str, changes: &Changes<'_>, password: Option<&str>) -> Result<()> {
+    let accounts = account::list(client).await?;
+    let Some(known) = accounts.iter().find(|account| account.username == username) else {
+        bail!("there is no user {username:?}");
+    };
+    let changed = changes.display_name.is_some()
+        || changes.role.is_some()
+        || changes.agency_id.is_some()
+        || changes.disabled.is_some();
+    if !changed && password.is_none() {
+        bail!(
+            "nothing to set: give --role, --agency, --display-name, --disable, --enable, --new-password or --password-stdin"
+        );
+    }
+    if changed {
+        account::change(client, known.user_id, changes, Timestamp::now()).await?;
+    }
+    if let Some(password) = password {
+        let hash = user::hash_password(password)?;
+        account::set_password(client, known.user_id, &hash).await?;
     }
     Ok(())
 }

@@ -52,6 +52,12 @@ async fn operators_add_users_devices_and_targets() {
     ];
     assert!(says(&installation, &add).contains("password: "));
     assert!(fails(&installation, &add).contains("night.shift"));
+    let set = |more: &[&'static str]| [["user", "set", "night.shift"].as_slice(), more].concat();
+    assert!(fails(&installation, &set(&[])).contains("nothing to set"));
+    assert!(says(&installation, &set(&["--new-password"])).contains("password: "));
+    assert!(says(&installation, &set(&["--disable"])).contains("night.shift was changed"));
+    assert!(says(&installation, &set(&["--enable", "--role", "supervisor"])).contains("was changed"));
+    assert!(fails(&installation, &["user", "set", "nobody.here", "--disable"]).contains("nobody.here"));
     let nowhere = ["user", "add", "x", "--role", "auditor", "--agency", "demo.nowhere"];
     assert!(fails(&installation, &nowhere).contains("demo.nowhere"));
 

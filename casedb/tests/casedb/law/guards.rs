@@ -57,12 +57,12 @@ async fn an_order_without_its_steps_does_not_take_effect_by_hand() {
         let error = casedb::Error::from(error.unwrap_err());
         assert_eq!(error.constraint(), Some("order_notice_extension"), "{error}");
         // What was shortened meanwhile is not extended by more than the law's months at once.
-        order::end(&client, order.order_id, now + 24.hours()).await.unwrap();
         let of = Deciding {
             extension_id: Some(asked),
             ..yes(order.order_id)
         };
         order::decide(&client, of, &office.head, now).await.unwrap();
+        order::end(&client, order.order_id, now + 24.hours()).await.unwrap();
         for (step, done) in [(Step::NoticeSigned, true), (Step::CopySent, false)] {
             let noting = order::Noting {
                 order_id: order.order_id,

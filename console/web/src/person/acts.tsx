@@ -22,11 +22,17 @@ interface Acting {
 function Serve({ order, done, cancel }: Acting): ReactNode {
   const { t, clock, locale } = useDuty();
   const now = useNow();
-  const [step, setStep] = useState(order.missing_steps[0]?.code ?? "");
+  // Steps of the order, and those of each extension that was approved.
+  const steps = [
+    ...order.missing_steps.map((each) => ({ ...each, extension_id: undefined })),
+    ...order.missing_extension_steps,
+  ].map((each) => ({ ...each, key: `${each.extension_id ?? ""}|${each.code}` }));
+  const [key, setKey] = useState(steps[0]?.key ?? "");
   const [at, setAt] = useState(() => localTime(now, clock.zone));
   const [reference, setReference] = useState("");
   const done_at = instantOf(at, clock.zone);
-  const chosen = order.missing_steps.find((each) => each.code === step);
+  const chosen = steps.find((each) => each.key === key);
+  const step = chosen?.code ?? "";
   return (
     <DeedForm
       testid="serve-form"
@@ -37,14 +43,18 @@ function Serve({ order, done, cancel }: Acting): ReactNode {
       onCancel={cancel}
       deed={async () => {
         if (done_at === null) return;
-        done(await api.serveOrder(order.order_id, { step, done_at: done_at.toISOString(), reference: reference.trim() }));
+        const of = chosen?.extension_id === undefined ? {} : { extension_id: chosen.extension_id };
+        done(await api.serveOrder(order.order_id, { step, ...of, done_at: done_at.toISOString(), reference: reference.trim() }));
       }}
     >
       <ChoiceField
         label={t("act.step")}
-        value={step}
-        set={setStep}
-        choices={order.missing_steps.map((each) => [each.code, t("orders.step", { step: word(t, "step", each.code), to: receiverOf(each, locale) })])}
+        value={key}
+        set={setKey}
+        choices={steps.map((each) => {
+          const words = t("orders.step", { step: word(t, "step", each.code), to: receiverOf(each, locale) });
+          return [each.key, each.extension_id === undefined ? words : t("act.of_extension", { step: words })];
+        })}
         focus
       />
       {chosen && <p className="muted fine">{chosen.source}</p>}
@@ -188,7 +198,7 @@ export function Acts({ order, laws, done }: Omit<Acting, "cancel">): ReactNode {
   const { t, say } = useDuty();
   const [act, setAct] = useState<Act | null>(null);
   const offered: Act[] = [];
-  if (order.may_change && order.missing_steps.length > 0 && order.standing !== "refused") offered.push("serve");
+  if (order.may_change && order.missing_steps.length + order.missing_extension_steps.length > 0 && order.standing !== "refused") offered.push("serve");
   if (order.may_change && order.standing !== "draft" && order.standing !== "refused") offered.push("extend");
   if (order.may_review) offered.push("review");
   if (order.may_change) offered.push("vary", "revoke");

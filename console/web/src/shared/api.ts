@@ -148,7 +148,7 @@ export const api = {
     request<OrderList>("GET", `/api/v1/people/${id(person)}/orders${at ? `?as_of=${id(at)}&known_at=${id(at)}` : ""}`, undefined, signal),
   laws: (signal?: AbortSignal) => request<Laws>("GET", "/api/v1/law-profiles", undefined, signal),
   drawUp: (person: string, order: NewOrder) => request<OrderList>("POST", `/api/v1/people/${id(person)}/orders`, order),
-  serveOrder: (order: string, notice: { step: string; done_at?: string; reference: string }) =>
+  serveOrder: (order: string, notice: { step: string; extension_id?: string; done_at?: string; reference: string }) =>
     request<OrderList>("POST", `/api/v1/orders/${id(order)}/notices`, notice),
   extendOrder: (order: string, extension: { months?: number; last_day?: string; reason: string }) =>
     request<OrderList>("POST", `/api/v1/orders/${id(order)}/extensions`, extension),

@@ -611,6 +611,7 @@ export interface OrderOnRecord {
   may_change: boolean;
   may_review: boolean;
   missing_steps: RequiredStep[];
+  missing_extension_steps: (RequiredStep & { extension_id: string })[];
   /** The last day that an extension can reach; null: no limit. */
   extension_until: string | null;
   settings: OrderSettings;
