@@ -277,7 +277,7 @@ BEGIN
     course := NEW.course;
     IF course IS NULL THEN
         -- From before there were courses; only the program still meets such.
-        IF NOT access_unlimited() AND EXISTS (SELECT FROM incident WHERE incident_id = NEW.incident_id AND course IS NULL) THEN
+        IF NOT access_unlimited() AND EXISTS (SELECT FROM incident i WHERE i.incident_id = NEW.incident_id AND i.course IS NULL) THEN
             RAISE EXCEPTION 'incident %: it has no course', NEW.incident_id USING ERRCODE = 'check_violation', CONSTRAINT = 'incident_law';
         END IF;
         RETURN NULL;

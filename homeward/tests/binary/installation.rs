@@ -1,9 +1,10 @@
 //! An installation of its own for one test: database, ports, processes.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -185,12 +186,19 @@ pub fn json_lines(path: &Path) -> Vec<Value> {
         .collect()
 }
 
+/// A port that nobody has, and that no other call in this run is given: between the asking and the listening it belongs to nobody.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
 }
 
 /// The stream kinds that can be tested here: always PostgreSQL, Kafka where there is a broker.
