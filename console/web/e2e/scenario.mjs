@@ -257,10 +257,19 @@ async function orders(server, browser, report) {
   const [ends] = (await worker.json(`/api/v1/people/${person.person_id}/orders`)).orders.filter((each) => each.order_id === id).map((each) => each.state.ends_at);
   await head.page.reload();
   await order(head).locator("[data-testid=approve]").click();
-  await until("the extension on record", 10_000, async () =>
-    (await worker.json(`/api/v1/people/${person.person_id}/orders`)).orders.some((each) => each.order_id === id && each.state.ends_at > ends),
-  );
-  report("an extension is asked for and approved");
+  const onRecord = async () => (await worker.json(`/api/v1/people/${person.person_id}/orders`)).orders.find((each) => each.order_id === id);
+  await until("the extension's approval on record", 10_000, async () => (await onRecord()).approvals.length === 2);
+  check((await onRecord()).state.ends_at === ends, "the extension holds without its notice and its copy");
+  await worker.page.reload();
+  for (const reference of ["signed before the worker, no. 13", "letter 8"]) {
+    await order(worker).locator("[data-testid=act-serve]").click();
+    const form = order(worker).locator("[data-testid=serve-form]");
+    await form.locator("input:not([type=datetime-local])").fill(reference);
+    await form.locator("button[type=submit]").click();
+    await form.waitFor({ state: "detached", timeout: 10_000 });
+  }
+  await until("the extension on record", 10_000, async () => (await onRecord()).state.ends_at > ends);
+  report("an extension is asked for, approved, and holds with a notice and a copy of its own");
 
   // As it stood a minute before it was served.
   const at = new Date(before.getTime() - 60_000).toISOString();
