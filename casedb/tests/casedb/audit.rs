@@ -646,6 +646,47 @@ async fn the_chain_is_not_written_by_hand() {
 }
 
 #[tokio::test]
+async fn a_chain_without_signatures_is_told_where_a_key_is_trusted() {
+    for (test, db) in migrated().await {
+        add_person(&db, "unsigned").await;
+        let client = db.client().await.unwrap();
+        // As in a chain that somebody has made anew: hours of it, and no root.
+        client
+            .batch_execute(
+                "ALTER TABLE audit_pending DISABLE TRIGGER USER;
+                UPDATE audit_pending SET at = at - interval '2 hours';
+                ALTER TABLE audit_pending ENABLE TRIGGER USER",
+            )
+            .await
+            .unwrap();
+        add_person(&db, "later").await;
+        sealer::seal_waiting(&db).await.unwrap();
+        let report = verified(&db).await;
+        assert!(
+            report.faults.len() == 1 && report.faults[0].kind == Kind::Unsigned,
+            "{}",
+            told(&report)
+        );
+        let anybody = Trust {
+            key: None,
+            anchors: Vec::new(),
+        };
+        assert!(
+            verify::database(&db, &anybody, &mut |_| {})
+                .await
+                .unwrap()
+                .faults
+                .is_empty()
+        );
+        sealer::sign(&db, &key(), None).await.unwrap();
+        let report = verified(&db).await;
+        assert!(report.faults.is_empty(), "{}", told(&report));
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn writers_do_not_wait_for_each_other_and_the_chain_has_no_gap() {
     for (test, db) in migrated().await {
         let people = futures::future::join_all((0..6).map(|number| {

@@ -82,6 +82,28 @@ async fn the_glass_is_broken_told_and_reviewed() -> Result<()> {
     let acts = "SELECT count(*) FROM (SELECT act FROM audit_pending UNION ALL SELECT act FROM audit_entry) a WHERE act = 'break_glass'";
     assert_eq!(room.number(acts).await?, 1);
 
+    // He does not put away what tells of it; a supervisor does.
+    let tells: Vec<String> = testkit::connect(&room.database.url)
+        .await?
+        .query(
+            "SELECT incident_id::text FROM incident WHERE kind = 'break_glass' ORDER BY number",
+            &[],
+        )
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert_eq!(tells.len(), 2);
+    for incident in &tells {
+        let close = format!("/api/v1/incidents/{incident}/close");
+        let (status, body) = chen.post(&close, json!({"code": "test"})).await?;
+        assert!(status >= 400 && status < 500, "{status} {body}");
+    }
+    let open = "SELECT count(*) FROM incident WHERE kind = 'break_glass' AND state <> 'closed'";
+    assert_eq!(room.number(open).await?, 2);
+    let acknowledge = format!("/api/v1/incidents/{}/acknowledge", tells[0]);
+    assert_eq!(okafor.post(&acknowledge, json!({})).await?.0, 200);
+
     // Review: not by himself, not by who has nothing to do with it, once.
     let review = format!("/api/v1/break-glass/{id}/review");
     let send = async |caller: &crate::Caller<'_>, body: serde_json::Value| -> Result<u16> {

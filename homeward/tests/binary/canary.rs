@@ -152,15 +152,15 @@ async fn whatever_dies_is_told_past_it_and_so_is_its_return() {
         "platform.seeing"
     );
 
-    // The database is away for the watcher: it cannot ask it, and not write there that it is blind.
-    cable.abort();
-    let blind = next(&heard, 4, within, &canary).await;
-    assert_eq!(blind["stage"], "database", "{blind}");
     soon(
         "SELECT count(*) FROM platform_blind WHERE stage IN ('decision', 'gateway') AND ended_at IS NOT NULL",
         2,
     )
     .await;
+    // The database is away for the watcher: it cannot ask it, and not write there that it is blind.
+    cable.abort();
+    let blind = next(&heard, 4, within, &canary).await;
+    assert_eq!(blind["stage"], "database", "{blind}");
     // Blind twice while nobody had closed it: one incident, which is over but stays until somebody closes it.
     soon(
         "SELECT count(*) FROM incident WHERE kind = 'platform_blind' AND NOT ongoing AND state <> 'closed'",

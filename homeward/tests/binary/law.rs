@@ -54,6 +54,11 @@ async fn an_order_takes_effect_only_with_approval_and_steps() {
     ] {
         desk.says(&format!("user add {name} --role {role} --agency {agency}"));
     }
+    // Who belongs to an agency that has nothing to do with the person changes nothing of theirs, whatever the role.
+    desk.says("agency add elsewhere --name Elsewhere --kind police --time-zone Asia/Shanghai");
+    desk.says("user add stranger --role supervisor --agency elsewhere");
+    let foreign = desk.fails("order create DEMO-0001 --months 1 --by stranger");
+    assert!(foreign.contains("not responsible for this person"), "{foreign}");
     assert!(desk.says("law").contains("de-by"));
     let china = desk.says("law cn");
     assert!(

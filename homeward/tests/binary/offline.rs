@@ -152,3 +152,21 @@ fn replay_needs_its_files_and_says_which() {
         "a failed run leaves no result behind"
     );
 }
+
+#[test]
+fn whoever_stops_reading_ends_the_command_without_a_panic() {
+    for arguments in [&["config", "--defaults"][..], &["profiles", "list"], &["law", "cn"]] {
+        let mut child = Command::new(BINARY)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+        // 0 where all of it went into the pipe before that was closed.
+        assert!(matches!(output.status.code(), Some(0 | 141)), "{arguments:?}: {said}");
+    }
+}

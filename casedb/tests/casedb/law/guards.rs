@@ -140,3 +140,69 @@ async fn a_review_is_not_skipped_by_hand() {
         test.drop_now().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_law_that_an_agency_prescribes_is_not_gone_round() {
+    for (test, db) in migrated().await {
+        let office = office(&db, "pia").await;
+        let client = db.client().await.unwrap();
+        let now = Timestamp::now().round(jiff::Unit::Microsecond).unwrap();
+        let generic = draft(office.person, "generic", "", now, months(now, 240));
+        let generic = order::Draft {
+            ground_codes: Vec::new(),
+            ..generic
+        };
+        let prescribe = async |names: &[String]| agency::set_laws(&client, "harbour.pia.social_work", names).await;
+        assert!(prescribe(&["cn".to_owned()]).await.unwrap());
+        assert!(prescribe(&["nowhere".to_owned()]).await.is_err());
+        let error = order::make(&client, &generic, office.worker.user_id, now)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("prescribe the law profile cn"), "{error}");
+        let by_hand = "INSERT INTO supervision_order (order_id, person_id, profile, starts_at, ends_at, legal_basis)
+            VALUES (gen_random_uuid(), $1, 'generic', now(), now() + interval '20 years', 'x')";
+        let error = casedb::Error::from(client.execute(by_hand, &[&office.person.uuid()]).await.unwrap_err());
+        assert_eq!(error.constraint(), Some("supervision_order_law"), "{error}");
+        assert_eq!(order::prescribed(&client, office.person).await.unwrap(), ["cn"]);
+
+        let order = draft(office.person, "cn", "left_area", now, months(now, 3));
+        order::make(&client, &order, office.worker.user_id, now).await.unwrap();
+        // Signed long before there was anything to sign.
+        let old = now - (24 * 365 * 6).hours();
+        let error = order::note_step(
+            &client,
+            order.order_id,
+            Step::NoticeSigned,
+            old,
+            "",
+            office.worker.user_id,
+            now,
+        )
+        .await
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("long before the order was drawn up"),
+            "{error}"
+        );
+        // What is on record stays there.
+        order::decide(&client, yes(order.order_id), &office.head, now)
+            .await
+            .unwrap();
+        for (sql, rule) in [
+            ("DELETE FROM order_approval", "order_record_kept"),
+            ("DELETE FROM order_revision", "order_record_kept"),
+        ] {
+            let error = casedb::Error::from(client.execute(sql, &[]).await.unwrap_err());
+            assert_eq!(error.constraint(), Some(rule), "{sql}: {error}");
+        }
+        client
+            .execute("UPDATE supervision_order SET revoked_at = now()", &[])
+            .await
+            .unwrap();
+        let back = "UPDATE supervision_order SET revoked_at = NULL";
+        let error = casedb::Error::from(client.execute(back, &[]).await.unwrap_err());
+        assert_eq!(error.constraint(), Some("supervision_order_stays"), "{error}");
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
