@@ -97,7 +97,7 @@ async fn the_glass_is_broken_told_and_reviewed() -> Result<()> {
     for incident in &tells {
         let close = format!("/api/v1/incidents/{incident}/close");
         let (status, body) = chen.post(&close, json!({"code": "test"})).await?;
-        assert!(status >= 400 && status < 500, "{status} {body}");
+        assert!((400..500).contains(&status), "{status} {body}");
     }
     let open = "SELECT count(*) FROM incident WHERE kind = 'break_glass' AND state <> 'closed'";
     assert_eq!(room.number(open).await?, 2);
