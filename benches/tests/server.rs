@@ -95,7 +95,6 @@ async fn life(homeward: PathBuf, name: &str, kills: usize) -> Incidents {
         ("HOMEWARD_GATEWAY_NATIVE_LISTEN", native),
         ("HOMEWARD_GATEWAY_JT808_LISTEN", jt808.clone()),
         ("HOMEWARD_GEOFENCE_TICK_SECONDS", "1".to_owned()),
-        ("HOMEWARD_STREAM_PARTITIONS", "8".to_owned()),
     ];
     site.settings
         .extend(own.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
