@@ -24,3 +24,4 @@ pub mod quarantine;
 pub mod session;
 pub mod statistics;
 pub mod terms;
+pub mod zones;

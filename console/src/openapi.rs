@@ -46,6 +46,8 @@ use crate::{api, assets, error, events, receipts, router};
         api::drafting::revoke,
         api::passes::ask,
         api::passes::withdraw,
+        api::zones::list,
+        api::zones::change,
         api::devices::show,
         api::devices::change,
         api::casework::show,

@@ -107,6 +107,8 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
         "/api/v1/leave/{id}/withdrawal",
         Admission::Roles(Decider::ROLES),
     ),
+    ("get", "/api/v1/people/{id}/zones", Admission::Roles(CaseReader::ROLES)),
+    ("post", "/api/v1/people/{id}/zones", Admission::Roles(Decider::ROLES)),
     ("get", "/api/v1/people/{id}/devices", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/devices", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/leave/{id}/decision", Admission::Roles(Decider::ROLES)),
@@ -230,6 +232,7 @@ fn routes() -> Router<App> {
         .route("/orders/{id}/revocation", post(api::drafting::revoke))
         .route("/people/{id}/leave", post(api::passes::ask))
         .route("/leave/{id}/withdrawal", post(api::passes::withdraw))
+        .route("/people/{id}/zones", get(api::zones::list).post(api::zones::change))
         .route(
             "/people/{id}/devices",
             get(api::devices::show).post(api::devices::change),
