@@ -5,6 +5,7 @@ pub mod audit;
 pub mod care;
 pub mod casework;
 pub mod commands;
+pub mod concerned;
 pub(crate) mod counts;
 pub mod course;
 pub mod devices;

@@ -28,6 +28,7 @@ use crate::{api, assets, error, events, receipts, router};
         api::course::take_over,
         api::course::suspend,
         api::course::resume,
+        api::concerned::list,
         api::course::merge,
         api::course::split,
         api::incidents::closing_codes,

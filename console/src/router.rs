@@ -74,6 +74,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
         "/api/v1/incidents/{id}/resume",
         Admission::Roles(Handler::ROLES),
     ),
+    (
+        "get",
+        "/api/v1/incidents/{id}/concerned",
+        Admission::Roles(Reader::ROLES),
+    ),
     ("post", "/api/v1/incidents/{id}/merge", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/incidents/{id}/split", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/closing-codes", Admission::Roles(Anyone::ROLES)),
@@ -227,6 +232,7 @@ fn routes() -> Router<App> {
         .route("/incidents/{id}/take-over", post(api::course::take_over))
         .route("/incidents/{id}/suspend", post(api::course::suspend))
         .route("/incidents/{id}/resume", post(api::course::resume))
+        .route("/incidents/{id}/concerned", get(api::concerned::list))
         .route("/incidents/{id}/merge", post(api::course::merge))
         .route("/incidents/{id}/split", post(api::course::split))
         .route("/closing-codes", get(api::incidents::closing_codes))
