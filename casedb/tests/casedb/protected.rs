@@ -161,7 +161,7 @@ async fn a_protected_persons_cloned_device_is_the_business_of_their_police_alone
         owner
             .batch_execute(&format!(
                 "ALTER TABLE incident DISABLE TRIGGER USER;
-                UPDATE incident SET state = 'closed', closing_code = 'test', closed_by = '{officer}', closed_at = '{}', raised_at = '{}' WHERE kind = '{KIND}';
+                UPDATE incident SET state = 'closed', closing_code = 'test', closed_by = '{officer}', deadline_at = NULL, closed_at = '{}', raised_at = '{}' WHERE kind = '{KIND}';
                 ALTER TABLE incident ENABLE TRIGGER USER; ALTER TABLE incident DISABLE TRIGGER incident_law",
                 at(62),
                 at(61)
