@@ -19,6 +19,7 @@ pub mod orders;
 pub mod passes;
 pub mod people;
 pub mod platform;
+pub mod priorities;
 pub mod push;
 pub mod quarantine;
 pub mod session;

@@ -44,6 +44,8 @@ use crate::{api, assets, error, events, receipts, router};
         api::drafting::review,
         api::drafting::vary,
         api::drafting::revoke,
+        api::priorities::show,
+        api::priorities::set,
         api::passes::ask,
         api::passes::withdraw,
         api::devices::show,

@@ -97,6 +97,16 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
         Admission::Roles(Decider::ROLES),
     ),
     (
+        "get",
+        "/api/v1/orders/{id}/priorities",
+        Admission::Roles(CaseReader::ROLES),
+    ),
+    (
+        "put",
+        "/api/v1/orders/{id}/priorities",
+        Admission::Roles(Decider::ROLES),
+    ),
+    (
         "post",
         "/api/v1/orders/{id}/revocation",
         Admission::Roles(Decider::ROLES),
@@ -227,6 +237,10 @@ fn routes() -> Router<App> {
         .route("/orders/{id}/extensions", post(api::drafting::extend))
         .route("/orders/{id}/reviews", post(api::drafting::review))
         .route("/orders/{id}/variations", post(api::drafting::vary))
+        .route(
+            "/orders/{id}/priorities",
+            get(api::priorities::show).put(api::priorities::set),
+        )
         .route("/orders/{id}/revocation", post(api::drafting::revoke))
         .route("/people/{id}/leave", post(api::passes::ask))
         .route("/leave/{id}/withdrawal", post(api::passes::withdraw))

@@ -284,6 +284,9 @@ const OWN_DECISION: Rows = Rows::Through(
 const OWN_REQUEST: Rows = Rows::Through(
     "{t}.requested_by = (SELECT access_user()) AND EXISTS (SELECT FROM supervision_order o WHERE o.order_id = {t}.order_id)",
 );
+const OWN_SETTING: Rows = Rows::Through(
+    "{t}.set_by = (SELECT access_user()) AND EXISTS (SELECT FROM supervision_order o WHERE o.order_id = {t}.order_id)",
+);
 const OWN_STEP: Rows = Rows::Through(
     "{t}.recorded_by = (SELECT access_user()) AND EXISTS (SELECT FROM supervision_order o WHERE o.order_id = {t}.order_id)",
 );
@@ -442,7 +445,7 @@ pub const RULES: &[Rule] = &[
         &[read(CASE, OF_ORDER), add(CASE, OF_ORDER), change(CASE, OF_ORDER)],
     ),
     rule("order_warning", &[read(CASE, OF_ORDER)]),
-    rule("order_priority", &[read(CASE, OF_ORDER)]),
+    rule("order_priority", &[read(CASE, OF_ORDER), add(CASE, OWN_SETTING)]),
     rule(
         "device",
         &[
@@ -468,6 +471,10 @@ pub const RULES: &[Rule] = &[
                 Rows::All,
             ),
         ],
+    ),
+    nobody(
+        "device_cell",
+        "where a device is, coarsely: the alert worker alone counts by it",
     ),
     rule("device_status", &[read(CASE_ANALYST, DEVICE), read(ADMIN, Rows::All)]),
     nobody("device_session", "what gateways tell each other"),

@@ -182,6 +182,7 @@ async fn fill(
             INSERT INTO device_assignment (assignment_id, device_id, person_id, assigned_at, ended_at, fitted_by, removed_by, removal_reason)
                 VALUES ('{second}', '{device}', '{id}', now() - interval '9 days', now() - interval '5 days', '{user}', '{foreign}', 'swap');
             INSERT INTO device_assignment (assignment_id, device_id, person_id, assigned_at, replaces) VALUES ('{first}', '{other}', '{id}', now() - interval '5 days', '{second}');
+            INSERT INTO device_cell VALUES ('{other}', '{id}', 460, 1, 9488, 68719476735, now());
             INSERT INTO device_assignment (assignment_id, device_id, protected_id, assigned_at) VALUES (gen_random_uuid(), '{device}', '{protected}', now() - interval '1 day');
             INSERT INTO device_fault (fault_id, device_id, person_id, reason, faulty_since, reported_at, reported_by) VALUES ('{first}', '{device}', '{id}', 'battery', now() - interval '6 days', now(), '{foreign}');
             INSERT INTO device_command (command_id, device_id, person_id, kind, parameters, requested_by, purpose, idempotency_key, created_at, not_before, expires_at)
