@@ -565,7 +565,7 @@ mod tests {
             unknown_key.contains("lissten") && unknown_key.contains("homeward.toml"),
             "{unknown_key}"
         );
-        let cases: [(&str, &str, &str); 9] = [
+        let cases: [(&str, &str, &str); 10] = [
             (
                 "HOMEWARD_GATEWAY_NATIVE_TLS_KEY",
                 "/gateway.key",
