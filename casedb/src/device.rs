@@ -1,5 +1,6 @@
 //! Devices: who is registered, who wears what, and what gateways need to know of it.
 
+mod cell;
 mod keys;
 pub mod life;
 mod list;
@@ -20,6 +21,7 @@ use crate::{
     rules::DIRECTORY_CHANNEL,
 };
 
+pub(crate) use cell::{Cell, Named, forget as forget_cells, keep as keep_cells};
 pub use keys::{Rotation, cancel_rotation, confirm_rotation, rotate};
 pub use list::{Listed, find, list};
 

@@ -11,6 +11,7 @@ mod live;
 mod person;
 mod quarantine;
 mod track;
+mod zone;
 
 pub use command::{CommandRow, command, commands};
 pub use incident::{
@@ -24,6 +25,7 @@ pub use live::{IncidentHead, PersonHead, head, heads, person_head};
 pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, may_see_person, people, person};
 pub use quarantine::{Quarantine, QuarantinedDevice, QuarantinedFrame, quarantine};
 pub use track::{Fix, Track, around_incident, track};
+pub use zone::{ZoneOnRecord, ZonePublication, zones_on_record};
 
 use crate::user::{Branch, User};
 
@@ -163,6 +165,7 @@ mod tests {
             ("person", include_str!("view/person.rs")),
             ("track", include_str!("view/track.rs")),
             ("quarantine", include_str!("view/quarantine.rs")),
+            ("zone", include_str!("view/zone.rs")),
         ];
         for (name, source) in sources {
             for table in ["person", "zone", "incident", "incident_action"] {

@@ -1,6 +1,7 @@
 //! Zones (lists of immutable revisions), which person has which, and shared layers.
 
 pub mod geojson;
+mod publication;
 pub mod schedule;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use crate::{
     rules::notify_outbox,
     text::words,
 };
+pub use publication::{Content, Publishing, keep, publish, record};
 pub use schedule::Schedule;
 
 words! {

@@ -21,6 +21,9 @@ use crate::{
     config::Config,
 };
 
+/// The reason of such publications on record.
+const IMPORTED: &str = "homeward zones import";
+
 /// A zone with what it is called here.
 struct Named {
     label: String,
@@ -156,6 +159,7 @@ async fn own(
                     .await
                     .with_context(|| one.label.clone())?;
                 zone::attach(transaction, person_id, zone.zone_id, None, false).await?;
+                zone::record(transaction, person_id, zone.zone_id, author, IMPORTED).await?;
                 added += 1;
             }
             [known] => {
@@ -167,6 +171,10 @@ async fn own(
                     same += 1;
                     continue;
                 }
+                let others = zone::people_with(transaction, wanted.zone_id).await?;
+                for other in &others {
+                    zone::keep(transaction, *other, wanted.zone_id).await?;
+                }
                 if known.zone != wanted {
                     zone::update(transaction, &wanted).await?;
                 }
@@ -174,7 +182,8 @@ async fn own(
                 zone::revise(transaction, wanted.zone_id, &shape, Some(author))
                     .await
                     .with_context(|| one.label.clone())?;
-                for other in zone::people_with(transaction, wanted.zone_id).await? {
+                for other in others {
+                    zone::record(transaction, other, wanted.zone_id, author, IMPORTED).await?;
                     people.insert(other.uuid());
                 }
                 changed += 1;
