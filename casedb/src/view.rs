@@ -12,7 +12,7 @@ mod person;
 mod quarantine;
 mod track;
 
-pub use command::{CommandRow, command, commands};
+pub use command::{CommandRow, command, commands, hear};
 pub use incident::{
     Action, Asked, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList,
     IncidentPerson, IncidentSpan, IncidentState, IncidentZone, MergedInto, NoPlace, NotificationRow, OpenCounts, Place,
@@ -22,7 +22,7 @@ pub use incident::{
 pub(crate) use incident::{fields, incident_columns};
 pub use live::{IncidentHead, PersonHead, head, heads, person_head};
 pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, may_see_person, people, person};
-pub use quarantine::{Quarantine, QuarantinedDevice, QuarantinedFrame, quarantine};
+pub use quarantine::{FrameBytes, Quarantine, QuarantinedDevice, QuarantinedFrame, frame, quarantine};
 pub use track::{Fix, Track, around_incident, track};
 
 use crate::user::{Branch, User};
