@@ -27,6 +27,8 @@ mod positions;
 mod roles;
 #[path = "api/wide.rs"]
 mod wide;
+#[path = "api/zones.rs"]
+mod zones;
 
 use std::{
     sync::Arc,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use casedb::device::Carrier;
-use codec::{Fault, Protocol, Rejected, Report, normalize};
+use codec::{Extra, Fault, Protocol, Rejected, Report, normalize};
 use jiff::{SignedDuration, Timestamp};
 use prost::Message;
 use proto::{
@@ -197,6 +197,8 @@ fn within(report: &Report, ends: Timestamp) -> Report {
     Report {
         fix: None,
         fix_time: report.fix_time.min(last),
+        // A cell is a place too.
+        extra: Extra::default(),
         ..report.clone()
     }
 }
