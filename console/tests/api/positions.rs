@@ -84,7 +84,7 @@ async fn plant(room: &Room) -> Result<(Uuid, Uuid, i64)> {
             "INSERT INTO device_command (command_id, device_id, person_id, kind, parameters, requested_by, purpose, case_number, idempotency_key,
                 state, outcome, result, created_at, not_before, expires_at, sent_at, acknowledged_at, ended_at)
             SELECT $1, a.device_id, a.person_id, 'locate', '{\"kind\":\"locate\"}', $3, 'duty', 'x', 'k', 'acknowledged', 'done', $4,
-                $5, $5, $5 + interval '2 minutes', $5, $5, $5 FROM device_assignment a WHERE a.person_id = $2",
+                $5::timestamptz, $5, $5 + interval '2 minutes', $5, $5, $5 FROM device_assignment a WHERE a.person_id = $2",
             &[
                 &command,
                 &person,
