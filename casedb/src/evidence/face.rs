@@ -3,6 +3,8 @@
 //! Nothing is embedded. Western text is Helvetica in `WinAnsiEncoding`, which every reader has; everything else the standard Song face of
 //! Adobe-GB1, of which only what GB 2312 and its successors have is counted on.
 
+use std::fmt::Write as _;
+
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
 /// Bytes 0x80 to 0x9f of `WinAnsiEncoding`; where it has none, the character that is never asked for.
@@ -52,7 +54,9 @@ pub(super) fn readable(text: &str) -> Option<String> {
             '\t' => readable.push(' '),
             '\u{3000}' => readable.push_str("  "),
             known if shown(known) => readable.push(known),
-            other => readable.push_str(&format!("[U+{:04X}]", u32::from(other))),
+            other => {
+                let _ = write!(readable, "[U+{:04X}]", u32::from(other));
+            }
         }
     }
     Some(readable)
