@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    GenericClient, rules,
+    GenericClient, authority, rules,
     zone::{self, Audience, PersonZone, Shape, Zone, ZoneKind},
 };
 use engine::zone::import::{ImportedZone, to_geojson};
@@ -51,10 +51,22 @@ pub async fn run(config: Config, arguments: ImportArgs) -> Result<ExitCode> {
     let database = orders::connect(&config).await?;
     let mut client = database.client().await?;
     let transaction = client.transaction().await.context("transaction")?;
-    let author = orders::author(&transaction, &arguments.by).await?;
     let person = match &arguments.person {
         Some(reference) => Some(orders::person(&transaction, reference).await?.person_id),
         None => None,
+    };
+    let author = match person {
+        Some(person) => {
+            let audience = match arguments.audience {
+                AudienceName::Police => "police",
+                AudienceName::SocialWork => "social_work",
+                AudienceName::Both => "both",
+            };
+            let user = orders::acting(&transaction, &arguments.by).await?;
+            authority::of_audience(&user, audience).context("--by")?;
+            orders::author_on(&transaction, &arguments.by, &authority::ZONES, person).await?
+        }
+        None => orders::author(&transaction, &arguments.by, &authority::ZONES).await?,
     };
     let now = Timestamp::now();
     let said = match (&arguments.layer, person) {
