@@ -29,6 +29,8 @@ mod messages;
 mod orders;
 #[path = "api/people.rs"]
 mod people;
+#[path = "api/positions.rs"]
+mod positions;
 #[path = "api/roles.rs"]
 mod roles;
 #[path = "api/routes.rs"]

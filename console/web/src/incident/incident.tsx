@@ -364,7 +364,7 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
               />
             )}
             <ConcernedPanel key={id} incident={id} always={incident.kind === "root_cause"} />
-            {drawing && <MapPanel drawing={drawing} />}
+            {drawing && incident.person && <MapPanel drawing={drawing} />}
             <EventList incident={incident} />
           </div>
           <div className="incident-side">
@@ -390,7 +390,7 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
           </div>
         </div>
         <p className="muted fine">
-          {!withheld && t("incident.access_note")} {incident.track_truncated && t("map.truncated")}
+          {!withheld && incident.person && t("incident.access_note")} {incident.track_truncated && t("map.truncated")}
         </p>
         <p className="print-only">{full(new Date(), clock)}</p>
       </article>

@@ -7,7 +7,7 @@ import { ChoiceField, DeedForm, TextField } from "../shared/form";
 import { isKey, word, type Translate } from "../shared/i18n";
 import type { OrderList, OrderPriorities } from "../shared/types";
 import { Failure, Loading, Time } from "../shared/ui";
-import { changes, ruleOf, type Rule } from "./rules";
+import { changes, harmless, ruleOf, type Rule } from "./rules";
 
 const kindName = (t: Translate, kind: string): string => (kind === "all" ? t("priorities.all") : isKey(`kind.${kind}`) ? word(t, "kind", kind) : kind);
 
@@ -65,7 +65,7 @@ function Form({ order, known, done, cancel }: { order: string; known: OrderPrior
               label={t("priorities.kind")}
               hint={kind && t("priorities.by_table", { severity: word(t, "severity", String(kind.by_table)) })}
               value={rule.kind}
-              set={(next) => change(at, { kind: next, change: changes(of(next), known.steps_max)[0] ?? "P1" })}
+              set={(next) => change(at, { kind: next, change: harmless(of(next)) })}
               choices={[rule.kind, ...free].map((each) => [each, kindName(t, each)])}
             />
             <ChoiceField
@@ -88,7 +88,7 @@ function Form({ order, known, done, cancel }: { order: string; known: OrderPrior
           data-testid="priorities-add"
           onClick={() => {
             const kind = free.find((each) => each !== "all") ?? "all";
-            setRules([...rules, { kind, change: changes(of(kind), known.steps_max)[0] ?? "P1" }]);
+            setRules([...rules, { kind, change: harmless(of(kind)) }]);
           }}
         >
           {t("priorities.add")}

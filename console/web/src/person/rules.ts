@@ -22,3 +22,8 @@ export function changes(kind: OrderPriorities["kinds"][number] | undefined, most
   const fixed = [1, 2, 3, 4].filter((level) => kind === undefined || level <= lowest);
   return [...raise.map((step) => `+${step}`), ...lower.map((step) => `-${step}`), ...fixed.map((level) => `P${level}`)];
 }
+
+/** What a new rule says before anybody has chosen: more urgent, or as urgent as can be, never less. */
+export function harmless(kind: OrderPriorities["kinds"][number] | undefined): string {
+  return kind && kind.by_table > 1 ? "+1" : "P1";
+}
