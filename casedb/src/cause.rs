@@ -13,12 +13,14 @@ use alerts::{
     },
     lifecycle::course::{Part, Who},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proto::PersonId;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
     agency,
+    device::Cell,
     event::parse_audience,
     incident::{self, IncidentError, SystemIncident},
     pool::{GenericClient, row, rows},
@@ -40,10 +42,11 @@ pub struct Swept {
 const ONE_AT_A_TIME: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended('homeward root causes', 0))";
 // With those merged already: without them what hits five more people would be no cause any more.
 const SIGHTINGS: &str = "SELECT i.incident_id, i.person_id, p.risk_level, split_part(i.grouping_key, ':', 1) AS family, i.severity, i.audience,
-        i.onset_at, i.merged_into, d.model, d.carrier, d.firmware
+        i.onset_at, i.merged_into, d.model, d.carrier, d.firmware, c.mcc, c.mnc, c.area, c.cell
     FROM incident i JOIN person p USING (person_id)
     LEFT JOIN device_assignment a ON a.person_id = i.person_id AND a.ended_at IS NULL
     LEFT JOIN device d ON d.device_id = a.device_id
+    LEFT JOIN device_cell c ON c.device_id = a.device_id AND c.person_id = i.person_id AND c.heard_at > $2
     WHERE i.state <> 'closed' AND i.ongoing AND i.onset_at > $1 AND NOT p.canary
     ORDER BY i.incident_id";
 // What is closed by itself has left the list. Of what only a person may judge none is over before that.
@@ -51,9 +54,13 @@ const OVER: &str = "SELECT i.grouping_key FROM incident i
     WHERE i.kind = $1 AND i.person_id IS NULL AND i.state <> 'closed' AND i.ongoing
         AND NOT EXISTS (SELECT FROM incident m WHERE m.merged_into = i.incident_id AND m.state <> 'closed' AND m.ongoing)
     ORDER BY i.incident_id";
-const POPULATION: &str = "SELECT d.model, d.carrier, d.firmware, count(DISTINCT a.person_id) AS people
-    FROM device_assignment a JOIN device d USING (device_id) JOIN person p USING (person_id)
-    WHERE a.ended_at IS NULL AND NOT p.canary GROUP BY 1, 2, 3";
+const POPULATION: &str =
+    "SELECT d.model, d.carrier, d.firmware, c.mcc, c.mnc, c.area, c.cell, count(DISTINCT a.person_id) AS people
+    FROM device_assignment a JOIN device d USING (device_id) JOIN person p ON p.person_id = a.person_id
+    LEFT JOIN device_cell c ON c.device_id = a.device_id AND c.person_id = a.person_id AND c.heard_at > $1
+    WHERE a.ended_at IS NULL AND NOT p.canary GROUP BY 1, 2, 3, 4, 5, 6, 7";
+/// A cell of longer ago says nothing of where a device is.
+const CELL_HOLDS: SignedDuration = SignedDuration::from_hours(24);
 const AGENCIES: &str = "SELECT pa.path::text AS police, sa.path::text AS social FROM person p
     JOIN agency pa ON pa.agency_id = p.police_agency_id JOIN agency sa ON sa.agency_id = p.social_agency_id
     WHERE p.person_id = ANY ($1)";
@@ -74,11 +81,12 @@ pub async fn sweep(
     // What begins to be known late still belongs to its cause; the window itself is between onsets.
     let since = now.saturating_sub(thresholds.window * 4).unwrap_or(Timestamp::MIN);
     over(transaction, now).await?;
-    let (sightings, merged) = sightings(transaction, since).await?;
+    let heard = now.saturating_sub(CELL_HOLDS).unwrap_or(Timestamp::MIN);
+    let (sightings, merged) = sightings(transaction, since, heard).await?;
     if people(&sightings) < thresholds.people {
         return Ok(Swept::default());
     }
-    let population = population(transaction).await?;
+    let population = population(transaction, heard).await?;
     let mut swept = Swept::default();
     for cause in cause::find(&sightings, &population, thresholds) {
         one(transaction, &cause, &merged, now, &mut swept).await?;
@@ -119,18 +127,20 @@ async fn one(
         .map(|concerned| concerned.person.uuid())
         .collect();
     let (police_agency, social_agency) = agencies(transaction, &hit).await?;
-    let text = format!(
-        "{} people at once: {}. They share: {}.",
-        cause.concerned.len(),
-        cause.family.name(),
-        cause.shared
-    );
+    let says = |shared: &str| {
+        format!(
+            "{} people at once: {}. They share: {shared}.",
+            cause.concerned.len(),
+            cause.family.name()
+        )
+    };
+    let (key, text) = (key(cause), says(&common_words(&cause.shared)));
     let system = SystemIncident {
         kind: KIND,
         person: None,
         police_agency,
         social_agency,
-        grouping_key: &cause.key(),
+        grouping_key: &key,
         severity: cause.severity,
         audience: cause.audience,
         text: &text,
@@ -143,7 +153,8 @@ async fn one(
         &fresh,
         raised.incident.incident_id,
         Who::System(Part::Grouping),
-        &text,
+        // Stands with the incidents of those concerned: who reads it sees them.
+        &says(&cause.shared.words()),
         now,
     )
     .await?;
@@ -151,12 +162,33 @@ async fn one(
     Ok(())
 }
 
+/// What the cause's own incident says, which is seen also by agencies that see nobody concerned: a cell is a place.
+fn common_words(shared: &Shared) -> String {
+    match shared {
+        Shared::Cell(_) => "a radio cell, which the incidents of those concerned name".to_owned(),
+        other => other.words(),
+    }
+}
+
+/// The grouping key, in which a cell is not named.
+fn key(cause: &Cause) -> String {
+    match &cause.shared {
+        Shared::Cell(cell) => {
+            let digest = blake3::hash(cell.as_bytes()).to_hex();
+            let digest = digest.get(..16).unwrap_or_default();
+            cause.key_with(&format!("cell:{digest}"))
+        }
+        _ => cause.key(),
+    }
+}
+
 async fn sightings(
     client: &impl GenericClient,
     since: Timestamp,
+    heard: Timestamp,
 ) -> Result<(Vec<Sighting>, BTreeSet<Uuid>), crate::Error> {
     let (mut sightings, mut merged) = (Vec::new(), BTreeSet::new());
-    for row in rows(client, SIGHTINGS, &[&since]).await? {
+    for row in rows(client, SIGHTINGS, &[&since, &heard]).await? {
         let family: &str = row.try_get("family")?;
         let Some(family) = Family::from_name(family).filter(|family| cause::technical(*family)) else {
             continue;
@@ -173,39 +205,51 @@ async fn sightings(
             severity: Severity::from_level(row.try_get("severity")?).unwrap_or(Severity::P1),
             audience: parse_audience(row.try_get("audience")?).unwrap_or(Audience::Both),
             onset_at: row.try_get("onset_at")?,
-            shared: shared(
-                row.try_get::<_, Option<&str>>("model")?,
-                row.try_get::<_, Option<&str>>("carrier")?,
-                row.try_get::<_, Option<&str>>("firmware")?,
-            ),
+            shared: shared_by(&row)?,
         });
     }
     Ok((sightings, merged))
 }
 
-/// What a device shares with others, as far as it is known.
-fn shared(model: Option<&str>, carrier: Option<&str>, firmware: Option<&str>) -> BTreeSet<Shared> {
+fn shared_by(row: &Row) -> Result<BTreeSet<Shared>, crate::Error> {
+    let cell = match row.try_get("mcc")? {
+        None => None,
+        Some(mcc) => Some(Cell {
+            mcc,
+            mnc: row.try_get("mnc")?,
+            area: row.try_get("area")?,
+            number: row.try_get("cell")?,
+        }),
+    };
+    let (model, carrier, firmware) = (row.try_get("model")?, row.try_get("carrier")?, row.try_get("firmware")?);
+    Ok(shared(model, carrier, firmware, cell))
+}
+
+/// What a device shares with others, as far as it is known. Who the carrier is its cell says, where nobody has.
+fn shared(model: Option<&str>, carrier: Option<&str>, firmware: Option<&str>, cell: Option<Cell>) -> BTreeSet<Shared> {
     let known = |value: Option<&str>| value.filter(|value| !value.is_empty()).map(str::to_owned);
     let (model, carrier, firmware) = (known(model), known(carrier), known(firmware));
+    let carrier = carrier.or_else(|| cell.map(Cell::network));
     // A revision is one of a model's.
     let firmware = firmware.map(|firmware| format!("{} {firmware}", model.as_deref().unwrap_or("?")));
     [
         model.map(Shared::Model),
         carrier.map(Shared::Carrier),
         firmware.map(Shared::Firmware),
+        cell.map(|cell| Shared::Cell(cell.to_string())),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-async fn population(client: &impl GenericClient) -> Result<Population, crate::Error> {
+async fn population(client: &impl GenericClient, heard: Timestamp) -> Result<Population, crate::Error> {
     let mut population = Population::default();
     let mut of: BTreeMap<Shared, u64> = BTreeMap::new();
-    for row in rows(client, POPULATION, &[]).await? {
+    for row in rows(client, POPULATION, &[&heard]).await? {
         let people = row.try_get::<_, i64>("people")?.max(0).cast_unsigned();
         population.all += people;
-        for one in shared(row.try_get("model")?, row.try_get("carrier")?, row.try_get("firmware")?) {
+        for one in shared_by(&row)? {
             *of.entry(one).or_default() += people;
         }
     }
@@ -267,11 +311,40 @@ mod tests {
 
     #[test]
     fn a_firmware_belongs_to_its_model_and_what_is_unknown_is_not_shared() {
-        let of = shared(Some("M1"), Some(""), Some("2.0"));
+        let of = shared(Some("M1"), Some(""), Some("2.0"), None);
         assert_eq!(
             of,
             BTreeSet::from([Shared::Firmware("M1 2.0".to_owned()), Shared::Model("M1".to_owned())])
         );
-        assert!(shared(None, None, None).is_empty());
+        assert!(shared(None, None, None, None).is_empty());
+    }
+
+    #[test]
+    fn a_cell_says_the_carrier_where_nobody_has() {
+        let cell = Cell {
+            mcc: 460,
+            mnc: 0,
+            area: 9_488,
+            number: 4_660,
+        };
+        let of = |carrier| shared(None, carrier, None, Some(cell));
+        let told = Shared::Cell("460-00-9488-4660".to_owned());
+        assert_eq!(
+            of(Some("")),
+            BTreeSet::from([told.clone(), Shared::Carrier("460-00".to_owned())])
+        );
+        assert_eq!(
+            of(Some("East")),
+            BTreeSet::from([told.clone(), Shared::Carrier("East".to_owned())])
+        );
+        let cause = Cause {
+            family: Family::Silence,
+            shared: told,
+            concerned: Vec::new(),
+            severity: Severity::P3,
+            audience: Audience::Both,
+        };
+        assert!(key(&cause).starts_with("cause:silence:cell:") && !key(&cause).contains("4660"));
+        assert!(!common_words(&cause.shared).contains("4660"));
     }
 }

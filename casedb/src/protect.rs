@@ -3,13 +3,15 @@
 //! A protected person is not supervised: no order, no rules, no history. Their device's fixes go, with their consent, to the
 //! engine and nowhere else; no table has a place of theirs. A restriction is the police's matter alone.
 
+pub mod cloned;
+
 use jiff::Timestamp;
 use proto::{PersonId, Revision, ZoneId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, execute, optional, row, rows},
     rules::{DIRECTORY_CHANNEL, revision},
     zone::{self, Audience, Schedule, Zone, ZoneKind},
@@ -108,6 +110,8 @@ const NOTIFY: &str = "SELECT pg_notify($1, '')";
 
 /// Adds a protected person.
 pub async fn create(client: &impl GenericClient, protected: &Protected) -> Result<(), Error> {
+    plain::PROTECTED_REFERENCE.check(&protected.reference)?;
+    plain::PROTECTED_NAME.check(&protected.display_name)?;
     let values: [&(dyn postgres_types::ToSql + Sync); 6] = [
         &protected.protected_id.uuid(),
         &protected.reference,

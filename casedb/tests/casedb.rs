@@ -40,6 +40,10 @@ mod law;
 mod orders;
 #[path = "casedb/people.rs"]
 mod people;
+#[path = "casedb/plain.rs"]
+mod plain;
+#[path = "casedb/protected.rs"]
+mod protected;
 #[path = "casedb/publish.rs"]
 mod publish;
 #[path = "casedb/retention.rs"]

@@ -10,8 +10,8 @@
 use homeward_proto::wire::{
     Alarm, Circle, DatedInterval, DeviceFrame, DeviceReport, Edge, Event, EventKind, Explanation, FixEvidence,
     FixSource, Geometry, Layer, LayerMarker, Motion, MultiPolygon, Polygon, Position, Protocol, Report, ReportBatch,
-    ReportRecord, Ring, Rules, Schedule, Strap, Tick, Trace, WeeklyInterval, Zone, ZoneKind, device_frame, geometry,
-    report_record,
+    ReportRecord, Ring, Rules, Schedule, ServingCell, Strap, Tick, Trace, WeeklyInterval, Zone, ZoneKind, device_frame,
+    geometry, report_record,
 };
 use prost::Message;
 
@@ -50,6 +50,7 @@ fn report() -> ReportRecord {
             motion: Motion::Moving.into(),
             alarms: vec![Alarm::Sos.into(), Alarm::Jamming.into()],
             charging: Some(false),
+            serving_cell: None,
         })),
     }
 }
@@ -251,6 +252,7 @@ fn device_frames() {
         motion: Motion::Still.into(),
         alarms: vec![Alarm::CaseTamper.into()],
         charging: Some(true),
+        serving_cell: None,
     };
     let batch = DeviceFrame {
         body: Some(device_frame::Body::Reports(ReportBatch { reports: vec![report] })),
@@ -260,6 +262,32 @@ fn device_frames() {
         &batch,
         "1a490a4708011080c0c6bcb88b96031801222b08b2e3bfa00210d9c4f7f908180120012d0000484135000040c03d00009040450080b3434809556666663f28373001380240014a01035001",
     );
+}
+
+#[test]
+fn a_report_of_before_there_were_cells_reads_and_one_with_a_cell_keeps_it() {
+    let old = DeviceReport {
+        sequence: 7,
+        fix_time_us: T,
+        ..DeviceReport::default()
+    };
+    let cell = ServingCell {
+        mcc: 460,
+        mnc: 0,
+        area: 9_488,
+        cell: 4_660,
+    };
+    check("cell", &cell, "08cc0318904a20b424");
+    let new = DeviceReport {
+        serving_cell: Some(cell),
+        ..old.clone()
+    };
+    let bytes = new.encode_to_vec();
+    assert_eq!(DeviceReport::decode(bytes.as_slice()), Ok(new));
+    // Fields are added at the end: what is before it is what an older device sends.
+    let before = old.encode_to_vec();
+    assert_eq!(bytes.get(..before.len()), Some(before.as_slice()));
+    assert_eq!(DeviceReport::decode(before.as_slice()), Ok(old));
 }
 
 #[test]

@@ -185,5 +185,6 @@ pub fn report(person: &Person, sample: &crate::device::Sample, received_at: Time
         motion: sample.motion as i32,
         alarms: sample.alarms.iter().map(|alarm| *alarm as i32).collect(),
         charging: None,
+        serving_cell: sample.cell,
     }
 }

@@ -117,6 +117,8 @@ pub struct Sample {
     pub motion: wire::Motion,
     /// Alarms raised.
     pub alarms: Vec<wire::Alarm>,
+    /// The radio cell that serves it.
+    pub cell: Option<wire::ServingCell>,
 }
 
 /// What a device's faults make of a report, before its position is known.
@@ -189,6 +191,7 @@ pub(crate) fn condition(
         case: wire::Case::Closed,
         motion: wire::Motion::Still,
         alarms: Vec::new(),
+        cell: Some(serving(person, time_s)),
     };
     let mut has_fix = true;
     let mut frozen_since_s = None;
@@ -227,6 +230,32 @@ pub(crate) fn condition(
         clock_ahead_s,
         north_m,
     })
+}
+
+/// Cells are squares of so many metres.
+const CELL_M: f64 = 1_000.0;
+/// The cell at the town's centre, of the row and column with this number.
+const CELL_MIDDLE: i64 = 0x80;
+/// Country of all cells.
+const COUNTRY: u32 = 460;
+/// Area of all cells.
+const AREA: u32 = 0x2510;
+
+/// The cell of the square that somebody is in, of one of two carriers.
+#[expect(clippy::cast_possible_truncation, reason = "a town is not that large")]
+fn serving(person: &Person, time_s: f64) -> wire::ServingCell {
+    let place = person.route.place(time_s).0;
+    let number = |metres: f64| {
+        ((metres / CELL_M).floor() as i64 + CELL_MIDDLE)
+            .clamp(1, 0xff)
+            .cast_unsigned()
+    };
+    wire::ServingCell {
+        mcc: COUNTRY,
+        mnc: u32::from(person.index % 2 == 1),
+        area: AREA,
+        cell: number(place.north) << 8 | number(place.east),
+    }
 }
 
 /// Where a protected person's device says that they are.

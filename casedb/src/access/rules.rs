@@ -284,6 +284,9 @@ const OWN_DECISION: Rows = Rows::Through(
 const OWN_REQUEST: Rows = Rows::Through(
     "{t}.requested_by = (SELECT access_user()) AND EXISTS (SELECT FROM supervision_order o WHERE o.order_id = {t}.order_id)",
 );
+const OWN_SETTING: Rows = Rows::Through(
+    "{t}.set_by = (SELECT access_user()) AND EXISTS (SELECT FROM supervision_order o WHERE o.order_id = {t}.order_id)",
+);
 const OWN_STEP: Rows = Rows::Through(
     "{t}.recorded_by = (SELECT access_user()) AND EXISTS (SELECT FROM supervision_order o WHERE o.order_id = {t}.order_id)",
 );
@@ -321,6 +324,12 @@ const ZONE: Rows = Rows::ThroughForUs(
 const OF_ZONE: Rows = Rows::ThroughForUs("EXISTS (SELECT FROM zone z WHERE z.zone_id = {t}.zone_id)");
 const SEEN_OF_ZONE: Rows = Rows::ThroughForUs(
     "EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
+    AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
+);
+/// Of the own hand, for the own audience.
+const OWN_PUBLICATION: Rows = Rows::ThroughForUs(
+    "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[]) AND {t}.published_by = (SELECT access_user())
+    AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
     AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
 );
 const LEAVE: Rows = Rows::ThroughForUs(
@@ -442,7 +451,7 @@ pub const RULES: &[Rule] = &[
         &[read(CASE, OF_ORDER), add(CASE, OF_ORDER), change(CASE, OF_ORDER)],
     ),
     rule("order_warning", &[read(CASE, OF_ORDER)]),
-    rule("order_priority", &[read(CASE, OF_ORDER)]),
+    rule("order_priority", &[read(CASE, OF_ORDER), add(CASE, OWN_SETTING)]),
     rule(
         "device",
         &[
@@ -469,6 +478,10 @@ pub const RULES: &[Rule] = &[
             ),
         ],
     ),
+    nobody(
+        "device_cell",
+        "where a device is, coarsely: the alert worker alone counts by it",
+    ),
     rule("device_status", &[read(CASE_ANALYST, DEVICE), read(ADMIN, Rows::All)]),
     nobody("device_session", "what gateways tell each other"),
     rule("quarantined_device", &[read(KEEPERS, Rows::All)]),
@@ -479,6 +492,10 @@ pub const RULES: &[Rule] = &[
     rule(
         "person_zone",
         &[read(CASE_ANALYST, SEEN_OF_ZONE), read(PROVIDER, COVERED_SCHEDULE)],
+    ),
+    rule(
+        "zone_publication",
+        &[read(CASE, SEEN_OF_ZONE), add(CASE, OWN_PUBLICATION)],
     ),
     rule("zone_layer", &[read(CASE_ANALYST, Rows::All)]),
     rule("zone_layer_revision", &[read(CASE_ANALYST, Rows::All)]),

@@ -41,6 +41,10 @@ pub const EXEMPT: &[(&str, &str)] = &[
         "device_session",
         "what gateways tell each other of the last minutes; nothing rests on it",
     ),
+    (
+        "device_cell",
+        "the cell that serves a device now: overwritten, and gone after a day",
+    ),
     ("quarantined_device", "counters of refused connections"),
     ("quarantined_frame", "the newest unreadable frames, overwritten"),
     (

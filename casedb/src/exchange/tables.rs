@@ -129,6 +129,7 @@ pub const TABLES: &[Spec] = &[
     own("settings_revision", PERSON),
     whole("device", NEVER),
     with("device_status", "device", "device_id"),
+    own("device_cell", PERSON),
     Spec {
         name: "device_assignment",
         own: "(t.person_id = ANY ($1) OR t.protected_id IN (SELECT p.protected_id FROM protected_person p WHERE p.police_agency_id = ANY ($2)))",
@@ -160,6 +161,7 @@ pub const TABLES: &[Spec] = &[
         shared: true,
     },
     own("person_zone", PERSON),
+    own("zone_publication", PERSON),
     whole("zone_layer", NEVER),
     with("zone_layer_revision", "zone_layer", "layer_id"),
     with("layer_marker", "zone_layer", "layer_id"),

@@ -231,6 +231,8 @@ fn report(row: &Row, person: Uuid) -> Result<wire::Report, Error> {
         motion: i32::from(row.try_get::<_, i16>(22)?),
         alarms: (0..31).filter(|bit| bits & (1 << bit) != 0).collect(),
         charging: row.try_get(26)?,
+        // Of no use to any decision, and not kept of the past.
+        serving_cell: None,
     })
 }
 

@@ -8,6 +8,8 @@ use proto::{
 };
 use uuid::Uuid;
 
+use crate::device::Cell;
+
 /// A report as a row of `position`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PositionRow {
@@ -37,6 +39,8 @@ pub(super) struct PositionRow {
     pub(super) protocol: i16,
     pub(super) charging: Option<bool>,
     pub(super) hdop: Option<f32>,
+    /// No part of history: the newest of each device is kept beside it.
+    pub(super) cell: Option<Cell>,
 }
 
 /// A report that history does not take, as a row of `quarantined_report`.
@@ -148,7 +152,7 @@ fn read_report(report: &wire::Report, place: Place) -> Result<Kept, String> {
             reason: reason.unwrap_or("clock_ahead"),
             fix_time,
             received_at,
-            payload: report.encode_to_vec(),
+            payload: without_cell(report).encode_to_vec(),
             place,
         })));
     };
@@ -180,7 +184,16 @@ fn read_report(report: &wire::Report, place: Place) -> Result<Kept, String> {
         protocol: small(report.protocol),
         charging: report.charging,
         hdop: position.and_then(|position| position.hdop),
+        cell: report.serving_cell.as_ref().and_then(Cell::of_wire),
     })))
+}
+
+/// Of cells the past is kept nowhere.
+fn without_cell(report: &wire::Report) -> wire::Report {
+    wire::Report {
+        serving_cell: None,
+        ..report.clone()
+    }
 }
 
 fn is_nowhere(position: &wire::Position) -> bool {

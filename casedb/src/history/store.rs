@@ -21,6 +21,7 @@ use crate::{
     Database, Error,
     audit::history::{SALTS, columns, quarantined_columns, quarantined_copy_columns, sealing},
     basis::{self, Refused, Stage},
+    device::{self, Named},
     offset::{to_i32, to_i64},
     pool::{GenericClient, optional},
 };
@@ -255,6 +256,14 @@ pub(super) async fn store(client: &mut Client, batch: &BTreeMap<Partition, &Pend
         if stored.copies > 0 {
             count(&transaction, COPIES, &[]).await?;
         }
+        let named = batch.values().flat_map(|pending| &pending.positions).filter_map(|row| {
+            Some(Named {
+                person_id: row.person_id,
+                report_id: row.report_id,
+                cell: row.cell?,
+            })
+        });
+        device::keep_cells(&transaction, &named.collect::<Vec<_>>()).await?;
         transaction.execute(super::rollup::NOTE_LATE, &[]).await?;
     }
     let mut quarantined: Vec<&QuarantinedRow> = batch.values().flat_map(|pending| &pending.quarantined).collect();

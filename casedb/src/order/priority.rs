@@ -1,6 +1,6 @@
 //! What an order says of how urgent events are ([`alerts::priority::order`]): revisions, each with a reason and its author.
 
-use alerts::priority::order::{self, Rule};
+use alerts::priority::order::{self, Rule, Wrong};
 use jiff::Timestamp;
 use proto::{OrderId, PersonId};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::steps::lock;
 use crate::{
-    Error,
+    Error, Refused,
     pool::{GenericClient, optional, row},
 };
 
@@ -33,6 +33,21 @@ pub struct Priorities {
     /// Since when it is known.
     #[schema(value_type = String, format = DateTime)]
     pub recorded_at: Timestamp,
+}
+
+impl From<&Wrong> for Refused {
+    fn from(wrong: &Wrong) -> Self {
+        let refused = |code| Self::new(code, format!("priorities: {wrong}"));
+        match wrong {
+            Wrong::Unreadable(text) => refused("priority_unreadable").with("rule", text),
+            Wrong::Kind(word) => refused("priority_kind").with("kind", word),
+            Wrong::Steps(rule) => refused("priority_steps")
+                .with("rule", rule)
+                .with("most", order::STEPS_MAX),
+            Wrong::Twice(rule) => refused("priority_twice").with("rule", rule),
+            Wrong::TooLow { rule, least } => refused("priority_too_low").with("rule", rule).with("least", least),
+        }
+    }
 }
 
 fn as_words<S: serde::Serializer>(rules: &[Rule], serializer: S) -> Result<S::Ok, S::Error> {
@@ -62,9 +77,9 @@ pub async fn set_priorities(
     let locked = lock(transaction, order_id).await?;
     locked.not_over(order_id, now)?;
     if reason.trim().is_empty() {
-        return Err(Error::Input("priorities: say why".to_owned()));
+        return Err(Refused::new("reason_needed", "priorities: say why").into());
     }
-    order::check(rules).map_err(|wrong| Error::Input(format!("priorities: {wrong}")))?;
+    order::check(rules).map_err(|wrong| Refused::from(&wrong))?;
     let valid_from = if locked.effective {
         now
     } else {

@@ -14,6 +14,7 @@ use super::{Certificate, Plan, Terms, certificate, plan};
 use crate::{
     Database, Error, GenericClient,
     audit::{self, Deletion},
+    device,
     pool::{execute, row, rows},
 };
 
@@ -224,6 +225,10 @@ pub async fn run(
     tell: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Ran, Error> {
     let client = database.client().await?;
+    if !dry {
+        // No record of anything, and so under no hold.
+        device::forget_cells(&client, now).await?;
+    }
     let plans = plan(&client, terms, None).await?;
     drop(client);
     let held = |plan: &&Plan| plan.held && plan.terms.iter().any(|term| term.due_at <= now);

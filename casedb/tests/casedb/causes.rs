@@ -179,3 +179,79 @@ async fn a_carrier_that_fails_is_one_incident_that_lists_everybody() {
         test.drop_now().await.unwrap();
     }
 }
+
+/// Two hundred of a thousand devices are in one cell, which fails: one incident with that cause, and no carrier or model is blamed.
+#[tokio::test]
+async fn a_cell_that_fails_is_one_incident_with_that_cause() {
+    for (test, db) in migrated().await {
+        let people = town(&db, 600, 0).await;
+        let client = db.client().await.unwrap();
+        // Everybody of one carrier, which nobody has entered; the first 200 in one cell, the others in twenty more.
+        client
+            .batch_execute(
+                "UPDATE device SET carrier = '';
+                INSERT INTO device_cell SELECT a.device_id, a.person_id, 460, 0, 9488,
+                    CASE WHEN substring(p.reference FROM 2)::int < 200 THEN 4660 ELSE substring(p.reference FROM 2)::int % 20 END,
+                    to_timestamp(1790000000) - interval '1 hour'
+                FROM device_assignment a JOIN person p USING (person_id)",
+            )
+            .await
+            .unwrap();
+        let mut urgent = Vec::new();
+        for (n, person) in people.iter().take(200).enumerate() {
+            let severity = if n % 50 == 7 { Severity::P1 } else { Severity::P3 };
+            let incident = silent(&db, *person, "silence", severity, i64::try_from(n).unwrap()).await;
+            if severity == Severity::P1 {
+                urgent.push(incident);
+            }
+        }
+        let elsewhere = silent(&db, people[300], "silence", Severity::P3, 5).await;
+        assert_eq!(sweep(&db, 210).await, Swept { raised: 1, merged: 200 });
+
+        let row = client
+            .query_one(
+                "SELECT incident_id, grouping_key, (SELECT string_agg(a.text, ' ') FROM incident_action a
+                    WHERE a.incident_id = i.incident_id) FROM incident i WHERE person_id IS NULL",
+                &[],
+            )
+            .await
+            .unwrap();
+        let (cause, key, told): (Uuid, String, String) = (row.get(0), row.get(1), row.get(2));
+        assert!(key.starts_with("cause:silence:cell:"), "{key}");
+        assert!(told.contains("200 people at once: silence"), "{told}");
+        assert!(
+            !key.contains("4660") && !told.contains("4660") && !told.contains("9488"),
+            "a cell is a place: {key} {told}"
+        );
+        let count = async |sql: &str| -> i64 { client.query_one(sql, &[]).await.unwrap().get(0) };
+        assert_eq!(
+            count(
+                "SELECT count(DISTINCT a.incident_id) FROM incident_action a JOIN incident i USING (incident_id)
+                WHERE i.merged_into IS NOT NULL AND a.text LIKE '%share: cell 460-00-9488-4660.%'"
+            )
+            .await,
+            200,
+            "who sees one of those concerned reads which cell"
+        );
+        let calling: Vec<Uuid> = client
+            .query(
+                "SELECT incident_id FROM incident WHERE merged_into = $1 AND deadline_at IS NOT NULL ORDER BY incident_id",
+                &[&cause],
+            )
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        urgent.sort_unstable();
+        assert_eq!(calling, urgent, "each P1 calls all the same, and no other");
+        let alone: Option<Uuid> = client
+            .query_one("SELECT merged_into FROM incident WHERE incident_id = $1", &[&elsewhere])
+            .await
+            .unwrap()
+            .get(0);
+        assert_eq!(alone, None);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}

@@ -245,3 +245,127 @@ async fn rate() {
         test.drop_now().await.unwrap();
     }
 }
+
+/// The cell of a report, by its number alone.
+fn in_cell(report: wire::Report, cell: u64) -> wire::Report {
+    wire::Report {
+        serving_cell: Some(wire::ServingCell {
+            mcc: 460,
+            mnc: 1,
+            area: 9_488,
+            cell,
+        }),
+        ..report
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_cells_the_newest_of_each_device_is_kept_and_no_other() {
+    for (test, db) in migrated().await {
+        let client = db.client().await.unwrap();
+        for n in 0..7 {
+            let (device, person) = (
+                DeviceId::from_name(&format!("d{n}")),
+                PersonId::from_name(&format!("p{n}")),
+            );
+            client
+                .execute(
+                    "INSERT INTO device (device_id, protocol, identity) VALUES ($1, 'native', $2)",
+                    &[&device.uuid(), &format!("d{n}")],
+                )
+                .await
+                .unwrap();
+            // The third has given its device back.
+            let ended = (n == 2).then(Timestamp::now);
+            client
+                .execute(
+                    "INSERT INTO device_assignment (assignment_id, device_id, person_id, assigned_at, ended_at)
+                    VALUES (gen_random_uuid(), $1, $2, now() - interval '1 day', $3)",
+                    &[&device.uuid(), &person.uuid(), &ended],
+                )
+                .await
+                .unwrap();
+        }
+        // The fifth is of a law that wants no place inside the dwelling known; the sixth has no order.
+        client
+            .execute(
+                "UPDATE supervision_order SET profile = 'de-by' WHERE person_id = $1",
+                &[&PersonId::from_name("p4").uuid()],
+            )
+            .await
+            .unwrap();
+        client
+            .execute(
+                "UPDATE supervision_order SET revoked_at = now() - interval '1 hour' WHERE person_id = $1",
+                &[&PersonId::from_name("p5").uuid()],
+            )
+            .await
+            .unwrap();
+        let log = MemoryLog::new(PARTITIONS);
+        let now = Timestamp::now();
+        let of = |n: u64, person: u64, cell: u64| record(in_cell(report(n * 7 + person, now), cell));
+        let mut ahead = in_cell(report(7_000, now), 9);
+        ahead.fix_time_us = (now + 1.hour()).as_microsecond();
+        let mut sent: Vec<_> = (0..7).map(|person| of(10, person, 100 + person)).collect();
+        // Older than what is known, then newer; a clock that cannot be right.
+        sent.extend([of(3, 0, 1), of(11, 1, 7), record(ahead)]);
+        log.append(Topic::Reports, sent).await.unwrap();
+        let (writer, shutdown) = write(&db, &log);
+        until_offsets_are(&db, 10).await;
+        let kept = async || -> Vec<(String, i64)> {
+            let sql = "SELECT d.identity, c.cell FROM device_cell c JOIN device d USING (device_id) ORDER BY 1";
+            let rows = client.query(sql, &[]).await.unwrap();
+            rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+        };
+        let named = |all: &[(&str, i64)]| {
+            all.iter()
+                .map(|(name, cell)| ((*name).to_owned(), *cell))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kept().await, named(&[("d0", 100), ("d1", 7), ("d3", 103), ("d6", 106)]));
+        let payload: Vec<u8> = client
+            .query_one("SELECT payload FROM quarantined_report", &[])
+            .await
+            .unwrap()
+            .get(0);
+        let quarantined = wire::Report::decode(payload.as_slice()).unwrap();
+        assert_eq!(quarantined.serving_cell, None);
+        // Half a minute later the same cell is not written again; another is.
+        let stamp = async |name: &str| -> (i64, Timestamp) {
+            let sql =
+                "SELECT c.cell, c.heard_at FROM device_cell c JOIN device d USING (device_id) WHERE d.identity = $1";
+            let row = client.query_one(sql, &[&name]).await.unwrap();
+            (row.get(0), row.get(1))
+        };
+        let before = stamp("d3").await;
+        log.append(Topic::Reports, vec![of(20, 3, 103), of(20, 6, 5)])
+            .await
+            .unwrap();
+        until_offsets_are(&db, 12).await;
+        assert_eq!(stamp("d3").await, before);
+        assert_eq!(stamp("d6").await.0, 5);
+        shutdown.cancel();
+        writer.await.unwrap().unwrap();
+
+        // Gone with the device, with the order, and after a day.
+        let end = "UPDATE device_assignment SET ended_at = now() WHERE person_id = $1";
+        client.execute(end, &[&PersonId::from_name("p0").uuid()]).await.unwrap();
+        let revoke = "UPDATE supervision_order SET revoked_at = now() WHERE person_id = $1";
+        client
+            .execute(revoke, &[&PersonId::from_name("p1").uuid()])
+            .await
+            .unwrap();
+        let terms = casedb::retention::Terms::default();
+        let forget = async |now: Timestamp| {
+            casedb::retention::run(&db, &terms, now, false, &mut |_| {})
+                .await
+                .unwrap();
+        };
+        forget(Timestamp::now()).await;
+        assert_eq!(kept().await, named(&[("d3", 103), ("d6", 5)]));
+        forget(now + 25.hours()).await;
+        assert_eq!(kept().await, []);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}

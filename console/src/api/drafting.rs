@@ -32,7 +32,7 @@ use crate::{
 /// Longest words of grounds and conditions, characters.
 const LONGEST: usize = 4_000;
 /// Longest reasons and references, characters.
-const LONGEST_REASON: usize = 2_000;
+pub(super) const LONGEST_REASON: usize = 2_000;
 
 /// What laws ask of orders, and the limits of what an order may set.
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,7 +91,7 @@ fn bad(field: &str, error: &dyn std::fmt::Display) -> ApiError {
     ApiError::invalid("bad_value", format!("{field}: {error}"))
 }
 
-fn checked<'a>(field: &str, text: &'a str, longest: usize) -> Result<&'a str, ApiError> {
+pub(super) fn checked<'a>(field: &str, text: &'a str, longest: usize) -> Result<&'a str, ApiError> {
     let text = text.trim();
     if text.chars().count() > longest {
         let message = format!("{field} has more than {longest} characters");
@@ -101,7 +101,7 @@ fn checked<'a>(field: &str, text: &'a str, longest: usize) -> Result<&'a str, Ap
 }
 
 /// Proves that the user sees the person.
-async fn proven(
+pub(super) async fn proven(
     transaction: &Transaction<'_>,
     user: &User,
     person_id: PersonId,
@@ -232,10 +232,10 @@ async fn change_settings(
 }
 
 /// What an act on an order works on.
-struct Subject<'a> {
-    transaction: Transaction<'a>,
+pub(super) struct Subject<'a> {
+    pub(super) transaction: Transaction<'a>,
     user: &'a User,
-    order_id: OrderId,
+    pub(super) order_id: OrderId,
     person_id: PersonId,
     zone: TimeZone,
     now: Timestamp,
@@ -243,7 +243,7 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// Opens the transaction: the user sees the person, and the role may do this under the order's law.
-    async fn open(
+    pub(super) async fn open(
         client: &'a mut UserClient,
         user: &'a User,
         order_id: Uuid,
@@ -269,7 +269,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Notes the change, publishes the rules, and says how things stand.
-    async fn done(self, what: What, detail: &str) -> Result<Json<OrderList>, ApiError> {
+    pub(super) async fn done(self, what: What, detail: &str) -> Result<Json<OrderList>, ApiError> {
         let detail = format!("order {}{detail}", self.order_id);
         change::note(
             &self.transaction,

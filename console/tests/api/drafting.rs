@@ -320,6 +320,97 @@ async fn refusals_name_their_rule_and_keep_nothing() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_urgent_events_are_under_an_order_is_set_by_who_may_vary_it() -> Result<()> {
+    let Some((room, path)) = county().await? else {
+        return Ok(());
+    };
+    let (moreno, lind) = (room.log_in("moreno").await?, room.log_in("lind").await?);
+    let (_, list) = moreno.post(&path, draft(&json!({}))).await?;
+    let order = list["made"].as_str().context("made")?.to_owned();
+    let of = format!("/api/v1/orders/{order}/priorities");
+    let none = moreno.get(&of).await?;
+    assert_eq!(
+        (&none["rules"], &none["revision"], &none["may_change"]),
+        (&json!([]), &json!(0), &json!(true))
+    );
+    let kinds = none["kinds"].as_array().context("kinds")?;
+    assert_eq!(kinds.len(), 24);
+    let entry = kinds
+        .iter()
+        .find(|kind| kind["kind"] == "exclusion_entry")
+        .context("entry")?;
+    assert_eq!(
+        (&entry["by_table"], &entry["least"], &entry["least_guarded"]),
+        (&json!(1), &json!(3), &json!(2))
+    );
+
+    let say = async |by: &Caller<'_>, rules: Value, reason: &str| -> Result<(u16, Value)> {
+        let body = json!({"rules": rules, "reason": reason});
+        let response = by.send(Method::PUT, &of, Some(body)).await?;
+        Ok((response.status().as_u16(), response.json().await?))
+    };
+    let (status, list) = say(&moreno, json!(["silence=+1", "late_return=-1"]), "relapse").await?;
+    assert_eq!(status, 200, "{list}");
+    let said = &list["orders"][0]["priorities"][0];
+    assert_eq!(
+        (&said["rules"], &said["reason"], &said["set_by"], &said["revision"]),
+        (
+            &json!(["silence=+1", "late_return=-1"]),
+            &json!("relapse"),
+            &json!("moreno"),
+            &json!(1)
+        )
+    );
+    let (status, _) = say(&lind, json!([]), "calm").await?;
+    assert_eq!(status, 200);
+    let then = moreno.get(&of).await?;
+    assert_eq!(
+        (
+            &then["rules"],
+            &then["revision"],
+            then["revisions"].as_array().map(Vec::len)
+        ),
+        (&json!([]), &json!(2), Some(2))
+    );
+    assert_eq!(then["revisions"][1]["set_by"], "lind");
+
+    for (rules, why, rule) in [
+        (json!(["silence"]), "x", "priority_unreadable"),
+        (json!(["nothing=+1"]), "x", "priority_kind"),
+        (json!(["silence=+4"]), "x", "priority_steps"),
+        (json!(["silence=+1", "silence=P1"]), "x", "priority_twice"),
+        (json!(["sos=-1"]), "x", "priority_too_low"),
+        (json!(["silence=+1"]), "  ", "reason_needed"),
+    ] {
+        let answer = say(&moreno, rules.clone(), why).await?;
+        assert_eq!(reason(&answer), (422, rule), "{rules}: {}", answer.1);
+    }
+    let many = say(&moreno, json!(vec!["silence=+1"; 26]), "x").await?;
+    assert_eq!((many.0, &many.1["error"]["code"]), (422, &json!("bad_value")));
+    for (name, status) in [("inland", 404), ("novak", 403), ("auditor", 403), ("provider", 403)] {
+        let caller = room.log_in(name).await?;
+        assert_eq!(say(&caller, json!([]), "x").await?.0, status, "{name}");
+        assert_eq!(caller.send(Method::GET, &of, None).await?.status(), status, "{name}");
+    }
+    assert_eq!(room.number("SELECT count(*) FROM order_priority").await?, 2);
+    assert_eq!(
+        room.number("SELECT count(*) FROM order_change WHERE detail LIKE '%: priorities %'")
+            .await?,
+        2
+    );
+    assert_eq!(
+        moreno
+            .post(&of.replace("priorities", "revocation"), json!({"reason": "over"}))
+            .await?
+            .0,
+        200
+    );
+    let late = say(&moreno, json!(["silence=+1"]), "x").await?;
+    assert_eq!(reason(&late), (422, "order_revoked"));
+    room.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn laws_are_told_in_both_languages_with_their_limits() -> Result<()> {
     let room = room!();
     let laws = room.log_in("moreno").await?.get("/api/v1/law-profiles").await?;

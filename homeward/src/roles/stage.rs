@@ -115,6 +115,7 @@ impl Stage {
     fn geofence(&mut self) {
         let config = service::Config {
             checkpoint_every: Duration::from_secs(self.config.geofence.checkpoint_seconds),
+            reports_ahead: self.config.geofence.reports_ahead,
             ..Default::default()
         };
         let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());
@@ -218,6 +219,11 @@ impl Stage {
         self.tasks.spawn(async move {
             casedb::device::silent::watch(database, stop).await;
             ("devices that are fitted but silent", Ok(()))
+        });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            casedb::protect::cloned::watch(database, stop).await;
+            ("cloned devices of protected people", Ok(()))
         });
         Ok(())
     }

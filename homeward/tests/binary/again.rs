@@ -158,6 +158,7 @@ fn report(dice: &mut Dice, n: u64, sequence: u64, now: Timestamp) -> wire::Repor
             Vec::new()
         },
         charging: dice.one_in(5).then_some(true),
+        serving_cell: None,
     }
 }
 

@@ -295,6 +295,7 @@ impl Device {
             case: wire::Case::Closed,
             motion: wire::Motion::Still,
             alarms: Vec::new(),
+            cell: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, PersonId, ReportId, wire};
 
-use crate::{Fault, Fix, Protocol, Report};
+use crate::{Cell, Fault, Fix, Protocol, Report};
 
 /// How far a device's clock may be ahead of receipt before it cannot be right.
 pub const CLOCK_AHEAD: SignedDuration = SignedDuration::from_secs(120);
@@ -60,6 +60,28 @@ pub fn report(
         motion: report.motion.into(),
         alarms: report.alarms.iter().map(|alarm| i32::from(*alarm)).collect(),
         charging: report.charging,
+        serving_cell: serving(&report.extra.cells),
+    })
+}
+
+/// Countries have these codes (ITU-T E.212); 1 is the test networks'.
+const COUNTRIES: std::ops::RangeInclusive<u16> = 200..=799;
+const TEST_COUNTRY: u16 = 1;
+/// The highest network code has three digits.
+const NETWORK_MAX: u16 = 999;
+/// What devices write that know no cell: all ones of the field's width.
+const NO_CELL: [u64; 4] = [0xffff, 0x0fff_ffff, 0xffff_ffff, u64::MAX];
+
+/// The cell that serves the device, where it says one that can be told from all others: without its network a cell's number names many.
+fn serving(cells: &[Cell]) -> Option<wire::ServingCell> {
+    let cell = cells.first()?;
+    let network = (COUNTRIES.contains(&cell.mcc) || cell.mcc == TEST_COUNTRY) && cell.mnc <= NETWORK_MAX;
+    let known = cell.cid != 0 && !NO_CELL.contains(&cell.cid) && !matches!(cell.lac, 0xffff | 0xffff_ffff);
+    (network && known).then(|| wire::ServingCell {
+        mcc: cell.mcc.into(),
+        mnc: cell.mnc.into(),
+        area: cell.lac,
+        cell: cell.cid,
     })
 }
 
@@ -104,4 +126,38 @@ fn e7(degrees: f64, limit: f64, what: &'static str) -> Result<i32, Fault> {
 )]
 fn single(value: Option<f64>) -> Option<f32> {
     value.map(|value| value as f32).filter(|value| value.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_cell_that_names_its_network_serves() {
+        let cell = Cell {
+            mcc: 460,
+            mnc: 0,
+            lac: 0x2510,
+            cid: 0x1234,
+            rssi: None,
+        };
+        let told = serving(&[cell, Cell::default()]).unwrap();
+        assert_eq!((told.mcc, told.mnc, told.area, told.cell), (460, 0, 0x2510, 0x1234));
+        for wrong in [
+            Cell { mcc: 0, ..cell },
+            Cell { mcc: 800, ..cell },
+            Cell { mnc: 1_000, ..cell },
+            Cell { cid: 0, ..cell },
+            Cell { cid: 0xffff, ..cell },
+            Cell {
+                cid: 0xffff_ffff,
+                ..cell
+            },
+            Cell { lac: 0xffff, ..cell },
+        ] {
+            assert_eq!(serving(&[wrong]), None, "{wrong:?}");
+            assert_eq!(serving(&[wrong, cell]), None, "a neighbour is not the serving one");
+        }
+        assert_eq!(serving(&[]), None);
+    }
 }

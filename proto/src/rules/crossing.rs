@@ -73,9 +73,14 @@ pub(super) fn check(polygons: &[Polygon]) -> Result<(), GeometryError> {
         .map(|polygon| polygon.rings().map(|ring| Ring::new(ring)).collect())
         .collect();
     let several = polygons.len() > 1;
+    let mut budget = Budget(MAX_STEPS);
     for (polygon, parts) in rings.iter().enumerate() {
         for (index, ring) in parts.iter().enumerate() {
             if ring.encloses_left().is_none() {
+                // Halves may cancel each other: then where the ring crosses itself is what is wrong with it.
+                if !on_one_line(ring) {
+                    meetings(&rings, several, &mut budget)?;
+                }
                 let at = degrees(ring.places().first().copied().unwrap_or_default());
                 let fault = GeometryFault::NoArea {
                     longitude: at.longitude,
@@ -85,7 +90,6 @@ pub(super) fn check(polygons: &[Polygon]) -> Result<(), GeometryError> {
             }
         }
     }
-    let mut budget = Budget(MAX_STEPS);
     let touching = meetings(&rings, several, &mut budget)?;
     for (polygon, parts) in rings.iter().enumerate() {
         let Some((exterior, holes)) = parts.split_first() else {
@@ -120,6 +124,18 @@ pub(super) fn check(polygons: &[Polygon]) -> Result<(), GeometryError> {
         }
     }
     Ok(())
+}
+
+/// All positions lie on one straight line, or are one.
+fn on_one_line(ring: &Ring) -> bool {
+    let places = ring.places();
+    let Some(origin) = places.first().copied() else {
+        return true;
+    };
+    let Some(other) = places.iter().copied().find(|place| *place != origin) else {
+        return true;
+    };
+    places.iter().all(|place| cross(origin, other, *place) == 0)
 }
 
 fn nested(at: Place, other: String) -> GeometryError {

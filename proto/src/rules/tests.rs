@@ -283,6 +283,39 @@ fn every_fault_of_a_geometry_has_its_words() {
             "ring 1: the ring encloses nothing, at longitude 9, latitude 1",
         ),
         (
+            wire_polygons(&[&[&[[0.0, 0.0], [2.0, 2.0], [1.0, 1.0], [0.0, 0.0]]]]),
+            "ring 1: the ring encloses nothing, at longitude 0, latitude 0",
+        ),
+        (
+            // A bow tie whose halves cancel.
+            wire_polygons(&[&[&[[0.0, 0.0], [2.0, 2.0], [2.0, 0.0], [0.0, 2.0], [0.0, 0.0]]]]),
+            "edges 1 (ring 1) and 3 (ring 1) cross at longitude 1, latitude 1",
+        ),
+        (
+            // The same with a corner where it crosses.
+            wire_polygons(&[&[&[
+                [0.0, 0.0],
+                [1.0, 1.0],
+                [2.0, 2.0],
+                [2.0, 0.0],
+                [1.0, 1.0],
+                [0.0, 2.0],
+                [0.0, 0.0],
+            ]]]),
+            "cross at longitude 1, latitude 1",
+        ),
+        (
+            // As a hole, in a second polygon.
+            wire_polygons(&[
+                &[&SQUARE],
+                &[
+                    &[[9.0, 9.0], [15.0, 9.0], [15.0, 15.0], [9.0, 15.0], [9.0, 9.0]],
+                    &[[10.0, 10.0], [12.0, 12.0], [12.0, 10.0], [10.0, 12.0], [10.0, 10.0]],
+                ],
+            ]),
+            "edges 1 (polygon 2, ring 2) and 3 (polygon 2, ring 2) cross at longitude 11, latitude 11",
+        ),
+        (
             // A bow tie.
             wire_polygons(&[&[&[[0.0, 0.0], [2.0, 2.0], [2.0, 0.0], [0.0, 1.0], [0.0, 0.0]]]]),
             "edges 1 (ring 1) and 3 (ring 1) cross at longitude 0.666666667, latitude 0.666666667",

@@ -1,11 +1,14 @@
 //! GT06.
 
 use bytes::{Bytes, BytesMut};
-use codec::gt06::{
-    Framer, kind,
-    terminal::{self, Answer, Location, Terminal},
+use codec::{
+    Cell,
+    gt06::{
+        Framer, kind,
+        terminal::{self, Answer, Location, Terminal},
+    },
 };
-use proto::wire::{Alarm, Case, Strap};
+use proto::wire::{self, Alarm, Case, Strap};
 use tokio_util::codec::Decoder;
 
 use super::{Asked, OnTheWay, Said, Token, Voice, VoiceError, byte, degrees, frame, profile, understood, words};
@@ -85,7 +88,9 @@ fn location(sample: &Sample, stored: bool) -> Location {
             alarms.push(alarm);
         }
     }
+    let usual = Location::new(sample.fix_time, latitude, longitude);
     Location {
+        cell: sample.cell.map_or(usual.cell, cell),
         valid: sample.position.is_some(),
         speed_kmh: f64::from(position.speed_kmh.unwrap_or_default()),
         course_deg: f64::from(position.course_deg.unwrap_or_default()),
@@ -96,6 +101,17 @@ fn location(sample: &Sample, stored: bool) -> Location {
         case: sample.case,
         motion: sample.motion,
         alarms,
-        ..Location::new(sample.fix_time, latitude, longitude)
+        ..usual
+    }
+}
+
+fn cell(cell: wire::ServingCell) -> Cell {
+    let short = |number: u32| u16::try_from(number).unwrap_or_default();
+    Cell {
+        mcc: short(cell.mcc),
+        mnc: short(cell.mnc),
+        lac: cell.area,
+        cid: cell.cell,
+        rssi: None,
     }
 }

@@ -109,5 +109,6 @@ fn report(sample: &Sample, stored: bool) -> wire::DeviceReport {
         motion: sample.motion as i32,
         alarms: sample.alarms.iter().map(|alarm| *alarm as i32).collect(),
         charging: None,
+        serving_cell: sample.cell,
     }
 }

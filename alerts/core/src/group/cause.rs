@@ -36,6 +36,13 @@ pub enum Shared {
     Platform,
 }
 
+impl Shared {
+    /// It in words, for people: `cell 460-00-9488-4660`.
+    pub fn words(&self) -> String {
+        self.to_string().replacen(':', " ", 1)
+    }
+}
+
 impl fmt::Display for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -137,7 +144,12 @@ pub struct Cause {
 impl Cause {
     /// The grouping key: while an incident with it is open, whoever is hit later is listed there.
     pub fn key(&self) -> String {
-        format!("cause:{}:{}", self.family.name(), self.shared)
+        self.key_with(&self.shared.to_string())
+    }
+
+    /// The same with other words for what is shared, where that must not be named.
+    pub fn key_with(&self, shared: &str) -> String {
+        format!("cause:{}:{shared}", self.family.name())
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use proto::wire::{Alarm, Case, Motion, Strap};
 
 use super::{Frame, kind, location, time};
-use crate::{Fault, cursor::Cursor};
+use crate::{Cell, Fault, cursor::Cursor};
 
 /// What a terminal reports.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,8 @@ pub struct Location {
     pub motion: Motion,
     /// One frame each; alarms that have no code are left out.
     pub alarms: Vec<Alarm>,
+    /// The cell that serves it: network code of one byte, area of two, number of three.
+    pub cell: Cell,
 }
 
 impl Location {
@@ -58,6 +60,7 @@ impl Location {
             case: Case::Unspecified,
             motion: Motion::Unspecified,
             alarms: Vec::new(),
+            cell: CELL,
         }
     }
 
@@ -74,7 +77,7 @@ impl Location {
         }
         content.put_u8(u8::try_from(round(self.speed_kmh, 255.0)).unwrap_or(u8::MAX));
         content.put_u16(flags);
-        content.put_slice(&CELL);
+        self.put_cell(&mut content);
         let [information, level, signal] = state(self.battery_percent, self.charging);
         let worn = u8::from(self.strap == Strap::Closed)
             | u8::from(self.motion == Motion::Moving) << 1
@@ -84,10 +87,25 @@ impl Location {
         content.put_slice(&[0, 0, self.stored.into()]); // ignition, upload mode, sent again
         content.freeze()
     }
+
+    fn put_cell(&self, content: &mut BytesMut) {
+        let Cell { mcc, mnc, lac, cid, .. } = self.cell;
+        content.put_u8(9); // bytes, with this one
+        content.put_u16(mcc);
+        content.put_u8(u8::try_from(mnc).unwrap_or_default());
+        content.put_u16(u16::try_from(lac).unwrap_or_default());
+        content.put_uint(cid & 0x00ff_ffff, 3);
+    }
 }
 
-/// Length, MCC 460, MNC 0, area, cell.
-const CELL: [u8; 9] = [9, 0x01, 0xcc, 0, 0x28, 0x7d, 0x00, 0x1f, 0x71];
+/// Where nothing else is said.
+const CELL: Cell = Cell {
+    mcc: 460,
+    mnc: 0,
+    lac: 0x287d,
+    cid: 0x1f71,
+    rssi: None,
+};
 
 /// Terminal information, battery, signal.
 fn state(percent: u8, charging: bool) -> [u8; 3] {

@@ -3,13 +3,15 @@
 
 use bytes::Bytes;
 
-use crate::{Fault, Profile, Report, cursor::Cursor};
+use crate::{Cell, Fault, Profile, Report, cursor::Cursor};
 
 /// Unknown items kept of one report.
 const MAX_KEPT: usize = 32;
 
 /// An item that holds a list of its own. Part `tttt` is item `0xEBtttt` of a profile.
 const NESTED: u8 = 0xeb;
+/// Beyond this, what stands in the place of a part's length is a country code.
+const LONGEST_PART: u16 = 200;
 
 /// Calls back for each item; an item that reaches beyond the end ends the list, as its length cannot be trusted.
 pub(super) fn each(mut rest: &[u8], mut item: impl FnMut(u8, &[u8])) -> usize {
@@ -52,11 +54,29 @@ fn read_fixed(rest: &[u8], report: &mut Report) -> Result<(), Fault> {
     Ok(())
 }
 
+/// A country code instead of a length: network, then area, number and strength of each cell, the serving one first.
+fn cells(mut cursor: Cursor<'_>, report: &mut Report) -> Result<(), Fault> {
+    let (mcc, mnc) = (cursor.u16("country code")?, cursor.u8("network code")?.into());
+    while cursor.left() >= 5 && report.extra.cells.len() < MAX_KEPT {
+        report.extra.cells.push(Cell {
+            mcc,
+            mnc,
+            lac: cursor.u16("area")?.into(),
+            cid: cursor.u16("cell")?.into(),
+            rssi: Some(cursor.u8("strength")?.into()),
+        });
+    }
+    Ok(())
+}
+
 /// A list of its own: length of type and value, type, value.
 fn nested(value: &[u8], profile: &Profile, report: &mut Report) -> Result<bool, Fault> {
     let mut cursor = Cursor::new(value);
-    // A country code instead of a length: cells, in another layout.
-    if value.len() < 6 || cursor.clone().u16("length")? > 200 {
+    if value.len() < 6 {
+        return Ok(false);
+    }
+    if cursor.clone().u16("length")? > LONGEST_PART {
+        cells(cursor, report)?;
         return Ok(false);
     }
     while cursor.left() >= 4 {

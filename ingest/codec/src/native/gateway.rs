@@ -9,7 +9,9 @@ use proto::wire::{
 };
 
 use super::{MAX_BATCH, handshake::NONCE_BYTES, natural_key, to_wire};
-use crate::{Authenticate, Command, Decoded, Fault, Fix, Heartbeat, Message, Rejected, Report, normalize::in_range};
+use crate::{
+    Authenticate, Cell, Command, Decoded, Extra, Fault, Fix, Heartbeat, Message, Rejected, Report, normalize::in_range,
+};
 
 /// Most characters of what a device says of a command.
 const MAX_RESULT_CHARS: usize = 1_000;
@@ -111,6 +113,17 @@ fn report(wire: &DeviceReport, last: u64) -> Result<Report, Fault> {
     let mut alarms: Vec<Alarm> = wire.alarms().filter(own).collect();
     alarms.sort_by_key(|alarm| i32::from(*alarm));
     alarms.dedup();
+    let cells = wire.serving_cell.iter().map(|cell| Cell {
+        mcc: u16::try_from(cell.mcc).unwrap_or(u16::MAX),
+        mnc: u16::try_from(cell.mnc).unwrap_or(u16::MAX),
+        lac: cell.area,
+        cid: cell.cell,
+        rssi: None,
+    });
+    let extra = Extra {
+        cells: cells.collect(),
+        ..Extra::default()
+    };
     Ok(Report {
         sequence: wire.sequence,
         stored: wire.stored,
@@ -121,6 +134,7 @@ fn report(wire: &DeviceReport, last: u64) -> Result<Report, Fault> {
         case: wire.case(),
         motion: wire.motion(),
         alarms,
+        extra,
         ..Report::new(
             fix_time,
             Bytes::copy_from_slice(&natural_key(wire.sequence, wire.fix_time_us)),

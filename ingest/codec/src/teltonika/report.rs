@@ -125,7 +125,9 @@ fn standard(reader: &mut Reader<'_>, layout: Layout, frame: &Bytes, profile: &Pr
         .and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let mut report = Box::new(Report::new(time.unwrap_or_default(), Bytes::new()));
     report.fix = fix;
+    let mut radio = Radio::default();
     avl::elements(reader, layout, |id, value| {
+        radio.read(id, value);
         if !profile.item(id.into(), value, &mut report) {
             keep(&mut report, id.into(), value, frame);
         }
@@ -133,6 +135,7 @@ fn standard(reader: &mut Reader<'_>, layout: Layout, frame: &Bytes, profile: &Pr
             profile.event(id.into(), value, &mut report);
         }
     })?;
+    report.extra.cells.extend(radio.cell());
     if head.event != 0 {
         let id = Bytes::copy_from_slice(&head.event.to_be_bytes());
         report.extra.items.push((EVENT, id));
@@ -149,6 +152,50 @@ fn standard(reader: &mut Reader<'_>, layout: Layout, frame: &Bytes, profile: &Pr
             value: head.time_ms.to_string(),
         }),
     })
+}
+
+/// Elements that name the serving cell, the same for all of the maker's devices.
+#[derive(Debug, Clone, Copy, Default)]
+struct Radio {
+    /// Number of the cell, of two bytes or, in 3G and 4G networks, of four.
+    cell: Option<u64>,
+    wide_cell: Option<u64>,
+    area: Option<u32>,
+    /// Country and network code as decimal digits: 46000, 310410.
+    operator: Option<u32>,
+}
+
+impl Radio {
+    #[inline]
+    fn read(&mut self, id: u16, value: &[u8]) {
+        let two = || value.try_into().ok().map(u16::from_be_bytes);
+        let four = || value.try_into().ok().map(u32::from_be_bytes);
+        match id {
+            205 => self.cell = two().map(u64::from),
+            206 => self.area = two().map(u32::from),
+            241 => self.operator = four(),
+            636 => self.wide_cell = four().map(u64::from),
+            _ => {}
+        }
+    }
+
+    fn cell(self) -> Option<Cell> {
+        let (mcc, mnc) = network(self.operator?);
+        Some(Cell {
+            mcc,
+            mnc,
+            lac: self.area?,
+            cid: self.wide_cell.filter(|cell| *cell != 0).or(self.cell)?,
+            rssi: None,
+        })
+    }
+}
+
+/// Country and network code; the network's has three digits where there are six in all.
+fn network(operator: u32) -> (u16, u16) {
+    let part = if operator < 100_000 { 100 } else { 1_000 };
+    let code = |value: u32| u16::try_from(value).unwrap_or_default();
+    (code(operator / part), code(operator % part))
 }
 
 fn position(head: &Head) -> (Option<Fix>, Option<Fault>) {
@@ -242,8 +289,7 @@ fn gh3000_position(reader: &mut Reader<'_>, report: &mut Report) -> Option<Resul
     if has(7) {
         let operator = reader.u32()?;
         if let Some(cell) = &mut cell {
-            cell.mcc = u16::try_from(operator / 100).unwrap_or_default();
-            cell.mnc = u16::try_from(operator % 100).unwrap_or_default();
+            (cell.mcc, cell.mnc) = network(operator);
         }
     }
     report.extra.cells.extend(cell);

@@ -447,3 +447,26 @@ proptest! {
         let _ = read(format!("{start}{text}").as_bytes(), &sizes());
     }
 }
+
+#[test]
+fn a_bow_tie_whose_halves_cancel_is_told_by_its_crossing_in_every_format() {
+    let first = |text: &str| {
+        read(text.as_bytes(), &Options::default())
+            .unwrap()
+            .remove(0)
+            .unwrap_err()
+            .to_string()
+    };
+    for text in [
+        r#"{"type":"Polygon","coordinates":[[[8,50],[8.002,50.002],[8.002,50],[8,50.002],[8,50]]]}"#,
+        "POLYGON ((8 50, 8.002 50.002, 8.002 50, 8 50.002, 8 50))",
+        "<kml><Placemark><Polygon><outerBoundaryIs><LinearRing><coordinates>8,50 8.002,50.002 8.002,50 8,50.002 8,50</coordinates>
+        </LinearRing></outerBoundaryIs></Polygon></Placemark></kml>",
+    ] {
+        let error = first(text);
+        assert!(
+            error.contains("edges 1 (ring 1) and 3 (ring 1) cross at longitude 8.001, latitude 50.001"),
+            "{text}: {error}"
+        );
+    }
+}
