@@ -135,7 +135,7 @@ impl Story {
                 made_us,
                 record: Record::Report(report),
                 pinned,
-                copied: !pinned || ahead_us > 3 * HOUR_US || ahead_us < -1_000 * HOUR_US,
+                copied: !pinned || !(-1_000 * HOUR_US..=3 * HOUR_US).contains(&ahead_us),
             });
         }
         said.extend(protected_fixes(&world, person, seconds).map(|fix| Said {
