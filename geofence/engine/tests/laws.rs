@@ -866,6 +866,22 @@ fn calm_track() -> impl Strategy<Value = Vec<Report>> {
     })
 }
 
+/// As [`calm_track`], from a device whose clock counts whole seconds and that says several things in one: up to four reports have one
+/// fix time, in any order of their ids.
+fn crowded_track() -> impl Strategy<Value = Vec<Report>> {
+    (calm_track(), 1_u32..5, any::<u32>()).prop_map(|(mut reports, together, salt)| {
+        for (number, report) in (0_u32..).zip(&mut reports) {
+            let id = number.wrapping_add(salt).wrapping_mul(0x9e37_79b1);
+            report.report_id[..4].copy_from_slice(&id.to_le_bytes());
+            report.fix_time_us -= i64::from(number % together) * 60_000_000;
+            if id % 3 == 0 {
+                report.alarms.push(wire::Alarm::Jamming.into());
+            }
+        }
+        reports
+    })
+}
+
 /// Reports of one person as they come: each so long after it was made.
 fn arrivals(choice: u8, more: u8, reports: &[Report], delays_s: &[i64]) -> Log {
     let mut log = vec![
@@ -941,6 +957,39 @@ proptest! {
             let told = |events: &[Event]| events.iter().map(|event| format!("{:?} {:?} {:?} {}..{:?} decided {} late {} withdrawn {}", event.kind(), event.edge(), event.zone_id.first(), event.onset_us / 1_000_000, event.end_us.map(|end| end / 1_000_000), event.decided_at_us / 1_000_000, event.late, event.withdrawn)).collect::<Vec<_>>();
             prop_assert!(false, "only late, only in order: {:?}\n{:#?}\n{:#?}\n{:?}", differences, told(&events), told(&fold(&arrivals(choice, more, &reports, &[0]))), arrivals(choice, more, &reports, &delays_s).iter().map(|(at, record)| match record { Record::Report(report) => format!("{} {:?}", report.fix_time_us / 1_000_000, at.as_second()), _ => String::new() }).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn any_order_of_arrival_of_reports_of_one_second_gives_the_same_violations(
+        reports in crowded_track(),
+        choice in 0_u8..64,
+        more in prop_oneof![Just(3_u8), Just(4_u8)],
+        delays_s in prop::collection::vec(prop_oneof![6 => Just(0_i64), 2 => 0_i64..300, 1 => 300_i64..72_000], 1..60),
+    ) {
+        let in_order = violations(&fold(&arrivals(choice, more, &reports, &[0])));
+        let late = violations(&fold(&arrivals(choice, more, &reports, &delays_s)));
+        prop_assert_eq!(late, in_order);
+    }
+
+    #[test]
+    fn a_restored_engine_goes_on_with_reports_of_one_second(
+        reports in crowded_track(),
+        choice in 0_u8..64,
+        more in prop_oneof![Just(3_u8), Just(4_u8)],
+        delays_s in prop::collection::vec(prop_oneof![6 => Just(0_i64), 2 => 0_i64..300, 1 => 300_i64..72_000], 1..60),
+        every in 1_usize..40,
+    ) {
+        let log = arrivals(choice, more, &reports, &delays_s);
+        let layers: Vec<_> = log
+            .iter()
+            .filter_map(|(_, record)| match record { Record::Layer(layer) => Some(Arc::clone(layer)), _ => None })
+            .collect();
+        let (mut engine, mut events) = (Engine::new(), Vec::new());
+        for part in log.chunks(every) {
+            engine = restored(&engine, &layers);
+            fold_into(&mut engine, part, &mut events);
+        }
+        prop_assert_eq!(events, fold(&log));
     }
 
     #[test]
