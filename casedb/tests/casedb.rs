@@ -28,6 +28,8 @@ mod evidence;
 mod exchange;
 #[path = "casedb/folded.rs"]
 mod folded;
+#[path = "casedb/frames.rs"]
+mod frames;
 #[path = "casedb/history.rs"]
 mod history;
 #[path = "casedb/incident_law.rs"]
@@ -42,6 +44,8 @@ mod orders;
 mod people;
 #[path = "casedb/plain.rs"]
 mod plain;
+#[path = "casedb/protected.rs"]
+mod protected;
 #[path = "casedb/publish.rs"]
 mod publish;
 #[path = "casedb/retention.rs"]

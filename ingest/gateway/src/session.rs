@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use codec::{Profile, Protocol};
+use codec::{Held, Profile, Protocol};
 use futures::StreamExt;
 use jiff::Timestamp;
 use stream::Log;
@@ -91,7 +91,7 @@ pub(crate) struct Line {
 /// A protocol's part of a session.
 pub(crate) trait Dialect: Send {
     /// Finds frames.
-    type Framer: Decoder<Item = Self::Item, Error = io::Error> + Default + Send;
+    type Framer: Decoder<Item = Self::Item, Error = io::Error> + Held + Default + Send;
     /// What it finds.
     type Item: Send;
     /// The protocol.
@@ -158,6 +158,7 @@ pub(crate) async fn run<D: Dialect>(
         orders: None,
         protected: false,
         unkept: false,
+        named: None,
         shared,
     };
     let Err(stop) = converse(&mut dialect, &mut frames, &mut peer).await;

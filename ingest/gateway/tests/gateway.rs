@@ -7,6 +7,8 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "gateway/attacks.rs"]
+mod attacks;
 #[path = "gateway/commands.rs"]
 mod commands;
 #[path = "gateway/datagrams.rs"]
@@ -1070,6 +1072,7 @@ mod database {
         let frame = |identity: &str, n: usize| SeenFrame {
             protocol: "jt808",
             identity: identity.to_owned(),
+            claimed: String::new(),
             reason: "checksum",
             detail: format!("number {n}\0"),
             raw: vec![0xa5; 5_000],

@@ -8,8 +8,10 @@ import type {
   ClosingCode,
   CommandList,
   CommandRow,
+  ConcernedList,
   Exact,
   Fix,
+  FrameBytes,
   GlassRow,
   IncidentDetail,
   IncidentList,
@@ -20,6 +22,7 @@ import type {
   NewOrder,
   NewPublication,
   OrderList,
+  OrderPriorities,
   OrderSettings,
   PersonDevices,
   PersonDetail,
@@ -37,7 +40,7 @@ import type {
   Statistics,
   ZoneList,
 } from "./types";
-import { whyQuery } from "./why";
+import { whyQuery, type Why } from "./why";
 
 export class ApiError extends Error {
   constructor(
@@ -161,6 +164,9 @@ export const api = {
   revokeOrder: (order: string, reason: string) => request<OrderList>("POST", `/api/v1/orders/${id(order)}/revocation`, { reason }),
   askLeave: (person: string, leave: NewLeave) => request<OrderList>("POST", `/api/v1/people/${id(person)}/leave`, leave),
   withdrawLeave: (leave: string) => request<OrderList>("POST", `/api/v1/leave/${id(leave)}/withdrawal`, {}),
+  concerned: (incident: string, signal?: AbortSignal) => request<ConcernedList>("GET", `/api/v1/incidents/${id(incident)}/concerned`, undefined, signal),
+  priorities: (order: string, signal?: AbortSignal) => request<OrderPriorities>("GET", `/api/v1/orders/${id(order)}/priorities`, undefined, signal),
+  setPriorities: (order: string, said: { rules: string[]; reason: string }) => request<OrderList>("PUT", `/api/v1/orders/${id(order)}/priorities`, said),
   zones: (person: string, signal?: AbortSignal) => request<ZoneList>("GET", `/api/v1/people/${id(person)}/zones`, undefined, signal),
   publishZone: (person: string, zone: NewPublication) => request<ZoneList>("POST", `/api/v1/people/${id(person)}/zones`, zone),
   devices: (person: string, signal?: AbortSignal) =>
@@ -187,6 +193,10 @@ export const api = {
   /** The same key, the same command: what may not have arrived can be sent again. */
   command: (person: string, command: NewCommand, key: string) =>
     request<CommandRow>("POST", `/api/v1/people/${id(person)}/commands`, command, undefined, { "Idempotency-Key": key }),
+  commandWords: (command: string, why: Why) => {
+    const query = new URLSearchParams({ purpose: why.purpose, case: why.caseNumber });
+    return request<CommandRow>("GET", `/api/v1/commands/${id(command)}?${query}`);
+  },
   cancelCommand: (command: string) => request<CommandRow>("POST", `/api/v1/commands/${id(command)}/cancel`),
   track: (person: string, from: string, to: string, purpose: Purpose, caseNumber: string) => {
     const query = new URLSearchParams({ from, to, purpose, case: caseNumber });
@@ -199,6 +209,10 @@ export const api = {
   reviewGlass: (access: string, misuse: boolean, note: string) =>
     request<undefined>("POST", `/api/v1/break-glass/${id(access)}/review`, { misuse, note }),
   quarantine: (signal?: AbortSignal) => request<Quarantine>("GET", "/api/v1/quarantine", undefined, signal),
+  frame: (frame: Exact, why: Why) => {
+    const query = new URLSearchParams({ purpose: why.purpose, case: why.caseNumber });
+    return request<FrameBytes>("GET", `/api/v1/quarantine/frames/${id(frame)}?${query}`);
+  },
   undelivered: (signal?: AbortSignal) => request<UndeliveredList>("GET", "/api/v1/messages/undelivered", undefined, signal),
   retryMessage: (message: string) => request<undefined>("POST", `/api/v1/messages/${id(message)}/retry`),
   push: () => request<{ public_key: string | null; browsers: number }>("GET", "/api/v1/push"),

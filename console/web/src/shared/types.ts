@@ -198,6 +198,8 @@ export interface IncidentEvent {
   late: boolean;
   withdrawn: boolean;
   sentence: string;
+  /** The same in Chinese; null where the server has it in English alone. */
+  sentence_zh: string | null;
   fixes: Evidence[];
   probability: number | null;
   threshold: number | null;
@@ -302,6 +304,39 @@ export interface Schedule {
   holidays?: string[];
   /** What starts on holidays instead; without it, a holiday is like every day. */
   holiday?: { start: string; end: string }[];
+}
+
+/** Somebody whom an incident lists. */
+export interface Concerned {
+  incident_id: string;
+  number: Exact;
+  person_id: string | null;
+  reference: string | null;
+  display_name: string | null;
+  risk_level: number | null;
+  kind: string;
+  severity: Severity;
+  state: string;
+  onset_at: string;
+  ended_at: string | null;
+}
+
+export interface ConcernedList {
+  cause: { kind: string; value: string | null } | null;
+  concerned: Concerned[];
+  more: boolean;
+}
+
+/** What an order says of how urgent events are, and what it may. */
+export interface OrderPriorities {
+  order_id: string;
+  /** As `silence=+1`, `jamming=P1`, `all=-1`. */
+  rules: string[];
+  revision: number;
+  revisions: { revision: number; valid_from: string; rules: string[]; reason: string; set_by: string; recorded_at: string }[];
+  may_change: boolean;
+  steps_max: number;
+  kinds: { kind: string; by_table: number; least: number; least_guarded: number }[];
 }
 
 /** What a zone asks. */
@@ -432,14 +467,23 @@ export interface Quarantine {
     frame_id: Exact;
     protocol: string;
     identity: string;
+    claimed: string;
     reason: string;
     detail: string;
-    raw: string;
+    header: string;
+    kept: boolean;
     raw_length: number;
     received_at: string;
     remote_address: string;
   }[];
   reports: QuarantinedReports[];
+}
+
+/** What a frame is made of; given for a purpose and under a case number. */
+export interface FrameBytes {
+  frame_id: Exact;
+  detail: string;
+  raw: string;
 }
 
 /** Reports of one device that were quarantined for one reason. */
@@ -475,6 +519,8 @@ export interface CommandRow {
   state: string;
   outcome: string | null;
   result: string;
+  /** It said more, which may say a place. */
+  withheld: boolean;
   fix_time: string | null;
   requested_by: UserName;
   purpose: string;
