@@ -16,8 +16,8 @@ const HOMES = [
   ["page.auditor", "auditor", "demo", "[data-testid=audit-chain] .raw"],
   ["page.provider", "service_provider", "care", "[data-testid=care]"],
   ["page.administrator", "administrator", "demo", "[data-testid=accounts]"],
-  ["page.supervisor", "supervisor", "demo.police", ".queue"],
-  ["page.worker", "social_worker", "demo.social", ".queue"],
+  ["page.supervisor", "supervisor", "demo.police", ".queue, [data-testid=queue-empty]"],
+  ["page.worker", "social_worker", "demo.social", ".queue, [data-testid=queue-empty]"],
 ];
 
 /** Where the roles may go from home; paths of others must say in words that there is nothing. */
