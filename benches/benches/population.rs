@@ -40,7 +40,7 @@ fn timed(
 fn population(criterion: &mut Criterion) {
     let world = World::new(1, PEOPLE, LAYER_ZONES, EXCLUSION_M);
     let no_heap = &Heap::default;
-    let mut country = Country::new(&world).expect("a country");
+    let mut country = Country::new(&world, 0).expect("a country");
     country.rounds(WARM_MINUTES, no_heap).expect("reports");
     let checkpoint = country.checkpoint();
     let (mut random, mut grouped) = (Measured::default(), Measured::default());

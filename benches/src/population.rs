@@ -29,7 +29,7 @@ use std::sync::Arc;
 pub use flat::OneFix;
 pub use measure::{AskHeap, Heap, Measured, Took};
 pub use traffic::{Flow, Grouped, Rounds};
-pub use tree::GlobalTree;
+pub use tree::{Asked, GlobalTree};
 pub use world::World;
 
 use crate::machine;
@@ -87,9 +87,10 @@ pub struct Country<'a> {
 }
 
 impl<'a> Country<'a> {
-    /// Makes everybody known to a new engine.
-    pub fn new(world: &'a World) -> Result<Self> {
-        let (engine, layer) = door::open(world)?;
+    /// Makes everybody known to a new engine that has the memory for so many reports of each.
+    pub fn new(world: &'a World, reports: u32) -> Result<Self> {
+        let (mut engine, layer) = door::open(world)?;
+        door::reserve(&mut engine, world, reports);
         let mut country = Self {
             world,
             layer,
@@ -248,21 +249,33 @@ fn measure_all(
     let small_world = World::new(arguments.seed, few, arguments.layer, arguments.exclusion_m);
     tell(start, "the country is laid out");
 
-    let mut small = Country::new(&small_world)?;
+    // Every person's newest chunk has room that is not filled.
+    let most = WARM_MINUTES + minutes * PASSES + BLOCK * (PASSES + 1) + 16;
+    let mut small = Country::new(&small_world, most)?;
     small.rounds(WARM_MINUTES, heap)?;
     let small_random = small.rounds(minutes * PASSES, heap)?;
     let (resident_before, heap_before) = (resident(), heap());
-    let mut country = Country::new(&world)?;
+    let mut country = Country::new(&world, 0)?;
     tell(start, "everybody is known");
     let warm = country.rounds(WARM_MINUTES, heap)?;
     // The layer is in both; it is the same for few people and for many, and left in here: some bytes a person.
     let (resident_after, heap_after) = (resident(), heap());
     tell(start, &format!("warm, {} events", warm.events));
+    let tree = GlobalTree::new(&world);
+    tell(start, "the global tree is loaded");
+    door::reserve(&mut country.engine, &world, most);
+    tell(start, "the memory for the reports to come is taken");
 
-    let mut random = Vec::new();
+    // The tree is asked in between: what else the machine does then slows both.
+    let (mut random, mut asked) = (Vec::new(), Asked::default());
+    let ahead = Flow::Rounds(Rounds { from_minute: 0 });
     for _ in 0..PASSES {
         random.push(country.rounds(minutes, heap)?);
+        // A short look first, so that the tree's upper nodes are as warm as they can be.
+        tree.ask(&world, ahead, 20_000, tree_time / PASSES);
+        asked += tree.ask(&world, ahead, u64::MAX, tree_time / PASSES);
     }
+    drop(tree);
     let all_random = random.iter().fold(Measured::default(), |all, each| all.and(*each));
     let random = median(random);
     tell(start, &format!("random order: {} a second", whole(random.rate())));
@@ -303,13 +316,6 @@ fn measure_all(
     let floor = flat.found;
     drop(flat);
     tell(start, &format!("the floor: {} a second", whole(floor.rate())));
-    let tree = GlobalTree::new(&world);
-    tell(start, "the global tree is loaded");
-    // A short look first, so that the tree's upper nodes are as warm as they can be.
-    tree.ask(&world, flow, 20_000, tree_time);
-    let asked = tree.ask(&world, flow, u64::MAX, tree_time);
-    tell(start, "the global tree is asked");
-
     let mut table = Table::default();
     let per_person = |bytes: u64| bytes as f64 / f64::from(people);
     table.say(

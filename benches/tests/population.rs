@@ -52,7 +52,7 @@ fn two_references_find_the_same_zones_around_the_same_positions() {
 fn the_same_country_gives_the_same_state_and_comes_back_from_it() {
     let world = world();
     let run = |shuffled| {
-        let mut country = Country::new(&world).unwrap();
+        let mut country = Country::new(&world, 0).unwrap();
         country.rounds(2, &Heap::default).unwrap();
         let grouped = country.grouped(shuffled, &Heap::default).unwrap();
         assert_eq!(grouped.reports, u64::from(PEOPLE * population::BLOCK));

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, execute, optional, row, rows},
     user::Role,
 };
@@ -141,6 +141,9 @@ pub async fn change(
     changes: &Changes<'_>,
     now: Timestamp,
 ) -> Result<(), Error> {
+    if let Some(name) = changes.display_name {
+        plain::USER_NAME.check(name)?;
+    }
     let role = changes.role.map(Role::name);
     let values: [&(dyn postgres_types::ToSql + Sync); 6] = [
         &user_id,

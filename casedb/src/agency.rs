@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     Error,
     law::Level,
+    plain,
     pool::{GenericClient, execute, optional, rows},
     text::{check_time_zone, words},
 };
@@ -79,6 +80,8 @@ const LIST: &str = "SELECT a.agency_id, a.path::text, a.name, a.kind, a.time_zon
 
 /// Adds an agency.
 pub async fn create(client: &impl GenericClient, agency: &Agency) -> Result<(), Error> {
+    check_path(&agency.path)?;
+    plain::AGENCY_NAME.check(&agency.name)?;
     check_time_zone(&agency.time_zone)?;
     execute(
         client,
@@ -97,6 +100,7 @@ pub async fn create(client: &impl GenericClient, agency: &Agency) -> Result<(), 
 
 /// Changes an agency.
 pub async fn update(client: &impl GenericClient, agency: &Agency) -> Result<(), Error> {
+    plain::AGENCY_NAME.check(&agency.name)?;
     check_time_zone(&agency.time_zone)?;
     let values: [&(dyn postgres_types::ToSql + Sync); 5] = [
         &agency.agency_id,
@@ -119,6 +123,9 @@ pub async fn read(client: &impl GenericClient, agency_id: Uuid) -> Result<Agency
 
 /// Finds an agency by its path.
 pub async fn by_path(client: &impl GenericClient, path: &str) -> Result<Option<Agency>, Error> {
+    if check_path(path).is_err() {
+        return Ok(None);
+    }
     optional(client, BY_PATH, &[&path])
         .await?
         .as_ref()
@@ -196,7 +203,8 @@ pub fn check_path(path: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Input(format!(
-        "agency path {path:?} is not of labels of a-z, A-Z, 0-9 and _ joined by dots"
+        "agency path {:?} is not of labels of a-z, A-Z, 0-9 and _ joined by dots, such as county.east, at most 250 characters in all",
+        path.chars().take(60).collect::<String>()
     )))
 }
 

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, execute, optional, rows},
 };
 
@@ -31,6 +31,7 @@ const OUTDATE: &str = "UPDATE person_rules SET stale = true WHERE calendar_id = 
 
 /// Makes a calendar where there is none of the name; returns its id.
 pub async fn ensure(client: &impl GenericClient, name: &str) -> Result<Uuid, Error> {
+    plain::CALENDAR_NAME.check(name)?;
     execute(client, CREATE, &[&Uuid::now_v7(), &name]).await?;
     by_name(client, name)
         .await?
@@ -58,6 +59,7 @@ pub async fn list(client: &impl GenericClient) -> Result<Vec<(Uuid, String, i64)
 /// transaction.
 pub async fn add(transaction: &impl GenericClient, calendar_id: Uuid, days: &[Holiday]) -> Result<u64, Error> {
     for holiday in days {
+        plain::HOLIDAY_LABEL.check(&holiday.label)?;
         execute(transaction, ADD, &[&calendar_id, &holiday.day, &holiday.label]).await?;
     }
     execute(transaction, OUTDATE, &[&calendar_id]).await

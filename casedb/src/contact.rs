@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, execute, optional, row, rows},
     text::words,
 };
@@ -126,6 +126,11 @@ pub async fn revise(
     by: Option<Uuid>,
     now: Timestamp,
 ) -> Result<i64, Error> {
+    plain::CONTACT_NAME.check(&content.name)?;
+    plain::CONTACT_RELATION.check(&content.relation)?;
+    plain::CONTACT_PHONE.check(&content.phone)?;
+    plain::CONTACT_ADDRESS.check(&content.address)?;
+    plain::CONTACT_NOTE.check(&content.note)?;
     row(transaction, LOCK, &[&contact_id.to_string()]).await?;
     // In a statement of its own, after the lock; and the new row is not read back: who writes need not see a protected address.
     let next = optional(transaction, NEXT, &[&contact_id]).await?;

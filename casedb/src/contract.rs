@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, execute, optional, row, rows},
     text::words,
 };
@@ -102,6 +102,7 @@ const COVERS: &str = "SELECT contract_covers($1, $2, $3, $4)";
 
 /// Adds a contract.
 pub async fn add(client: &impl GenericClient, contract: &Contract, created_by: Option<Uuid>) -> Result<(), Error> {
+    plain::CONTRACT_REFERENCE.check(&contract.reference)?;
     let scope: Vec<&str> = contract.scope.iter().map(|scope| scope.as_str()).collect();
     let values: [&(dyn postgres_types::ToSql + Sync); 9] = [
         &contract.contract_id,

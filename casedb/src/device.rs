@@ -16,7 +16,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, execute, optional, row, rows},
     rules::DIRECTORY_CHANNEL,
 };
@@ -246,6 +246,8 @@ pub async fn register(client: &impl GenericClient, device: &Device) -> Result<()
     if identity.is_empty() {
         return Err(Error::Input("device identity is empty".to_owned()));
     }
+    plain::DEVICE_IDENTITY.check(&identity)?;
+    plain::DEVICE_MODEL.check(&device.model)?;
     let values: [&(dyn postgres_types::ToSql + Sync); 7] = [
         &device.device_id.uuid(),
         &device.protocol,
@@ -277,6 +279,13 @@ pub struct Changes {
 
 /// Changes what is kept of a device; gateways go by it within about a second.
 pub async fn set(client: &impl GenericClient, device_id: DeviceId, changes: &Changes) -> Result<(), Error> {
+    for (field, value) in [
+        (plain::DEVICE_MODEL, &changes.model),
+        (plain::DEVICE_CARRIER, &changes.carrier),
+        (plain::DEVICE_FIRMWARE, &changes.firmware),
+    ] {
+        value.as_deref().map_or(Ok(()), |value| field.check(value))?;
+    }
     let values: [&(dyn postgres_types::ToSql + Sync); 6] = [
         &device_id.uuid(),
         &changes.model,

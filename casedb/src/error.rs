@@ -3,6 +3,8 @@
 use deadpool_postgres::{CreatePoolError, PoolError};
 use tokio_postgres::error::SqlState;
 
+use crate::plain;
+
 /// What a caller should do about an error; the same classes as the stream's.
 pub use stream::Class;
 
@@ -121,6 +123,7 @@ impl From<tokio_postgres::Error> for Error {
             "08" | "53" | "57" => Self::Unavailable(message),
             // Serialization failures and deadlocks.
             "40" => Self::Conflict(message),
+            "23" if let Some(refused) = plain::refused(&constraint()) => refused.into(),
             "23" => Self::Constraint {
                 constraint: constraint(),
                 message,

@@ -15,7 +15,7 @@ use proto::{PersonId, ZoneId};
 use uuid::Uuid;
 
 use crate::{
-    Error, Refused,
+    Error, Refused, plain,
     pool::{GenericClient, execute, optional, rows},
     zone::{PersonZone, ZoneKind},
 };
@@ -117,6 +117,8 @@ fn check(leave: &Leave) -> Result<(), Error> {
             return Err(Refused::new("reason_needed", format!("leave: the {name} is empty")).into());
         }
     }
+    plain::LEAVE_REASON.check(&leave.reason)?;
+    plain::LEAVE_APPROVER.check(&leave.approved_by)?;
     Ok(())
 }
 

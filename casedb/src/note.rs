@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, row, rows},
     text::words,
     zone::Audience,
@@ -85,6 +85,7 @@ pub async fn write(
     if text.is_empty() || text.chars().count() > 10_000 {
         return Err(Error::Input("a note has 1 to 10000 characters".to_owned()));
     }
+    plain::NOTE_TEXT.check(text)?;
     if note.happened_at > now {
         return Err(Error::Input(format!("a note of {} is of the future", note.happened_at)));
     }

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, execute, optional, rows},
     text::check_time_zone,
 };
@@ -87,6 +87,8 @@ pub async fn list(client: &impl GenericClient, after: Option<PersonId>, limit: i
 }
 
 async fn write(client: &impl GenericClient, sql: &'static str, person: &Person) -> Result<u64, Error> {
+    plain::PERSON_REFERENCE.check(&person.reference)?;
+    plain::PERSON_NAME.check(&person.display_name)?;
     check_time_zone(&person.time_zone)?;
     execute(
         client,

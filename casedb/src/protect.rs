@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, execute, optional, row, rows},
     rules::{DIRECTORY_CHANNEL, revision},
     zone::{self, Audience, Schedule, Zone, ZoneKind},
@@ -108,6 +108,8 @@ const NOTIFY: &str = "SELECT pg_notify($1, '')";
 
 /// Adds a protected person.
 pub async fn create(client: &impl GenericClient, protected: &Protected) -> Result<(), Error> {
+    plain::PROTECTED_REFERENCE.check(&protected.reference)?;
+    plain::PROTECTED_NAME.check(&protected.display_name)?;
     let values: [&(dyn postgres_types::ToSql + Sync); 6] = [
         &protected.protected_id.uuid(),
         &protected.reference,

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error, GenericClient,
+    Error, GenericClient, plain,
     pool::{execute, optional},
 };
 
@@ -158,6 +158,7 @@ pub async fn create(client: &impl GenericClient, user: &NewUser, password_hash: 
     const SQL: &str =
         "INSERT INTO app_user (user_id, username, display_name, role, agency_id, password_hash, locale, email)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    plain::USER_NAME.check(&user.display_name)?;
     let user_id = Uuid::now_v7();
     execute(
         client,

@@ -11,19 +11,21 @@ mod live;
 mod person;
 mod quarantine;
 mod track;
+mod zone;
 
 pub use command::{CommandRow, command, commands};
 pub use incident::{
-    Action, Asked, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields, IncidentList,
-    IncidentPerson, IncidentSpan, IncidentState, IncidentZone, MergedInto, NoPlace, NotificationRow, OpenCounts, Place,
-    Suspended, UserName, ZoneShape, has_opened, incident, incident_by_number, incident_span, incidents,
-    may_see_incident, open_counts,
+    Action, Asked, Concerned, ConcernedList, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields,
+    IncidentList, IncidentPerson, IncidentSpan, IncidentState, IncidentZone, MergedInto, NoPlace, NotificationRow,
+    OpenCounts, Place, SharedCause, Suspended, UserName, ZoneShape, concerned, has_opened, incident,
+    incident_by_number, incident_span, incidents, may_see_incident, open_counts,
 };
 pub(crate) use incident::{fields, incident_columns};
 pub use live::{IncidentHead, PersonHead, head, heads, person_head};
 pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, may_see_person, people, person};
 pub use quarantine::{Quarantine, QuarantinedDevice, QuarantinedFrame, quarantine};
 pub use track::{Fix, Track, around_incident, track};
+pub use zone::{ZoneOnRecord, ZonePublication, zones_on_record};
 
 use crate::user::{Branch, User};
 
@@ -159,10 +161,12 @@ mod tests {
             ("command", include_str!("view/command.rs")),
             ("incident", include_str!("view/incident.rs")),
             ("incident/list", include_str!("view/incident/list.rs")),
+            ("incident/concerned", include_str!("view/incident/concerned.rs")),
             ("incident/evidence", include_str!("view/incident/evidence.rs")),
             ("person", include_str!("view/person.rs")),
             ("track", include_str!("view/track.rs")),
             ("quarantine", include_str!("view/quarantine.rs")),
+            ("zone", include_str!("view/zone.rs")),
         ];
         for (name, source) in sources {
             for table in ["person", "zone", "incident", "incident_action"] {

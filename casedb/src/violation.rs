@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, optional, row, rows},
     text::words,
 };
@@ -132,6 +132,8 @@ pub async fn decide(
             "an outcome needs a reason of 1 to 4000 characters".to_owned(),
         ));
     }
+    plain::OUTCOME_REASON.check(reason)?;
+    plain::OUTCOME_CASE.check(decide.case_number)?;
     row(transaction, LOCK, &[&violation_id.to_string()]).await?;
     let values: [&(dyn postgres_types::ToSql + Sync); 8] = [
         &violation_id,

@@ -1,6 +1,7 @@
 //! Zones (lists of immutable revisions), which person has which, and shared layers.
 
 pub mod geojson;
+mod publication;
 pub mod schedule;
 
 use jiff::Timestamp;
@@ -9,11 +10,12 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, execute, optional, row, rows},
     rules::notify_outbox,
     text::words,
 };
+pub use publication::{Content, Publishing, keep, publish, record};
 pub use schedule::Schedule;
 
 words! {
@@ -119,6 +121,7 @@ const PEOPLE_WITH: &str =
 
 /// Adds a zone; it has no shape until [`revise`].
 pub async fn create(client: &impl GenericClient, zone: &Zone) -> Result<(), Error> {
+    plain::ZONE_LABEL.check(&zone.label)?;
     execute(
         client,
         CREATE,
@@ -135,6 +138,7 @@ pub async fn create(client: &impl GenericClient, zone: &Zone) -> Result<(), Erro
 
 /// Changes label, kind or audience. A changed kind takes effect with the next publication of the people who have the zone.
 pub async fn update(client: &impl GenericClient, zone: &Zone) -> Result<(), Error> {
+    plain::ZONE_LABEL.check(&zone.label)?;
     let count = execute(
         client,
         UPDATE,
@@ -295,6 +299,7 @@ const PUBLISH_MARKER: &str = "INSERT INTO outbox (person_id, payload) VALUES (NU
 
 /// Adds an empty shared layer.
 pub async fn create_layer(client: &impl GenericClient, layer_id: LayerId, label: &str) -> Result<(), Error> {
+    plain::LAYER_LABEL.check(label)?;
     execute(client, CREATE_LAYER, &[&layer_id.uuid(), &label]).await?;
     Ok(())
 }

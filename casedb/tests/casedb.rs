@@ -40,6 +40,8 @@ mod law;
 mod orders;
 #[path = "casedb/people.rs"]
 mod people;
+#[path = "casedb/plain.rs"]
+mod plain;
 #[path = "casedb/publish.rs"]
 mod publish;
 #[path = "casedb/retention.rs"]

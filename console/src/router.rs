@@ -74,6 +74,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
         "/api/v1/incidents/{id}/resume",
         Admission::Roles(Handler::ROLES),
     ),
+    (
+        "get",
+        "/api/v1/incidents/{id}/concerned",
+        Admission::Roles(Reader::ROLES),
+    ),
     ("post", "/api/v1/incidents/{id}/merge", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/incidents/{id}/split", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/closing-codes", Admission::Roles(Anyone::ROLES)),
@@ -117,6 +122,8 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
         "/api/v1/leave/{id}/withdrawal",
         Admission::Roles(Decider::ROLES),
     ),
+    ("get", "/api/v1/people/{id}/zones", Admission::Roles(CaseReader::ROLES)),
+    ("post", "/api/v1/people/{id}/zones", Admission::Roles(Decider::ROLES)),
     ("get", "/api/v1/people/{id}/devices", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/devices", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/leave/{id}/decision", Admission::Roles(Decider::ROLES)),
@@ -225,6 +232,7 @@ fn routes() -> Router<App> {
         .route("/incidents/{id}/take-over", post(api::course::take_over))
         .route("/incidents/{id}/suspend", post(api::course::suspend))
         .route("/incidents/{id}/resume", post(api::course::resume))
+        .route("/incidents/{id}/concerned", get(api::concerned::list))
         .route("/incidents/{id}/merge", post(api::course::merge))
         .route("/incidents/{id}/split", post(api::course::split))
         .route("/closing-codes", get(api::incidents::closing_codes))
@@ -244,6 +252,7 @@ fn routes() -> Router<App> {
         .route("/orders/{id}/revocation", post(api::drafting::revoke))
         .route("/people/{id}/leave", post(api::passes::ask))
         .route("/leave/{id}/withdrawal", post(api::passes::withdraw))
+        .route("/people/{id}/zones", get(api::zones::list).post(api::zones::change))
         .route(
             "/people/{id}/devices",
             get(api::devices::show).post(api::devices::change),

@@ -25,6 +25,8 @@ mod orders;
 mod roles;
 #[path = "api/wide.rs"]
 mod wide;
+#[path = "api/zones.rs"]
+mod zones;
 
 use std::{
     sync::Arc,

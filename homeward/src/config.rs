@@ -101,6 +101,7 @@ pub struct Gateway {
 pub struct Geofence {
     pub tick_seconds: u64,
     pub checkpoint_seconds: u64,
+    pub reports_ahead: usize,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -249,6 +250,9 @@ pub struct Log {
     pub level: String,
 }
 
+/// 60 GB a partition: more is a mistake.
+const MOST_REPORTS_AHEAD: usize = 1_000_000_000;
+
 /// Variables with our prefix that are no settings: the tests' and the build's.
 const NOT_SETTINGS: [&str; 6] = [
     "HOMEWARD_TEST_",
@@ -370,6 +374,12 @@ impl Config {
             bail!("stream.partitions: {} is outside 1 to 1024", self.stream.partitions);
         }
         self.stream.kind()?;
+        if self.geofence.reports_ahead > MOST_REPORTS_AHEAD {
+            bail!(
+                "geofence.reports_ahead: {} is more than {MOST_REPORTS_AHEAD}; a report of the last day takes 60 bytes",
+                self.geofence.reports_ahead
+            );
+        }
         if self.gateway.udp_fresh_seconds > 600 {
             bail!(
                 "gateway.udp_fresh_seconds: {} is more than 600; no translation of addresses remembers so long",
@@ -581,7 +591,7 @@ mod tests {
             unknown_key.contains("lissten") && unknown_key.contains("homeward.toml"),
             "{unknown_key}"
         );
-        let cases: [(&str, &str, &str); 9] = [
+        let cases: [(&str, &str, &str); 10] = [
             (
                 "HOMEWARD_GATEWAY_NATIVE_TLS_KEY",
                 "/gateway.key",
@@ -595,6 +605,11 @@ mod tests {
             ("HOMEWARD_STREAM", "amqp://x", "stream.address"),
             ("HOMEWARD_STREAM_PARTITIONS", "many", "HOMEWARD_STREAM_PARTITIONS"),
             ("HOMEWARD_GEOFENCE_TICK_SECONDS", "0", "geofence.tick_seconds"),
+            (
+                "HOMEWARD_GEOFENCE_REPORTS_AHEAD",
+                "1000000001",
+                "geofence.reports_ahead",
+            ),
         ];
         for (name, value, told) in cases {
             let error = format!("{:#}", load(None, environment(&[(name, value)]), &[]).unwrap_err());

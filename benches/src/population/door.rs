@@ -71,6 +71,11 @@ pub(super) fn admit(engine: &mut Engine, world: &World, mut tick: impl FnMut()) 
     Ok(())
 }
 
+/// Takes the memory for so many reports of everybody from the system, as a process has it that has run for a day.
+pub(super) fn reserve(engine: &mut Engine, world: &World, reports: u32) {
+    engine.reserve_reports(world.people() as usize * reports as usize);
+}
+
 /// An engine that goes on from a checkpoint.
 pub(super) fn reopen(checkpoint: &[u8], layer: &Arc<CompiledLayer>) -> Result<Engine> {
     let mut engine = Engine::restore(checkpoint)?;

@@ -87,6 +87,15 @@ pub struct Asked {
     pub inside: u64,
 }
 
+impl std::ops::AddAssign for Asked {
+    fn add_assign(&mut self, other: Self) {
+        self.reports += other.reports;
+        self.boxes += other.boxes;
+        self.inside += other.inside;
+        self.time += other.time;
+    }
+}
+
 impl Asked {
     /// Reports a second.
     pub fn rate(&self) -> f64 {

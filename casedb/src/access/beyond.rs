@@ -20,11 +20,13 @@ pub enum Beyond {
     Device,
     /// An order's operating conditions are set.
     Settings,
+    /// A person's zone is made what the publication just written says.
+    Zones,
 }
 
 impl Beyond {
     /// Every step.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Publish,
         Self::Tell,
         Self::Family,
@@ -32,6 +34,7 @@ impl Beyond {
         Self::Answer,
         Self::Device,
         Self::Settings,
+        Self::Zones,
     ];
 
     /// Its name in the documentation.
@@ -44,6 +47,7 @@ impl Beyond {
             Self::Answer => "answer",
             Self::Device => "device",
             Self::Settings => "settings",
+            Self::Zones => "zones",
         }
     }
 
@@ -60,6 +64,9 @@ impl Beyond {
             }
             Self::Settings => {
                 "they are a part of the rules, which follow from the order that the role has just written"
+            }
+            Self::Zones => {
+                "zones follow from their publication, which the role has just written; whether others have them is not for the user to see"
             }
             Self::Answer => "nobody has to be called any more: the record of that is the program's, not the user's",
             Self::Carry => "the record of it is the program's, not the user's",

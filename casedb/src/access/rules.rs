@@ -326,6 +326,12 @@ const SEEN_OF_ZONE: Rows = Rows::ThroughForUs(
     "EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
     AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
 );
+/// Of the own hand, for the own audience.
+const OWN_PUBLICATION: Rows = Rows::ThroughForUs(
+    "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[]) AND {t}.published_by = (SELECT access_user())
+    AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
+    AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
+);
 const LEAVE: Rows = Rows::ThroughForUs(
     "EXISTS (SELECT FROM leave_pass l WHERE l.leave_id = {t}.leave_id)
     AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
@@ -486,6 +492,10 @@ pub const RULES: &[Rule] = &[
     rule(
         "person_zone",
         &[read(CASE_ANALYST, SEEN_OF_ZONE), read(PROVIDER, COVERED_SCHEDULE)],
+    ),
+    rule(
+        "zone_publication",
+        &[read(CASE, SEEN_OF_ZONE), add(CASE, OWN_PUBLICATION)],
     ),
     rule("zone_layer", &[read(CASE_ANALYST, Rows::All)]),
     rule("zone_layer_revision", &[read(CASE_ANALYST, Rows::All)]),

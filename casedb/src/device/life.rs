@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::notify;
 use crate::{
-    Error, Refused,
+    Error, Refused, plain,
     pool::{GenericClient, execute, optional, rows},
     text::words,
 };
@@ -310,6 +310,7 @@ pub async fn report_fault(
         let text = format!("a fault since {since} is of the future");
         return Err(Refused::new("fault_future", text).into());
     }
+    plain::FAULT_DETAIL.check(detail)?;
     let fault_id = Uuid::now_v7();
     let values: [&(dyn postgres_types::ToSql + Sync); 7] = [
         &fault_id,
@@ -337,6 +338,7 @@ pub async fn end_faults(
     by: Uuid,
     at: Timestamp,
 ) -> Result<u64, Error> {
+    plain::FAULT_REPAIR.check(repair)?;
     let reason = reason.map(Reason::as_str);
     let values: [&(dyn postgres_types::ToSql + Sync); 6] =
         [&device_id.uuid(), &at, &by, &outcome.as_str(), &repair, &reason];

@@ -161,6 +161,7 @@ pub const TABLES: &[Spec] = &[
         shared: true,
     },
     own("person_zone", PERSON),
+    own("zone_publication", PERSON),
     whole("zone_layer", NEVER),
     with("zone_layer_revision", "zone_layer", "layer_id"),
     with("layer_marker", "zone_layer", "layer_id"),

@@ -1,4 +1,4 @@
-//! What the database's own guards ask of the profiles: two functions that are written anew when a profile's file has changed, at the
+//! What the database's own guards ask of the profiles: functions that are written anew when a profile's file has changed, at the
 //! end of every migration. So a step that a file demands is demanded of SQL by hand too.
 
 use std::fmt::Write as _;
@@ -15,6 +15,7 @@ pub(crate) async fn install(client: &Client) -> Result<(), Error> {
     for (signature, returns, body) in [
         ("law_steps(text, boolean)", "SETOF text", steps(profiles())),
         ("law_review_months(text)", "integer", review_months(profiles())),
+        ("law_term_months(text, boolean)", "integer", term_months(profiles())),
     ] {
         let known: String = client.query_one(KNOWN, &[&signature]).await?.try_get(0)?;
         if known != body {
@@ -64,6 +65,25 @@ fn review_months(profiles: &[Profile]) -> String {
     text
 }
 
+/// The months that a term may have, of an order or of an extension.
+fn term_months(profiles: &[Profile]) -> String {
+    let mut rows = Vec::new();
+    for profile in profiles {
+        for (of_extension, limit) in [(false, &profile.term), (true, &profile.extension)] {
+            if let Some(limit) = limit {
+                rows.push(format!("('{}', {of_extension}, {})", profile.name, limit.months));
+            }
+        }
+    }
+    if rows.is_empty() {
+        return "SELECT NULL::integer WHERE false".to_owned();
+    }
+    format!(
+        "SELECT m.months FROM (VALUES {}) AS m (profile, of_extension, months) WHERE m.profile = $1 AND m.of_extension = $2",
+        rows.join(", ")
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +105,10 @@ mod tests {
             "SELECT CASE $1 WHEN 'gb-ew' THEN 3 WHEN NULL THEN NULL END"
         );
         assert_eq!(super::steps(&[]), "SELECT NULL::text WHERE false");
+        let terms = term_months(profiles());
+        for row in ["('cn', false, 3)", "('cn', true, 3)"] {
+            assert!(terms.contains(row), "{row}: {terms}");
+        }
+        assert!(!terms.contains("generic"));
     }
 }

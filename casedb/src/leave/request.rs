@@ -12,7 +12,7 @@ use crate::{
     Error, Refused,
     law::{self, Approver, LeaveTier, Profile, leave_days},
     order::{Decision, approver},
-    person,
+    person, plain,
     pool::{GenericClient, execute, optional, rows},
     user::User,
 };
@@ -197,6 +197,7 @@ pub async fn decide(
     if decision == Decision::Refused && note.trim().is_empty() {
         return Err(Refused::new("reason_needed", "a refusal needs a reason").into());
     }
+    plain::LEAVE_NOTE.check(note)?;
     let approved_by = (decision == Decision::Approved).then_some(&by.username);
     let values: [&(dyn postgres_types::ToSql + Sync); 6] =
         [&leave_id, &decision.as_str(), &by.user_id, &now, &note, &approved_by];

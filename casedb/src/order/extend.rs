@@ -10,7 +10,7 @@ use super::{
     steps::{lock, settle_extension},
 };
 use crate::{
-    Error, Refused,
+    Error, Refused, plain,
     pool::{GenericClient, execute, optional},
 };
 
@@ -38,6 +38,7 @@ pub async fn extend(
     if reason.trim().is_empty() {
         return Err(Refused::new("reason_needed", "extension: say why it is still needed").into());
     }
+    plain::EXTENSION_REASON.check(reason)?;
     if optional(transaction, WAITING, &[&order_id.uuid(), &to_end, &by])
         .await?
         .is_some()
@@ -77,6 +78,8 @@ pub async fn vary(
     if reason.trim().is_empty() {
         return Err(Refused::new("reason_needed", "variation: say why").into());
     }
+    plain::ORDER_REASON.check(reason)?;
+    plain::ORDER_CONDITIONS.check(conditions)?;
     say_who(transaction, by).await?;
     say(transaction, "varied", reason).await?;
     execute(transaction, VARY, &[&order_id.uuid(), &conditions]).await?;

@@ -8,7 +8,7 @@ use super::{say, say_who, steps::settle};
 use crate::{
     Error, Refused,
     law::{self, Asked},
-    person,
+    person, plain,
     pool::{GenericClient, execute, optional, row},
 };
 
@@ -80,6 +80,9 @@ pub async fn make(transaction: &impl GenericClient, draft: &Draft, made_by: Uuid
     } else {
         &draft.legal_basis
     };
+    plain::ORDER_BASIS.check(legal_basis)?;
+    plain::ORDER_GROUNDS.check(&draft.grounds)?;
+    plain::ORDER_CONDITIONS.check(&draft.conditions)?;
     say_who(transaction, made_by).await?;
     say(transaction, "created", "").await?;
     let values: [&(dyn postgres_types::ToSql + Sync); 10] = [

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{make::zone_of, say, say_who, steps::lock};
 use crate::{
-    Error, Refused,
+    Error, Refused, plain,
     pool::{GenericClient, execute, optional, row},
     text::words,
 };
@@ -87,6 +87,7 @@ pub async fn review(
     if note.trim().is_empty() {
         return Err(Refused::new("review_note", "review: say what was found").into());
     }
+    plain::REVIEW_NOTE.check(note)?;
     let mut found = optional(transaction, NEXT, &[&order_id.uuid()]).await?;
     if found.is_none() {
         force_review(transaction, order_id, ReviewKind::Asked, now, "").await?;

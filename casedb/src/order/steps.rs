@@ -8,6 +8,7 @@ use super::{make::zone_of, say, say_who};
 use crate::{
     Error, Refused,
     law::{self, Approver, Authority, Level, Profile, Step},
+    plain,
     pool::{GenericClient, execute, optional, row, rows},
     refused::list,
     text::words,
@@ -204,6 +205,11 @@ pub async fn decide(
     if decision == Decision::Refused && reason.trim().is_empty() {
         return Err(Refused::new("reason_needed", "a refusal needs a reason").into());
     }
+    plain::APPROVAL_REASON.check(reason)?;
+    if let Some(court) = court {
+        plain::APPROVAL_COURT.check(&court.court)?;
+        plain::APPROVAL_REFERENCE.check(&court.reference)?;
+    }
     let (court, reference) = court.map_or(("", ""), |court| (court.court.as_str(), court.reference.as_str()));
     let values: [&(dyn postgres_types::ToSql + Sync); 12] = [
         &Uuid::now_v7(),
@@ -290,6 +296,7 @@ pub async fn note(
         let text = format!("{step}: {done_at} is in the future; record it when it is done");
         return Err(Refused::new("step_future", text).with("step", step).into());
     }
+    plain::NOTICE_REFERENCE.check(reference)?;
     let earliest = order.made_at.checked_sub(PAPER).unwrap_or(order.made_at);
     if done_at < earliest {
         let text = format!(

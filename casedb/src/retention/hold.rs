@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, plain,
     pool::{GenericClient, execute, rows},
 };
 
@@ -51,6 +51,8 @@ pub async fn set(
     authority: &str,
     by: &str,
 ) -> Result<Option<Uuid>, Error> {
+    plain::HOLD_REASON.check(reason)?;
+    plain::HOLD_AUTHORITY.check(authority)?;
     let id = Uuid::now_v7();
     let new = execute(client, SET, &[&id, &person_id.uuid(), &reason, &authority, &by]).await?;
     Ok((new == 1).then_some(id))
@@ -64,6 +66,7 @@ pub async fn lift(
     reason: &str,
     by: &str,
 ) -> Result<u64, Error> {
+    plain::HOLD_LIFTED.check(reason)?;
     execute(client, LIFT, &[&person_id.uuid(), &authority, &by, &reason]).await
 }
 

@@ -1,5 +1,6 @@
 //! Incidents as the console shows them.
 
+mod concerned;
 mod evidence;
 mod list;
 
@@ -9,6 +10,7 @@ use tokio_postgres::Row;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use concerned::{Concerned, ConcernedList, SharedCause, concerned};
 pub use evidence::{EventRow, Evidence};
 pub use list::{Asked, IncidentList, NoPlace, OpenCounts, Place, has_opened, incidents, open_counts};
 

@@ -70,9 +70,44 @@ pub struct Dated {
     pub end: Timestamp,
 }
 
+/// Refuses lists in the place of objects: read by position they would say what nobody meant, an empty one "never".
+fn objects(json: &Value) -> Result<(), Error> {
+    let wrong = |place: &str, found: &Value| {
+        let found = match found {
+            Value::Array(_) => "a list",
+            Value::Null => "nothing",
+            _ => "no object",
+        };
+        Error::Input(format!(
+            "schedule: {place} is {found}; expected is an object like {}",
+            Schedule::FORM
+        ))
+    };
+    let Some(schedule) = json.as_object() else {
+        return Err(wrong("it", json));
+    };
+    for name in ["weekly", "additions", "exceptions", "holiday"] {
+        let Some(intervals) = schedule.get(name).and_then(Value::as_array) else {
+            continue;
+        };
+        for (index, interval) in intervals
+            .iter()
+            .enumerate()
+            .filter(|(_, interval)| !interval.is_object())
+        {
+            return Err(wrong(&format!("{name}[{index}]"), interval));
+        }
+    }
+    Ok(())
+}
+
 impl Schedule {
+    /// What one looks like.
+    pub const FORM: &str = r#"{"weekly":[{"weekday":1,"start":"08:00","end":"18:00"}]}"#;
+
     /// Reads and checks the JSON form.
     pub fn from_json(json: Value) -> Result<Self, Error> {
+        objects(&json)?;
         let schedule: Self =
             serde_json::from_value(json).map_err(|error| Error::Input(format!("schedule: {error}")))?;
         schedule.to_wire()?;

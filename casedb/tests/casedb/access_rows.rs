@@ -71,6 +71,8 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("zone", "INSERT INTO zone (zone_id, label, kind, audience) VALUES (md5('{k}zone')::uuid, 'Zone {k}', 'exclusion', '{audience}')"),
     ("zone_revision", "INSERT INTO zone_revision (zone_id, revision, geometry) VALUES (md5('{k}zone')::uuid, 1, '{}')"),
     ("person_zone", "INSERT INTO person_zone (person_id, zone_id) VALUES ('{person}', md5('{k}zone')::uuid)"),
+    ("zone_publication", "INSERT INTO zone_publication (person_id, zone_id, number, published_by, reason, label, kind, audience, geometry)
+        VALUES ('{person}', md5('{k}zone')::uuid, 1, '{user}', 'r', 'Zone {k}', 'exclusion', '{audience}', '{}')"),
     ("zone_layer", "INSERT INTO zone_layer (layer_id, label) VALUES (md5('{k}layer')::uuid, 'Layer')"),
     ("zone_layer_revision", "INSERT INTO zone_layer_revision (layer_id, revision, content, content_hash) VALUES (md5('{k}layer')::uuid, 1, 'x', 'x')"),
     ("person_layer", "INSERT INTO person_layer (person_id, layer_id) VALUES ('{person}', md5('{k}layer')::uuid)"),
@@ -119,6 +121,7 @@ pub(crate) const BY_AUDIENCE: &[&str] = &[
     "zone",
     "zone_revision",
     "person_zone",
+    "zone_publication",
     "event",
     "incident",
     "incident_event",

@@ -171,6 +171,8 @@ async fn fill(
             INSERT INTO zone (zone_id, label, kind) VALUES ('{zone}', 'Home', 'inclusion'), ('{near}', 'protected person', 'exclusion');
             INSERT INTO zone_revision (zone_id, revision, geometry, radius_m) VALUES ('{zone}', 1, '{{\"type\":\"Point\",\"coordinates\":[1.5e-7,59.9]}}', 33.3);
             INSERT INTO person_zone (person_id, zone_id, schedule) VALUES ('{id}', '{zone}', '{{\"weekly\":[]}}'), ('{id}', '{shared}', NULL);
+            INSERT INTO zone_publication (person_id, zone_id, number, published_by, reason, label, kind, audience, geometry, radius_m)
+                VALUES ('{id}', '{zone}', 1, '{foreign}', 'needed', 'Home', 'inclusion', 'both', '{{\"type\":\"Point\",\"coordinates\":[1.5e-7,59.9]}}', 33.3), ('{id}', '{shared}', 1, NULL, '', 'Shared', 'exclusion', 'both', '{{}}', 1);
             INSERT INTO person_layer VALUES ('{id}', '{foreign}');
             INSERT INTO leave_pass (leave_id, person_id, starts_at, ends_at, reason, approved_by, created_by) VALUES ('{leave}', '{id}', now(), now() + interval '1 day', 'family', 'somebody', '{user}');
             INSERT INTO leave_pass_zone VALUES ('{leave}', '{zone}');

@@ -93,7 +93,8 @@ impl From<note::Note> for NoteRow {
     }
 }
 
-fn audiences(user: &User) -> &'static [&'static str] {
+/// For whom a note or a zone of a user may be.
+pub(super) fn audiences(user: &User) -> &'static [&'static str] {
     match user.branch {
         Branch::Police => &["police", "both"],
         Branch::SocialWork => &["social_work", "both"],

@@ -114,6 +114,8 @@ pub struct OrderList {
     pub made: Option<Uuid>,
     /// The caller may draw up orders and ask for leave.
     pub may_propose: bool,
+    /// The law profiles that new orders may be drawn up under, as the person's agencies prescribe; empty: any.
+    pub prescribed: Vec<String>,
     /// The person's time zone: days and months of terms are counted in it.
     pub time_zone: String,
     /// Every order, the newest first.
@@ -423,6 +425,7 @@ pub(super) async fn read(
         in_force,
         made: None,
         may_propose,
+        prescribed: order::prescribed(client, person_id).await?,
         time_zone: person.time_zone,
         orders,
         leave: passes,

@@ -25,11 +25,12 @@ function watch() {
 }
 
 export class Desk {
-  static async open(browser, page, name, password, options = {}) {
+  /** `home`: what stands on the page that the user begins with; without it, the queue. */
+  static async open(browser, page, name, password, { home = ".queue, [data-testid=queue-empty]", ...context } = {}) {
     const desk = new Desk();
     desk.name = name;
     desk.complaints = [];
-    desk.context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", ...options });
+    desk.context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", ...context });
     await desk.context.addInitScript(watch);
     desk.page = await desk.context.newPage();
     desk.page.on("pageerror", (error) => desk.complaints.push(`page error: ${error.message}`));
@@ -42,7 +43,7 @@ export class Desk {
     await desk.page.fill("input[name=username]", name);
     await desk.page.fill("input[name=password]", password);
     await desk.page.keyboard.press("Enter");
-    await desk.page.waitForSelector(".queue, [data-testid=queue-empty]", { timeout: 15_000 });
+    await desk.page.waitForSelector(home, { timeout: 15_000 });
     return desk;
   }
 

@@ -4,7 +4,7 @@
 // clusters in which databases may be created), HOMEWARD_TEST_KAFKA (host:port, optional), HOMEWARD_TEST_CHROMIUM.
 // With CI=true what is missing is a failure; elsewhere it is left out, and that is said.
 // `--stream postgres|kafka` plays one kind only; `--screenshot FILE` keeps a picture of an incident;
-// `--basemap FILE` draws a PMTiles file under it.
+// `--pictures FOLDER` keeps a picture of each page of each role; `--basemap FILE` draws a PMTiles file under it.
 
 import { access } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -13,7 +13,7 @@ import { play } from "./scenario.mjs";
 import { Server } from "./server.mjs";
 
 const { values } = parseArgs({
-  options: { stream: { type: "string" }, screenshot: { type: "string" }, basemap: { type: "string" } },
+  options: { stream: { type: "string" }, screenshot: { type: "string" }, pictures: { type: "string" }, basemap: { type: "string" } },
 });
 const environment = process.env;
 const strict = environment.CI === "true";
@@ -49,7 +49,7 @@ for (const plan of plans) {
   try {
     server = await Server.create({ binary, admin: plan.admin, stream: plan.stream, basemap: values.basemap });
     await server.up();
-    await play(server, browser, (line) => console.log(`  ok  ${line}`), values.screenshot);
+    await play(server, browser, (line) => console.log(`  ok  ${line}`), values.screenshot, values.pictures);
     console.log(`  done in ${((Date.now() - begin) / 1000).toFixed(0)} s`);
   } catch (error) {
     failed += 1;

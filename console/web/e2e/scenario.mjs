@@ -1,6 +1,7 @@
 // What two people at two screens must see.
 
 import { Desk, until } from "./browser.mjs";
+import { roles, zones } from "./roles.mjs";
 
 /** An incident is on the page this soon after the frame that proves it was sent. */
 const APPEARS_MS = 5_000;
@@ -31,7 +32,7 @@ function median(numbers) {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 }
 
-export async function play(server, browser, report, screenshot) {
+export async function play(server, browser, report, screenshot, pictures) {
   const officer = await Desk.open(browser, server.page, "officer", server.credentials.officer);
   const worker = await Desk.open(browser, server.page, "worker", server.credentials.worker, { colorScheme: "dark" });
   check(await officer.page.isVisible("[data-testid=queue-empty]"), "a new demo begins with an empty queue");
@@ -86,6 +87,8 @@ export async function play(server, browser, report, screenshot) {
   await commands(officer, worker, report);
   await acknowledgeNoteClose(officer, worker, left.incident, report);
   await orders(server, browser, report);
+  await zones(server, browser, report, pictures);
+  await roles(server, browser, report, pictures);
   await branches(officer, worker, report);
   await simpleDrawing(server, browser, report);
 

@@ -14,6 +14,7 @@ import { AccountsPage } from "./roles/accounts";
 import { AuditPage } from "./roles/audit";
 import { CarePage, CarePersonPage } from "./roles/care";
 import { StatisticsPage } from "./roles/statistics";
+import { forgetBegun } from "./shared/kept";
 import { Chrome } from "./shared/chrome";
 import { DutyContext, home, mayKeepMessages, mayRead, maySeeGlass, maySeeQuarantine, mayWatch, useDuty, type Duty } from "./shared/context";
 import { firstLocale, isLocale, translator, type Locale } from "./shared/i18n";
@@ -200,6 +201,7 @@ export function App(): ReactNode {
   const onLogOut = useCallback(() => {
     api.logOut().catch(() => undefined);
     forgetWhy();
+    forgetBegun();
     setEnded(false);
     setSession(null);
   }, []);

@@ -81,6 +81,8 @@ impl<T: Copy> Arena<T> {
 #[derive(Debug)]
 pub(crate) struct Segments<T> {
     runs: Vec<Vec<T>>,
+    /// Segments made ahead.
+    spare: Vec<Vec<T>>,
     free: BTreeMap<u32, Vec<u32>>,
     used: usize,
 }
@@ -92,6 +94,7 @@ impl<T> Default for Segments<T> {
     fn default() -> Self {
         Self {
             runs: Vec::new(),
+            spare: Vec::new(),
             free: BTreeMap::new(),
             used: 0,
         }
@@ -99,6 +102,18 @@ impl<T> Default for Segments<T> {
 }
 
 impl<T: Copy> Segments<T> {
+    /// Makes room for so many items more, written as this one.
+    pub(crate) fn reserve(&mut self, items: usize, fill: T) {
+        let segments = items.div_ceil(SEGMENT);
+        // Written to once: the system gives memory page by page, as it is first written to.
+        let segment = || {
+            let mut room = vec![fill; SEGMENT];
+            std::hint::black_box(&mut room).clear();
+            room
+        };
+        self.spare.extend(std::iter::repeat_with(segment).take(segments));
+    }
+
     /// Puts a run in.
     pub(crate) fn put(&mut self, items: &[T]) -> Run {
         let len = u32::try_from(items.len()).unwrap_or(u32::MAX);
@@ -116,7 +131,8 @@ impl<T: Copy> Segments<T> {
         }
         let fits = self.runs.last().is_some_and(|last| last.len() + items.len() <= SEGMENT);
         if !fits {
-            self.runs.push(Vec::with_capacity(SEGMENT));
+            let spare = self.spare.pop();
+            self.runs.push(spare.unwrap_or_else(|| Vec::with_capacity(SEGMENT)));
         }
         let number = self.runs.len() - 1;
         let Some(last) = self.runs.last_mut() else {

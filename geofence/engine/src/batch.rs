@@ -70,10 +70,12 @@ impl Engine {
             count += 1;
         }
         let runs = room.get_mut(..count).unwrap_or(&mut []);
-        for run in &mut *runs {
-            run.guess = self.register.guess(run.hash);
-        }
         let mut seen = 0_i64;
+        for run in &mut *runs {
+            let (number, byte) = self.register.guess(run.hash);
+            run.guess = number;
+            seen ^= i64::from(byte);
+        }
         for run in &*runs {
             seen ^= self.states.slot(run.guess).map_or(0, |slot| slot.frontier_us);
         }

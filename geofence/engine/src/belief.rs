@@ -452,6 +452,17 @@ impl Answer {
 }
 
 impl Belief {
+    /// Nothing is known.
+    pub(crate) const UNKNOWN: Self = Self {
+        log_odds: 0.0,
+        answer: Answer::Unknown,
+        run: Answer::Unknown,
+        run_fixes: 0,
+        flags: 0,
+        since_us: 0,
+        run_since_us: 0,
+    };
+
     /// As it is stored: five small fields, and two times.
     pub(crate) fn to_parts(self) -> ([u8; 8], [i64; 2]) {
         let [a, b, c, d] = self.log_odds.to_bits().to_le_bytes();

@@ -141,6 +141,12 @@ impl Engine {
         Self::default()
     }
 
+    /// Makes room for so many reports of the last day in all, so that taking one in never waits until the system gives memory: a
+    /// process that has run for a day uses the room of reports that are too old again, and needs no more.
+    pub fn reserve_reports(&mut self, reports: usize) {
+        self.journal.reserve(reports);
+    }
+
     /// The same engine without its fast path: what tests and benches compare with.
     #[doc(hidden)]
     #[must_use]

@@ -244,9 +244,8 @@ impl Engine {
         if chain != before {
             self.set_chain(number, chain);
         }
-        let due_us = self.journal.drop_due_us(chain);
         if let Some(slot) = self.states.slot_mut(number) {
-            slot.set_drop_due(due_us);
+            slot.set_drop_due(Some(self.journal.drop_due_us(chain, slot.frontier_us)));
         }
     }
 

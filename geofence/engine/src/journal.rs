@@ -221,6 +221,9 @@ pub(crate) struct Snapshot {
     pub(crate) rare: Option<Box<Rare>>,
 }
 
+/// Trackers of a state, about.
+const TRACKERS: usize = 3;
+
 /// A few reports of one person. It holds no count of them: who adds one in order knows where, and touches nothing but the room.
 #[derive(Debug)]
 pub(crate) struct Chunk {
@@ -234,6 +237,17 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
+    /// Nobody's.
+    fn room() -> Self {
+        Self {
+            before: NONE,
+            after: NONE,
+            entries: [Entry::ROOM; CHUNK],
+            last_fix: None,
+            snapshot: Snapshot::default(),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         if self.entries.last().is_some_and(|last| !last.is_room()) {
             CHUNK
@@ -278,8 +292,9 @@ impl Chunk {
     }
 
     fn truncate(&mut self, len: usize) {
-        if let Some(rest) = self.entries.get_mut(len..) {
-            rest.fill(Entry::ROOM);
+        // The time alone says that there is none.
+        for entry in self.entries.get_mut(len..).unwrap_or(&mut []) {
+            entry.time_us = Entry::ROOM.time_us;
         }
     }
 
@@ -301,8 +316,11 @@ impl Chunk {
 pub(crate) struct Journal {
     /// Segments of [`SEGMENT`] chunks: growing never moves what is there.
     segments: Vec<Vec<Chunk>>,
+    /// How many chunks of them have been used; those behind are without entries.
     count: usize,
     free: Vec<u32>,
+    /// Segments made ahead, full of chunks without entries.
+    spare: Vec<Vec<Chunk>>,
     /// Trackers of the states before chunks, apart from those of the present.
     trackers: Segments<Tracker>,
 }
@@ -319,6 +337,17 @@ impl Chain {
 }
 
 impl Journal {
+    /// Makes room for so many entries in all, and for the states between them, so that the system has given the memory when it is
+    /// needed.
+    pub(crate) fn reserve(&mut self, entries: usize) {
+        let there = self.count.next_multiple_of(SEGMENT) + self.spare.len() * SEGMENT;
+        let chunks = (entries / CHUNK).saturating_sub(there);
+        let segments = chunks.div_ceil(SEGMENT);
+        let segment = || std::iter::repeat_with(Chunk::room).take(SEGMENT).collect();
+        self.spare.extend(std::iter::repeat_with(segment).take(segments));
+        self.trackers.reserve(chunks * TRACKERS, Tracker::ROOM);
+    }
+
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&Chunk> {
         let number = number as usize;
@@ -357,11 +386,34 @@ impl Journal {
         u8::try_from(count).unwrap_or(u8::MAX)
     }
 
-    /// When the oldest chunk may be dropped, on the log's clock; `None`: not with so few.
-    pub(crate) fn drop_due_us(&self, chain: Chain) -> Option<i64> {
-        let next = self.get(self.get(chain.head)?.after)?;
-        self.get(next.after)?;
-        Some(next.snapshot.frontier_us.saturating_add(LATE_WINDOW_US))
+    /// Before when the oldest chunk cannot be dropped, on the log's clock; `frontier_us`: everything up to here is judged, so that no
+    /// chunk that is still to come begins earlier.
+    pub(crate) fn drop_due_us(&self, chain: Chain, frontier_us: i64) -> i64 {
+        let next = self.get(chain.head).and_then(|oldest| self.get(oldest.after));
+        let from_us = next.map_or(frontier_us, |next| next.snapshot.frontier_us);
+        from_us.saturating_add(LATE_WINDOW_US)
+    }
+
+    /// A chunk without entries: one that was dropped, or a new one.
+    fn begin(&mut self) -> u32 {
+        if let Some(number) = self.free.pop() {
+            if let Some(chunk) = self.get_mut(number) {
+                chunk.truncate(0);
+            }
+            return number;
+        }
+        let place = self.count % SEGMENT;
+        if place == 0 {
+            let spare = self.spare.pop();
+            self.segments.push(spare.unwrap_or_else(|| Vec::with_capacity(SEGMENT)));
+        }
+        if let Some(segment) = self.segments.last_mut()
+            && segment.len() == place
+        {
+            segment.push(Chunk::room());
+        }
+        self.count += 1;
+        u32::try_from(self.count - 1).unwrap_or(NONE)
     }
 
     /// Adds a chunk behind another (or as the first).
@@ -370,28 +422,11 @@ impl Journal {
             Some(chunk) => chunk.after,
             None => chain.head,
         };
-        let chunk = Chunk {
-            before: behind,
-            after,
-            entries: [Entry::ROOM; CHUNK],
-            last_fix,
-            snapshot,
-        };
-        let number = if let Some(number) = self.free.pop() {
-            if let Some(room) = self.get_mut(number) {
-                *room = chunk;
-            }
-            number
-        } else {
-            if self.count.is_multiple_of(SEGMENT) {
-                self.segments.push(Vec::with_capacity(SEGMENT));
-            }
-            if let Some(segment) = self.segments.last_mut() {
-                segment.push(chunk);
-            }
-            self.count += 1;
-            u32::try_from(self.count - 1).unwrap_or(NONE)
-        };
+        let number = self.begin();
+        if let Some(chunk) = self.get_mut(number) {
+            (chunk.before, chunk.after) = (behind, after);
+            (chunk.last_fix, chunk.snapshot) = (last_fix, snapshot);
+        }
         match self.get_mut(behind) {
             Some(chunk) => chunk.after = number,
             None => chain.head = number,
@@ -585,5 +620,48 @@ impl Recent {
 
     pub(crate) fn newest(&self) -> Option<&Entry> {
         self.fixes().first()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(number: i64) -> Entry {
+        Entry {
+            time_us: number,
+            ..Entry::default()
+        }
+    }
+
+    #[test]
+    fn chunks_made_ahead_and_chunks_used_again_begin_without_entries() {
+        for ahead in [0, 1, SEGMENT * CHUNK + 1] {
+            let mut journal = Journal::default();
+            journal.reserve(ahead);
+            assert_eq!(journal.bytes(), 0, "room is not history");
+            let mut chain = Chain::EMPTY;
+            let chunks = i64::try_from(SEGMENT).unwrap() + 3;
+            for number in 0..chunks {
+                let tail = chain.tail;
+                let chunk = journal.add(&mut chain, tail, Snapshot::default(), None);
+                assert_eq!(journal.count(chunk), 0);
+                assert!(journal.get_mut(chunk).unwrap().push(entry(number)));
+            }
+            for _ in 0..2 {
+                assert!(journal.drop_oldest(&mut chain));
+            }
+            let bytes = journal.bytes();
+            let (tail, dropped) = (chain.tail, 1);
+            let again = journal.add(&mut chain, tail, Snapshot::default(), Some(entry(7)));
+            assert_eq!(again, dropped);
+            assert!(journal.get(again).unwrap().entries().is_empty());
+            assert_eq!(journal.get(again).unwrap().last_fix.unwrap().time_us, 7);
+            assert!(journal.bytes() > bytes);
+            // What is there is not asked for twice.
+            let spare = journal.spare.len();
+            journal.reserve(ahead);
+            assert_eq!(journal.spare.len(), spare);
+        }
     }
 }

@@ -303,11 +303,14 @@ impl Register {
         hash(person)
     }
 
-    /// The number that is probably found, from the line of the table where a search begins.
+    /// The number that is probably found, from the line of the table where a search begins; and a byte of the id there, which may lie in the line before.
     #[inline]
-    pub(crate) fn guess(&self, hash: u64) -> u32 {
+    pub(crate) fn guess(&self, hash: u64) -> (u32, u8) {
         let start = hash as usize & self.table.len().wrapping_sub(1);
-        self.table.get(start).map_or(0, |(_, number)| number.wrapping_sub(1))
+        let room = self.table.get(start);
+        room.map_or((0, 0), |(person, number)| {
+            (number.wrapping_sub(1), person.as_bytes()[0])
+        })
     }
 
     #[inline]

@@ -234,11 +234,16 @@ impl Engine {
         slot.tail_len += 1;
         slot.note_newest(entry.latitude_e7, entry.longitude_e7);
         if let Some(changed) = changed {
+            let rests = changed.rests;
             let trackers = states.trackers.get_mut(slot.tracker_run());
             for (at, new) in changed.items.iter().flatten() {
                 if let Some(tracker) = trackers.get_mut(*at) {
                     *tracker = *new;
                 }
+            }
+            if !rests {
+                // Every zone is as near or as far as it was.
+                return;
             }
             let stored = states.trackers.get(slot.tracker_run());
             let Some(zones) = book.cold.get(number as usize).map(|cold| book.zones_of(slot, cold)) else {
@@ -352,8 +357,12 @@ fn measure(
             if change.is_some() || new.needs_fix(zone.asks) {
                 return (Measured::News, weighed);
             }
-            if new != *tracker && !changed.get_or_insert_default().push(at, new) {
-                return (Measured::News, weighed);
+            if new != *tracker {
+                let changed = changed.get_or_insert_default();
+                changed.rests |= Rest::of(&new, zone.asks) != Rest::of(tracker, zone.asks);
+                if !changed.push(at, new) {
+                    return (Measured::News, weighed);
+                }
             }
         }
     }
@@ -364,6 +373,25 @@ fn measure(
 fn stays_inside(zone: &FlatZone, tracker: Option<&Tracker>, here: &Here, sigma_m: f64) -> bool {
     tracker.is_some_and(|tracker| tracker.belief.is_settled(Answer::Inside) && !tracker.needs_fix(zone.asks))
         && zone.surely_inside_m(here) >= SETTLED_SIGMAS * sigma_m
+}
+
+/// Where a tracker is at rest: no fix that is surely on the same side has to be weighed for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Rest {
+    outside: bool,
+    inside: bool,
+}
+
+impl Rest {
+    fn of(tracker: &Tracker, asks: Asks) -> Self {
+        let idle = !tracker.is_open() && !tracker.needs_fix(asks);
+        Self {
+            outside: idle && tracker.is_far(),
+            inside: idle
+                && matches!(asks, Asks::Inclusion | Asks::Attendance)
+                && tracker.belief.is_settled(Answer::Inside),
+        }
+    }
 }
 
 /// Middle and half a side, degrees * 1e7; `None`: there is none.
@@ -398,13 +426,10 @@ pub(crate) fn settled(zones: &Zones<'_>, trackers: &[Tracker], left_out: u8, hom
         let count = zone.trackers() as usize;
         let mut far = true;
         for tracker in rest.by_ref().take(count) {
-            far &= tracker.is_far() && !tracker.needs_fix(zone.asks);
-            let stays = matches!(zone.asks, Asks::Inclusion | Asks::Attendance)
-                && !tracker.is_open()
-                && tracker.belief.is_settled(Answer::Inside)
-                && !tracker.needs_fix(zone.asks);
+            let rest = Rest::of(tracker, zone.asks);
+            far &= rest.outside;
             // One is enough; the one that has the box keeps it.
-            if stays && (inside.is_none() || home_zone == Some(bit)) {
+            if rest.inside && (inside.is_none() || home_zone == Some(bit)) {
                 inside = Some((bit, zone));
             }
         }
@@ -434,6 +459,8 @@ pub(crate) fn is_good(said: Said, accuracy_m: f32) -> bool {
 struct Changed {
     items: [Option<(usize, Tracker)>; 6],
     len: usize,
+    /// One of them comes to rest, or is no longer at rest.
+    rests: bool,
 }
 
 impl Changed {

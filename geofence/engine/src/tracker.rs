@@ -81,12 +81,15 @@ const FLAGS: u32 = 9;
 const LATEST_US: i64 = 1 << 54;
 
 impl Tracker {
+    /// Nobody's.
+    pub(crate) const ROOM: Self = Self {
+        belief: Belief::UNKNOWN,
+        packed: -LATEST_US << FLAGS,
+    };
+
     /// The state of a zone that begins to bind a person, judged from `timeline_us` on.
     pub(crate) fn new(target: &Target<'_>, timeline_us: i64, timetables: &mut Timetables) -> Self {
-        let mut tracker = Self {
-            belief: Belief::default(),
-            packed: -LATEST_US << FLAGS,
-        };
+        let mut tracker = Self::ROOM;
         tracker.set(ACTIVE, timetables.window(target.schedule, timeline_us).active);
         tracker
     }

@@ -13,6 +13,8 @@ pub struct Config {
     pub batch: usize,
     /// Records that may wait in memory for all partitions together.
     pub waiting_records: u32,
+    /// For so many reports of the last day each partition takes memory ahead; 0: as they come.
+    pub reports_ahead: usize,
     /// How this process is named in the checkpoints.
     pub owner: String,
 }
@@ -24,6 +26,7 @@ impl Default for Config {
             checkpoint_records: 50_000,
             batch: 1_000,
             waiting_records: 20_000,
+            reports_ahead: 0,
             owner: format!("process {}", std::process::id()),
         }
     }

@@ -194,6 +194,7 @@ impl Fold {
                 "pieces of the journal are missing: late reports from before this start cannot be judged for these people"
             );
         }
+        engine.reserve_reports(shared.config.reports_ahead);
         engine.save_in_pieces();
         let (epoch, saved) = (claim.epoch, next);
         Ok(Self {

@@ -377,7 +377,7 @@ pub struct BreachPackArgs {
     /// Up to here (not included); now without it.
     #[arg(long, value_name = "DAY|TIME")]
     pub until: Option<super::When>,
-    /// A folder, which is made: breach.json and breach.html are written into it.
+    /// A folder, which is made: breach.json and breach.html are written into it. One that has a pack already is refused.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Who reads, and why; for a court without --purpose.

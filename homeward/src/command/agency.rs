@@ -4,7 +4,8 @@ use anyhow::{Context, Result, bail};
 use casedb::{
     GenericClient,
     agency::{self, Agency},
-    note, user,
+    authority, note,
+    user::{self, User},
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -27,7 +28,8 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
             time_zone,
             by,
         } => {
-            act(&transaction, &by).await?;
+            agency::check_path(&path)?;
+            in_branch(&transaction, &by, &[&path]).await?;
             let agency = Agency {
                 agency_id: Uuid::now_v7(),
                 path,
@@ -42,7 +44,8 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
             println!("agency {} was added: {}", agency.path, agency.agency_id);
         }
         AgencyCommand::Move { path, to, by } => {
-            act(&transaction, &by).await?;
+            agency::check_path(&to)?;
+            in_branch(&transaction, &by, &[&path, &to]).await?;
             let moved = agency::relocate(&transaction, &path, &to).await?;
             println!("{moved} agencies moved from {path} to {to}");
         }
@@ -53,7 +56,7 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
             laws,
             by,
         } => {
-            act(&transaction, &by).await?;
+            in_branch(&transaction, &by, &[&path]).await?;
             let mut agency = found(&transaction, &path).await?;
             if name.is_none() && time_zone.is_none() && laws.is_empty() {
                 bail!("nothing to set: give --name, --time-zone or --laws");
@@ -74,6 +77,9 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
             println!("agency {path}: {}, {}", agency.name, agency.time_zone);
         }
         AgencyCommand::List { path, disabled, json } => {
+            if let Some(path) = &path {
+                found(&transaction, path).await?;
+            }
             let listed = agency::list(&transaction, path.as_deref(), disabled).await?;
             if json {
                 println!("{}", serde_json::to_string(&listed)?);
@@ -82,7 +88,7 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
             }
         }
         AgencyCommand::Disable { path, undo, by } => {
-            act(&transaction, &by).await?;
+            in_branch(&transaction, &by, &[&path]).await?;
             if undo {
                 let count = agency::enable(&transaction, &path).await?;
                 println!("{count} agencies are in use again");
@@ -103,13 +109,24 @@ pub async fn found(client: &impl GenericClient, path: &str) -> Result<Agency> {
 }
 
 /// Says who acts, where somebody is named.
-pub async fn act(transaction: &impl GenericClient, by: &MaybeBy) -> Result<Option<Uuid>> {
+pub async fn act(transaction: &impl GenericClient, by: &MaybeBy) -> Result<Option<User>> {
     let Some(username) = &by.by else { return Ok(None) };
     let Some((user, _)) = user::find(transaction, username).await? else {
         bail!("--by: there is no user {username:?}");
     };
     note::act_as(transaction, user.user_id).await?;
-    Ok(Some(user.user_id))
+    Ok(Some(user))
+}
+
+/// The same, and refuses whoever does not administer these places of the tree. A root is in nobody's branch: whoever runs the installation
+/// adds it, without --by.
+async fn in_branch(transaction: &impl GenericClient, by: &MaybeBy, paths: &[&str]) -> Result<()> {
+    if let Some(user) = act(transaction, by).await? {
+        for path in paths {
+            authority::of_agency(&user, &authority::AGENCIES, path).context("--by")?;
+        }
+    }
+    Ok(())
 }
 
 fn table(listed: &[agency::Listed]) -> String {

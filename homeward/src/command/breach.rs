@@ -2,6 +2,8 @@
 
 mod page;
 
+use std::{fs::File, io::Write};
+
 use anyhow::{Context, Result, bail};
 use casedb::{
     GenericClient,
@@ -21,6 +23,8 @@ use crate::{cli::people::BreachPackArgs, config::Config};
 
 /// More violations than this are not for one pack.
 const MOST: i64 = 10_000;
+/// What a pack is made of.
+const PARTS: [&str; 2] = ["breach.json", "breach.html"];
 
 const INCIDENTS: &str = "SELECT to_jsonb(i) FROM incident i
     WHERE i.person_id = $1 AND i.audience = ANY ($2) AND i.onset_at < $4 AND COALESCE(i.ended_at, i.closed_at, 'infinity') >= $3
@@ -35,6 +39,13 @@ const ZONES: &str = "SELECT zone_id, label FROM zone WHERE zone_id = ANY ($1) AN
 pub async fn run(config: Config, mut arguments: BreachPackArgs) -> Result<()> {
     let now = Timestamp::now();
     arguments.reading.purpose.get_or_insert(crate::cli::Purpose::Court);
+    // Before anything is read: a reading is on record, a pack that cannot be written is none.
+    for name in PARTS {
+        let path = arguments.out.join(name);
+        if path.exists() {
+            bail!("{} is there already; give --out another folder", path.display());
+        }
+    }
     let database = orders::connect(&config).await?;
     let mut client = database.client().await?;
     let transaction = client
@@ -65,9 +76,10 @@ pub async fn run(config: Config, mut arguments: BreachPackArgs) -> Result<()> {
     std::fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
     let text = serde_json::to_string_pretty(&pack)? + "\n";
     let page = page::html(&pack, &zone);
-    for (name, content) in [("breach.json", text), ("breach.html", page)] {
+    for (name, content) in PARTS.into_iter().zip([text, page]) {
         let path = arguments.out.join(name);
-        std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+        let file = File::create_new(&path).and_then(|mut file| file.write_all(content.as_bytes()));
+        file.with_context(|| format!("cannot write {}", path.display()))?;
         println!("{}", path.display());
     }
     Ok(())

@@ -2,16 +2,20 @@
 
 use anyhow::{Context, Result};
 use casedb::{
-    GenericClient,
+    GenericClient, agency, authority,
     contract::{self, Contract},
     note,
+    user::User,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{agency::found, orders, table::aligned};
 use crate::{
-    cli::people::{ContractAdd, ContractCommand},
+    cli::{
+        orders::By,
+        people::{ContractAdd, ContractCommand},
+    },
     config::Config,
 };
 
@@ -23,11 +27,14 @@ pub async fn run(config: Config, command: ContractCommand) -> Result<()> {
     match command {
         ContractCommand::Add(arguments) => add(&transaction, &arguments).await?,
         ContractCommand::Include { contract, people, by } => {
-            let by = orders::author(&transaction, &by).await?;
-            note::act_as(&transaction, by).await?;
             let contract = named(&transaction, &contract).await?;
+            let user = contracting(&transaction, &by, contract.client_id).await?;
+            let by = user.user_id;
             for reference in &people {
                 let person = orders::person(&transaction, reference).await?;
+                authority::of_person(&transaction, &user, &authority::CASES, person.person_id)
+                    .await
+                    .context("--by")?;
                 contract::include(&transaction, contract.contract_id, person.person_id, now, by)
                     .await
                     .with_context(|| reference.clone())?;
@@ -35,11 +42,14 @@ pub async fn run(config: Config, command: ContractCommand) -> Result<()> {
             println!("{} people are under {}", people.len(), contract.reference);
         }
         ContractCommand::Exclude { contract, people, by } => {
-            let by = orders::author(&transaction, &by).await?;
-            note::act_as(&transaction, by).await?;
             let contract = named(&transaction, &contract).await?;
+            let user = contracting(&transaction, &by, contract.client_id).await?;
+            let by = user.user_id;
             for reference in &people {
                 let person = orders::person(&transaction, reference).await?;
+                authority::of_person(&transaction, &user, &authority::CASES, person.person_id)
+                    .await
+                    .context("--by")?;
                 contract::exclude(&transaction, contract.contract_id, person.person_id, now, by)
                     .await
                     .with_context(|| reference.clone())?;
@@ -47,9 +57,8 @@ pub async fn run(config: Config, command: ContractCommand) -> Result<()> {
             println!("{} people are not under {} any more", people.len(), contract.reference);
         }
         ContractCommand::End { contract, by } => {
-            let by = orders::author(&transaction, &by).await?;
-            note::act_as(&transaction, by).await?;
             let contract = named(&transaction, &contract).await?;
+            let by = contracting(&transaction, &by, contract.client_id).await?.user_id;
             contract::end(&transaction, contract.contract_id, now, by).await?;
             println!("{} ended at {now}", contract.reference);
         }
@@ -78,10 +87,9 @@ pub async fn run(config: Config, command: ContractCommand) -> Result<()> {
 }
 
 async fn add(transaction: &impl GenericClient, arguments: &ContractAdd) -> Result<()> {
-    let by = orders::author(transaction, &arguments.by).await?;
-    note::act_as(transaction, by).await?;
     let provider = found(transaction, &arguments.provider).await?;
     let client = found(transaction, &arguments.client).await?;
+    let by = contracting(transaction, &arguments.by, client.agency_id).await?.user_id;
     let zone = proto::rules::time_zone(&client.time_zone).context("time zone of the client")?;
     let area_id = match &arguments.area {
         Some(area) => Some(found(transaction, area).await?.agency_id),
@@ -105,6 +113,15 @@ async fn add(transaction: &impl GenericClient, arguments: &ContractAdd) -> Resul
     contract::add(transaction, &contract, Some(by)).await?;
     println!("contract {} was added: {}", contract.reference, contract.contract_id);
     Ok(())
+}
+
+/// Who acts for the agency that contracts: a user of it, or of one above it.
+async fn contracting(transaction: &impl GenericClient, by: &By, client_id: Uuid) -> Result<User> {
+    let user = orders::acting(transaction, by).await?;
+    let client = agency::read(transaction, client_id).await?;
+    authority::of_agency(&user, &authority::CONTRACTS, &client.path).context("--by")?;
+    note::act_as(transaction, user.user_id).await?;
+    Ok(user)
 }
 
 async fn named(client: &impl GenericClient, reference: &str) -> Result<Contract> {

@@ -14,9 +14,10 @@ use alerts::{
 };
 use anyhow::{Context, Result, anyhow, bail};
 use casedb::{
-    GenericClient, agency,
+    GenericClient, agency, authority,
     escalation::{self, Checked, Concerned, NewAssignment, Plan, Refused},
     order,
+    user::User,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use uuid::Uuid;
@@ -24,7 +25,10 @@ use uuid::Uuid;
 use self::file::{AssignmentEntry, LadderFile, RotaFile};
 use super::orders;
 use crate::{
-    cli::escalation::{AssignArgs, LadderCommand, ProtocolArgs, RotaCommand},
+    cli::{
+        escalation::{AssignArgs, LadderCommand, ProtocolArgs, RotaCommand},
+        orders::By,
+    },
     config::Config,
 };
 
@@ -235,7 +239,8 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
                 bail!("the file has no [[ladders]] and no [[assignments]]; `homeward ladder set --help` shows one");
             }
             let transaction = client.transaction().await.context("transaction")?;
-            let author = orders::author(&transaction, &by).await?;
+            let user = caller(&transaction, &by).await?;
+            let author = user.user_id;
             let mut told = Vec::new();
             let mut names = HashSet::new();
             for entry in &file.ladders {
@@ -262,6 +267,7 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
             for entry in &file.assignments {
                 let plan = escalation::load(&transaction).await?;
                 let new = assignment(&transaction, &plan, entry).await?;
+                of_scope(&transaction, &user, &new).await?;
                 let _ = escalation::assign(&transaction, &new, Some(author), now).await?;
                 told.push(format!("{} is for {}", entry.ladder, new.scope));
             }
@@ -280,7 +286,8 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
             by,
         }) => {
             let transaction = client.transaction().await.context("transaction")?;
-            let author = orders::author(&transaction, &by).await?;
+            let user = caller(&transaction, &by).await?;
+            let author = user.user_id;
             let plan = escalation::load(&transaction).await?;
             let entry = AssignmentEntry {
                 ladder,
@@ -290,6 +297,7 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
                 audience,
             };
             let new = assignment(&transaction, &plan, &entry).await?;
+            of_scope(&transaction, &user, &new).await?;
             let _ = escalation::assign(&transaction, &new, Some(author), now).await?;
             let plan = load(&transaction, &config).await?;
             let checked = accepted(&plan, plan.checked(&transaction, now).await?)?;
@@ -298,6 +306,27 @@ pub async fn ladder(config: Config, command: LadderCommand) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Who says who is called.
+async fn caller(client: &impl GenericClient, by: &By) -> Result<User> {
+    let user = orders::acting(client, by).await?;
+    authority::role(&user, &authority::CALLS).context("--by")?;
+    Ok(user)
+}
+
+/// Refuses an assignment to people whom the user does not look after.
+async fn of_scope(client: &impl GenericClient, user: &User, new: &NewAssignment) -> Result<()> {
+    match new.scope {
+        Scope::Everywhere => Ok(()),
+        Scope::Unit(unit) => {
+            let path = agency::read(client, unit).await?.path;
+            authority::of_agency(user, &authority::CALLS, &path).context("--by")
+        }
+        Scope::Person(person) => authority::of_person(client, user, &authority::CALLS, person)
+            .await
+            .context("--by"),
+    }
 }
 
 fn delay(ladder: &Ladder) -> String {
@@ -439,7 +468,7 @@ pub async fn rota(config: Config, command: RotaCommand) -> Result<()> {
         RotaCommand::Set { file, by } => {
             let file: RotaFile = file::read(&file)?;
             let transaction = client.transaction().await.context("transaction")?;
-            let author = orders::author(&transaction, &by).await?;
+            let author = caller(&transaction, &by).await?.user_id;
             let plan = escalation::load(&transaction).await?;
             let table = file::table(&plan, &file)?;
             let stored = escalation::set_rota(&transaction, &file.name, &table, Some(author), now).await;
@@ -457,7 +486,7 @@ pub async fn rota(config: Config, command: RotaCommand) -> Result<()> {
             by,
         } => {
             let transaction = client.transaction().await.context("transaction")?;
-            let author = orders::author(&transaction, &by).await?;
+            let author = caller(&transaction, &by).await?.user_id;
             let plan = escalation::load(&transaction).await?;
             let Some(member) = plan.members.values().find(|member| member.username == user) else {
                 bail!("there is no user {user:?}; people are named as they sign in");
@@ -473,7 +502,7 @@ pub async fn rota(config: Config, command: RotaCommand) -> Result<()> {
             println!("noted as absence {absence}");
         }
         RotaCommand::Back { absence, by } => {
-            let author = orders::author(&client, &by).await?;
+            let author = caller(&client, &by).await?.user_id;
             escalation::take_back_absence(&client, absence, Some(author)).await?;
             println!("taken back");
         }

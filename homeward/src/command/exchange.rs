@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use casedb::{
     GenericClient, agency,
     audit::{self, Entry},
+    authority,
     exchange::{self, Manifest, Subject},
     person, rules,
 };
@@ -40,7 +41,7 @@ pub async fn export(config: Config, command: ExportCommand) -> Result<()> {
     };
     // An export of positions is a reading of them: no record, no export.
     let transaction = client.transaction().await.context("transaction")?;
-    told(&transaction, &to.by).await?;
+    told(&transaction, &to.by, Some(subject)).await?;
     let entry = Entry {
         act: "export",
         table: subject.kind(),
@@ -94,7 +95,7 @@ pub async fn import(config: impl FnOnce() -> Result<Config>, arguments: ImportAr
     let database = orders::connect(&config()?).await?;
     let mut client = database.client().await?;
     let transaction = client.transaction().await.context("transaction")?;
-    told(&transaction, &arguments.by).await?;
+    told(&transaction, &arguments.by, None).await?;
     let bar = bar("imported");
     bar.set_length(manifest.rows);
     let mut progress = |table: &str, rows: u64| {
@@ -145,7 +146,7 @@ pub async fn wipe(config: Config, command: WipeCommand) -> Result<()> {
     if *confirm != name {
         bail!("--confirm {confirm:?} is not {name:?}: nothing was deleted");
     }
-    told(&transaction, by).await?;
+    told(&transaction, by, Some(subject)).await?;
     let bar = bar("deleted");
     let mut progress = |table: &str, rows: u64| {
         bar.set_message(table.to_owned());
@@ -161,12 +162,24 @@ pub async fn wipe(config: Config, command: WipeCommand) -> Result<()> {
     Ok(())
 }
 
-/// Says who does it: a user, or whoever is at the command line.
-async fn told(transaction: &impl GenericClient, by: &MaybeBy) -> Result<()> {
-    if act(transaction, by).await?.is_none() {
+/// Says who does it: a user who may, or whoever is at the command line. `subject`: what goes out or away; what comes in is in nobody's
+/// branch yet.
+async fn told(transaction: &impl GenericClient, by: &MaybeBy, subject: Option<Subject>) -> Result<()> {
+    let Some(user) = act(transaction, by).await? else {
         audit::act_as(transaction, "command line").await?;
-    }
-    Ok(())
+        return Ok(());
+    };
+    let allowed = match subject {
+        Some(Subject::Person(id)) => {
+            authority::of_person(transaction, &user, &authority::EXCHANGE, PersonId::new(id)).await
+        }
+        Some(Subject::Agency(id)) => {
+            let path = agency::read(transaction, id).await?.path;
+            authority::of_agency(&user, &authority::EXCHANGE_AGENCY, &path)
+        }
+        None => authority::role(&user, &authority::EXCHANGE_AGENCY),
+    };
+    allowed.context("--by")
 }
 
 async fn of_person(client: &impl GenericClient, text: &str) -> Result<(Subject, String)> {

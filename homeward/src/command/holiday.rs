@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use casedb::{
+    authority,
     calendar::{self, Holiday},
     change::{self, What},
 };
@@ -26,7 +27,7 @@ pub async fn run(config: Config, command: HolidayCommand) -> Result<()> {
                 day,
                 label: label.clone(),
             });
-            let author = orders::author(&transaction, &by).await?;
+            let author = orders::author(&transaction, &by, &authority::CALENDARS).await?;
             let detail = format!("{calendar}: {}", list(&days));
             change::note(&transaction, author, None, What::Holidays, &detail).await?;
             let people = calendar::add(&transaction, id, &holidays.collect::<Vec<_>>()).await?;
@@ -38,7 +39,7 @@ pub async fn run(config: Config, command: HolidayCommand) -> Result<()> {
         }
         HolidayCommand::Remove { calendar, days, by } => {
             let transaction = client.transaction().await.context("transaction")?;
-            let author = orders::author(&transaction, &by).await?;
+            let author = orders::author(&transaction, &by, &authority::CALENDARS).await?;
             let id = find(&transaction, &calendar).await?;
             let detail = format!("{calendar}: {}", list(&days));
             change::note(&transaction, author, None, What::HolidaysRemoved, &detail).await?;

@@ -2,17 +2,16 @@
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    Client, GenericClient,
+    Client, GenericClient, authority,
     change::{self, What},
-    law,
     leave::{self, Leave, LeaveRequest},
-    order::{self, Act, Decision},
+    order::Decision,
     rules,
     user::{self, User},
     zone::{self, PersonZone},
 };
 use jiff::{Timestamp, tz::TimeZone};
-use proto::ZoneId;
+use proto::{PersonId, ZoneId};
 use uuid::Uuid;
 
 use super::orders;
@@ -34,7 +33,6 @@ pub async fn run(config: Config, command: LeaveCommand) -> Result<()> {
         LeaveCommand::Request(ask) => {
             let transaction = client.transaction().await.context("transaction")?;
             let (pass, zone, by) = read(&transaction, &ask, "").await?;
-            order::may(by.role, Act::Propose, law::require("generic")?)?;
             leave::ask(&transaction, &pass).await?;
             let detail = pass.leave_id.to_string();
             change::note(
@@ -69,10 +67,15 @@ pub async fn run(config: Config, command: LeaveCommand) -> Result<()> {
         LeaveCommand::Withdraw { pass, by } => {
             let now = Timestamp::now();
             let transaction = client.transaction().await.context("transaction")?;
-            let author = orders::author(&transaction, &by).await?;
-            let person = leave::withdraw(&transaction, pass, now)
+            let found = leave::request(&transaction, pass)
                 .await
                 .context("`homeward leave list PERSON` shows the passes")?;
+            let whose = PersonId::new(found.person_id);
+            let author = orders::author_on(&transaction, &by, &authority::LEAVE, whose).await?;
+            if found.withdrawn_at.is_some() || found.ends_at <= now {
+                bail!("leave {pass} is withdrawn or over");
+            }
+            let person = leave::withdraw(&transaction, pass, now).await?;
             let detail = pass.to_string();
             change::note(&transaction, author, Some(person), What::LeaveWithdrawn, &detail).await?;
             rules::publish(&transaction, person, now).await?;
@@ -106,6 +109,9 @@ async fn read(transaction: &impl GenericClient, ask: &LeaveAsk, approver: &str) 
     let zone = orders::time_zone(&person)?;
     let held = zone::of_person(transaction, person.person_id).await?;
     let by = orders::acting(transaction, &ask.by).await?;
+    authority::of_person(transaction, &by, &authority::LEAVE, person.person_id)
+        .await
+        .context("--by")?;
     let zones = ask.zone.iter().map(|name| find(&held, name));
     let pass = Leave {
         leave_id: Uuid::now_v7(),

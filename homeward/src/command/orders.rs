@@ -2,11 +2,14 @@
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    Database, GenericClient, person,
+    Database, GenericClient,
+    authority::{self, Act},
+    person,
     person::Person,
     user::{self, User},
 };
 use jiff::{Timestamp, tz::TimeZone};
+use proto::PersonId;
 use uuid::Uuid;
 
 use crate::{
@@ -28,9 +31,18 @@ pub async fn person(client: &impl GenericClient, reference: &str) -> Result<Pers
     }
 }
 
-/// Finds the user who does something.
-pub async fn author(client: &impl GenericClient, by: &By) -> Result<Uuid> {
-    Ok(acting(client, by).await?.user_id)
+/// Finds the user who does something about a person; refuses one whom the console would not let.
+pub async fn author_on(client: &impl GenericClient, by: &By, act: &Act, person: PersonId) -> Result<Uuid> {
+    let user = acting(client, by).await?;
+    authority::of_person(client, &user, act, person).await.context("--by")?;
+    Ok(user.user_id)
+}
+
+/// Finds the user who does something that is about no person; refuses a role that may not.
+pub async fn author(client: &impl GenericClient, by: &By, act: &Act) -> Result<Uuid> {
+    let user = acting(client, by).await?;
+    authority::role(&user, act).context("--by")?;
+    Ok(user.user_id)
 }
 
 /// Finds the user who does something, with role and agency.

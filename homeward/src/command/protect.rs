@@ -2,11 +2,14 @@
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    GenericClient, agency,
+    GenericClient,
+    agency::{self, AgencyKind},
+    authority,
     change::{self, What},
     device, person,
     protect::{self, Protected, Terms},
     rules,
+    user::User,
     zone::Schedule,
 };
 use jiff::Timestamp;
@@ -15,7 +18,7 @@ use uuid::Uuid;
 
 use super::orders;
 use crate::{
-    cli::orders::{ProtectAdd, ProtectCommand},
+    cli::orders::{By, ProtectAdd, ProtectCommand},
     config::Config,
 };
 
@@ -40,8 +43,12 @@ pub async fn run(config: Config, command: ProtectCommand) -> Result<()> {
         } => {
             let transaction = client.transaction().await.context("transaction")?;
             let someone = find(&transaction, &protected).await?;
+            let author = orders::acting(&transaction, &by).await?;
+            authority::of_protected(&transaction, &author, someone.protected_id)
+                .await
+                .context("--by")?;
+            let author = author.user_id;
             protect::consent(&transaction, someone.protected_id, !withdraw, now).await?;
-            let author = orders::author(&transaction, &by).await?;
             let what = if withdraw {
                 What::ConsentWithdrawn
             } else {
@@ -62,6 +69,7 @@ pub async fn run(config: Config, command: ProtectCommand) -> Result<()> {
             let transaction = client.transaction().await.context("transaction")?;
             let someone = find(&transaction, &protected).await?;
             let supervised = orders::person(&transaction, &from).await?;
+            let author = restricting(&transaction, &by, supervised.person_id).await?.user_id;
             let restrictions = protect::of_person(&transaction, supervised.person_id, true).await?;
             let Some(found) = restrictions
                 .iter()
@@ -70,7 +78,6 @@ pub async fn run(config: Config, command: ProtectCommand) -> Result<()> {
                 bail!("{from} need not keep away from {protected}; `homeward protect list` shows who must");
             };
             protect::remove(&transaction, found.proximity_id, now).await?;
-            let author = orders::author(&transaction, &by).await?;
             let person = Some(supervised.person_id);
             change::note(&transaction, author, person, What::KeepAwayRemoved, &protected).await?;
             rules::publish(&transaction, supervised.person_id, now).await?;
@@ -83,11 +90,13 @@ pub async fn run(config: Config, command: ProtectCommand) -> Result<()> {
 
 async fn add(transaction: &impl GenericClient, arguments: &ProtectAdd, now: Timestamp) -> Result<Vec<String>> {
     let mut said = Vec::new();
-    let author = orders::author(transaction, &arguments.by).await?;
     let supervised = orders::person(transaction, &arguments.from).await?;
+    let user = restricting(transaction, &arguments.by, supervised.person_id).await?;
+    let author = user.user_id;
     let schedule = match &arguments.schedule {
         Some(text) => {
-            let json = serde_json::from_str(text).context("--schedule")?;
+            let json =
+                serde_json::from_str(text).with_context(|| format!("--schedule: not JSON like {}", Schedule::FORM))?;
             Some(Schedule::from_json(json).context("--schedule")?)
         }
         None => None,
@@ -100,8 +109,13 @@ async fn add(transaction: &impl GenericClient, arguments: &ProtectAdd, now: Time
     let known = protect::by_reference(transaction, &arguments.protected).await?;
     let known_to_consent = known.as_ref().is_some_and(Protected::consents);
     let protected = match known {
-        Some(known) => known,
-        None => create(transaction, arguments, now).await?,
+        Some(known) => {
+            authority::of_protected(transaction, &user, known.protected_id)
+                .await
+                .context("--by")?;
+            known
+        }
+        None => create(transaction, arguments, &user, now).await?,
     };
     if arguments.consent && !protected.consents() {
         protect::consent(transaction, protected.protected_id, true, now).await?;
@@ -141,7 +155,22 @@ async fn add(transaction: &impl GenericClient, arguments: &ProtectAdd, now: Time
     Ok(said)
 }
 
-async fn create(transaction: &impl GenericClient, arguments: &ProtectAdd, now: Timestamp) -> Result<Protected> {
+/// Who says that somebody must keep away: a user of the police's side who sees the supervised person.
+async fn restricting(client: &impl GenericClient, by: &By, supervised: PersonId) -> Result<User> {
+    let user = orders::acting(client, by).await?;
+    authority::police_side(&user).context("--by")?;
+    authority::of_person(client, &user, &authority::PROTECTION, supervised)
+        .await
+        .context("--by")?;
+    Ok(user)
+}
+
+async fn create(
+    transaction: &impl GenericClient,
+    arguments: &ProtectAdd,
+    by: &User,
+    now: Timestamp,
+) -> Result<Protected> {
     let Some(path) = &arguments.agency else {
         bail!(
             "{:?} is new: --agency must name the responsible police agency, by a path such as demo.police",
@@ -151,6 +180,10 @@ async fn create(transaction: &impl GenericClient, arguments: &ProtectAdd, now: T
     let Some(agency) = agency::by_path(transaction, path).await? else {
         bail!("--agency: there is no agency {path:?}; an agency's path is like demo.police");
     };
+    if !matches!(agency.kind, AgencyKind::Police | AgencyKind::Administration) {
+        bail!("--agency {path} is of kind {}, not police", agency.kind);
+    }
+    authority::of_agency(by, &authority::PROTECTION, path).context("--by")?;
     let protected = Protected {
         protected_id: PersonId::new(Uuid::now_v7()),
         reference: arguments.protected.clone(),

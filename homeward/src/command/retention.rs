@@ -2,12 +2,13 @@
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    Database, GenericClient, audit,
+    Database, GenericClient, audit, authority,
     retention::{self, Plan, Progress, Ran, Terms},
     user,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use proto::PersonId;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -163,8 +164,8 @@ pub async fn hold(config: Config, command: HoldCommand) -> Result<()> {
             by,
         } => {
             let transaction = client.transaction().await.context("transaction")?;
-            let by = who(&transaction, by.as_deref()).await?;
             let person = orders::person(&transaction, &person).await?;
+            let by = who(&transaction, by.as_deref(), person.person_id).await?;
             let set = retention::hold(&transaction, person.person_id, &reason, &authority, &by).await?;
             transaction.commit().await.context("commit")?;
             match set {
@@ -182,8 +183,8 @@ pub async fn hold(config: Config, command: HoldCommand) -> Result<()> {
             by,
         } => {
             let transaction = client.transaction().await.context("transaction")?;
-            let by = who(&transaction, by.as_deref()).await?;
             let person = orders::person(&transaction, &person).await?;
+            let by = who(&transaction, by.as_deref(), person.person_id).await?;
             let lifted = retention::lift(&transaction, person.person_id, authority.as_deref(), &reason, &by).await?;
             transaction.commit().await.context("commit")?;
             if lifted == 0 {
@@ -214,12 +215,15 @@ pub async fn hold(config: Config, command: HoldCommand) -> Result<()> {
 }
 
 /// Who enters it, told to the audit: a user, or whoever is at the command line.
-async fn who(client: &impl GenericClient, by: Option<&str>) -> Result<String> {
+async fn who(client: &impl GenericClient, by: Option<&str>, person: PersonId) -> Result<String> {
     let by = match by {
         Some(username) => {
             let Some((found, _)) = user::find(client, username).await? else {
                 bail!("--by: there is no user {username:?}");
             };
+            authority::of_person(client, &found, &authority::HOLDS, person)
+                .await
+                .context("--by")?;
             let id: Uuid = found.user_id;
             format!("{username} ({id})")
         }

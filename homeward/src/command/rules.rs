@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    GenericClient, calendar,
+    GenericClient, authority, calendar,
     change::{self, Change, What},
     leave::{self, Leave},
     order::{self, Order},
@@ -65,7 +65,7 @@ async fn set(transaction: &impl GenericClient, set: &RulesSet) -> Result<Vec<Str
     }
     let now = Timestamp::now();
     let person = orders::person(transaction, &set.person).await?;
-    let author = orders::author(transaction, &set.by).await?;
+    let author = orders::author_on(transaction, &set.by, &authority::RULES, person.person_id).await?;
     let order = order::in_force(transaction, person.person_id, now).await?;
     let mut said = Vec::new();
     if settings_given {

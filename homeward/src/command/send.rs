@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use casedb::{
-    Database, access,
+    Database, access, authority,
     command::{self, Command, Instruction, Request, State},
 };
 use jiff::{SignedDuration, tz::TimeZone};
@@ -35,7 +35,10 @@ pub async fn run(config: Config, command: CommandCommand) -> Result<ExitCode> {
         CommandCommand::List { person, json } => list(&database, &person, json).await?,
         CommandCommand::Cancel { command, by } => {
             let client = database.client().await?;
-            let author = orders::author(&client, &by).await?;
+            let placed = command::read(&client, command)
+                .await
+                .context("`homeward command list PERSON` shows the commands")?;
+            let author = orders::author_on(&client, &by, &authority::COMMANDS, placed.person_id).await?;
             let now = command::clock(&client).await?;
             drop(client);
             command::cancel(&database, command, author, now)
@@ -64,7 +67,7 @@ async fn send(database: &Database, arguments: &SendArgs, instruction: Instructio
     let client = database.client().await?;
     let person = orders::person(&client, &arguments.person).await?;
     let zone = orders::time_zone(&person)?;
-    let author = orders::author(&client, &arguments.by).await?;
+    let author = orders::author_on(&client, &arguments.by, &authority::COMMANDS, person.person_id).await?;
     let now = command::clock(&client).await?;
     drop(client);
     let waits = arguments.wait.map(i64::from).map(SignedDuration::from_secs);

@@ -1,8 +1,8 @@
 //! `homeward violation …`: violations, and what became of them.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use casedb::{
-    note,
+    authority, note,
     violation::{self, Decide, Violation},
 };
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -47,7 +47,20 @@ pub async fn run(config: Config, command: ViolationCommand) -> Result<()> {
             case,
             by,
         } => {
-            let by = orders::author(&transaction, &by).await?;
+            let user = orders::acting(&transaction, &by).await?;
+            let whose = violation::person(&transaction, violation).await?;
+            authority::of_person(&transaction, &user, &authority::CASES, whose)
+                .await
+                .context("--by")?;
+            let all = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+            let seen = violation::of_person(&transaction, whose, authority::audiences(&user), all, i64::MAX).await?;
+            if !seen.iter().any(|seen| seen.violation_id == violation) {
+                bail!(
+                    "--by: {:?} does not see violation {violation}: it is for the other side alone",
+                    user.username
+                );
+            }
+            let by = user.user_id;
             note::act_as(&transaction, by).await?;
             let decide = Decide {
                 outcome: outcome.parse()?,

@@ -115,6 +115,7 @@ impl Stage {
     fn geofence(&mut self) {
         let config = service::Config {
             checkpoint_every: Duration::from_secs(self.config.geofence.checkpoint_seconds),
+            reports_ahead: self.config.geofence.reports_ahead,
             ..Default::default()
         };
         let (database, log, stop) = (self.database.clone(), Arc::clone(&self.log), self.stages.clone());

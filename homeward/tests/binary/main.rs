@@ -9,6 +9,7 @@
 )]
 
 mod again;
+mod authority;
 mod basis;
 mod canary;
 mod commands;

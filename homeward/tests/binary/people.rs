@@ -75,7 +75,7 @@ async fn what_the_demo_has_of_its_richest_person_comes_back_byte_for_byte() {
             "+47 00",
             "--protected",
         ]);
-        act(&[
+        installation.succeed(&[
             "person",
             "note",
             &person,
@@ -84,6 +84,8 @@ async fn what_the_demo_has_of_its_richest_person_comes_back_byte_for_byte() {
             "visit",
             "--audience",
             "social_work",
+            "--by",
+            "worker",
         ]);
         act(&[
             "violation",

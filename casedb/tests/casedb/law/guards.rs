@@ -206,3 +206,94 @@ async fn the_law_that_an_agency_prescribes_is_not_gone_round() {
         test.drop_now().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_term_longer_than_the_law_is_no_draft_by_hand() {
+    const DRAFT: &str = "INSERT INTO supervision_order (order_id, person_id, profile, legal_basis, starts_at, ends_at)
+        VALUES ($1, $2, $3, 'x', $4, $5)";
+    const EXTEND: &str =
+        "INSERT INTO order_extension (extension_id, order_id, from_end, to_end, reason, requested_by, requested_at)
+        VALUES (gen_random_uuid(), $1, $2, $3, 'x', $4, now())";
+    for (test, db) in migrated().await {
+        let office = office(&db, "tora").await;
+        let mut client = db.client().await.unwrap();
+        let start: Timestamp = "2027-01-31T10:00:00Z".parse().unwrap();
+        let constraint = |error| casedb::Error::from(error).constraint().map(str::to_owned);
+        for (profile, most) in [("cn", Some(3)), ("generic", None)] {
+            for longer in [0, 24] {
+                let until = months(start, most.unwrap_or(240)) + longer.hours();
+                let id = Uuid::now_v7();
+                let made = client
+                    .execute(DRAFT, &[&id, &office.person.uuid(), &profile, &start, &until])
+                    .await;
+                if most.is_none() || longer == 0 {
+                    made.unwrap();
+                } else {
+                    assert_eq!(constraint(made.unwrap_err()).as_deref(), Some("supervision_order_term"));
+                }
+            }
+        }
+        // Every profile's limit is there, and a second look by the program agrees with the database's calendar.
+        for profile in law::profiles() {
+            let sql = "SELECT law_term_months($1, false), law_term_months($1, true)";
+            let row = client.query_one(sql, &[&profile.name]).await.unwrap();
+            let months = |limit: &Option<law::Months>| limit.as_ref().map(|limit| i32::from(limit.months));
+            assert_eq!(row.get::<_, Option<i32>>(0), months(&profile.term), "{}", profile.name);
+            assert_eq!(
+                row.get::<_, Option<i32>>(1),
+                months(&profile.extension),
+                "{}",
+                profile.name
+            );
+        }
+        let zone = TimeZone::get("Europe/Oslo").unwrap();
+        for day in 0..800_i64 {
+            let from = start + (day * 24 + day % 24).hours();
+            let sql = "SELECT law_latest_end($1, 3, 'Europe/Oslo')";
+            let latest: Timestamp = client.query_one(sql, &[&from]).await.unwrap().get(0);
+            let by_program = law::months_after(from, 3, &zone).unwrap();
+            let slack = latest.duration_since(by_program).as_hours();
+            assert!((2..=4).contains(&slack), "{from}: {latest} and {by_program}");
+        }
+        // An earlier start makes a term longer, too; and an extension has its own limit.
+        let order = draft(office.person, "cn", "left_area", start, months(start, 3));
+        order::make(&client, &order, office.worker.user_id, start)
+            .await
+            .unwrap();
+        let earlier = "UPDATE supervision_order SET starts_at = starts_at - interval '2 days' WHERE order_id = $1";
+        assert_eq!(
+            refused(&client, earlier, order.order_id).await.as_deref(),
+            Some("supervision_order_term")
+        );
+        let id = order.order_id.uuid();
+        let by = office.worker.user_id;
+        let long = months(order.ends_at, 3) + 24.hours();
+        let made = client.execute(EXTEND, &[&id, &order.ends_at, &long, &by]).await;
+        assert_eq!(constraint(made.unwrap_err()).as_deref(), Some("order_extension_term"));
+        client
+            .execute(EXTEND, &[&id, &order.ends_at, &months(order.ends_at, 3), &by])
+            .await
+            .unwrap();
+
+        // A user's role cannot say that it imports, and so pass by approval, steps and term.
+        for word in ["on", ""] {
+            let tx = casedb::access::begin(&mut client, &office.worker).await.unwrap();
+            tx.batch_execute(&format!("SET LOCAL homeward.import = '{word}'"))
+                .await
+                .unwrap();
+            let insert = "INSERT INTO supervision_order (order_id, person_id, profile, legal_basis, starts_at, ends_at, effective_from, made_by)
+                VALUES (gen_random_uuid(), $1, 'cn', 'x', now(), now() + interval '20 years', now(), $2)";
+            let made = tx
+                .execute(insert, &[&office.person.uuid(), &office.worker.user_id])
+                .await;
+            assert!(made.is_err(), "{word:?}");
+            let said = casedb::Error::from(made.unwrap_err()).to_string();
+            assert!(
+                said.contains("imported by the owner") || said.contains("at most 3 calendar months"),
+                "{said}"
+            );
+        }
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}

@@ -36,7 +36,8 @@ function useDark(): boolean {
   return dark;
 }
 
-export function MapPanel({ drawing }: { drawing: Drawing }): ReactNode {
+/** `onView` learns of the map that is there, and when it is gone: for drawing on it. */
+export function MapPanel({ drawing, onView }: { drawing: Drawing; onView?: (view: View | null) => void }): ReactNode {
   const duty = useDuty();
   const { t, session } = duty;
   const [simple, setSimple] = useState(!hasWebGl());
@@ -46,6 +47,8 @@ export function MapPanel({ drawing }: { drawing: Drawing }): ReactNode {
   const view = useRef<View | null>(null);
   const newest = useRef(drawing);
   newest.current = drawing;
+  const told = useRef(onView);
+  told.current = onView;
   const dark = useDark();
 
   useEffect(() => {
@@ -87,6 +90,7 @@ export function MapPanel({ drawing }: { drawing: Drawing }): ReactNode {
         }
         view.current = opened;
         opened.draw(newest.current);
+        told.current?.(opened);
       } catch (error) {
         console.warn("the map cannot be drawn with WebGL", error);
         if (!gone) giveUp();
@@ -94,6 +98,7 @@ export function MapPanel({ drawing }: { drawing: Drawing }): ReactNode {
     })();
     return () => {
       gone = true;
+      if (view.current) told.current?.(null);
       view.current?.remove();
       view.current = null;
     };

@@ -44,6 +44,10 @@ async function describe(path: string): Promise<Basemap | null> {
 }
 
 export interface View {
+  map: maplibregl.Map;
+  dark: boolean;
+  /** Everything can be drawn on it. */
+  ready: Promise<void>;
   draw(drawing: Drawing): void;
   fit(): void;
   remove(): void;
@@ -85,6 +89,8 @@ export async function open(
   let subject: string | null = null;
   let markers: { marker: maplibregl.Marker; rank: number }[] = [];
   let loaded = false;
+  let nowReady = (): void => undefined;
+  const ready = new Promise<void>((resolve) => (nowReady = resolve));
 
   const fit = (jump: boolean): void => {
     const bounds = current && interest(current);
@@ -151,8 +157,12 @@ export async function open(
     loaded = true;
     paint();
     container.dataset["ready"] = "true";
+    nowReady();
   });
   return {
+    map,
+    dark: options.dark,
+    ready,
     draw(drawing) {
       current = drawing;
       paint();

@@ -1,55 +1,17 @@
 // Drawing up an order: law, ground, term, conditions. What the law says of it is asked of the server while it is written, before
 // anything is kept.
 
-import { useEffect, useState, type ReactNode } from "react";
-import { api, ApiError } from "../shared/api";
-import { explain, useDuty } from "../shared/context";
+import type { ReactNode } from "react";
+import { api } from "../shared/api";
+import { useChecked } from "../shared/checked";
+import { useDuty } from "../shared/context";
 import { ChoiceField, DeedForm, ManyField, Problem, TextField } from "../shared/form";
 import { word } from "../shared/i18n";
+import { useKept } from "../shared/kept";
 import { day } from "../shared/time";
 import type { LawProfile, Laws, NewOrder, OrderList, OrderSettings } from "../shared/types";
-import { groundOf, lastMoment, read, receiverOf, titleOf, typed } from "./laws";
+import { groundOf, lastMoment, read, receiverOf, titleOf, typed, type Typed } from "./laws";
 import { SettingsFields } from "./settings";
-
-/** The server is asked when nothing was typed for so long. */
-const PAUSE_MS = 350;
-
-interface Checked {
-  answer: OrderList | null;
-  problem: string | null;
-  /** It was asked, and the law does not refuse it. */
-  maySend: boolean;
-}
-
-const UNKNOWN: Checked = { answer: null, problem: null, maySend: false };
-
-/** Asks something of the server whenever the question changes and rests; an older answer never replaces a newer one. */
-export function useChecked<T>(question: T | null, ask: (question: T) => Promise<OrderList>): Checked {
-  const { t } = useDuty();
-  const [known, setKnown] = useState<Checked & { key: string }>({ key: "", ...UNKNOWN });
-  const key = question === null ? "" : JSON.stringify(question);
-  useEffect(() => {
-    if (key === "") return;
-    let gone = false;
-    const timer = setTimeout(() => {
-      ask(JSON.parse(key) as T).then(
-        (answer) => gone || setKnown({ key, answer, problem: null, maySend: true }),
-        (caught: unknown) => {
-          if (gone) return;
-          const error = caught instanceof ApiError ? caught : new ApiError(0, "unknown", String(caught));
-          // What the law refuses is not sent; where nobody answered, sending is trying again.
-          setKnown({ key, answer: null, problem: explain(t, error), maySend: error.status < 400 || error.status >= 500 });
-        },
-      );
-    }, PAUSE_MS);
-    return () => {
-      gone = true;
-      clearTimeout(timer);
-    };
-    // `ask` is made anew with every drawing and asks the same.
-  }, [key, t]);
-  return known.key === key ? known : UNKNOWN;
-}
 
 /** Who approves, in words. */
 function useApproval(): (profile: LawProfile) => string {
@@ -63,22 +25,46 @@ function useApproval(): (profile: LawProfile) => string {
   };
 }
 
+/** Which form: of a person's new order. */
+export const draftOf = (person: string): string => `order.${person}`;
+
+/** What is typed. */
+interface Begun {
+  name: string;
+  grounds: string[];
+  words: string;
+  basis: string;
+  conditions: string;
+  first: string;
+  months: string;
+  last: string;
+  settings: Typed;
+  own: boolean;
+}
+
 export function Draft(props: { person: string; laws: Laws; list: OrderList; done: (list: OrderList) => void; cancel: () => void }): ReactNode {
   const { t, locale, say } = useDuty();
   const { laws, list } = props;
   const approval = useApproval();
   const newest = list.orders[0];
-  const [name, setName] = useState(newest?.state.profile ?? laws.profiles[0]?.name ?? "generic");
-  const [grounds, setGrounds] = useState<string[]>([]);
-  const [words, setWords] = useState("");
-  const [basis, setBasis] = useState("");
-  const [conditions, setConditions] = useState("");
-  const [first, setFirst] = useState("");
-  const [months, setMonths] = useState("3");
-  const [last, setLast] = useState("");
-  const [settings, setSettings] = useState(typed(newest?.settings ?? standard(laws)));
-  const [own, setOwn] = useState(false);
-  const profile = laws.profiles.find((each) => each.name === name);
+  // Where the person's agencies prescribe laws, there are no others to choose.
+  const offered = laws.profiles.filter((each) => list.prescribed.length === 0 || list.prescribed.includes(each.name));
+  const former = offered.find((each) => each.name === newest?.state.profile);
+  const form = useKept<Begun>(draftOf(props.person), () => ({
+    name: (former ?? offered[0])?.name ?? "",
+    grounds: [],
+    words: "",
+    basis: "",
+    conditions: "",
+    first: "",
+    months: "3",
+    last: "",
+    settings: typed(newest?.settings ?? standard(laws)),
+    own: false,
+  }));
+  const { set } = form;
+  const { name, grounds, words, basis, conditions, first, months, last, settings, own } = form.value;
+  const profile = offered.find((each) => each.name === name) ?? offered[0];
   const engine = own ? read(settings) : undefined;
   const term = last === "" ? { months: Number(months) } : { last_day: last };
   const complete =
@@ -88,7 +74,7 @@ export function Draft(props: { person: string; laws: Laws; list: OrderList; done
     engine !== null;
   const order: NewOrder | null = complete
     ? {
-        profile: name,
+        profile: profile.name,
         legal_basis: basis.trim(),
         ground_codes: profile.ground.map((ground) => ground.code).filter((code) => grounds.includes(code)),
         grounds: words.trim(),
@@ -114,19 +100,27 @@ export function Draft(props: { person: string; laws: Laws; list: OrderList; done
       deed={async () => {
         if (!order) return;
         const newer = await api.drawUp(props.person, { ...order, check: false });
+        form.forget();
         say(t("draft.made"));
         props.done(newer);
       }}
     >
       <h3>{t("draft.title")}</h3>
+      <p className="muted fine">{t("draft.kept_here")}</p>
+      {form.again && (
+        <p className="notice" role="status" data-testid="draft-begun">
+          {t("kept.again")}{" "}
+          <button type="button" className="small" onClick={form.clear} data-testid="draft-clear">
+            {t("kept.anew")}
+          </button>
+        </p>
+      )}
       <ChoiceField
         label={t("orders.profile")}
-        value={name}
-        set={(chosen) => {
-          setName(chosen);
-          setGrounds([]);
-        }}
-        choices={laws.profiles.map((each) => [each.name, titleOf(each, locale)])}
+        value={profile.name}
+        hint={list.prescribed.length > 0 ? t("draft.prescribed") : undefined}
+        set={(chosen) => set({ name: chosen, grounds: [] })}
+        choices={offered.map((each) => [each.name, titleOf(each, locale)])}
         focus
       />
       <p className="muted fine">
@@ -136,14 +130,14 @@ export function Draft(props: { person: string; laws: Laws; list: OrderList; done
         <ManyField
           label={t("orders.grounds")}
           values={grounds}
-          set={setGrounds}
+          set={(chosen) => set({ grounds: chosen })}
           choices={profile.ground.map((ground) => [ground.code, `${groundOf(ground, locale)} (${ground.source})`])}
         />
       )}
-      <TextField label={t(profile.ground.length > 0 ? "draft.grounds_more" : "draft.grounds_words")} value={words} set={setWords} rows={2} longest={4_000} />
-      <TextField label={t("draft.basis")} hint={t("draft.basis_hint")} value={basis} set={setBasis} longest={2_000} />
+      <TextField label={t(profile.ground.length > 0 ? "draft.grounds_more" : "draft.grounds_words")} value={words} set={(value) => set({ words: value })} rows={2} longest={4_000} />
+      <TextField label={t("draft.basis")} hint={t("draft.basis_hint")} value={basis} set={(value) => set({ basis: value })} longest={2_000} />
       <div className="deed-row">
-        <TextField label={t("draft.first_day")} hint={t("draft.first_hint")} type="date" value={first} set={setFirst} />
+        <TextField label={t("draft.first_day")} hint={t("draft.first_hint")} type="date" value={first} set={(value) => set({ first: value })} />
         <TextField
           label={t("draft.months")}
           hint={profile.term ? t("draft.months_most", { months: profile.term.months }) : t("draft.no_limit")}
@@ -151,18 +145,17 @@ export function Draft(props: { person: string; laws: Laws; list: OrderList; done
           min={1}
           max={profile.term?.months ?? 99}
           value={months}
-          set={(value) => {
-            setMonths(value);
-            setLast("");
-          }}
+          set={(value) => set({ months: value, last: "" })}
         />
-        <TextField label={t("draft.last_day")} hint={t("draft.last_hint")} type="date" value={last} set={setLast} />
+        <TextField label={t("draft.last_day")} hint={t("draft.last_hint")} type="date" value={last} set={(value) => set({ last: value })} />
       </div>
       {profile.term && <p className="muted fine">{profile.term.source}</p>}
-      <TextField label={t("orders.conditions")} value={conditions} set={setConditions} rows={2} longest={4_000} />
-      <details open={own} onToggle={(event) => setOwn(event.currentTarget.open)}>
+      <TextField label={t("orders.conditions")} value={conditions} set={(value) => set({ conditions: value })} rows={2} longest={4_000} />
+      <details open={own} onToggle={(event) => {
+          if (event.currentTarget.open !== own) set({ own: event.currentTarget.open });
+        }}>
         <summary>{t("draft.settings")}</summary>
-        <SettingsFields laws={laws} typed={settings} set={setSettings} />
+        <SettingsFields laws={laws} typed={settings} set={(value) => set({ settings: value })} />
       </details>
       {would && (
         <p role="status" data-testid="draft-checked">

@@ -2,6 +2,7 @@
 
 import { useState, type ReactNode } from "react";
 import { api } from "../shared/api";
+import { useChecked } from "../shared/checked";
 import { useDuty } from "../shared/context";
 import { DeedForm, ManyField, Problem, TextField, useDeed } from "../shared/form";
 import { word } from "../shared/i18n";
@@ -9,7 +10,6 @@ import { instantOf } from "../shared/time";
 import type { LeaveOnRecord, LeaveTier, NewLeave, OrderList, PersonZone } from "../shared/types";
 import { Time } from "../shared/ui";
 import { Decider } from "./decider";
-import { useChecked } from "./draft";
 
 /** Who decides on leave of this length. */
 function Tier({ days, tier }: { days: number; tier: LeaveTier | null }): ReactNode {

@@ -4,14 +4,15 @@
 import { useId, useState, type ReactNode } from "react";
 import { api } from "../shared/api";
 import { useDuty, useResource } from "../shared/context";
-import { TextField } from "../shared/form";
 import { word } from "../shared/i18n";
-import { day, full, instantOf } from "../shared/time";
+import { isBegun, putAside } from "../shared/kept";
+import { day, full } from "../shared/time";
 import type { Laws, OrderList, OrderOnRecord, PersonZone } from "../shared/types";
 import { Failure, Loading, Time } from "../shared/ui";
 import { Acts } from "./acts";
+import { AsOf } from "./asof";
 import { Decider, type Decide } from "./decider";
-import { Draft } from "./draft";
+import { Draft, draftOf } from "./draft";
 import { givenTo, groundsOf, lastMoment, receiverOf } from "./laws";
 import { AskLeave, Leave } from "./leave";
 import { SettingsWords } from "./settings";
@@ -190,43 +191,12 @@ function Order({ order, laws, zone, past, done }: Shown): ReactNode {
   );
 }
 
-/** The moment at which things are looked at; null: now. */
-function AsOf({ at, set }: { at: string | null; set: (at: string | null) => void }): ReactNode {
-  const { t, clock } = useDuty();
-  const [typed, setTyped] = useState("");
-  const moment = instantOf(typed, clock.zone);
-  return (
-    <details className="as-of" open={at !== null || undefined}>
-      <summary>{t("asof.title")}</summary>
-      <form
-        className="deed-form"
-        aria-label={t("asof.title")}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (moment) set(moment.toISOString());
-        }}
-      >
-        <TextField label={t("asof.when")} hint={clock.zone} type="datetime-local" value={typed} set={setTyped} />
-        <div className="deed-buttons">
-          <button type="submit" disabled={!moment} data-testid="asof-show">
-            {t("asof.show")}
-          </button>
-          {at !== null && (
-            <button type="button" onClick={() => set(null)} data-testid="asof-now">
-              {t("asof.now")}
-            </button>
-          )}
-        </div>
-      </form>
-    </details>
-  );
-}
-
 type Form = "draft" | "leave" | null;
 
 export function OrderPanel({ person, zones, changed }: { person: string; zones: PersonZone[]; changed: () => void }): ReactNode {
-  const { t, clock } = useDuty();
+  const { t, clock, session, say } = useDuty();
   const title = useId();
+  const begun = isBegun(session.user.user_id, draftOf(person));
   const [at, setAt] = useState<string | null>(null);
   const [form, setForm] = useState<Form>(null);
   const { value: laws, error: unread, reload: again } = useResource("laws", (signal) => api.laws(signal));
@@ -268,9 +238,25 @@ export function OrderPanel({ person, zones, changed }: { person: string; zones: 
           {!list.in_force && <p className="ongoing">{t(open.length === 0 ? "orders.none" : "orders.none_in_force")}</p>}
           {open.map(one)}
           {!past && list.may_propose && form !== "draft" && (
-            <button type="button" onClick={() => setForm("draft")} data-testid="draw-up">
-              {t("draft.title")}
-            </button>
+            <div className="deed-buttons">
+              <button type="button" onClick={() => setForm("draft")} data-testid="draw-up">
+                {t(begun ? "draft.go_on" : "draft.title")}
+              </button>
+              {begun && (
+                <button
+                  type="button"
+                  data-testid="draft-aside"
+                  onClick={() => {
+                    putAside(session.user.user_id, draftOf(person));
+                    say(t("kept.put_aside_done"));
+                    setForm(null);
+                    reload();
+                  }}
+                >
+                  {t("kept.put_aside")}
+                </button>
+              )}
+            </div>
           )}
           {!past && form === "draft" && <Draft person={person} laws={laws} list={list} done={done} cancel={() => setForm(null)} />}
           {earlier.length > 0 && (

@@ -10,42 +10,18 @@ import { explain, mayHandle, useDuty, useLive, useResource } from "../shared/con
 import { word } from "../shared/i18n";
 import { useKeys } from "../shared/keys";
 import { day, startOfDay } from "../shared/time";
-import type { Fix, PersonDetail, PersonZone } from "../shared/types";
+import type { Fix, PersonDetail } from "../shared/types";
 import { Failure, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import { keepWhy, whyOf, type Why } from "../shared/why";
+import { ZonePanel, ZoneWords } from "../zones/panel";
 import { OrderPanel } from "./orders";
 import { CaseworkPanels } from "./casework";
 import { DevicePanel } from "./devices";
-import { weekly } from "./schedule";
 
 /** How often today's track is read anew while it is looked at. */
 const RENEW_MS = 30_000;
 
-function ScheduleWords({ zone }: { zone: PersonZone }): ReactNode {
-  const { t, locale } = useDuty();
-  if (!zone.schedule) return <span>{t("schedule.always")}</span>;
-  const hours = weekly(zone.schedule, t, locale);
-  return (
-    <ul className="schedule">
-      {hours.map((each) => (
-        <li key={each.days + each.hours}>
-          {each.days} <span className="mono">{each.hours}</span> {each.overnight && <span className="muted">{t("schedule.overnight")}</span>}
-        </li>
-      ))}
-      {(zone.schedule.additions ?? []).map((each) => (
-        <li key={each.start}>
-          {t("schedule.also")} <Time at={each.start} show="absolute" /> – <Time at={each.end} show="absolute" />
-        </li>
-      ))}
-      {(zone.schedule.exceptions ?? []).map((each) => (
-        <li key={each.start}>
-          {t("schedule.pass")} <Time at={each.start} show="absolute" /> – <Time at={each.end} show="absolute" />
-        </li>
-      ))}
-    </ul>
-  );
-}
-
+/** For those who read only: as the zones are now. */
 function Zones({ person }: { person: PersonDetail }): ReactNode {
   const { t } = useDuty();
   return (
@@ -55,17 +31,7 @@ function Zones({ person }: { person: PersonDetail }): ReactNode {
       <ul className="zones">
         {person.zones.map((zone) => (
           <li key={zone.zone_id} className={`zone-item zone-${zone.kind}`}>
-            <div className="zone-head">
-              <strong>{zone.label}</strong> <span className="tag">{word(t, "zone", zone.kind)}</span>
-              {zone.audience !== "both" && <span className="tag">{word(t, "audience", zone.audience)}</span>}
-            </div>
-            <p className="muted fine">
-              {zone.attendance ? t("rule.attendance") : word(t, "rule", zone.kind)}
-              {zone.radius_m !== null && ` · ${t(zone.geometry.type === "LineString" ? "person.half_width" : "person.radius", { metres: zone.radius_m })}`}
-              {zone.buffer_m > 0 && ` · ${t("person.buffer", { metres: zone.buffer_m })}`}
-              {zone.datum !== "wgs84" && ` · ${t("person.datum", { datum: zone.datum === "bd09" ? "BD-09" : "GCJ-02" })}`}
-            </p>
-            <ScheduleWords zone={zone} />
+            <ZoneWords zone={{ ...zone, removed: false }} />
           </li>
         ))}
       </ul>
@@ -271,7 +237,7 @@ export function PersonPage({ id }: { id: string }): ReactNode {
             purpose="duty"
             caseNumber=""
           />
-          <Zones person={person} />
+          {mayHandle(session) ? <ZonePanel key={`zones ${person.person_id}`} person={person.person_id} changed={reload} /> : <Zones person={person} />}
           <Facts person={person} />
           {mayHandle(session) && (
             <>

@@ -18,6 +18,7 @@ import type {
   NewCommand,
   NewLeave,
   NewOrder,
+  NewPublication,
   OrderList,
   OrderSettings,
   PersonDevices,
@@ -34,6 +35,7 @@ import type {
   Emergency,
   Reading,
   Statistics,
+  ZoneList,
 } from "./types";
 import { whyQuery } from "./why";
 
@@ -159,6 +161,8 @@ export const api = {
   revokeOrder: (order: string, reason: string) => request<OrderList>("POST", `/api/v1/orders/${id(order)}/revocation`, { reason }),
   askLeave: (person: string, leave: NewLeave) => request<OrderList>("POST", `/api/v1/people/${id(person)}/leave`, leave),
   withdrawLeave: (leave: string) => request<OrderList>("POST", `/api/v1/leave/${id(leave)}/withdrawal`, {}),
+  zones: (person: string, signal?: AbortSignal) => request<ZoneList>("GET", `/api/v1/people/${id(person)}/zones`, undefined, signal),
+  publishZone: (person: string, zone: NewPublication) => request<ZoneList>("POST", `/api/v1/people/${id(person)}/zones`, zone),
   devices: (person: string, signal?: AbortSignal) =>
     request<PersonDevices>("GET", `/api/v1/people/${id(person)}/devices`, undefined, signal),
   changeDevice: (person: string, deed: DeviceDeed) => request<PersonDevices>("POST", `/api/v1/people/${id(person)}/devices`, deed),

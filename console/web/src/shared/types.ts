@@ -298,7 +298,67 @@ export interface Schedule {
   weekly?: { weekday: number; start: string; end: string }[];
   additions?: { start: string; end: string }[];
   exceptions?: { start: string; end: string }[];
+  /** Local days, besides those of the person's calendar. */
+  holidays?: string[];
+  /** What starts on holidays instead; without it, a holiday is like every day. */
+  holiday?: { start: string; end: string }[];
 }
+
+/** What a zone asks. */
+export interface ZoneContent {
+  label: string;
+  kind: ZoneKind;
+  audience: Audience;
+  geometry: Geometry;
+  radius_m: number | null;
+  buffer_m: number;
+  datum: Zone["datum"];
+  schedule: Schedule | null;
+  attendance: boolean;
+  removed: boolean;
+}
+
+export interface ZonePublication extends ZoneContent {
+  /** 0: it holds without ever having been published on record. */
+  number: number;
+  published_at: string;
+  published_by: string | null;
+  reason: string;
+}
+
+export interface ZoneOnRecord {
+  zone_id: string;
+  seen: number;
+  /** The newest first. */
+  publications: ZonePublication[];
+}
+
+export interface ZoneList {
+  may_change: boolean;
+  in_force: boolean;
+  time_zone: string;
+  audiences: Audience[];
+  zones: ZoneOnRecord[];
+  published?: string;
+}
+
+export type NewPublication =
+  | { zone_id: string; seen: number; again: number; reason: string }
+  | { zone_id: string; seen: number; removed: true; reason: string }
+  | {
+      zone_id?: string;
+      seen: number;
+      label: string;
+      kind?: string;
+      audience?: string;
+      geometry: Geometry;
+      radius_m: number | null;
+      buffer_m: number;
+      schedule: Schedule | null;
+      attendance: boolean;
+      reason: string;
+      check?: boolean;
+    };
 
 export interface PersonZone extends Zone {
   audience: Audience;
@@ -644,6 +704,8 @@ export interface OrderList {
   in_force: string | null;
   made?: string;
   may_propose: boolean;
+  /** Law profiles that new orders may be drawn up under; empty: any. */
+  prescribed: string[];
   time_zone: string;
   orders: OrderOnRecord[];
   leave: LeaveOnRecord[];

@@ -1,6 +1,6 @@
 // Small parts: times, severities, links, dialogs.
 
-import { useEffect, useRef, type ReactNode } from "react";
+import { useEffect, useId, useRef, type ReactNode } from "react";
 import { explain, useDuty, useNow } from "./context";
 import type { ApiError } from "./api";
 import { word } from "./i18n";
@@ -137,8 +137,9 @@ export function Loading(): ReactNode {
   );
 }
 
-/** A modal dialog: the browser keeps the focus inside and gives it back. */
-export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; className?: string }): ReactNode {
+/** A modal dialog: the browser keeps the focus inside and gives it back. One that `stays` is not closed by a click beside it. */
+export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; className?: string; stays?: boolean }): ReactNode {
+  const title = useId();
   const reference = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = reference.current;
@@ -149,17 +150,17 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
     <dialog
       ref={reference}
       className={`dialog ${props.className ?? ""}`}
-      aria-labelledby="dialog-title"
+      aria-labelledby={title}
       onCancel={(event) => {
         event.preventDefault();
         props.onClose();
       }}
       onClick={(event) => {
-        if (event.target === reference.current) props.onClose();
+        if (event.target === reference.current && !props.stays) props.onClose();
       }}
     >
       <div className="dialog-body">
-        <h2 id="dialog-title">{props.title}</h2>
+        <h2 id={title}>{props.title}</h2>
         {props.children}
       </div>
     </dialog>

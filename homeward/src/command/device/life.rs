@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use casedb::{
-    Database, GenericClient,
+    Database, GenericClient, authority,
     device::{
         self, Listed,
         life::{self, Fault, Silent, Worn},
@@ -10,10 +10,11 @@ use casedb::{
     note,
 };
 use jiff::{Timestamp, tz::TimeZone};
+use uuid::Uuid;
 
 use super::{one, or_dash, second};
 use crate::{
-    cli::device::DeviceCommand,
+    cli::{device::DeviceCommand, orders::By},
     command::{orders, table::aligned},
 };
 
@@ -26,24 +27,25 @@ pub async fn run(database: &Database, command: DeviceCommand) -> Result<()> {
     let transaction = client.transaction().await.context("transaction")?;
     match command {
         DeviceCommand::Fit { device, person, by } => {
-            let by = orders::author(&transaction, &by).await?;
-            note::act_as(&transaction, by).await?;
             let device = named(&transaction, &device).await?;
             let wearer = orders::person(&transaction, &person).await?;
+            let by = orders::author_on(&transaction, &by, &authority::WORN, wearer.person_id).await?;
+            note::act_as(&transaction, by).await?;
             life::fit(&transaction, device.id(), wearer.person_id, by, now).await?;
             println!("{} is on {person} from {} on", name(&device), second(now));
         }
         DeviceCommand::Remove { device, reason, by } => {
-            let by = orders::author(&transaction, &by).await?;
-            note::act_as(&transaction, by).await?;
             let device = named(&transaction, &device).await?;
+            let by = keeper(&transaction, &by, &device).await?;
             life::remove(&transaction, device.id(), reason.parse()?, by, now).await?;
             println!("{} came off at {}", name(&device), second(now));
         }
         DeviceCommand::Swap { old, new, reason, by } => {
-            let by = orders::author(&transaction, &by).await?;
-            note::act_as(&transaction, by).await?;
             let (old, new) = (named(&transaction, &old).await?, named(&transaction, &new).await?);
+            let by = orders::acting(&transaction, &by).await?;
+            authority::of_swap(&transaction, &by, old.id()).await.context("--by")?;
+            let by = by.user_id;
+            note::act_as(&transaction, by).await?;
             life::swap(&transaction, old.id(), new.id(), reason.parse()?, by, now).await?;
             println!("{} took the place of {} at {}", name(&new), name(&old), second(now));
         }
@@ -54,9 +56,8 @@ pub async fn run(database: &Database, command: DeviceCommand) -> Result<()> {
             since,
             by,
         } => {
-            let by = orders::author(&transaction, &by).await?;
-            note::act_as(&transaction, by).await?;
             let device = named(&transaction, &device).await?;
+            let by = keeper(&transaction, &by, &device).await?;
             let since = since
                 .map(|since| orders::instant(since, &TimeZone::UTC, false))
                 .transpose()?;
@@ -80,9 +81,8 @@ pub async fn run(database: &Database, command: DeviceCommand) -> Result<()> {
             detail,
             by,
         } => {
-            let by = orders::author(&transaction, &by).await?;
-            note::act_as(&transaction, by).await?;
             let device = named(&transaction, &device).await?;
+            let by = keeper(&transaction, &by, &device).await?;
             let reason = reason.as_deref().map(str::parse).transpose()?;
             let ended = life::end_faults(&transaction, device.id(), reason, outcome.parse()?, &detail, by, now).await?;
             println!("{ended} faults of {} ended", name(&device));
@@ -123,6 +123,14 @@ pub async fn run(database: &Database, command: DeviceCommand) -> Result<()> {
     }
     transaction.commit().await.context("commit")?;
     Ok(())
+}
+
+/// Who does something with a device: refused where its wearer is not theirs to look after.
+async fn keeper(client: &impl GenericClient, by: &By, device: &Listed) -> Result<Uuid> {
+    let by = orders::acting(client, by).await?;
+    authority::of_device(client, &by, device.id()).await.context("--by")?;
+    note::act_as(client, by.user_id).await?;
+    Ok(by.user_id)
 }
 
 async fn named(client: &impl GenericClient, text: &str) -> Result<Listed> {

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    GenericClient, rules,
+    GenericClient, authority, rules,
     zone::{self, Audience, PersonZone, Shape, Zone, ZoneKind},
 };
 use engine::zone::import::{ImportedZone, to_geojson};
@@ -20,6 +20,9 @@ use crate::{
     command::orders,
     config::Config,
 };
+
+/// The reason of such publications on record.
+const IMPORTED: &str = "homeward zones import";
 
 /// A zone with what it is called here.
 struct Named {
@@ -48,10 +51,22 @@ pub async fn run(config: Config, arguments: ImportArgs) -> Result<ExitCode> {
     let database = orders::connect(&config).await?;
     let mut client = database.client().await?;
     let transaction = client.transaction().await.context("transaction")?;
-    let author = orders::author(&transaction, &arguments.by).await?;
     let person = match &arguments.person {
         Some(reference) => Some(orders::person(&transaction, reference).await?.person_id),
         None => None,
+    };
+    let author = match person {
+        Some(person) => {
+            let audience = match arguments.audience {
+                AudienceName::Police => "police",
+                AudienceName::SocialWork => "social_work",
+                AudienceName::Both => "both",
+            };
+            let user = orders::acting(&transaction, &arguments.by).await?;
+            authority::of_audience(&user, audience).context("--by")?;
+            orders::author_on(&transaction, &arguments.by, &authority::ZONES, person).await?
+        }
+        None => orders::author(&transaction, &arguments.by, &authority::ZONES).await?,
     };
     let now = Timestamp::now();
     let said = match (&arguments.layer, person) {
@@ -144,6 +159,7 @@ async fn own(
                     .await
                     .with_context(|| one.label.clone())?;
                 zone::attach(transaction, person_id, zone.zone_id, None, false).await?;
+                zone::record(transaction, person_id, zone.zone_id, author, IMPORTED).await?;
                 added += 1;
             }
             [known] => {
@@ -155,6 +171,10 @@ async fn own(
                     same += 1;
                     continue;
                 }
+                let others = zone::people_with(transaction, wanted.zone_id).await?;
+                for other in &others {
+                    zone::keep(transaction, *other, wanted.zone_id).await?;
+                }
                 if known.zone != wanted {
                     zone::update(transaction, &wanted).await?;
                 }
@@ -162,7 +182,8 @@ async fn own(
                 zone::revise(transaction, wanted.zone_id, &shape, Some(author))
                     .await
                     .with_context(|| one.label.clone())?;
-                for other in zone::people_with(transaction, wanted.zone_id).await? {
+                for other in others {
+                    zone::record(transaction, other, wanted.zone_id, author, IMPORTED).await?;
                     people.insert(other.uuid());
                 }
                 changed += 1;

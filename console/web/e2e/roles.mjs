@@ -1,0 +1,215 @@
+// The home of each role, with a real user of it: what it shows, that nothing of it is an error, light and dark, narrow, in Chinese.
+
+import { join } from "node:path";
+import { accessible } from "./axe.mjs";
+import { Desk, until } from "./browser.mjs";
+
+const NARROW = { width: 390, height: 844 };
+
+function check(condition, words) {
+  if (!condition) throw new Error(words);
+}
+
+/** User, role, agency, what stands on the home when it is there. */
+const HOMES = [
+  ["page.analyst", "analyst", "demo.police", "[data-testid=statistics]"],
+  ["page.auditor", "auditor", "demo", "[data-testid=audit-chain] .raw"],
+  ["page.provider", "service_provider", "care", "[data-testid=care]"],
+  ["page.administrator", "administrator", "demo", "[data-testid=accounts]"],
+  ["page.supervisor", "supervisor", "demo.police", ".queue"],
+  ["page.worker", "social_worker", "demo.social", ".queue"],
+];
+
+/** Where the roles may go from home; paths of others must say in words that there is nothing. */
+const PATHS = ["/people", "/incidents", "/quarantine", "/messages", "/emergency", "/statistics", "/audit", "/accounts", "/care"];
+
+/** Looks at a page as it is: no raw error, nothing wider than the window, nothing that axe finds. */
+async function look(desk, what, pictures) {
+  const { page } = desk;
+  await page.waitForFunction(() => !document.querySelector(".loading"), undefined, { timeout: 10_000 });
+  if (pictures) await page.screenshot({ path: join(pictures, `${what.replaceAll("/", "_")}.png`), fullPage: true });
+  const failed = await page.locator(".failure").allInnerTexts();
+  check(failed.length === 0, `${what}: ${failed.join("; ")}`);
+  const text = await page.innerText("main");
+  for (const raw of ["undefined", "null", "[object", "NaN", "Invalid Date", "403"]) check(!text.includes(raw), `${what} says ${raw}`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  check(wide <= 0, `${what} is ${wide} px wider than the window`);
+  await accessible(page, what);
+}
+
+export async function roles(server, browser, report, pictures) {
+  await server.command("agency", "add", "care", "--name", "Harbour Care Association", "--kind", "service_provider", "--time-zone", "Asia/Shanghai");
+  const day = (from) => new Date(Date.now() + from * 86_400_000).toISOString().slice(0, 16) + "Z";
+  const covers = ["--covers", "contacts,schedule,visits,notes,device,incidents", "--from", day(-1), "--until", day(90), "--by", "officer"];
+  await server.command("contract", "add", "C-1", "--provider", "care", "--client", "demo.social", "--area", "demo.social", ...covers);
+  for (const [name, role, agency, mark] of HOMES) {
+    const password = await server.user(name, role, agency);
+    for (const [mode, options] of [
+      ["light", {}],
+      ["dark", { colorScheme: "dark" }],
+      ["narrow", { viewport: NARROW, reducedMotion: "reduce" }],
+      ["chinese", { locale: "zh-CN" }],
+    ]) {
+      const desk = await Desk.open(browser, server.page, name, password, { ...options, home: mark });
+      await look(desk, `${role}-${mode}`, pictures);
+      if (mode === "chinese") check((await desk.page.getAttribute("html", "lang")) === "zh-CN", `${role}: the page is not Chinese`);
+      if (mode === "light") await everywhere(desk, role, pictures);
+      check(desk.complaints.length === 0, `${role}, ${mode}: ${desk.complaints.join("; ")}`);
+      await desk.close();
+    }
+    report(`${role}: home in light, dark, narrow and Chinese; no errors on any page, nothing for axe`);
+  }
+}
+
+/** Every page by its path: each is the role's own, or says in words that there is none. */
+async function everywhere(desk, role, pictures) {
+  const { page } = desk;
+  const refused = [];
+  page.on("response", (response) => {
+    if (response.status() === 403 || response.status() >= 500) refused.push(`${response.status()} ${new URL(response.url()).pathname}`);
+  });
+  for (const path of PATHS) {
+    await page.evaluate((path) => {
+      history.pushState(null, "", path);
+      dispatchEvent(new PopStateEvent("popstate"));
+    }, path);
+    await page.waitForSelector("main h1, main h2", { timeout: 10_000 });
+    await look(desk, `${role}${path}`, pictures);
+  }
+  check(refused.length === 0, `${role} asks for what is refused: ${refused.join(", ")}`);
+}
+
+/** A zone by the keyboard alone: made, changed, gone back to; a form that outlives the session; two who change it at once. */
+export async function zones(server, browser, report, pictures) {
+  const officer = await Desk.open(browser, server.page, "officer", server.credentials.officer);
+  const [person] = (await officer.json("/api/v1/people")).people;
+  const { page } = officer;
+  const open = async (desk) => {
+    await desk.page.goto(`${server.page}/people/${person.person_id}`);
+    await desk.page.waitForSelector("[data-testid=zone-add]", { timeout: 15_000 });
+  };
+  await open(officer);
+  await look(officer, "person", pictures);
+  const home = (await officer.json(`/api/v1/people/${person.person_id}`)).zones.find((zone) => zone.geometry.type === "Point");
+  const [longitude, latitude] = home?.geometry.coordinates ?? [121.5, 31.2];
+
+  // Keys alone: Tab goes from field to field, as labels and not as places.
+  await page.locator("[data-testid=zone-add]").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open] [data-testid=zone-form]");
+  check(await page.evaluate(() => document.activeElement?.closest("dialog") !== null), "the form does not have the focus");
+  const into = async (label) => {
+    for (let press = 0; press < 60; press += 1) {
+      const found = await page.evaluate(
+        (label) => document.activeElement?.closest("label.field")?.querySelector(":scope > span")?.textContent?.trim().startsWith(label) ?? false,
+        label,
+      );
+      if (found) return;
+      await page.keyboard.press("Tab");
+    }
+    throw new Error(`Tab does not reach ${label}`);
+  };
+  const type = async (label, text) => {
+    await into(label);
+    await page.keyboard.press("Control+a");
+    await page.keyboard.type(text);
+  };
+  await type("Name", "Market");
+  await type("Centre", `${latitude + 0.01}, ${longitude}`);
+  await type("Radius", "120");
+  await type("Why", "order of the court, part 2");
+  await until("the server's word on the zone", 5_000, () => page.isEnabled("[data-testid=zone-form] button.primary"));
+  await look(officer, "zone-form", pictures);
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open]", { state: "detached", timeout: 10_000 });
+  check(await page.evaluate(() => document.activeElement?.getAttribute("data-testid") === "zone-add"), "the focus is not given back");
+  const item = page.locator("[data-testid=zone]", { hasText: "Market" });
+  await item.waitFor();
+  const onRecord = async () => (await officer.json(`/api/v1/people/${person.person_id}/zones`)).zones.find((zone) => zone.publications.some((each) => each.label.startsWith("Market")));
+  check((await onRecord()).publications[0].radius_m === 120, "the zone is not what was typed");
+  report("a zone is made by the keyboard alone");
+
+  // Drawn on the map, where the browser can.
+  await item.locator("[data-testid=zone-change]").click();
+  await page.waitForSelector("dialog[open] .map[data-ready=true], dialog[open] [data-testid=simple-map]", { timeout: 30_000 });
+  if (await page.isVisible("dialog[open] .map")) {
+    await page.waitForTimeout(1_000);
+    await page.click("[data-testid=zone-draw]");
+    const box = await page.locator("dialog[open] .map").boundingBox();
+    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    await page.mouse.move(box.x + box.width / 2 + 20, box.y + box.height / 2 + 5, { steps: 4 });
+    await page.mouse.move(box.x + box.width / 2 + 60, box.y + box.height / 2, { steps: 4 });
+    await page.mouse.click(box.x + box.width / 2 + 60, box.y + box.height / 2);
+    const radius = page.locator("dialog[open] label.field", { hasText: "Radius" }).locator("input");
+    await until("the drawn radius in its field", 5_000, async () => (await radius.inputValue()) !== "120");
+    check(Number(await radius.inputValue()) > 0, "the drawn radius is none");
+    await page.waitForTimeout(500);
+    await look(officer, "zone-drawn", pictures);
+    report(`a circle is drawn on the map: ${await radius.inputValue()} m`);
+  } else report("no WebGL here: nothing is drawn on the map");
+
+  // Evenings only; what the server refuses is told with its place before anything is sent.
+  await page.selectOption("dialog[open] label:has-text('When it holds') select", "times");
+  await page.fill("dialog[open] .stretch label:has-text('From (') input", "18");
+  await page.waitForSelector("dialog[open] .stretch .problem");
+  await page.fill("dialog[open] .stretch label:has-text('From (') input", "18:00");
+  await page.fill("dialog[open] label:has-text('Why') textarea", "evenings are enough");
+
+  // The session ends in the middle: nothing that was typed is lost.
+  await officer.context.clearCookies();
+  await page.fill("dialog[open] label:has-text('Name') input", "Market, east side");
+  await page.waitForSelector("input[name=username]", { timeout: 10_000 });
+  await page.fill("input[name=username]", "officer");
+  await page.fill("input[name=password]", server.credentials.officer);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[data-testid=zone-add]", { timeout: 15_000 });
+  await item.locator("[data-testid=zone-change]").click();
+  await page.waitForSelector("[data-testid=zone-begun]");
+  check((await page.inputValue("dialog[open] label:has-text('Name') input")) === "Market, east side", "what was typed is lost with the session");
+  report("a session that ends in the middle of the form loses nothing");
+
+  // A tired hand clicks twice.
+  await until("the server's word on the change", 5_000, () => page.isEnabled("[data-testid=zone-form] button.primary"));
+  await page.dblclick("[data-testid=zone-form] button.primary");
+  await page.waitForSelector("dialog[open]", { state: "detached", timeout: 10_000 });
+  const changed = await onRecord();
+  check(changed.publications.length === 2, `two clicks made ${changed.publications.length} publications of two`);
+  check(changed.publications[0].schedule.weekly.length === 7, "the evenings are not published");
+
+  // Two who change it at once: the slower is told.
+  const second = await Desk.open(browser, server.page, "officer", server.credentials.officer);
+  await open(second);
+  for (const desk of [officer, second]) {
+    await desk.page.locator("[data-testid=zone]", { hasText: "Market" }).locator("[data-testid=zone-change]").click();
+    await desk.page.fill("dialog[open] label:has-text('Name') input", `Market ${desk === officer ? "one" : "two"}`);
+    await desk.page.fill("dialog[open] label:has-text('Why') textarea", "renamed");
+    await until("the server's word", 5_000, () => desk.page.isEnabled("[data-testid=zone-form] button.primary"));
+  }
+  await page.click("[data-testid=zone-form] button.primary");
+  await page.waitForSelector("dialog[open]", { state: "detached", timeout: 10_000 });
+  await second.page.click("[data-testid=zone-form] button.primary");
+  await second.page.waitForSelector("dialog[open] .problem[role=alert]");
+  check((await second.page.innerText("dialog[open] .problem[role=alert]")).includes("Somebody else"), "the slower of two is not told");
+  await second.close();
+  report("a double click publishes once; the slower of two is told");
+
+  // Back to what it was, and as it was at a time.
+  await page.locator("[data-testid=zone]", { hasText: "Market one" }).locator("summary").click();
+  await page.locator("[data-testid=zone-again]").last().click();
+  await page.fill("dialog[open] textarea", "the first was right");
+  await page.click("dialog[open] button.primary");
+  await page.waitForSelector("dialog[open]", { state: "detached", timeout: 10_000 });
+  const back = await onRecord();
+  check(back.publications[0].label === "Market" && back.publications[0].radius_m === 120 && back.publications[0].schedule === null, "it is not what it was");
+  check(back.publications[0].number === 4, "going back is no publication of its own");
+  await look(officer, "zone-history", pictures);
+  await page.locator("[data-testid=zone]", { hasText: "Market" }).locator("[data-testid=zone-remove]").click();
+  await page.fill("dialog[open] textarea", "the market is gone");
+  await page.click("dialog[open] button.primary");
+  await page.waitForSelector("dialog[open]", { state: "detached", timeout: 10_000 });
+  await page.waitForSelector("[data-testid=zone-gone]", { state: "attached" });
+  report("a former revision is published again; a zone is taken away");
+  check(officer.complaints.length === 0, `the page of the officer complained: ${officer.complaints.join("; ")}`);
+  await officer.close();
+}
