@@ -82,10 +82,10 @@ const GONE: [&str; 4] = [
     "DELETE FROM incident WHERE incident_id = ANY ($1)",
 ];
 
-/// A watcher is there still; what is left of the canary of yesterday goes.
-pub async fn keep(transaction: &Transaction<'_>, watcher: &str, now: Timestamp) -> Result<(), Error> {
+/// A watcher is there still; what is left of the canary of yesterday goes. False where nobody knows (any more) where it hears messages.
+pub async fn keep(transaction: &Transaction<'_>, watcher: &str, now: Timestamp) -> Result<bool, Error> {
     let before = |span| now.saturating_sub(span).unwrap_or(Timestamp::MIN);
-    execute(transaction, SEEN, &[&watcher]).await?;
+    let known = execute(transaction, SEEN, &[&watcher]).await? > 0;
     execute(transaction, SINKS_GONE, &[&before(SINK_HOLDS * 5)]).await?;
     execute(transaction, TARGETS_GONE, &[&super::AGENCY]).await?;
     row(transaction, ALLOW, &[]).await?;
@@ -99,5 +99,5 @@ pub async fn keep(transaction: &Transaction<'_>, watcher: &str, now: Timestamp) 
             execute(transaction, delete, &[&old]).await?;
         }
     }
-    Ok(())
+    Ok(known)
 }

@@ -180,6 +180,7 @@ impl Watcher {
         if sink.is_some() {
             let _ = registered.send(());
         }
+        let sink = Arc::new(sink);
         let every = Duration::try_from(self.settings.every).unwrap_or(Duration::from_secs(30));
         let mut times = tokio::time::interval(every);
         times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -190,7 +191,8 @@ impl Watcher {
             let count =
                 now.as_millisecond().max(0).cast_unsigned() / u64::try_from(every.as_millis()).unwrap_or(1).max(1);
             let keeper = Arc::clone(&self);
-            tokio::spawn(async move { keeper.keep().await });
+            let kept = Arc::clone(&sink);
+            tokio::spawn(async move { keeper.keep(kept.as_ref().as_ref()).await });
             let line = Arc::clone(&self);
             let (secret, beats) = (secret.clone(), beats.clone());
             // A gateway that hangs must not delay the next beat.
@@ -202,11 +204,15 @@ impl Watcher {
     }
 
     /// Says that it is there still, and clears away what is left of yesterday's beats.
-    async fn keep(&self) {
+    async fn keep(&self, sink: Option<&Sink>) {
         let kept = async {
             let mut client = self.database.client().await?;
             let transaction = client.transaction().await.map_err(casedb::Error::from)?;
-            canary::keep(&transaction, &self.name, Timestamp::now()).await?;
+            let known = canary::keep(&transaction, &self.name, Timestamp::now()).await?;
+            // Somebody may have taken it for gone while the case database was away.
+            if let Some(sink) = sink.filter(|_| !known) {
+                canary::listen(&transaction, &self.name, &sink.url, &sink.secret).await?;
+            }
             transaction.commit().await.map_err(casedb::Error::from)
         };
         match tokio::time::timeout(WITHIN, kept).await {
