@@ -264,7 +264,9 @@ async fn a_gap_that_comes_is_told_once_and_over_when_it_is_mended() -> Result<()
     world.execute("UPDATE app_user SET disabled_at = now()").await;
     assert_eq!(escalation::watch(&world.db, &sms, now).await?, Look::Gap(false));
     // Without any ladder of the installation's own the built-in ones hold, and the gap is over.
-    world.execute("DELETE FROM ladder_assignment").await;
+    world
+        .execute("BEGIN; SET LOCAL homeward.erasure = 'on'; DELETE FROM ladder_assignment; COMMIT")
+        .await;
     assert_eq!(escalation::watch(&world.db, &sms, now).await?, Look::BuiltIn);
     assert_eq!(world.strings(open).await, ["nobody_to_call 2 notified f"]);
     world.drop_now().await
