@@ -155,15 +155,20 @@ const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 const BY_IDENTITY: &str = "SELECT device_id, protocol, identity, secret, model, profile, allowed_networks::text[],
         CASE WHEN next_secret_until > now() THEN next_secret END
     FROM device WHERE protocol = $1 AND identity = $2";
-const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway, clock_delay, clock_at, acknowledged_sequence)
+const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway, clock_delay, clock_at, acknowledged_sequence,
+        cloned_at, cloned_since)
     SELECT s.device_id, s.seen_at, $4, make_interval(secs => s.delay_us / 1e6), CASE WHEN s.delay_us IS NOT NULL THEN s.seen_at END,
-        s.acknowledged
-    FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $5::bigint[]) AS s (device_id, seen_at, delay_us, acknowledged)
+        s.acknowledged, s.cloned_at, s.cloned_at
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $5::bigint[], $6::timestamptz[])
+        AS s (device_id, seen_at, delay_us, acknowledged, cloned_at)
     JOIN device USING (device_id)
     ON CONFLICT (device_id) DO UPDATE SET last_seen_at = excluded.last_seen_at, gateway = excluded.gateway,
         clock_delay = COALESCE(excluded.clock_delay, device_status.clock_delay),
         clock_at = COALESCE(excluded.clock_at, device_status.clock_at),
-        acknowledged_sequence = GREATEST(excluded.acknowledged_sequence, device_status.acknowledged_sequence)
+        acknowledged_sequence = GREATEST(excluded.acknowledged_sequence, device_status.acknowledged_sequence),
+        cloned_at = GREATEST(excluded.cloned_at, device_status.cloned_at),
+        cloned_since = CASE WHEN excluded.cloned_at - device_status.cloned_at >= interval '30 minutes' THEN excluded.cloned_at
+            ELSE COALESCE(device_status.cloned_since, excluded.cloned_at) END
     WHERE device_status.last_seen_at < excluded.last_seen_at";
 
 /// A sign of life.
@@ -177,6 +182,8 @@ pub struct Sign {
     pub delay: Option<SignedDuration>,
     /// Native: everything up to this number of its own is durable.
     pub acknowledged: Option<u64>,
+    /// When two were last found to speak under its name.
+    pub cloned_at: Option<Timestamp>,
 }
 
 /// The identity under which a device is kept: JT/T 808 pads numbers with zeros, to 12 or 20 digits as its edition has it; GT06 and
@@ -363,7 +370,7 @@ pub async fn unassign(
     Ok(person_id)
 }
 
-/// Writes when devices were last seen and what their clocks said; never moves one back.
+/// Writes when devices were last seen, what their clocks said and whether two spoke under one name; never moves one back.
 pub async fn seen(client: &impl GenericClient, seen: &[Sign], gateway: &str) -> Result<(), Error> {
     let devices: Vec<Uuid> = seen.iter().map(|sign| sign.device_id.uuid()).collect();
     let times: Vec<Timestamp> = seen.iter().map(|sign| sign.seen_at).collect();
@@ -371,7 +378,10 @@ pub async fn seen(client: &impl GenericClient, seen: &[Sign], gateway: &str) -> 
     let delays: Vec<Option<i64>> = seen.iter().map(|sign| sign.delay.map(microseconds)).collect();
     let number = |acknowledged: u64| i64::try_from(acknowledged).ok().filter(|number| *number > 0);
     let acknowledged: Vec<Option<i64>> = seen.iter().map(|sign| sign.acknowledged.and_then(number)).collect();
-    execute(client, SEEN, &[&devices, &times, &delays, &gateway, &acknowledged]).await?;
+    let cloned: Vec<Option<Timestamp>> = seen.iter().map(|sign| sign.cloned_at).collect();
+    let values: [&(dyn postgres_types::ToSql + Sync); 6] =
+        [&devices, &times, &delays, &gateway, &acknowledged, &cloned];
+    execute(client, SEEN, &values).await?;
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 //! A protected person is not supervised: no order, no rules, no history. Their device's fixes go, with their consent, to the
 //! engine and nowhere else; no table has a place of theirs. A restriction is the police's matter alone.
 
+pub mod cloned;
+
 use jiff::Timestamp;
 use proto::{PersonId, Revision, ZoneId};
 use tokio_postgres::Row;

@@ -42,6 +42,8 @@ mod orders;
 mod people;
 #[path = "casedb/plain.rs"]
 mod plain;
+#[path = "casedb/protected.rs"]
+mod protected;
 #[path = "casedb/publish.rs"]
 mod publish;
 #[path = "casedb/retention.rs"]

@@ -7,12 +7,13 @@
 )]
 
 use homeward_sim::{
-    World, plane::signed_distance, receiver::Sky, scenario::Scenario, town::Local, track::visits, world::Config,
+    World, device::Fault, plane::signed_distance, receiver::Sky, scenario::Scenario, town::Local, track::visits,
+    world::Config,
 };
 use jiff::tz::TimeZone;
 use proptest::{prelude::*, test_runner::Config as Runs};
 use prost::Message;
-use proto::wire::FixSource;
+use proto::wire::{Alarm, FixSource};
 
 const DAY_S: f64 = 86_400.0;
 
@@ -180,4 +181,55 @@ fn a_few_weeks_hold_everything_that_quality_is_measured_on() {
     ] {
         assert!(count >= least, "{what}: {count}, at least {least} expected");
     }
+}
+
+/// Why a loss of satellites is never told as jamming (ADR 0022): nearly all losses that look like it are something else.
+#[test]
+fn losing_satellites_says_little_of_a_jammer() {
+    let world = world(9, 96, 3);
+    let (mut jammed, mut other) = (0, 0);
+    for person in &world.people {
+        let is_jammed = |time_s: f64| {
+            person.faults.iter().any(|fault| match *fault {
+                Fault::Alarm {
+                    from_s,
+                    until_s,
+                    alarm: Alarm::Jamming,
+                } => (from_s..until_s).contains(&time_s),
+                _ => false,
+            })
+        };
+        let mut track = world.track(person, 3.0 * DAY_S);
+        track.sort_by(|a, b| a.sample.time_s.total_cmp(&b.sample.time_s));
+        let (mut last_gnss_s, mut run) = (f64::NEG_INFINITY, Vec::new());
+        for heard in &track {
+            let time_s = heard.sample.time_s;
+            let gnss = heard
+                .sample
+                .position
+                .is_some_and(|position| position.source() == FixSource::Gnss);
+            if !gnss {
+                // It had satellites a moment ago, and its reports go on.
+                if !run.is_empty() || time_s - last_gnss_s < 150.0 {
+                    run.push(time_s);
+                }
+                continue;
+            }
+            last_gnss_s = time_s;
+            let lasted = run.last().zip(run.first()).map_or(0.0, |(last, first)| last - first);
+            if lasted >= 120.0 {
+                *(if run.iter().any(|at| is_jammed(*at)) {
+                    &mut jammed
+                } else {
+                    &mut other
+                }) += 1;
+            }
+            run.clear();
+        }
+    }
+    println!("stretches of two minutes or more without satellites: {jammed} of a jammer, {other} of walls and roofs");
+    assert!(
+        jammed > 0 && other > 50 * jammed,
+        "{jammed} of a jammer, {other} of others"
+    );
 }

@@ -147,6 +147,10 @@ fn own_phrase(word: &str, locale: Locale) -> String {
         "review_due" => ("a review is due", "复核到期"),
         "device_faulty" | "device_fault" => ("device faulty for too long", "设备故障超时"),
         "fitted_but_silent" | "fitted_silent" => ("device fitted but silent", "设备已佩戴但无上报"),
+        "protected_cloned" => (
+            "a protected person's device is possibly cloned",
+            "受保护人的设备疑似被克隆",
+        ),
         "break_glass" => ("emergency access was used", "已启用应急访问"),
         _ => {
             let known = word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');

@@ -20,7 +20,7 @@ use crate::access_rows::{BY_AUDIENCE, ELSEWHERE, ROWS, letter};
 const PARTITIONS: u32 = 4;
 
 /// Migrated databases on clusters that have the roles of users; in CI all must have them.
-async fn guarded() -> Vec<TestDatabase> {
+pub(crate) async fn guarded() -> Vec<TestDatabase> {
     let mut all = Vec::new();
     for test in testkit::databases().await.unwrap() {
         let report = casedb::migrate(&test.url, PARTITIONS).await.unwrap();
@@ -39,7 +39,7 @@ async fn guarded() -> Vec<TestDatabase> {
 }
 
 /// Two branches of the tree, and a user of each role on both sides of the first.
-async fn fill(client: &Client) {
+pub(crate) async fn fill(client: &Client) {
     client
         .batch_execute(
             "INSERT INTO agency (agency_id, path, name, kind, time_zone)
@@ -66,7 +66,7 @@ async fn id(client: &Client, of: &str) -> Uuid {
 }
 
 /// The user of a role on a side.
-async fn user(client: &Client, role: Role, branch: Branch) -> User {
+pub(crate) async fn user(client: &Client, role: Role, branch: Branch) -> User {
     let side = side(branch);
     let path = if role == Role::ServiceProvider {
         "care".to_owned()

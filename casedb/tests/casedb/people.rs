@@ -520,6 +520,7 @@ async fn fitted_devices_that_say_nothing_are_found() {
                         seen_at,
                         delay: None,
                         acknowledged: None,
+                        cloned_at: None,
                     }],
                     "g",
                 )

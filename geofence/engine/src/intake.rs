@@ -10,7 +10,7 @@ use crate::{
     contact::Heard,
     explain::Writer,
     fold::{Cause, Engine},
-    journal::{CHUNK, Chain, Entry, Snapshot},
+    journal::{CHUNK, Chain, Entry, Journal, Snapshot},
     live::Head,
     outcome::Outcome,
     population::{MONITORED, chain, load, pack},
@@ -134,6 +134,9 @@ impl Engine {
             return Outcome::NotMonitored;
         }
         let mut chain = chain(&slot, cold);
+        if !believed && is_known(&self.journal, chain, entry) {
+            return Outcome::Duplicate;
+        }
         let place = match self.journal.place(chain, entry) {
             Some(Ok(place)) => Some(place),
             Some(Err(())) => return Outcome::Duplicate,
@@ -265,6 +268,22 @@ impl Engine {
             fresh.push((number, entry.copied()));
         }
     }
+}
+
+/// Says whether a report is in the journal, at whatever time: one whose own time is not believed lies where its first copy arrived.
+fn is_known(journal: &Journal, chain: Chain, entry: &Entry) -> bool {
+    let mut number = chain.tail;
+    while let Some(chunk) = journal.get(number) {
+        if chunk
+            .entries()
+            .iter()
+            .any(|known| known.report_id() == entry.report_id())
+        {
+            return true;
+        }
+        number = chunk.before;
+    }
+    false
 }
 
 /// Tells what a report says that is too old to be judged: tampering and calls for help count whenever they come.

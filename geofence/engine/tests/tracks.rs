@@ -493,6 +493,67 @@ fn what_cannot_be_judged_is_counted() {
 }
 
 #[test]
+fn copies_of_a_report_whose_time_cannot_be_believed_are_copies() {
+    let at = Some((0.0, 0.0));
+    let (ahead, old) = ("2026-10-05T16:00:00+08:00", "1970-01-01T00:00:12Z");
+    let track = minutes("12:00", "12:40").iter().fold(Track::new(), |track, time| {
+        let track = track.fix(time, 0.0, 0.0);
+        match &**time {
+            // Each comes three times, further apart than calls that count as one.
+            "12:02:00" | "12:14:00" | "12:26:00" => {
+                track
+                    .report(time, ahead, at, "alarms=sos")
+                    .report(time, old, at, "strap=open")
+            }
+            _ => track,
+        }
+    });
+    let (lines, summary) = replay_until(&rules(&json!([])), &track, "");
+    for kind in ["sos", "strap_tamper"] {
+        let told = lines
+            .lines()
+            .filter(|line| line.contains(&format!("\"kind\":\"{kind}\"")))
+            .count();
+        assert_eq!(told, 1, "{kind}: {lines}");
+    }
+    let counters = summary.counters;
+    assert_eq!(
+        [counters.duplicates, counters.fix_time_ahead, counters.fix_time_too_old],
+        [4, 1, 1]
+    );
+}
+
+#[test]
+fn what_is_lost_underground_is_no_jamming() {
+    // On a train below the streets: no satellites, cells and motion all the while, and the network carries every report.
+    let path = minutes("12:01", "12:40").iter().enumerate().fold(
+        Track::new().fix("12:00:00", 0.0, 0.0),
+        |track, (n, time)| {
+            let place = (n % 3 != 0).then_some((n as f64 * 600.0, 0.0));
+            let said = "accuracy_m=900;source=cell;motion=moving";
+            track.report(time, time, place, if place.is_some() { said } else { "motion=moving" })
+        },
+    );
+    let track = minutes("12:41", "12:50")
+        .iter()
+        .fold(path, |track, time| track.fix(time, 24_000.0, 0.0));
+    let told = events(&rules(&json!([])), &track, "");
+    assert!(
+        told.iter()
+            .all(|line| !line.contains("jamming") && !line.contains("shielding")),
+        "{told:#?}"
+    );
+    // The same with the device's word, once: that is one.
+    let track = track.report("12:51:00", "12:51:00", Some((24_000.0, 0.0)), "alarms=jamming");
+    let told = events(&rules(&json!([])), &track, "");
+    assert_eq!(
+        told.iter().filter(|line| line.starts_with("jamming onset")).count(),
+        1,
+        "{told:#?}"
+    );
+}
+
+#[test]
 fn motion_without_fix_and_its_end() {
     let track = Track::new().fix("12:00:00", 0.0, 0.0);
     let track = minutes("12:01", "12:08")

@@ -220,6 +220,11 @@ impl Stage {
             casedb::device::silent::watch(database, stop).await;
             ("devices that are fitted but silent", Ok(()))
         });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            casedb::protect::cloned::watch(database, stop).await;
+            ("cloned devices of protected people", Ok(()))
+        });
         Ok(())
     }
 

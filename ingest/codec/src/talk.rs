@@ -29,6 +29,14 @@ pub enum Piece {
     Malformed(Malformed),
 }
 
+/// A framer that may hold bytes of what is not whole yet beside those that it leaves in its source.
+pub trait Held {
+    /// How many.
+    fn held(&self) -> usize {
+        0
+    }
+}
+
 /// A command that a protocol, or the device's profile, has no words for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{protocol} with profile {profile:?} has no words for {command}")]
@@ -48,7 +56,7 @@ pub trait Talk: Debug + Default + Send + 'static {
 
     /// Finds frames in a stream. Any split of the stream gives the same pieces; it holds a fixed number of bytes at most, never stalls
     /// on garbage, and finds the next good frame after it.
-    type Framer: Decoder<Item = Piece, Error = io::Error> + Debug + Default + Send;
+    type Framer: Decoder<Item = Piece, Error = io::Error> + Held + Debug + Default + Send;
 
     /// Whom a frame names by itself, as a log-in does: the canonical identity. `None`: it names nobody.
     fn identity(frame: &[u8]) -> Option<String>;

@@ -1,4 +1,5 @@
-//! When devices were last seen, what their clocks say and how far their reports are durable, written to the case database in batches.
+//! When devices were last seen, what their clocks say, how far their reports are durable and when two spoke under one name, written to the
+//! case database in batches.
 
 use std::{
     collections::HashMap,
@@ -39,6 +40,15 @@ impl Presence {
         self.note(device, received_at, Some(received_at.duration_since(device_time)));
     }
 
+    /// Notes that two devices speak under this one's name. Of a protected person's device nothing else says so: it is not lost while the
+    /// case database is away.
+    pub(crate) fn cloned(&self, device: DeviceId, now: Timestamp) {
+        self.merge(Sign {
+            cloned_at: Some(now),
+            ..sign(device, now)
+        });
+    }
+
     /// Notes that everything up to that number of a device's own counting is durable.
     pub(crate) fn acknowledged(&self, device: DeviceId, sequence: u64) {
         let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,15 +63,18 @@ impl Presence {
     }
 
     fn note(&self, device: DeviceId, now: Timestamp, delay: Option<SignedDuration>) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let sign = seen.entry(device).or_insert(Sign {
-            device_id: device,
-            seen_at: now,
+        self.merge(Sign {
             delay,
-            acknowledged: None,
+            ..sign(device, now)
         });
-        sign.seen_at = sign.seen_at.max(now);
-        sign.delay = match (sign.delay, delay) {
+    }
+
+    fn merge(&self, more: Sign) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let sign = seen.entry(more.device_id).or_insert(more);
+        sign.seen_at = sign.seen_at.max(more.seen_at);
+        sign.cloned_at = sign.cloned_at.max(more.cloned_at);
+        sign.delay = match (sign.delay, more.delay) {
             (Some(before), Some(now)) => Some(before.min(now)),
             (before, now) => before.or(now),
         };
@@ -124,13 +137,26 @@ impl Presence {
             }
         };
         if let Err(error) = written.await {
-            // The next sign of life says the same.
+            // The next sign of life says the same of the rest.
+            for cloned in seen.iter().filter(|sign| sign.cloned_at.is_some()) {
+                self.merge(*cloned);
+            }
             if seen.is_empty() {
                 debug!(%error, "nothing is known of other gateways' sessions");
             } else {
                 warn!(%error, devices = seen.len(), "signs of life were not written");
             }
         }
+    }
+}
+
+const fn sign(device_id: DeviceId, seen_at: Timestamp) -> Sign {
+    Sign {
+        device_id,
+        seen_at,
+        delay: None,
+        acknowledged: None,
+        cloned_at: None,
     }
 }
 

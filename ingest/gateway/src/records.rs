@@ -86,8 +86,9 @@ pub(crate) fn heard(
     if !shared.registry.heard(voice, said, received_at) {
         return take(shared, protocol, known, voice.session, report, received_at, batch);
     }
+    shared.presence.cloned(known.device_id, received_at);
     if known.protected.is_some() {
-        // What goes on of a protected person's device carries no alarms. That another moves their circle must not stay unseen.
+        // What goes on of a protected person's device carries no alarms: the mark reaches the police by its status alone.
         let identity = shared.directory.identity(protocol, known.device_id).unwrap_or_default();
         let remote = SocketAddr::new(voice.address, 0);
         shared

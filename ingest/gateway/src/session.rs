@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use codec::{Profile, Protocol};
+use codec::{Held, Profile, Protocol};
 use futures::StreamExt;
 use jiff::Timestamp;
 use stream::Log;
@@ -91,7 +91,7 @@ pub(crate) struct Line {
 /// A protocol's part of a session.
 pub(crate) trait Dialect: Send {
     /// Finds frames.
-    type Framer: Decoder<Item = Self::Item, Error = io::Error> + Default + Send;
+    type Framer: Decoder<Item = Self::Item, Error = io::Error> + Held + Default + Send;
     /// What it finds.
     type Item: Send;
     /// The protocol.

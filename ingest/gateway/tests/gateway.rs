@@ -7,6 +7,8 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "gateway/attacks.rs"]
+mod attacks;
 #[path = "gateway/commands.rs"]
 mod commands;
 #[path = "gateway/datagrams.rs"]

@@ -281,6 +281,12 @@ impl Framer {
     }
 }
 
+impl crate::Held for Framer {
+    fn held(&self) -> usize {
+        Self::held(self)
+    }
+}
+
 impl Decoder for Framer {
     type Item = Piece;
     type Error = io::Error;

@@ -236,6 +236,8 @@ fn next_start(bytes: &[u8]) -> usize {
     (1..bytes.len()).find(open).unwrap_or(bytes.len())
 }
 
+impl crate::Held for Framer {}
+
 impl Decoder for Framer {
     type Item = Piece;
     type Error = io::Error;

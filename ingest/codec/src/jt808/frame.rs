@@ -404,6 +404,12 @@ impl Framer {
     }
 }
 
+impl crate::Held for Framer {
+    fn held(&self) -> usize {
+        Self::held(self)
+    }
+}
+
 impl Decoder for Framer {
     type Item = Item;
     type Error = io::Error;

@@ -67,6 +67,8 @@ impl<M> Default for Framer<M> {
     }
 }
 
+impl<M> crate::Held for Framer<M> {}
+
 impl<M: Message + Default> Decoder for Framer<M> {
     type Item = Item<M>;
     type Error = io::Error;

@@ -298,6 +298,8 @@ impl Framer {
     }
 }
 
+impl crate::Held for Framer {}
+
 impl Decoder for Framer {
     type Item = Piece;
     type Error = io::Error;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use codec::Held;
 use tokio::{
     io::{AsyncRead, ReadBuf},
     time::Sleep,
@@ -49,7 +50,7 @@ pub(crate) struct Guard<D> {
     looked: Option<Instant>,
     /// For how long it has been incomplete, times left out in which the session did not read.
     spent: Duration,
-    /// Bytes that were there after the last look.
+    /// Bytes that the source had after the last look.
     left: usize,
 }
 
@@ -74,7 +75,6 @@ impl<D> Guard<D> {
     }
 
     fn after(&mut self, complete: bool, buffered: usize, now: impl Fn() -> Instant) -> Result<(), io::Error> {
-        self.left = buffered;
         if buffered == 0 || complete {
             self.spent = Duration::ZERO;
             self.looked = (buffered > 0).then(now);
@@ -132,14 +132,15 @@ impl<R: AsyncRead + Unpin> AsyncRead for Paced<R> {
     }
 }
 
-impl<D: Decoder<Error = io::Error>> Decoder for Guard<D> {
+impl<D: Decoder<Error = io::Error> + Held> Decoder for Guard<D> {
     type Item = D::Item;
     type Error = io::Error;
 
     fn decode(&mut self, source: &mut BytesMut) -> Result<Option<D::Item>, io::Error> {
         self.charge(source.len())?;
         let item = self.framer.decode(source)?;
-        self.after(item.is_some(), source.len(), Instant::now)?;
+        self.left = source.len();
+        self.after(item.is_some(), source.len() + self.framer.held(), Instant::now)?;
         Ok(item)
     }
 

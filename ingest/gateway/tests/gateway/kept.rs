@@ -63,10 +63,19 @@ async fn what_a_protected_persons_device_sends_first_is_not_kept_when_it_cannot_
 }
 
 #[tokio::test]
-async fn a_second_device_of_a_protected_person_is_listed() {
+async fn a_second_device_of_a_protected_person_is_told() {
     let Some((_test, database)) = prepared().await else {
         return;
     };
+    let registered = casedb::device::Device {
+        device_id: protected("T-3", None, &[]).device_id,
+        protocol: "jt808".to_owned(),
+        identity: "13900000003".to_owned(),
+        ..casedb::device::Device::default()
+    };
+    casedb::device::register(&database.client().await.unwrap(), &registered)
+        .await
+        .unwrap();
     let handle = start_with(directory(), &database).await;
     let mut terminals = [0, 1].map(|_| Terminal::new("13900000003", Variant::V2013).unwrap());
     let mut lines = [Jt808Line::open(handle.jt808).await, Jt808Line::open(handle.jt808).await];
@@ -88,6 +97,10 @@ async fn a_second_device_of_a_protected_person_is_listed() {
         .map(|one| (one.identity.as_str(), one.reason.as_str()))
         .collect();
     assert_eq!(listed, [("13900000003", "cloned")]);
+    // What the police are told by: see casedb::protect::cloned.
+    let marked = "SELECT count(*) FROM device_status WHERE cloned_at <= last_seen_at";
+    let marked: i64 = client.query_one(marked, &[]).await.unwrap().get(0);
+    assert_eq!(marked, 1);
     assert_eq!(casedb::quarantine::frames(&client, 10).await.unwrap(), []);
 }
 
