@@ -13,5 +13,6 @@ pub mod process;
 pub mod quality;
 pub mod queue;
 pub mod rolling;
+pub mod sealing;
 pub mod server;
 pub mod site;

@@ -79,7 +79,7 @@ pub struct Access<'a> {
 pub struct Declared {
     /// Of the record.
     pub access_id: i64,
-    /// How many fixes there are.
+    /// How many fixes there are; 0 of a frame, whose bytes nobody has read.
     pub fixes: i64,
 }
 
@@ -116,6 +116,20 @@ impl Declared {
         const SQL: &str = "SELECT set_config('homeward.access', $1, true)";
         row(transaction, SQL, &[&self.access_id.to_string()]).await.map(drop)
     }
+}
+
+/// Declares in a transaction of [`begin`] that the bytes of a frame that could not be read are read, which may hold positions; the same
+/// holds of it as of [`declare`]. `None`: there is no such frame, or not for this user.
+pub async fn declare_frame(
+    transaction: &Transaction<'_>,
+    frame_id: i64,
+    purpose: Purpose,
+    case_number: &str,
+) -> Result<Option<Declared>, Error> {
+    const SQL: &str = "SELECT declare_frame($1, $2, $3)";
+    let found = row(transaction, SQL, &[&frame_id, &purpose.name(), &case_number]).await?;
+    let access_id: Option<i64> = found.try_get(0)?;
+    Ok(access_id.map(|access_id| Declared { access_id, fixes: 0 }))
 }
 
 /// Writes a reading of the program's own down, of which nobody knows beforehand what it comes to (replay, explanation).

@@ -242,7 +242,7 @@ pub struct Command {
     pub gateway: String,
     /// Why it ended.
     pub outcome: Option<Outcome>,
-    /// What the device said.
+    /// What the device said; without what may say a place where a user's role reads it.
     pub result: String,
     /// Of the position that answered.
     pub fix_time: Option<Timestamp>,
@@ -294,7 +294,7 @@ macro_rules! columns {
             $table,
             ".outcome, ",
             $table,
-            ".result, ",
+            ".told, ",
             $table,
             ".fix_time",
             $after

@@ -1,6 +1,7 @@
 //! Evidence of an incident: an archive that proves itself offline. `docs/evidence.md` has the format.
 
 mod archive;
+mod face;
 mod geojson;
 mod page;
 mod proof;
@@ -17,9 +18,12 @@ use uuid::Uuid;
 use crate::{
     Database, Error,
     access::{self, Access, Purpose},
-    audit::{self, Entry},
-    pool::{optional, rows},
-    user::{Branch, User},
+    audit::{
+        self, Entry,
+        sealer::{self, Signer},
+    },
+    pool::{optional, row, rows},
+    user::{Branch, Role, User},
     view::{self, IncidentDetail},
 };
 pub use proof::{Proofs, ProvedRow};
@@ -56,7 +60,7 @@ pub struct Evidence {
     pub asked: Value,
     /// The incident as the user sees it, without the track.
     pub incident: Value,
-    /// Orders that its events stand on.
+    /// Orders that its events stand on, and those that were in force from its beginning to its end.
     pub orders: Rows,
     /// Devices that the person wore.
     pub devices: Rows,
@@ -70,10 +74,28 @@ pub struct Evidence {
     detail: IncidentDetail,
     #[serde(skip)]
     locale: Locale,
+    /// Of the person, or of the user where the incident is nobody's.
+    #[serde(skip)]
+    time_zone: String,
+}
+
+/// What stands beside the incident, read as the program.
+struct Beside {
+    proofs: Proofs,
+    orders: Rows,
+    devices: Rows,
+    time_zone: Option<String>,
 }
 
 /// Reads what a user may see of an incident, and writes the reading down. `None`: there is none, or the user may not see it.
-pub async fn gather(database: &Database, asked: &Asked<'_>) -> Result<Option<Evidence>, Error> {
+///
+/// Where something of it is under no signed root yet and there is a signer, one is signed (and anchored): a bundle of what is signed
+/// already signs nothing.
+pub async fn gather(
+    database: &Database,
+    asked: &Asked<'_>,
+    signer: Option<&Signer>,
+) -> Result<Option<Evidence>, Error> {
     let mut client = database.client().await?;
     let user_id = asked.user.user_id;
     // As the user: the rules of the rows hold, and the reading is on record before anything is read.
@@ -107,35 +129,25 @@ pub async fn gather(database: &Database, asked: &Asked<'_>) -> Result<Option<Evi
     transaction.commit().await?;
     let number = detail.fields.number;
 
-    // As the program: the audit is nobody's to read; what of it belongs to what the user has just seen is taken here.
-    let transaction = client
-        .build_transaction()
-        .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
-        .start()
-        .await?;
-    let id = asked.incident_id.to_string();
-    let entry = Entry {
-        act: "evidence",
-        table: "incident",
-        key: &id,
-        detail: json!({"user_id": user_id, "purpose": asked.purpose.name()}),
-    };
-    rows(
-        &transaction,
-        "SELECT set_config('homeward.user_id', $1, true)",
-        &[&user_id.to_string()],
-    )
-    .await?;
-    audit::append(&transaction, &entry).await?;
-    let proofs = proof::gather(&transaction, asked.user, asked.incident_id, person_id, &detail).await?;
-    let orders = proofs.contents("supervision_order");
+    sealer::seal_waiting(database).await?;
+    let mut beside = stand_beside(&mut client, asked, person_id, &detail, true).await?;
+    if let Some(signer) = signer
+        && !beside.proofs.are_signed()
+    {
+        match signer.sign(database).await {
+            Ok(_) => beside = stand_beside(&mut client, asked, person_id, &detail, false).await?,
+            // The bundle then says itself which entries are not signed yet.
+            Err(error) => tracing::warn!(%error, "the audit chain was not signed for a bundle"),
+        }
+    }
+    let Beside {
+        proofs,
+        orders,
+        devices,
+        time_zone,
+    } = beside;
     let zones = zones(&detail, &proofs);
-    let devices = match person_id {
-        Some(person_id) => devices(&transaction, person_id, detail.fields.onset_at).await?,
-        None => Vec::new(),
-    };
     let rules = rules(&detail, &proofs);
-    transaction.commit().await?;
     let mut shown = detail.clone();
     shown.track = Vec::new();
     Ok(Some(Evidence {
@@ -155,7 +167,92 @@ pub async fn gather(database: &Database, asked: &Asked<'_>) -> Result<Option<Evi
         proofs,
         detail,
         locale: asked.locale,
+        time_zone: time_zone.unwrap_or_else(|| asked.user.time_zone.clone()),
     }))
+}
+
+/// As the program: the audit is nobody's to read; what of it belongs to what the user has just seen is taken here. `tell` writes the
+/// making of the bundle down.
+async fn stand_beside(
+    client: &mut deadpool_postgres::ClientWrapper,
+    asked: &Asked<'_>,
+    person_id: Option<Uuid>,
+    detail: &IncidentDetail,
+    tell: bool,
+) -> Result<Beside, Error> {
+    const USER: &str = "SELECT set_config('homeward.user_id', $1, true)";
+    const TIME_ZONE: &str = "SELECT time_zone FROM person WHERE person_id = $1";
+    let user_id = asked.user.user_id;
+    let transaction = client
+        .build_transaction()
+        .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+        .start()
+        .await?;
+    if tell {
+        let id = asked.incident_id.to_string();
+        let entry = Entry {
+            act: "evidence",
+            table: "incident",
+            key: &id,
+            detail: json!({"user_id": user_id, "purpose": asked.purpose.name()}),
+        };
+        row(&transaction, USER, &[&user_id.to_string()]).await?;
+        audit::append(&transaction, &entry).await?;
+    }
+    let mut order_ids: Vec<Uuid> = detail.events.iter().filter_map(|event| event.order_id).collect();
+    let (mut devices, mut time_zone) = (Vec::new(), None);
+    if let Some(person_id) = person_id {
+        order_ids.extend(in_force(&transaction, person_id, detail, asked.now).await?);
+        devices = worn(&transaction, person_id, detail.fields.onset_at).await?;
+        let found = optional(&transaction, TIME_ZONE, &[&person_id]).await?;
+        time_zone = found.map(|row| row.try_get(0)).transpose()?;
+    }
+    order_ids.sort_unstable();
+    order_ids.dedup();
+    let orders = orders(&transaction, asked.user, &order_ids).await?;
+    let proofs = proof::gather(
+        &transaction,
+        asked.user,
+        asked.incident_id,
+        person_id,
+        &order_ids,
+        detail,
+    )
+    .await?;
+    transaction.commit().await?;
+    Ok(Beside {
+        proofs,
+        orders,
+        devices,
+        time_zone,
+    })
+}
+
+/// The person's orders in force at some time from the incident's beginning to its end.
+async fn in_force(
+    client: &impl crate::GenericClient,
+    person_id: Uuid,
+    detail: &IncidentDetail,
+    now: Timestamp,
+) -> Result<Vec<Uuid>, Error> {
+    const SQL: &str =
+        "SELECT DISTINCT order_id FROM order_term WHERE person_id = $1 AND starts_at <= $3 AND ends_at >= $2";
+    let from = detail.fields.onset_at;
+    let to = detail.fields.ended_at.unwrap_or(now).max(from);
+    let found = rows(client, SQL, &[&person_id, &from, &to]).await?;
+    found.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+async fn orders(client: &impl crate::GenericClient, user: &User, ids: &[Uuid]) -> Result<Rows, Error> {
+    const SQL: &str = "SELECT to_jsonb(t) - $2::text[] FROM supervision_order t WHERE order_id = ANY ($1)
+        ORDER BY starts_at, order_id";
+    let hidden: &[&str] = if reads_words(user) {
+        &[]
+    } else {
+        &["grounds", "conditions"]
+    };
+    let found = rows(client, SQL, &[&ids, &hidden]).await?;
+    found.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Finds an incident by the number that people say.
@@ -206,7 +303,7 @@ fn rules(detail: &IncidentDetail, proofs: &Proofs) -> Rows {
         .collect()
 }
 
-async fn devices(client: &impl crate::GenericClient, person_id: Uuid, at: Timestamp) -> Result<Rows, Error> {
+async fn worn(client: &impl crate::GenericClient, person_id: Uuid, at: Timestamp) -> Result<Rows, Error> {
     // Neither keys nor networks: what the device is, and from when until when it was worn.
     const SQL: &str = "SELECT jsonb_build_object('device_id', d.device_id, 'protocol', d.protocol, 'identity', d.identity, 'model', d.model,
             'assigned_at', a.assigned_at, 'ended_at', a.ended_at)
@@ -253,5 +350,10 @@ impl Evidence {
 
 /// True when a branch sees everything of a person.
 fn sees_all(user: &User) -> bool {
-    user.branch == Branch::Administration
+    user.branch == Branch::Administration && reads_words(user)
+}
+
+/// Analysts read nothing that somebody wrote about a person, nor whom messages went to (`access::rules`).
+fn reads_words(user: &User) -> bool {
+    user.role != Role::Analyst
 }

@@ -17,6 +17,7 @@ use crate::{
     pool::{GenericClient, execute, row as one_row},
 };
 pub use query::{Fix, last_fixes, track};
+pub use store::measured;
 pub use writer::HistoryWriter;
 
 /// The writer's name: of its group and of its offsets.

@@ -115,6 +115,8 @@ pub struct SeenFrame {
     pub protocol: &'static str,
     /// Of the device, where known.
     pub identity: String,
+    /// Of a registered device that the frame or its session names without proof; empty where `identity` says it.
+    pub claimed: String,
     /// Label of the reason.
     pub reason: &'static str,
     /// The reason in full.
@@ -141,8 +143,8 @@ const RECORD_DEVICES: &str = "INSERT INTO quarantined_device
 const TRIM_DEVICES: &str = "DELETE FROM quarantined_device WHERE (protocol, identity, reason) IN (
     SELECT protocol, identity, reason FROM quarantined_device ORDER BY last_seen_at DESC OFFSET $1)";
 const RECORD_FRAMES: &str = "INSERT INTO quarantined_frame
-        (protocol, identity, reason, detail, raw, raw_length, received_at, remote_address)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::int[], $7::timestamptz[], $8::text[])";
+        (protocol, identity, reason, detail, raw, raw_length, received_at, remote_address, claimed)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::int[], $7::timestamptz[], $8::text[], $9::text[])";
 const TRIM_FRAMES_OF_DEVICES: &str = "DELETE FROM quarantined_frame WHERE frame_id IN (
     SELECT f.frame_id FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS d (protocol, identity)
     CROSS JOIN LATERAL (
@@ -207,7 +209,8 @@ pub async fn record_frames(client: &impl GenericClient, seen: &[SeenFrame]) -> R
         .collect();
     let times: Vec<Timestamp> = seen.iter().map(|one| one.received_at).collect();
     let remotes: Vec<&str> = seen.iter().map(|one| one.remote_address.as_str()).collect();
-    let values: [&(dyn postgres_types::ToSql + Sync); 8] = [
+    let claims: Vec<String> = seen.iter().map(|one| clean(&one.claimed)).collect();
+    let values: [&(dyn postgres_types::ToSql + Sync); 9] = [
         &protocols,
         &identities,
         &reasons,
@@ -216,6 +219,7 @@ pub async fn record_frames(client: &impl GenericClient, seen: &[SeenFrame]) -> R
         &lengths,
         &times,
         &remotes,
+        &claims,
     ];
     execute(client, RECORD_FRAMES, &values).await?;
     execute(

@@ -13,7 +13,7 @@ mod quarantine;
 mod track;
 mod zone;
 
-pub use command::{CommandRow, command, commands};
+pub use command::{CommandRow, command, commands, hear};
 pub use incident::{
     Action, Asked, Concerned, ConcernedList, Escalated, EventRow, Evidence, Incident, IncidentDetail, IncidentFields,
     IncidentList, IncidentPerson, IncidentSpan, IncidentState, IncidentZone, MergedInto, NoPlace, NotificationRow,
@@ -23,7 +23,7 @@ pub use incident::{
 pub(crate) use incident::{fields, incident_columns};
 pub use live::{IncidentHead, PersonHead, head, heads, person_head};
 pub use person::{DeviceRow, OrderRow, PersonDetail, PersonRow, PersonZone, may_see_person, people, person};
-pub use quarantine::{Quarantine, QuarantinedDevice, QuarantinedFrame, quarantine};
+pub use quarantine::{FrameBytes, Quarantine, QuarantinedDevice, QuarantinedFrame, frame, quarantine};
 pub use track::{Fix, Track, around_incident, track};
 pub use zone::{ZoneOnRecord, ZonePublication, zones_on_record};
 

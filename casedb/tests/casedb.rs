@@ -28,6 +28,8 @@ mod evidence;
 mod exchange;
 #[path = "casedb/folded.rs"]
 mod folded;
+#[path = "casedb/frames.rs"]
+mod frames;
 #[path = "casedb/history.rs"]
 mod history;
 #[path = "casedb/incident_law.rs"]

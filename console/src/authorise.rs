@@ -94,6 +94,13 @@ impl Requirement for DeviceKeeper {
     const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::Supervisor, Role::Administrator];
 }
 
+/// Those of them who may learn where somebody was: bytes of frames may say it.
+#[derive(Debug)]
+pub struct FrameReader;
+impl Requirement for FrameReader {
+    const ROLES: &'static [Role] = &[Role::DutyOfficer, Role::Supervisor];
+}
+
 /// Those who see to it that messages arrive.
 #[derive(Debug)]
 pub struct MessageKeeper;

@@ -37,7 +37,7 @@ pub struct Config {
     /// GeoJSON of the invented town's streets, drawn where there is no basemap.
     pub demo_town: Option<serde_json::Value>,
     /// Signs evidence and the states of the audit chain that it rests on.
-    pub evidence_key: Option<casedb::audit::key::Key>,
+    pub evidence_key: Option<casedb::audit::sealer::Signer>,
     /// What the console does for the channels of messages.
     pub channels: Channels,
     /// For how long somebody has an incident whom no sign follows.

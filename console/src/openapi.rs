@@ -81,6 +81,7 @@ use crate::{api, assets, error, events, receipts, router};
         api::accounts::change,
         api::accounts::reset,
         api::quarantine::list,
+        api::quarantine::frame,
         api::messages::undelivered,
         api::messages::retry,
         api::push::state,

@@ -5,7 +5,7 @@
 
 use casedb::{
     Database, Error, Listener,
-    audit::{key::Key, sealer},
+    audit::sealer::Signer,
     canary, command, evidence,
     incident::IncidentError,
     notification,
@@ -131,17 +131,13 @@ impl Owner {
         canary::standing(&self.database.client().await?).await
     }
 
-    /// Makes the evidence of an incident, with the chain sealed and signed up to now.
+    /// Makes the evidence of an incident, with the chain sealed and signed as far as it rests on it.
     pub async fn evidence(
         &self,
         wanted: &evidence::Asked<'_>,
-        key: Option<&Key>,
+        signer: Option<&Signer>,
     ) -> Result<Option<evidence::Evidence>, Error> {
-        sealer::seal_waiting(&self.database).await?;
-        if let Some(key) = key {
-            sealer::sign(&self.database, key, None).await?;
-        }
-        evidence::gather(&self.database, wanted).await
+        evidence::gather(&self.database, wanted, signer).await
     }
 
     /// Takes what the gateway for short messages says of a message.

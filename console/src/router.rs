@@ -24,8 +24,8 @@ use tower_http::{
 use crate::{
     ApiError, App, api, assets,
     authorise::{
-        AccountKeeper, Anyone, CaseReader, Counter, Decider, DeviceKeeper, GlassReader, Handler, Inspector,
-        MessageKeeper, Provider, Reader, Requirement, Reviewer, Tracker, Watcher, refuse_foreign,
+        AccountKeeper, Anyone, CaseReader, Counter, Decider, DeviceKeeper, FrameReader, GlassReader, Handler,
+        Inspector, MessageKeeper, Provider, Reader, Requirement, Reviewer, Tracker, Watcher, refuse_foreign,
     },
     events, openapi, receipts,
 };
@@ -159,6 +159,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/quarantine", Admission::Roles(DeviceKeeper::ROLES)),
     (
         "get",
+        "/api/v1/quarantine/frames/{id}",
+        Admission::Roles(FrameReader::ROLES),
+    ),
+    (
+        "get",
         "/api/v1/messages/undelivered",
         Admission::Roles(MessageKeeper::ROLES),
     ),
@@ -287,6 +292,7 @@ fn routes() -> Router<App> {
         .route("/break-glass/{id}/close", post(api::glass::close))
         .route("/break-glass/{id}/review", post(api::glass::review))
         .route("/quarantine", get(api::quarantine::list))
+        .route("/quarantine/frames/{id}", get(api::quarantine::frame))
         .route("/platform", get(api::platform::show))
         .route("/messages/undelivered", get(api::messages::undelivered))
         .route("/messages/{id}/retry", post(api::messages::retry))

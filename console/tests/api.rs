@@ -21,6 +21,8 @@ mod glass;
 mod messages;
 #[path = "api/orders.rs"]
 mod orders;
+#[path = "api/positions.rs"]
+mod positions;
 #[path = "api/roles.rs"]
 mod roles;
 #[path = "api/wide.rs"]
@@ -811,11 +813,11 @@ async fn the_rest_of_the_room() -> Result<()> {
     let chen = room.log_in("chen.yu").await?;
     let quarantine = chen.get("/api/v1/quarantine").await?;
     assert_eq!(quarantine["devices"].as_array().map(Vec::len), Some(2));
-    assert!(
-        quarantine["frames"]
-            .as_array()
-            .is_some_and(|frames| frames.iter().any(|frame| frame["raw"] == "47455420"))
-    );
+    assert!(quarantine["frames"].as_array().is_some_and(|frames| {
+        frames
+            .iter()
+            .any(|frame| frame["header"] == "7e0200" && frame["kept"] == true)
+    }));
     assert_eq!(chen.get("/api/v1/map/town").await?["type"], "FeatureCollection");
 
     let map = room

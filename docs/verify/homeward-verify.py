@@ -14,6 +14,7 @@ import hashlib
 import json
 import sys
 import zipfile
+import zlib
 
 # Ed25519 as in RFC 8032, section 5.1, verification only.
 P = 2**255 - 19
@@ -135,6 +136,18 @@ class Tree:
         return value
 
 
+def read_json(data, what):
+    """JSON of bytes or a text; what is none is said in one line."""
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("%s is nested too deep" % what) from None
+    except UnicodeDecodeError:
+        raise ValueError("%s is not UTF-8" % what) from None
+    except ValueError as error:
+        raise ValueError("%s is no JSON: %s" % (what, error)) from None
+
+
 class Verifier:
     def __init__(self, trusted):
         self.trusted = trusted
@@ -152,15 +165,22 @@ class Verifier:
             self.fault("%s: the root through entry %d is signed with another key than the one trusted" % (where, root["through_id"]))
 
     def export(self, lines, anchors):
-        header = json.loads(next(lines))["export"]
+        first = read_json(next(lines, ""), "the first line")
+        header = first.get("export") if isinstance(first, dict) else None
+        if not isinstance(header, dict):
+            raise ValueError("this is no export of the audit chain and no bundle")
         roots, entries, previous, through, broken, count = [], None, "00" * 32, 0, False, 0
         pending, tree, rooted = None, Tree(), 0
         open_since, newest = None, 0
-        for line in lines:
+        for at, line in enumerate(lines, 2):
             if not line.strip():
                 continue
-            value = json.loads(line)
+            value = read_json(line, "line %d" % at)
+            if not isinstance(value, dict):
+                raise ValueError("line %d is neither a root nor an entry" % at)
             if "root" in value:
+                if entries is not None:
+                    raise ValueError("an export has its roots before its entries")
                 root = value["root"]
                 self.root(root, "export")
                 if root["first_id"] != through + 1:
@@ -201,6 +221,8 @@ class Verifier:
         # Roots are signed every few minutes: who makes a chain anew must not simply leave the signatures away.
         if self.trusted is not None and open_since is not None and newest - open_since[1] > 3600 * 1000000:
             self.fault("entry %d and those after it, over an hour of them, are under no signature of the trusted key" % open_since[0])
+        if not count:
+            self.fault("there is no audit chain in it")
         if (entries or 0) != header["entries"] or previous != header["hash"]:
             self.fault("the chain ends at entry %d, it ended at %d" % (entries or 0, header["entries"]))
         for root in roots:
@@ -220,14 +242,14 @@ class Verifier:
         for name in names:
             try:
                 content[name] = archive.read(name)
-            except (zipfile.BadZipFile, ValueError, OSError) as error:
+            except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
                 self.fault("%s was changed: %s" % (name, error))
         manifest_bytes = content.get("manifest.json")
         if manifest_bytes is None:
             self.fault("manifest.json was removed")
             return
         try:
-            manifest = json.loads(manifest_bytes)
+            manifest = read_json(manifest_bytes, "it")
             public = bytes.fromhex(manifest["public_key"]) if manifest["public_key"] else None
             listed = {item["name"]: item for item in manifest["files"]}
         except (ValueError, KeyError, TypeError) as error:
@@ -256,7 +278,7 @@ class Verifier:
                 self.fault("%s was inserted" % name)
         if self.faults:
             return
-        audit = json.loads(content["audit.json"])
+        audit = read_json(content["audit.json"], "audit.json")
         roots = {root["through_id"]: root for root in audit["roots"]}
         for root in audit["roots"]:
             self.root(root, "audit.json")
@@ -311,18 +333,28 @@ def main():
     try:
         trusted = public_key(arguments.public_key) if arguments.public_key else None
         verifier = Verifier(trusted)
+        with open(arguments.file, "rb") as file:
+            begins_as_zip = file.read(2) == b"PK"
         if zipfile.is_zipfile(arguments.file):
             with zipfile.ZipFile(arguments.file) as archive:
                 verifier.bundle(archive)
+        elif begins_as_zip:
+            raise ValueError("the bundle is not whole: its end is missing")
         else:
             anchors = []
             if arguments.anchor:
                 with open(arguments.anchor, encoding="utf-8") as file:
-                    anchors = [json.loads(line) for line in file if line.strip()]
+                    anchors = [read_json(line, "the anchor file") for line in file if line.strip()]
             with open(arguments.file, encoding="utf-8") as file:
                 verifier.export(file, anchors)
-    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-        print("%s cannot be read: %r" % (arguments.file, error), file=sys.stderr)
+    except UnicodeDecodeError:
+        print("%s cannot be read: it is not UTF-8" % arguments.file, file=sys.stderr)
+        return 2
+    except KeyError as error:
+        print("%s cannot be read: %s is missing in it" % (arguments.file, error), file=sys.stderr)
+        return 2
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError, zipfile.BadZipFile) as error:
+        print("%s cannot be read: %s" % (arguments.file, str(error) or type(error).__name__), file=sys.stderr)
         return 2
     for fault in verifier.faults:
         print(fault)

@@ -24,6 +24,8 @@ pub mod rota;
 pub mod route;
 pub mod sms;
 pub mod text;
+pub mod why;
+pub mod words;
 
 pub use audience::Audience;
 pub use codes::ClosingCode;

@@ -137,9 +137,19 @@ pub fn what(facts: &Facts<'_>, locale: Locale) -> String {
     }
 }
 
+/// What happened, by the word of a kind: of an event, or of an incident that the system itself has raised.
+pub fn of_kind(word: &str, locale: Locale) -> String {
+    match proto::event::parse_kind(word) {
+        Some(kind) => phrase(kind, locale).to_owned(),
+        None => own_phrase(word, locale),
+    }
+}
+
 /// A phrase for an incident that no event made. One that is not known here is told by its word, if it is one.
 fn own_phrase(word: &str, locale: Locale) -> String {
     let (en, zh) = match word {
+        "order_ends" => ("an order ends soon", "监管决定即将到期"),
+        "device_silent" => ("a fitted device is silent", "已佩戴设备无信号"),
         "escalation" | "escalation_failed" => ("nobody has answered", "无人响应"),
         "nobody_to_call" => ("nobody could be called at some time", "某一时段将无人可呼叫"),
         "platform_blind" => ("the platform may be blind", "平台可能失明"),

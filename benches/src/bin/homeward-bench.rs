@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use homeward_benches::{backlog, chaos, connections, flood, pipeline, population, quality, queue, rolling};
+use homeward_benches::{backlog, chaos, connections, flood, pipeline, population, quality, queue, rolling, sealing};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 /// Counts, so that a bench can say what was allocated; some nanoseconds an allocation.
@@ -40,6 +40,8 @@ enum Command {
     Chaos(chaos::Arguments),
     /// A very long queue: pages of the console, and new incidents on every open console.
     Queue(queue::Arguments),
+    /// What it costs the history writer that every batch is sealed.
+    Sealing(sealing::Arguments),
     /// The engine alone on a country's people: speed, memory, checkpoints.
     Population(population::Arguments),
     /// What officers are told against what is true: the engine beside simpler rules.
@@ -78,6 +80,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Rolling(arguments) => rolling::run(arguments).await,
         Command::Chaos(arguments) => chaos::run(arguments).await,
         Command::Queue(arguments) => queue::run(arguments).await,
+        Command::Sealing(arguments) => sealing::run(arguments).await,
         Command::Population(_) | Command::Quality(_) => Ok(true),
     }
 }

@@ -310,8 +310,8 @@ const OWN_ACTION: Rows = Rows::ThroughForUs(
     "{t}.user_id = (SELECT access_user()) AND {t}.audience = ANY ((SELECT access_audiences(current_user))::text[])
     AND EXISTS (SELECT FROM incident i WHERE i.incident_id = {t}.incident_id)",
 );
-/// Of a device that nobody wears, or whose wearer the user sees (V0061).
-const FRAME: Rows = Rows::Mine("access_frame({t}.protocol, {t}.identity, current_user)");
+/// Of a device that nobody wears, or whose wearer the user sees (V0064).
+const FRAME: Rows = Rows::Mine("access_frame({t}.protocol, {t}.identity, {t}.claimed, {t}.received_at, current_user)");
 /// Not those that name a zone of the other audience: `access_hidden_zone` reads past the policies.
 const EVENT: Rows = Rows::ThroughForUs(
     "EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
@@ -485,7 +485,11 @@ pub const RULES: &[Rule] = &[
     rule("device_status", &[read(CASE_ANALYST, DEVICE), read(ADMIN, Rows::All)]),
     nobody("device_session", "what gateways tell each other"),
     rule("quarantined_device", &[read(KEEPERS, Rows::All)]),
-    rule("quarantined_frame", &[read(FRAME_KEEPERS, FRAME)]),
+    // The bytes by read_frame(), which wants the reading written down.
+    rule(
+        "quarantined_frame",
+        &[read_but(FRAME_KEEPERS, &["raw", "detail"], FRAME)],
+    ),
     // Zones and rules.
     rule("zone", &[read(CASE_ANALYST, ZONE)]),
     rule("zone_revision", &[read(CASE_ANALYST, OF_ZONE)]),
@@ -620,7 +624,12 @@ pub const RULES: &[Rule] = &[
     // Commands to devices.
     rule(
         "device_command",
-        &[read(CASE, Rows::Seen), add(CASE, OWN_COMMAND), change(CASE, Rows::Seen)],
+        &[
+            // What a device says in words may say where it is: command_words() gives it for a declared reading.
+            read_but(CASE, &["result"], Rows::Seen),
+            add(CASE, OWN_COMMAND),
+            change(CASE, Rows::Seen),
+        ],
     ),
     rule("device_command_step", &[read(CASE, OF_COMMAND)]),
     // Legal basis and deletion.
@@ -781,7 +790,10 @@ pub const FUNCTIONS: &[(&str, &[Role])] = &[
     ("open_break_glass(uuid, uuid, text, text, integer)", CASE),
     ("break_glass_opener(text)", CASE),
     ("law_profiles_of(uuid)", CASE),
-    ("access_frame(text, text, name)", FRAME_KEEPERS),
+    ("access_frame(text, text, text, timestamptz, name)", FRAME_KEEPERS),
+    ("declare_frame(bigint, text, text)", FRAME_KEEPERS),
+    ("read_frame(bigint)", FRAME_KEEPERS),
+    ("command_words(uuid)", CASE),
     ("lock_worn_device(uuid, uuid)", CASE),
     ("push_release(text, uuid)", EVERYBODY),
     ("end_sessions(uuid)", ADMIN),

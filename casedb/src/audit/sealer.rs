@@ -33,6 +33,22 @@ pub struct Config {
     pub anchor_file: Option<PathBuf>,
 }
 
+/// Signs the state of the chain now and then, and for a bundle.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    /// With which key.
+    pub key: Key,
+    /// Roots are added to this file too.
+    pub anchor_file: Option<PathBuf>,
+}
+
+impl Signer {
+    /// Signs and anchors; `None`: everything is signed already.
+    pub async fn sign(&self, database: &Database) -> Result<Option<root::Root>, Error> {
+        sign(database, &self.key, self.anchor_file.as_deref()).await
+    }
+}
+
 /// Seals and signs, in one process at a time, until `shutdown`; then once more.
 pub async fn run(database: Database, config: Config, shutdown: CancellationToken) -> Result<(), Error> {
     if config.key.is_none() {
@@ -96,7 +112,7 @@ pub async fn seal_waiting(database: &Database) -> Result<i64, Error> {
     }
 }
 
-/// Signs the state of the chain and anchors it.
+/// Anchors the state of the chain and signs it.
 pub async fn sign(
     database: &Database,
     key: &Key,
@@ -105,12 +121,13 @@ pub async fn sign(
     let mut client = database.client().await?;
     let transaction = client.transaction().await?;
     let signed = root::sign(&transaction, key, Timestamp::now()).await?;
+    // Anchored first: of a root that is in the database and not in the file nobody would learn, and the entries are there already.
+    if let (Some(root), Some(path)) = (&signed, anchor_file) {
+        root::anchor(path, root)?;
+    }
     transaction.commit().await?;
     if let Some(root) = &signed {
         info!(through = root.through_id, key = root.key_id, "audit chain signed");
-        if let Some(path) = anchor_file {
-            root::anchor(path, root)?;
-        }
     }
     Ok(signed)
 }

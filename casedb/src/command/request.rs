@@ -110,11 +110,16 @@ const READ: &str = columns!(
     "c",
     " FROM device_command c WHERE c.command_id = $1 FOR UPDATE"
 );
-const LOOK: &str = columns!("SELECT ", "c", " FROM device_command c WHERE c.command_id = $1");
+/// With everything that the device said: as the owner.
+const LOOK: &str = columns!(
+    "SELECT ",
+    "c",
+    ", c.result FROM device_command c WHERE c.command_id = $1"
+);
 const OF_PERSON: &str = columns!(
     "SELECT ",
     "c",
-    ", u.username FROM device_command c JOIN app_user u ON u.user_id = c.requested_by
+    ", c.result, u.username FROM device_command c JOIN app_user u ON u.user_id = c.requested_by
     WHERE c.person_id = $1 ORDER BY c.created_at DESC, c.command_id DESC LIMIT $2"
 );
 const CANCEL: &str = columns!(
@@ -275,7 +280,14 @@ async fn insert(
 /// Reads a command. For the operator; what users of the console see is in [`crate::view`].
 pub async fn read(client: &impl GenericClient, command_id: Uuid) -> Result<Command, Error> {
     let found = optional(client, LOOK, &[&command_id]).await?;
-    from_row(&found.ok_or_else(|| Error::not_found("command", command_id))?)
+    with_words(&found.ok_or_else(|| Error::not_found("command", command_id))?)
+}
+
+fn with_words(row: &tokio_postgres::Row) -> Result<Command, Error> {
+    Ok(Command {
+        result: row.try_get(22)?,
+        ..from_row(row)?
+    })
 }
 
 /// Lists the commands to a person's devices, the newest first, with the name to sign in of who wants each. For the operator.
@@ -285,7 +297,10 @@ pub async fn of_person(
     limit: i64,
 ) -> Result<Vec<(Command, String)>, Error> {
     let found = rows(client, OF_PERSON, &[&person_id.uuid(), &limit]).await?;
-    found.iter().map(|row| Ok((from_row(row)?, row.try_get(22)?))).collect()
+    found
+        .iter()
+        .map(|row| Ok((with_words(row)?, row.try_get(23)?)))
+        .collect()
 }
 
 /// What the person's device is set to report at, in seconds: by the settings of the order in force.

@@ -1,17 +1,23 @@
 //! The printable pages: A4, Helvetica for Western text, the standard Song face of PDF readers for Chinese.
 
-use alerts::{Locale, text::phrase};
-use jiff::Timestamp;
+use std::borrow::Cow;
+
+use alerts::{
+    Locale,
+    text::of_kind,
+    words::{self, Sort},
+};
+use jiff::{Timestamp, tz::TimeZone};
 use pdf_writer::{
     Content, Finish as _, Name, Pdf, Rect, Ref, Str, TextStr,
     types::{CidFontType, FontFlags, SystemInfo},
 };
-use proto::event::parse_kind;
 use serde_json::Value;
 
 use super::{
     Evidence,
-    words::{Word, code, say},
+    face::{latin, readable, width},
+    words::{Word, say},
 };
 use crate::view::IncidentDetail;
 
@@ -24,6 +30,37 @@ const LEADING: f32 = 13.0;
 const LATIN: Name<'_> = Name(b"F1");
 const SONG: Name<'_> = Name(b"F2");
 
+/// Times as the person has them: with the offset from UTC beside each.
+struct Clock {
+    name: String,
+    zone: TimeZone,
+}
+
+impl Clock {
+    fn of(name: &str) -> Self {
+        match TimeZone::get(name) {
+            Ok(zone) => Self {
+                name: name.to_owned(),
+                zone,
+            },
+            Err(_) => Self {
+                name: "UTC".to_owned(),
+                zone: TimeZone::UTC,
+            },
+        }
+    }
+
+    fn time(&self, at: Timestamp) -> String {
+        let here = at.to_zoned(self.zone.clone());
+        here.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+    }
+
+    /// The same, with UTC beside.
+    fn both(&self, at: Timestamp) -> String {
+        format!("{} ({} UTC)", self.time(at), at.strftime("%Y-%m-%d %H:%M:%S"))
+    }
+}
+
 /// Writes the pages.
 pub(super) fn write(
     evidence: &Evidence,
@@ -31,14 +68,16 @@ pub(super) fn write(
     hashes: &[(&'static str, String)],
     locale: Locale,
 ) -> Vec<u8> {
+    let clock = &Clock::of(&evidence.time_zone);
     let mut pages = Pages::new(format!("{} {}", say(Word::Title, locale), evidence.number), locale);
-    head(&mut pages, evidence, detail, locale);
-    events(&mut pages, detail, locale);
+    head(&mut pages, evidence, detail, clock, locale);
+    events(&mut pages, detail, clock, locale);
     listed(
         &mut pages,
         Word::Orders,
         &evidence.orders,
         &["legal_basis", "grounds", "starts_at", "ends_at"],
+        clock,
         locale,
     );
     listed(
@@ -46,6 +85,7 @@ pub(super) fn write(
         Word::Devices,
         &evidence.devices,
         &["protocol", "identity", "model", "assigned_at", "ended_at"],
+        clock,
         locale,
     );
     pages.heading(say(Word::Actions, locale));
@@ -54,26 +94,26 @@ pub(super) fn write(
             .user
             .as_ref()
             .map_or(say(Word::System, locale), |user| user.display_name.as_str());
-        let closing = action.code.as_deref().unwrap_or_default();
+        let closing = words::code(action.code.as_deref().unwrap_or_default(), locale);
         pages.paragraph(&format!(
             "{}  {}  {who}  {closing}  {}",
-            time(action.acted_at),
-            code(&action.action, locale),
+            clock.time(action.acted_at),
+            words::said(Sort::Action, &action.action, locale),
             action.text
         ));
     }
     pages.heading(say(Word::Messages, locale));
     for message in &detail.notifications {
-        let sent = message.sent_at.map(time).unwrap_or_default();
+        let sent = message.sent_at.map(|at| clock.time(at)).unwrap_or_default();
         pages.paragraph(&format!(
             "{}  {}  {}  {sent}",
-            message.channel,
+            words::said(Sort::Channel, &message.channel, locale),
             message.recipient,
-            code(&message.state, locale)
+            words::said(Sort::Message, &message.state, locale)
         ));
     }
     map(&mut pages, evidence, detail, locale);
-    fixes(&mut pages, detail, locale);
+    fixes(&mut pages, detail, clock, locale);
     pages.heading(say(Word::Hashes, locale));
     for (name, hash) in hashes {
         pages.columns(&[(0.0, name), (110.0, hash)]);
@@ -82,15 +122,7 @@ pub(super) fn write(
     pages.finish()
 }
 
-fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-fn utc(at: Timestamp) -> String {
-    format!("{} UTC", time(at))
-}
-
-fn head(pages: &mut Pages, evidence: &Evidence, detail: &IncidentDetail, locale: Locale) {
+fn head(pages: &mut Pages, evidence: &Evidence, detail: &IncidentDetail, clock: &Clock, locale: Locale) {
     let title = pages.title.clone();
     pages.text(&title, MARGIN, 16.0);
     pages.down(26.0);
@@ -104,7 +136,6 @@ fn head(pages: &mut Pages, evidence: &Evidence, detail: &IncidentDetail, locale:
             .to_owned()
     };
     let none = || say(Word::None, locale).to_owned();
-    let kind = parse_kind(&fields.kind).map_or_else(|| fields.kind.clone(), |kind| phrase(kind, locale).to_owned());
     let person = fields
         .person
         .as_ref()
@@ -112,52 +143,64 @@ fn head(pages: &mut Pages, evidence: &Evidence, detail: &IncidentDetail, locale:
     for (word, value) in [
         (Word::Number, fields.number.to_string()),
         (Word::Person, person),
-        (Word::Kind, kind),
-        (Word::State, code(&fields.state, locale).to_owned()),
-        (Word::Began, utc(fields.onset_at)),
-        (Word::Ended, fields.ended_at.map_or_else(none, utc)),
+        (Word::Kind, of_kind(&fields.kind, locale)),
+        (Word::State, words::said(Sort::State, &fields.state, locale).to_owned()),
+        (Word::Began, clock.both(fields.onset_at)),
+        (Word::Ended, fields.ended_at.map_or_else(none, |at| clock.both(at))),
         (
             Word::Zone,
             fields.zone.as_ref().map_or_else(none, |zone| zone.label.clone()),
         ),
         (Word::AskedBy, format!("{}  {}", asked("user"), asked("agency"))),
-        (Word::Purpose, code(&asked("purpose"), locale).to_owned()),
+        (
+            Word::Purpose,
+            words::said(Sort::Purpose, &asked("purpose"), locale).to_owned(),
+        ),
         (Word::Case, asked("case_number")),
-        (Word::Made, asked("at").parse().map_or_else(|_| asked("at"), utc)),
+        (
+            Word::Made,
+            asked("at").parse().map_or_else(|_| asked("at"), |at| clock.both(at)),
+        ),
+        (Word::Times, format!("{}  {}", clock.name, say(Word::Offsets, locale))),
     ] {
-        pages.columns(&[(0.0, say(word, locale)), (110.0, &value)]);
+        pages.pair(say(word, locale), &value);
     }
 }
 
-fn events(pages: &mut Pages, detail: &IncidentDetail, locale: Locale) {
+fn events(pages: &mut Pages, detail: &IncidentDetail, clock: &Clock, locale: Locale) {
     pages.heading(say(Word::Events, locale));
+    if detail.events.is_empty() {
+        pages.paragraph(say(Word::None, locale));
+    }
     for event in &detail.events {
-        let kind = parse_kind(&event.kind).map_or(event.kind.as_str(), |kind| phrase(kind, locale));
         pages.paragraph(&format!(
-            "{}  {kind}  {}  {} {}",
-            time(event.decided_at),
-            code(&event.edge, locale),
+            "{}  {}  {}  {} {}",
+            clock.time(event.decided_at),
+            of_kind(&event.kind, locale),
+            words::said(Sort::Edge, &event.edge, locale),
             say(Word::Rules, locale),
             event.rules_revision
         ));
-        pages.indented(20.0, &event.sentence);
+        // In the language of the page where the sentence is one of the engine's; what is on record is the English one.
+        let chinese = event.sentence_zh.as_ref().filter(|_| locale == Locale::ZhCn);
+        pages.indented(20.0, chinese.unwrap_or(&event.sentence));
         for fix in &event.fixes {
             pages.columns(&[
-                (20.0, &time(fix.fix_time)),
-                (130.0, &format!("{:.6}", fix.latitude)),
-                (200.0, &format!("{:.6}", fix.longitude)),
+                (20.0, &clock.time(fix.fix_time)),
+                (150.0, &format!("{:.6}", fix.latitude)),
+                (215.0, &format!("{:.6}", fix.longitude)),
                 (
-                    275.0,
+                    285.0,
                     &fix.signed_distance_m
                         .map_or_else(|| "-".to_owned(), |metres| format!("{metres:.1} m")),
                 ),
-                (345.0, &format!("{:.4}", fix.probability)),
+                (350.0, &format!("{:.4}", fix.probability)),
             ]);
         }
     }
 }
 
-fn listed(pages: &mut Pages, word: Word, rows: &[Value], names: &[&str], locale: Locale) {
+fn listed(pages: &mut Pages, word: Word, rows: &[Value], names: &[&str], clock: &Clock, locale: Locale) {
     pages.heading(say(word, locale));
     if rows.is_empty() {
         pages.paragraph(say(Word::None, locale));
@@ -167,7 +210,7 @@ fn listed(pages: &mut Pages, word: Word, rows: &[Value], names: &[&str], locale:
             .iter()
             .filter_map(|name| match row.get(name)? {
                 Value::String(text) if !text.is_empty() => {
-                    Some(text.parse::<Timestamp>().map_or_else(|_| text.clone(), utc))
+                    Some(text.parse().map_or_else(|_| text.clone(), |at| clock.time(at)))
                 }
                 _ => None,
             })
@@ -176,7 +219,7 @@ fn listed(pages: &mut Pages, word: Word, rows: &[Value], names: &[&str], locale:
     }
 }
 
-fn fixes(pages: &mut Pages, detail: &IncidentDetail, locale: Locale) {
+fn fixes(pages: &mut Pages, detail: &IncidentDetail, clock: &Clock, locale: Locale) {
     pages.heading(say(Word::Fixes, locale));
     let titles = [
         Word::Time,
@@ -186,18 +229,18 @@ fn fixes(pages: &mut Pages, detail: &IncidentDetail, locale: Locale) {
         Word::Source,
     ]
     .map(|word| say(word, locale));
-    let at = [0.0, 120.0, 200.0, 290.0, 360.0];
+    let at = [0.0, 135.0, 210.0, 295.0, 365.0];
     pages.columns(&at.into_iter().zip(titles).collect::<Vec<_>>());
     for fix in &detail.track {
         let accuracy = fix
             .accuracy_m
             .map_or_else(|| "-".to_owned(), |metres| format!("{metres:.1} m"));
         pages.columns(&[
-            (0.0, &time(fix.fix_time)),
-            (120.0, &format!("{:.7}", fix.latitude)),
-            (200.0, &format!("{:.7}", fix.longitude)),
-            (290.0, &accuracy),
-            (360.0, &fix.source),
+            (0.0, &clock.time(fix.fix_time)),
+            (135.0, &format!("{:.7}", fix.latitude)),
+            (210.0, &format!("{:.7}", fix.longitude)),
+            (295.0, &accuracy),
+            (365.0, words::said(Sort::Source, &fix.source, locale)),
         ]);
     }
     if detail.track_truncated {
@@ -311,8 +354,10 @@ fn path(content: &mut Content, points: impl Iterator<Item = (f32, f32)>) {
 struct Pages {
     title: String,
     locale: Locale,
-    done: Vec<Content>,
+    /// Each with whether a character's number stands in place of the character.
+    done: Vec<(Content, bool)>,
     content: Content,
+    escaped: bool,
     y: f32,
 }
 
@@ -323,6 +368,7 @@ impl Pages {
             locale,
             done: Vec::new(),
             content: Content::new(),
+            escaped: false,
             y: HEIGHT - MARGIN,
         }
     }
@@ -335,7 +381,7 @@ impl Pages {
 
     fn turn(&mut self) {
         let content = std::mem::replace(&mut self.content, Content::new());
-        self.done.push(content);
+        self.done.push((content, std::mem::take(&mut self.escaped)));
         self.y = HEIGHT - MARGIN;
     }
 
@@ -344,8 +390,12 @@ impl Pages {
         let pages = std::mem::take(&mut self.done);
         let count = pages.len();
         let mut written = Vec::with_capacity(count);
-        for (at, content) in pages.into_iter().enumerate() {
+        for (at, (content, escaped)) in pages.into_iter().enumerate() {
             self.content = content;
+            if escaped {
+                self.y = MARGIN / 2.0 + 10.0;
+                self.text(say(Word::Escapes, self.locale), MARGIN, 7.0);
+            }
             self.y = MARGIN / 2.0;
             let page = say(Word::Page, self.locale);
             let foot = format!("{}    {page} {} / {count}", self.title, at + 1);
@@ -379,44 +429,64 @@ impl Pages {
         self.indented(0.0, text);
     }
 
-    /// Text of any length, wrapped by the width of its characters.
+    /// A label, and what it says, of any length.
+    fn pair(&mut self, label: &str, text: &str) {
+        self.room(LEADING);
+        self.text(label, MARGIN, SIZE);
+        self.indented(110.0, text);
+    }
+
+    /// Text of any length, wrapped by the width of its characters; its own line breaks stay.
     fn indented(&mut self, indent: f32, text: &str) {
         let most = (WIDTH - 2.0 * MARGIN - indent) / SIZE;
-        let mut line = String::new();
-        let mut width = 0.0;
-        for character in text.chars() {
-            width += if is_latin(character) { 0.52 } else { 1.0 };
-            if width > most {
-                // At a space, where there is one not too far back.
-                let at = line.rfind(' ').filter(|at| line.len() - at < 30);
-                let rest = at.map(|at| line.split_off(at)).unwrap_or_default();
-                self.columns(&[(indent, &line)]);
-                rest.trim_start().clone_into(&mut line);
-                width = line
-                    .chars()
-                    .map(|character| if is_latin(character) { 0.52 } else { 1.0 })
-                    .sum();
+        for paragraph in text.split('\n') {
+            let readable = self.readable(paragraph.trim_end_matches('\r'));
+            let mut line = String::new();
+            let mut wide = 0.0;
+            for character in readable.chars() {
+                wide += width(character);
+                if wide > most {
+                    // At a space, where there is one not too far back.
+                    let at = line.rfind(' ').filter(|at| line.len() - at < 30);
+                    let rest = at.map(|at| line.split_off(at)).unwrap_or_default();
+                    self.columns(&[(indent, &line)]);
+                    rest.trim_start().clone_into(&mut line);
+                    wide = line.chars().map(width).sum::<f32>() + width(character);
+                }
+                line.push(character);
             }
-            line.push(character);
+            self.columns(&[(indent, &line)]);
         }
-        self.columns(&[(indent, &line)]);
+    }
+
+    /// A text as the faces can show it; the page gets its foot note where something of it they cannot.
+    fn readable<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
+        match readable(text) {
+            None => Cow::Borrowed(text),
+            Some(told) => {
+                self.escaped |= told.contains("[U+");
+                Cow::Owned(told)
+            }
+        }
     }
 
     fn text(&mut self, text: &str, x: f32, size: f32) {
+        let text = self.readable(text);
         let content = &mut self.content;
         content.begin_text().set_text_matrix([1.0, 0.0, 0.0, 1.0, x, self.y]);
         // Runs of one face each, one after the other.
         let mut run = String::new();
-        let mut latin = true;
+        let mut western = true;
         for character in text.chars() {
-            if is_latin(character) != latin && !run.is_empty() {
-                show(content, &run, latin, size);
+            let is_western = latin(character).is_some();
+            if is_western != western && !run.is_empty() {
+                show(content, &run, western, size);
                 run.clear();
             }
-            latin = is_latin(character);
+            western = is_western;
             run.push(character);
         }
-        show(content, &run, latin, size);
+        show(content, &run, western, size);
         content.end_text();
     }
 
@@ -482,23 +552,15 @@ impl Pages {
     }
 }
 
-/// What Helvetica has, in the encoding chosen.
-const fn is_latin(character: char) -> bool {
-    matches!(character, ' '..='~' | '\u{a0}'..='\u{ff}')
-}
-
-fn show(content: &mut Content, run: &str, latin: bool, size: f32) {
+fn show(content: &mut Content, run: &str, western: bool, size: f32) {
     if run.is_empty() {
         return;
     }
-    if latin {
-        let bytes: Vec<u8> = run
-            .chars()
-            .map(|character| u8::try_from(u32::from(character)).unwrap_or(b'?'))
-            .collect();
+    if western {
+        let bytes: Vec<u8> = run.chars().filter_map(latin).collect();
         content.set_font(LATIN, size).show(Str(&bytes));
     } else {
-        // Two bytes a character; what lies beyond has no place in this encoding.
+        // Two bytes a character; what lies beyond has become its number before.
         let two = |character: char| u16::try_from(u32::from(character)).unwrap_or(0x3013).to_be_bytes();
         let bytes: Vec<u8> = run.chars().flat_map(two).collect();
         content.set_font(SONG, size).show(Str(&bytes));

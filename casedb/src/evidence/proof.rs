@@ -54,6 +54,12 @@ pub struct Proofs {
 }
 
 impl Proofs {
+    /// True when a signed root stands over every entry.
+    pub(super) fn are_signed(&self) -> bool {
+        let entries = self.rows.iter().flat_map(|row| &row.entries);
+        entries.into_iter().all(|proved| proved.root.is_some())
+    }
+
     /// The rows of a table that are shown.
     pub(super) fn contents(&self, table: &str) -> Vec<Value> {
         let of_table = self.rows.iter().filter(|row| row.table == table);
@@ -108,6 +114,7 @@ pub(super) async fn gather(
     user: &User,
     incident_id: Uuid,
     person_id: Option<Uuid>,
+    orders: &[Uuid],
     detail: &IncidentDetail,
 ) -> Result<Proofs, Error> {
     const SETTINGS: &str = "SELECT set_config('timezone', 'UTC', true), set_config('extra_float_digits', '1', true),
@@ -130,15 +137,15 @@ pub(super) async fn gather(
     let near = |kind: &str| kind.starts_with("proximity");
     let (near, open): (Vec<_>, Vec<_>) = detail.events.iter().partition(|event| near(&event.kind));
     let ids = |events: &[&crate::view::EventRow]| -> Vec<Uuid> { events.iter().map(|event| event.event_id).collect() };
-    let orders: Vec<Uuid> = detail.events.iter().filter_map(|event| event.order_id).collect();
+    let words = super::reads_words(user);
     let zone_revisions: Vec<i64> = detail.events.iter().filter_map(|event| event.zone_revision).collect();
     let rules: Vec<i64> = detail.events.iter().map(|event| event.rules_revision).collect();
 
     let mut gathering = Gathering::default();
     let found = rows(client, INCIDENT, &[&incident_id]).await?;
-    gathering.take(client, "incident", &found, zone_seen).await?;
+    gathering.take(client, "incident", &found, zone_seen && words).await?;
     let found = rows(client, ACTIONS, &[&incident_id, &actions]).await?;
-    gathering.take(client, "incident_action", &found, true).await?;
+    gathering.take(client, "incident_action", &found, words).await?;
     let found = rows(client, EVENTS, &[&ids(&open)]).await?;
     gathering.take(client, "event", &found, true).await?;
     let found = rows(client, EVENTS, &[&ids(&near)]).await?;
@@ -148,7 +155,7 @@ pub(super) async fn gather(
         .take(client, "notification", &found, super::sees_all(user))
         .await?;
     let found = rows(client, ORDERS, &[&orders]).await?;
-    gathering.take(client, "supervision_order", &found, true).await?;
+    gathering.take(client, "supervision_order", &found, words).await?;
     if let Some(zone) = &detail.fields.zone {
         let found = rows(client, ZONES, &[&zone.zone_id, &zone_revisions]).await?;
         gathering.take(client, "zone_revision", &found, true).await?;

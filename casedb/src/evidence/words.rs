@@ -46,6 +46,9 @@ pub(super) enum Word {
     Map,
     Fixes,
     Time,
+    Times,
+    Offsets,
+    Escapes,
     Latitude,
     Longitude,
     Accuracy,
@@ -80,7 +83,16 @@ pub(super) const fn say(word: Word, locale: Locale) -> &'static str {
         Word::Messages => ("Messages", "通知"),
         Word::Map => ("Sketch map (north is up)", "示意图（上北）"),
         Word::Fixes => ("Positions", "定位记录"),
-        Word::Time => ("Time (UTC)", "时间（UTC）"),
+        Word::Time => ("Time", "时间"),
+        Word::Times => ("Times", "时间标准"),
+        Word::Offsets => (
+            "local times, the offset from UTC beside each; the JSON files have UTC",
+            "当地时间，均注明与 UTC 的时差；JSON 文件中为 UTC",
+        ),
+        Word::Escapes => (
+            "[U+…]: the number in Unicode of a character that this face cannot show; the JSON files have the character itself.",
+            "[U+…]：本页字体无法显示的字符的 Unicode 编号；JSON 文件中为该字符本身。",
+        ),
         Word::Latitude => ("Latitude", "纬度"),
         Word::Longitude => ("Longitude", "经度"),
         Word::Accuracy => ("Accuracy", "精度"),
@@ -99,33 +111,5 @@ pub(super) const fn say(word: Word, locale: Locale) -> &'static str {
     match locale {
         Locale::En => en,
         Locale::ZhCn => zh,
-    }
-}
-
-/// A word of the database for people to read; one that is not known stays as it is.
-pub(super) fn code(word: &str, locale: Locale) -> &str {
-    if locale == Locale::En {
-        return word;
-    }
-    match word {
-        "raised" | "raise" => "已产生",
-        "notified" | "notify" => "已通知",
-        "acknowledged" | "acknowledge" => "已确认",
-        "in_action" => "处置中",
-        "closed" | "close" => "已关闭",
-        "reopened" | "reopen" => "重新打开",
-        "escalate" | "escalated" => "已升级",
-        "call" => "呼叫",
-        "note" => "备注",
-        "onset" => "开始",
-        "end" | "ended" => "结束",
-        "duty" => "日常监管",
-        "incident" => "事件处置",
-        "court" => "法院要求",
-        "maintenance" => "系统维护",
-        "sent" => "已发送",
-        "failed" => "失败",
-        "pending" => "待发送",
-        other => other,
     }
 }

@@ -59,7 +59,9 @@ pub async fn export(
         let mut digest = blake3::Hasher::new();
         let mut count = 0_u64;
         let sql = format!(
-            "SELECT COALESCE({own}, false), to_jsonb(t)::text FROM {name} t WHERE {condition} ORDER BY {order}",
+            "SELECT COALESCE({own}, false), (to_jsonb(t) - ARRAY(SELECT a.attname::text FROM pg_attribute a
+                WHERE a.attrelid = '{name}'::regclass AND a.attgenerated <> ''))::text
+            FROM {name} t WHERE {condition} ORDER BY {order}",
             own = own(table),
             name = quoted(table.spec.name),
             condition = chosen(table),

@@ -145,7 +145,7 @@ pub const TABLES: &[Spec] = &[
     own(
         "quarantined_frame",
         "EXISTS (SELECT FROM device d JOIN device_assignment a USING (device_id)
-            WHERE a.person_id = ANY ($1) AND d.protocol = t.protocol AND d.identity = t.identity
+            WHERE a.person_id = ANY ($1) AND d.protocol = t.protocol AND d.identity = coalesce(nullif(t.identity, ''), t.claimed)
               AND t.received_at >= a.assigned_at AND (a.ended_at IS NULL OR t.received_at < a.ended_at))",
     ),
     Spec {
@@ -211,7 +211,12 @@ pub const TABLES: &[Spec] = &[
         "t.user_id IN (SELECT u.user_id FROM app_user u WHERE u.agency_id = ANY ($2))",
     ),
     own("violation_outcome", PERSON),
-    own("position_access", PERSON),
+    // Readings of what nobody's device sent belong to the reader's agency.
+    own(
+        "position_access",
+        "(t.person_id = ANY ($1) OR (t.person_id IS NULL
+            AND t.user_id IN (SELECT u.user_id FROM app_user u WHERE u.agency_id = ANY ($2))))",
+    ),
     own("break_glass", PERSON),
     own("legal_hold", PERSON),
     own("monitoring_refusal", PERSON),

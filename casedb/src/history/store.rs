@@ -133,20 +133,23 @@ const MAY_QUARANTINE: &str = "SELECT s.n FROM unnest($1::uuid[], $2::timestamptz
 const EMPTY: &str = "UPDATE stream.record r SET payload = $4
     FROM unnest($1::int4[], $2::int8[], $3::bytea[]) AS s (partition, \"offset\", key)
     WHERE r.topic = 0 AND r.partition = s.partition AND r.\"offset\" = s.\"offset\" AND r.key = s.key";
+macro_rules! merge {
+    () => {
+        concat!(
+            "INSERT INTO position (",
+            columns!(),
+            ") SELECT ",
+            columns!(),
+            " FROM staging_position ORDER BY person_id, fix_time, report_id, log_offset
+            ON CONFLICT (person_id, fix_time, report_id) DO NOTHING"
+        )
+    };
+}
 /// In the order of the key: neighbours in the index are written together, and two writers cannot deadlock. Of copies that
 /// came together the first is kept.
-const MERGE: &str = sealing!(
-    position,
-    columns!(),
-    concat!(
-        "INSERT INTO position (",
-        columns!(),
-        ") SELECT ",
-        columns!(),
-        " FROM staging_position ORDER BY person_id, fix_time, report_id, log_offset
-        ON CONFLICT (person_id, fix_time, report_id) DO NOTHING"
-    )
-);
+const MERGE: &str = sealing!(position, columns!(), merge!());
+/// The same without the seal; only to be measured.
+const MERGE_UNSEALED: &str = merge!();
 /// What was not merged because the report is there already, from another place of the log.
 const COPIES: &str = sealing!(
     report_copy,
@@ -248,10 +251,9 @@ pub(super) async fn store(client: &mut Client, batch: &BTreeMap<Partition, &Pend
             .collect();
         super::presence::withhold(&transaction, &people).await?;
         transaction.execute(SALTS, &[&people]).await?;
-        stored.positions = count(&transaction, MERGE, &[]).await?;
-        stored.copies = (rows as u64).saturating_sub(stored.positions);
+        // First of all: what no order lets be monitored must never lie in history.
         stored.refused = refuse(&transaction, batch).await?;
-        stored.positions = transaction.execute(MERGE, &[]).await?;
+        stored.positions = count(&transaction, MERGE, &[]).await?;
         stored.copies = (rows as u64).saturating_sub(stored.positions + stored.refused);
         if stored.copies > 0 {
             count(&transaction, COPIES, &[]).await?;
@@ -485,4 +487,38 @@ async fn keep_layers(transaction: &Transaction<'_>, rows: &[&LayerRow]) -> Resul
     ];
     transaction.execute(LAYERS, &values).await?;
     Ok(())
+}
+
+/// What sealing costs, for `homeward-bench sealing`: one transaction of the history writer's with invented fixes of some hundred people,
+/// sealed or not. `first` is the number of its first fix; numbers are not used twice. Returns how long the storing took, without the making of
+/// the fixes.
+pub async fn measured(client: &mut Client, first: i64, rows: i64, sealed: bool) -> Result<std::time::Duration, Error> {
+    const INVENTED: &str = r#"INSERT INTO staging_position (person_id, fix_time, report_id, device_id, received_at, appended_at, sequence,
+            latitude, longitude, valid, source, accuracy_m, strap, "case", motion, alarms, backfill, log_offset)
+        SELECT md5('sealing ' || n % 500)::uuid, now() - make_interval(secs => n / 500), md5('report ' || n)::uuid, md5('sealing ' || n % 500)::uuid,
+            now(), now(), n, 30 + n % 1000 * 0.0001, 120 + n % 777 * 0.0001, true, 1, 12, 1, 1, 1, 0, false, n
+        FROM generate_series($1::int8, $1 + $2 - 1) AS n"#;
+    const PEOPLE: &str = "SELECT DISTINCT person_id FROM staging_position";
+    client.batch_execute(STAGING).await?;
+    let transaction = client.transaction().await?;
+    transaction.execute(INVENTED, &[&first, &rows]).await?;
+    let people: Vec<Uuid> = transaction
+        .query(PEOPLE, &[])
+        .await?
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()?;
+    let start = std::time::Instant::now();
+    let stored = if sealed {
+        transaction.execute(SALTS, &[&people]).await?;
+        count(&transaction, MERGE, &[]).await?
+    } else {
+        transaction.execute(MERGE_UNSEALED, &[]).await?
+    };
+    transaction.commit().await?;
+    let took = start.elapsed();
+    if stored != rows.unsigned_abs() {
+        return Err(Error::Input(format!("{stored} of {rows} invented fixes were stored")));
+    }
+    Ok(took)
 }

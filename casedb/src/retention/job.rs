@@ -111,7 +111,7 @@ macro_rules! frames {
             $what,
             " FROM quarantined_frame q WHERE q.received_at < $4 AND EXISTS (
                 SELECT FROM device_assignment a JOIN device v USING (device_id)
-                WHERE a.person_id = $1 AND v.protocol = q.protocol AND v.identity = q.identity
+                WHERE a.person_id = $1 AND v.protocol = q.protocol AND v.identity = coalesce(nullif(q.identity, ''), q.claimed)
                     AND q.received_at >= a.assigned_at AND (a.ended_at IS NULL OR q.received_at < a.ended_at))
             AND NOT EXISTS (SELECT FROM unnest($2::timestamptz[], $3::timestamptz[]) AS k (starts, ends)
                 WHERE q.received_at >= k.starts AND q.received_at < k.ends)"

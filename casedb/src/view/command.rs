@@ -29,8 +29,10 @@ pub struct CommandRow {
     /// Why it ended: `done`, `located`, `refused`, `unsupported`, `connection_lost`, `not_connected`, `not_confirmed`, `no_answer`,
     /// `cancelled`, `superseded` or `not_needed`.
     pub outcome: Option<String>,
-    /// What the device said.
+    /// What the device said; empty where that may say a place and no reading was declared.
     pub result: String,
+    /// The device said more, which may say a place: it is given for a purpose and under a case number.
+    pub withheld: bool,
     /// Of the position that answered.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub fix_time: Option<Timestamp>,
@@ -69,11 +71,11 @@ pub struct CommandRow {
 macro_rules! selected {
     ($rest:literal) => {
         scoped!(concat!(
-            "SELECT c.command_id, c.person_id, c.device_id, c.parameters, c.state, c.outcome, c.result, c.fix_time,
+            "SELECT c.command_id, c.person_id, c.device_id, c.parameters, c.state, c.outcome, c.told, c.fix_time,
                 c.requested_by, u.display_name, c.purpose, c.case_number, c.reverts, c.created_at, c.not_before, c.expires_at,
                 c.sent_at, c.delivered_at, c.acknowledged_at, c.ended_at,
                 c.ended_at IS NULL AND LEAST(c.expires_at, c.sent_at + $4::bigint * interval '1 second') <= $3,
-                LEAST(c.expires_at, c.sent_at + $4::bigint * interval '1 second')
+                LEAST(c.expires_at, c.sent_at + $4::bigint * interval '1 second'), c.withheld
             FROM visible_person p JOIN device_command c USING (person_id) JOIN app_user u ON u.user_id = c.requested_by
             ",
             $rest
@@ -108,6 +110,19 @@ pub async fn command(
     found.as_ref().map(from_row).transpose()
 }
 
+/// Puts in what the device said, whatever it says, in a transaction that names a declared reading which holds the command's beginning.
+pub async fn hear(client: &impl GenericClient, command: &mut CommandRow) -> Result<(), Error> {
+    const SQL: &str = "SELECT command_words($1)";
+    if command.withheld
+        && let Some(row) = optional(client, SQL, &[&command.command_id]).await?
+        && let Some(words) = row.try_get(0)?
+    {
+        command.result = words;
+        command.withheld = false;
+    }
+    Ok(())
+}
+
 fn from_row(row: &Row) -> Result<CommandRow, Error> {
     let instruction = serde_json::from_value(row.try_get(3)?)
         .map_err(|error| Error::Configuration(format!("parameters of a command: {error}")))?;
@@ -131,6 +146,7 @@ fn from_row(row: &Row) -> Result<CommandRow, Error> {
         state,
         outcome: (!outcome.is_empty()).then_some(outcome),
         result: row.try_get(6)?,
+        withheld: row.try_get(22)?,
         fix_time: row.try_get(7)?,
         requested_by: UserName {
             user_id: row.try_get(8)?,

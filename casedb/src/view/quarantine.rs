@@ -4,7 +4,8 @@
 use super::scoped;
 use crate::{
     Error, GenericClient,
-    pool::rows,
+    access::database_role,
+    pool::{optional, rows},
     quarantine::{QuarantinedReports, reports_from_row},
     user::{Role, User},
 };
@@ -33,7 +34,7 @@ pub struct QuarantinedDevice {
     pub remote_address: String,
 }
 
-/// A frame that could not be read.
+/// A frame that could not be read, without what may hold a position.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct QuarantinedFrame {
     /// Id.
@@ -44,12 +45,16 @@ pub struct QuarantinedFrame {
     pub protocol: String,
     /// The device, where it was known.
     pub identity: String,
+    /// The registered device that the frame or its session names without proof, where it was not known.
+    pub claimed: String,
     /// Why.
     pub reason: String,
-    /// More about it.
+    /// More about it, where that quotes no bytes.
     pub detail: String,
-    /// The first bytes, at most 1,024, hexadecimal.
-    pub raw: String,
+    /// The first bytes, hexadecimal, where they are a header without a position; empty elsewhere.
+    pub header: String,
+    /// Whether bytes are kept.
+    pub kept: bool,
     /// How many bytes there were.
     pub raw_length: i32,
     /// When.
@@ -57,6 +62,19 @@ pub struct QuarantinedFrame {
     pub received_at: Timestamp,
     /// From where.
     pub remote_address: String,
+}
+
+/// The bytes of a frame.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FrameBytes {
+    /// Id.
+    #[serde(with = "crate::exact")]
+    #[schema(schema_with = crate::exact::schema)]
+    pub frame_id: i64,
+    /// Why it could not be read, in full.
+    pub detail: String,
+    /// All bytes that are kept, at most 4,096, hexadecimal.
+    pub raw: String,
 }
 
 /// The newest of all.
@@ -70,8 +88,8 @@ pub struct Quarantine {
     pub reports: Vec<QuarantinedReports>,
 }
 
-/// Reads the newest 200 of each; of reports, those of people whom the user sees. Administrators see devices and no people, so they get
-/// no reports.
+/// Reads the newest 200 of each; of reports, those of people whom the user sees; of frames, those of such people's devices and of
+/// nobody's. Administrators see devices and no people, so they get neither.
 pub async fn quarantine(client: &impl GenericClient, user: &User, now: Timestamp) -> Result<Quarantine, Error> {
     const REPORTS: &str = scoped!(
         "SELECT g.device_id, d.protocol, d.identity, g.reason, g.reports, g.first_at, g.last_at, n.fix_time
@@ -88,15 +106,16 @@ pub async fn quarantine(client: &impl GenericClient, user: &User, now: Timestamp
     const DEVICES: &str = "SELECT protocol, identity, reason, first_seen_at, last_seen_at, attempts, remote_address
         FROM quarantined_device ORDER BY last_seen_at DESC LIMIT 200";
     const FRAMES: &str =
-        "SELECT frame_id, protocol, identity, reason, detail, encode(substring(raw FROM 1 FOR 1024), 'hex'),
+        "SELECT frame_id, protocol, identity, claimed, reason, told, encode(header, 'hex'), raw_length > 0,
             raw_length, received_at, remote_address
-        FROM quarantined_frame ORDER BY frame_id DESC LIMIT 200";
+        FROM quarantined_frame WHERE access_frame(protocol, identity, claimed, received_at, $1::text::name)
+        ORDER BY frame_id DESC LIMIT 200";
     let devices = rows(client, DEVICES, &[]).await?;
     // Frames may hold positions.
     let frames = if user.role == Role::Administrator {
         Vec::new()
     } else {
-        rows(client, FRAMES, &[]).await?
+        rows(client, FRAMES, &[&database_role(user.role)]).await?
     };
     let since = now - crate::quarantine::REPORTS_SHOWN_FOR;
     let reports = if user.role == Role::Administrator {
@@ -126,15 +145,33 @@ pub async fn quarantine(client: &impl GenericClient, user: &User, now: Timestamp
                     frame_id: row.try_get(0)?,
                     protocol: row.try_get(1)?,
                     identity: row.try_get(2)?,
-                    reason: row.try_get(3)?,
-                    detail: row.try_get(4)?,
-                    raw: row.try_get(5)?,
-                    raw_length: row.try_get(6)?,
-                    received_at: row.try_get(7)?,
-                    remote_address: row.try_get(8)?,
+                    claimed: row.try_get(3)?,
+                    reason: row.try_get(4)?,
+                    detail: row.try_get(5)?,
+                    header: row.try_get(6)?,
+                    kept: row.try_get(7)?,
+                    raw_length: row.try_get(8)?,
+                    received_at: row.try_get(9)?,
+                    remote_address: row.try_get(10)?,
                 })
             })
             .collect::<Result<_, Error>>()?,
         reports: reports.iter().map(reports_from_row).collect::<Result<_, Error>>()?,
     })
+}
+
+/// Reads the bytes of a frame in a transaction that names the declared reading of it ([`crate::access::declare_frame`]). `None`: it is gone,
+/// or was not declared.
+pub async fn frame(client: &impl GenericClient, frame_id: i64) -> Result<Option<FrameBytes>, Error> {
+    const SQL: &str = "SELECT encode(raw, 'hex'), detail FROM read_frame($1)";
+    let found = optional(client, SQL, &[&frame_id]).await?;
+    found
+        .map(|row| {
+            Ok(FrameBytes {
+                frame_id,
+                raw: row.try_get(0)?,
+                detail: row.try_get(1)?,
+            })
+        })
+        .transpose()
 }

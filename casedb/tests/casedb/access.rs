@@ -61,7 +61,7 @@ pub(crate) async fn fill(client: &Client) {
         .unwrap();
 }
 
-async fn id(client: &Client, of: &str) -> Uuid {
+pub(crate) async fn id(client: &Client, of: &str) -> Uuid {
     client.query_one("SELECT md5($1)::uuid", &[&of]).await.unwrap().get(0)
 }
 

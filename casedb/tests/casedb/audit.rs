@@ -362,6 +362,19 @@ fn names(fault: &Fault, done: &Tampering) -> bool {
         })
 }
 
+/// Switches every trigger off, as an intruder does who has the database.
+async fn without_triggers(client: &Client) {
+    let names_of = "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+        AND NOT c.relispartition AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname LIKE 'audit_%')";
+    for row in client.query(names_of, &[]).await.unwrap() {
+        let name: String = row.get(0);
+        client
+            .batch_execute(&format!("ALTER TABLE {name} DISABLE TRIGGER USER"))
+            .await
+            .unwrap();
+    }
+}
+
 /// How many rows are tampered with on each edition.
 const TAMPERINGS: usize = 1_000;
 
@@ -387,15 +400,7 @@ async fn a_thousand_tamperings_are_found_and_named() {
         assert!(report.key_is_trusted);
 
         // The intruder switches every trigger off.
-        let names_of = "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
-            AND NOT c.relispartition AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname LIKE 'audit_%')";
-        for row in client.query(names_of, &[]).await.unwrap() {
-            let name: String = row.get(0);
-            client
-                .batch_execute(&format!("ALTER TABLE {name} DISABLE TRIGGER USER"))
-                .await
-                .unwrap();
-        }
+        without_triggers(&client).await;
         let report = verified(&db).await;
         assert!(
             !report.faults.is_empty() && report.faults.iter().all(|fault| fault.kind == Kind::Guard),
@@ -725,6 +730,256 @@ async fn writers_do_not_wait_for_each_other_and_the_chain_has_no_gap() {
         sealer::seal_waiting(&db).await.unwrap();
         let report = verified(&db).await;
         assert!(report.faults.is_empty(), "{}", told(&report));
+        test.drop_now().await.unwrap();
+    }
+}
+
+/// Faults but those of the switched-off triggers, of what a statement does; it is taken back.
+async fn found_after(client: &mut casedb::Client, sql: &str) -> Vec<Fault> {
+    let savepoint = client.transaction().await.unwrap();
+    savepoint
+        .batch_execute(&format!("SET LOCAL timezone = 'UTC'; {sql}"))
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let report = verify::within(&savepoint, &trust(), &mut |_| {}).await.unwrap();
+    savepoint.rollback().await.unwrap();
+    report
+        .faults
+        .into_iter()
+        .filter(|fault| fault.kind != Kind::Guard)
+        .collect()
+}
+
+/// Texts of a query's first column.
+async fn texts(client: &Client, sql: &str) -> Vec<String> {
+    let rows = client
+        .query(sql, &[])
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// What an intruder does who thinks about it: not one changed value, but something that looks as rows do.
+#[tokio::test]
+async fn cleverer_tamperings_are_found_and_named() {
+    for (test, db) in migrated().await {
+        let mut rng = StdRng::seed_from_u64(7_031);
+        let client = testkit::connect(&test.url).await.unwrap();
+        fill(&db, &client, &mut rng).await;
+        // A row as it was in an older version, and the salt of that.
+        let person = &texts(&client, "SELECT person_id::text FROM person ORDER BY person_id LIMIT 1").await[0];
+        let old = "SELECT format('UPDATE person SET risk_level = %s WHERE person_id = %L; UPDATE audit_row SET salt = %L
+                WHERE table_name = ''person'' AND row_key = %L', p.risk_level, p.person_id, r.salt, r.row_key)
+            FROM person p JOIN audit_row r ON r.table_name = 'person' AND r.row_key = jsonb_build_object('person_id', p.person_id)::text
+            ORDER BY p.person_id LIMIT 1";
+        let older = texts(&client, old).await.remove(0);
+        client
+            .batch_execute(&format!(
+                "UPDATE person SET risk_level = risk_level % 4 + 1 WHERE person_id = '{person}'"
+            ))
+            .await
+            .unwrap();
+        sealer::seal_waiting(&db).await.unwrap();
+        sealer::sign(&db, &key(), None).await.unwrap().unwrap();
+        sealer::seal_waiting(&db).await.unwrap();
+        let report = verified(&db).await;
+        assert!(report.faults.is_empty(), "{}", told(&report));
+        without_triggers(&client).await;
+        let mut pooled = db.client().await.unwrap();
+        let person_key = format!("{{\"person_id\": \"{person}\"}}");
+        let person_key = person_key.as_str();
+
+        let mut all = cover::covered(&pooled).await.unwrap();
+        all.extend(["position".to_owned(), "audit_entry".to_owned()]);
+        let mut swapped = 0;
+        for table in tables(&client, &all).await {
+            // The contents of two rows, the keys left as they are.
+            let columns: Vec<String> = table
+                .columns
+                .iter()
+                .map(|column| &column.name)
+                .filter(|name| !table.key.contains(name) && *name != "person_id")
+                .map(|name| quoted(name))
+                .collect();
+            let key = key_expression(&table, "t");
+            let order: Vec<String> = table.key.iter().map(|key| quoted(key)).collect();
+            let picked = format!(
+                "SELECT {key} FROM {} t ORDER BY {} LIMIT 2",
+                quoted(&table.name),
+                order.join(", ")
+            );
+            let keys = texts(&client, &picked).await;
+            if keys.len() < 2 || columns.is_empty() {
+                continue;
+            }
+            let [one, two] = [0, 1].map(|at: usize| format!("'{}'", keys[at].replace('\'', "''")));
+            let (x, y) = (key.replace("(t)", "(x)"), key.replace("(t)", "(y)"));
+            let list = columns.join(", ");
+            let sql = format!(
+                "UPDATE {0} x SET ({list}) = (SELECT {list} FROM {0} y WHERE {y} IN ({one}, {two}) AND {y} <> {x}) WHERE {x} IN ({one}, {two})",
+                quoted(&table.name)
+            );
+            let faults = found_after(&mut pooled, &sql).await;
+            for key in &keys {
+                let done = Tampering {
+                    sql: sql.clone(),
+                    table: table.name.clone(),
+                    keys: vec![key.clone()],
+                    ids: serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(key)
+                        .unwrap()
+                        .into_iter()
+                        .filter(|(name, _)| name == "report_id" || name == "log_offset")
+                        .map(|(_, id)| id.to_string())
+                        .collect(),
+                };
+                assert!(
+                    faults.iter().any(|fault| names(fault, &done)),
+                    "swapped in {}: {key} is not named in {faults:?}",
+                    table.name
+                );
+            }
+            swapped += 1;
+        }
+        assert!(swapped > 60, "{swapped}");
+
+        let last_root = &texts(&client, "SELECT max(through_id)::text FROM audit_root").await[0];
+        let root_key = format!("{{\"through_id\": {last_root}}}");
+        let somebody = &texts(
+            &client,
+            "SELECT person_id::text FROM position ORDER BY person_id LIMIT 1",
+        )
+        .await[0];
+        let middle = "(SELECT max(entry_id) / 2 FROM audit_entry)";
+        let cut = format!(
+            "DELETE FROM audit_entry WHERE entry_id > {last_root}; UPDATE audit_head SET entry_id = {last_root},
+                hash = (SELECT hash FROM audit_entry WHERE entry_id = {last_root})"
+        );
+        let cases = [
+            ("an older version", older, "person", person_key),
+            (
+                "the salts of two rows",
+                "UPDATE audit_row x SET salt = (SELECT salt FROM audit_row y WHERE y.table_name = 'person' AND y.row_key <> x.row_key LIMIT 1)
+                    WHERE x.table_name = 'person'"
+                    .to_owned(),
+                "person",
+                person_key,
+            ),
+            (
+                "a table taken in anew",
+                "UPDATE person SET display_name = 'Somebody Else'; DELETE FROM audit_shape WHERE table_name = 'person'; SELECT audit_cover('person')"
+                    .to_owned(),
+                "person",
+                person_key,
+            ),
+            (
+                "a person with all that is theirs, and the salts",
+                format!(
+                    "DELETE FROM supervision_order WHERE person_id = '{person}'; DELETE FROM person WHERE person_id = '{person}';
+                    DELETE FROM audit_row WHERE row_key LIKE '%{person}%'"
+                ),
+                "person",
+                person_key,
+            ),
+            (
+                "the entries of a row with the row",
+                format!(
+                    "DELETE FROM person WHERE person_id = '{person}'; DELETE FROM audit_row WHERE row_key = '{person_key}';
+                    DELETE FROM audit_entry WHERE row_key = '{person_key}'"
+                ),
+                "audit_entry",
+                "",
+            ),
+            (
+                "a gap in the numbers",
+                format!("UPDATE audit_entry SET entry_id = entry_id + 1000000 WHERE entry_id > {middle}"),
+                "audit_entry",
+                "",
+            ),
+            (
+                "an entry a second later",
+                "UPDATE audit_entry SET at = at + interval '1 second' WHERE entry_id = 5".to_owned(),
+                "audit_entry",
+                "{\"entry_id\": 5}",
+            ),
+            ("the chain cut at its last root", cut, "audit_root", root_key.as_str()),
+            (
+                "the newest root away, with its salt",
+                format!(
+                    "DELETE FROM audit_root WHERE through_id = {last_root};
+                    DELETE FROM audit_row WHERE table_name = 'audit_root' AND row_key = '{root_key}'"
+                ),
+                "audit_root",
+                root_key.as_str(),
+            ),
+            (
+                "the signatures of two roots",
+                "UPDATE audit_root x SET signature = (SELECT signature FROM audit_root y WHERE y.through_id <> x.through_id ORDER BY 1 LIMIT 1)"
+                    .to_owned(),
+                "audit_root",
+                root_key.as_str(),
+            ),
+            (
+                "a root dated back",
+                format!("UPDATE audit_root SET at = at - interval '1 day' WHERE through_id = {last_root}"),
+                "audit_root",
+                root_key.as_str(),
+            ),
+            (
+                "somebody's way, with the salt of its digests",
+                format!(
+                    "DELETE FROM position WHERE person_id = '{somebody}'; DELETE FROM history_salt WHERE person_id = '{somebody}';
+                    DELETE FROM audit_row WHERE table_name = 'history_salt' AND row_key LIKE '%{somebody}%'"
+                ),
+                "position",
+                somebody.as_str(),
+            ),
+            (
+                "the ways of two people for one another",
+                format!(
+                    "UPDATE position x SET latitude = y.latitude + 1, longitude = y.longitude FROM position y
+                    WHERE x.person_id = '{somebody}' AND y.person_id <> x.person_id"
+                ),
+                "position",
+                somebody.as_str(),
+            ),
+            (
+                "a day later",
+                format!("UPDATE position SET fix_time = fix_time + interval '1 second' WHERE person_id = '{somebody}'"),
+                "position",
+                somebody.as_str(),
+            ),
+            (
+                "the same row twice",
+                format!(
+                    "ALTER TABLE position DROP CONSTRAINT IF EXISTS position_pkey CASCADE;
+                    INSERT INTO position SELECT * FROM position WHERE person_id = '{somebody}'"
+                ),
+                "position",
+                somebody.as_str(),
+            ),
+            (
+                "a deletion that a user wrote",
+                format!(
+                    "DELETE FROM position WHERE person_id = '{somebody}';
+                    INSERT INTO audit_pending (actor_kind, actor, actor_role, act, table_name, row_key, detail) VALUES ('user', 'u',
+                        'homeward_analyst', 'deletion', 'position', '', '{{\"table\": \"position\", \"person_id\": null, \"before\": null}}'),
+                        ('user', 'u', 'homeward_analyst', 'table_dropped', 'person', '', '')"
+                ),
+                "position",
+                somebody.as_str(),
+            ),
+        ];
+        for (what, sql, table, row) in cases {
+            let faults = found_after(&mut pooled, &sql).await;
+            assert!(
+                faults
+                    .iter()
+                    .any(|fault| fault.table == table && fault.row.contains(row)),
+                "{}: {what}: {table} {row} is not named in {faults:?}",
+                test.edition
+            );
+        }
+        drop((pooled, client));
         test.drop_now().await.unwrap();
     }
 }

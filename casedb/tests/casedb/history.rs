@@ -246,6 +246,57 @@ async fn rate() {
     }
 }
 
+/// What came past the gateway without a legal basis is on record as refused, and nowhere else: not in history, not as a copy, not in a seal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_order_lets_be_monitored_is_not_stored() {
+    for (test, db) in migrated().await {
+        let client = db.client().await.unwrap();
+        let person = PersonId::from_name("p3").uuid();
+        client
+            .batch_execute(&format!(
+                "ALTER TABLE supervision_order DISABLE TRIGGER USER;
+                UPDATE supervision_order SET ends_at = now() - interval '1 day' WHERE person_id = '{person}'"
+            ))
+            .await
+            .unwrap();
+        let log = MemoryLog::new(PARTITIONS);
+        append(&log, 0..70).await;
+        let (writer, shutdown) = write(&db, &log);
+        until_offsets_are(&db, 70).await;
+        // Ten of them are p3's.
+        assert_eq!(counts(&db).await, (60, 60));
+        let of = |sql: &'static str| {
+            let client = &client;
+            async move { client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) }
+        };
+        assert_eq!(of("SELECT count(*) FROM report_copy").await, 0);
+        assert_eq!(of("SELECT sum(leaves)::int8 FROM history_seal").await, 60);
+        assert_eq!(of("SELECT sum(reports)::int8 FROM monitoring_refusal").await, 10);
+        shutdown.cancel();
+        writer.await.unwrap().unwrap();
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_measured_of_sealing_is_stored_alike() {
+    for (test, db) in migrated().await {
+        let mut client = testkit::connect(&test.url).await.unwrap();
+        for (number, sealed) in [true, false, true].into_iter().enumerate() {
+            let first = i64::try_from(number).unwrap() * 1_000;
+            casedb::history::measured(&mut client, first, 1_000, sealed)
+                .await
+                .unwrap();
+        }
+        assert_eq!(counts(&db).await, (3_000, 3_000));
+        let sql = "SELECT sum(leaves)::int8 FROM history_seal";
+        assert_eq!(client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 2_000);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
 /// The cell of a report, by its number alone.
 fn in_cell(report: wire::Report, cell: u64) -> wire::Report {
     wire::Report {
@@ -286,6 +337,11 @@ async fn of_cells_the_newest_of_each_device_is_kept_and_no_other() {
                 .await
                 .unwrap();
         }
+        // An order's law stays; here it is put in place of another.
+        client
+            .batch_execute("ALTER TABLE supervision_order DISABLE TRIGGER supervision_order_guard")
+            .await
+            .unwrap();
         // The fifth is of a law that wants no place inside the dwelling known; the sixth has no order.
         client
             .batch_execute("ALTER TABLE supervision_order DISABLE TRIGGER USER")

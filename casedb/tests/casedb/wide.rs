@@ -167,6 +167,7 @@ async fn write_all(url: &str, db: &casedb::Database, name: &str, at: i64) {
     let frame = SeenFrame {
         protocol: "native",
         identity: name.to_owned(),
+        claimed: String::new(),
         reason: "length",
         detail: String::new(),
         raw: vec![1],

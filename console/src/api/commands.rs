@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use casedb::{
+    access::{self, Access},
     command::{self, CommandError, Instruction, Request},
     user::User,
     view::{self, CommandRow},
@@ -17,13 +18,13 @@ use proto::{DeviceId, PersonId};
 use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
 use tracing::debug;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::people::{case_number, purpose};
+use super::people::{case_number, purpose, stated};
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, Handler, Id},
+    authorise::{Asked, Authorised, Body, Handler, Id},
     error::ErrorBody,
 };
 
@@ -169,19 +170,54 @@ pub async fn place(
     Ok((status, Json(placed)))
 }
 
-/// One command.
-#[utoipa::path(get, path = "/api/v1/commands/{id}", tag = "commands", params(("id" = Uuid, Path)), responses(
+/// Why the words of a device are read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WordsQuery {
+    /// `duty`, `incident`, `court` or `maintenance`.
+    pub purpose: Option<String>,
+    /// Case number.
+    pub case: Option<String>,
+}
+
+/// One command. What the device said is left out where that may say a place (`withheld`), unless purpose and case number are stated; then
+/// the reading is written down as one of positions is.
+#[utoipa::path(get, path = "/api/v1/commands/{id}", tag = "commands", params(("id" = Uuid, Path), WordsQuery), responses(
     (status = 200, body = CommandRow),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 404, description = "There is none, or the user may not see it", body = ErrorBody),
+    (status = 422, description = "`purpose_required`, `case_required`, or another parameter is wrong", body = ErrorBody),
 ))]
 pub async fn one(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(command_id): Id,
+    Asked(asked): Asked<WordsQuery>,
 ) -> Result<Json<CommandRow>, ApiError> {
-    read(&app, &caller.user, command_id).await.map(Json)
+    let mut command = read(&app, &caller.user, command_id).await?;
+    if asked.purpose.is_none() && asked.case.is_none() {
+        return Ok(Json(command));
+    }
+    let (purpose, case_number) = stated(asked.purpose.as_deref(), asked.case.as_deref())?;
+    if command.withheld {
+        let access = Access {
+            user_id: caller.user.user_id,
+            person_id: command.person_id,
+            purpose,
+            case_number,
+            scope: &format!("answer to command {command_id}"),
+        };
+        let mut client = app.0.users.client().await?;
+        let transaction = client.begin(&caller.user).await?;
+        let declared = access::declare(&transaction, &access, command.created_at, command.created_at).await?;
+        // On record for good before anything is read: what was sent stays read.
+        transaction.commit().await.map_err(casedb::Error::from)?;
+        let transaction = client.begin(&caller.user).await?;
+        declared.name(&transaction).await?;
+        view::hear(&transaction, &mut command).await?;
+    }
+    Ok(Json(command))
 }
 
 /// Takes a command back that is still queued; a pursuit with its way back.

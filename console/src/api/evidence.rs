@@ -48,7 +48,7 @@ pub async fn download(
     Asked(asked): Asked<EvidenceQuery>,
 ) -> Result<Response, ApiError> {
     let (purpose, case) = stated(asked.purpose.as_deref(), asked.case.as_deref())?;
-    let key = app.0.config.evidence_key.as_ref();
+    let signer = app.0.config.evidence_key.as_ref();
     let locale = asked.locale.as_deref().unwrap_or(&caller.user.locale);
     let wanted = Wanted {
         user: &caller.user,
@@ -58,10 +58,10 @@ pub async fn download(
         locale: Locale::from_str(locale).unwrap_or_default(),
         now: Timestamp::now(),
     };
-    let found = app.0.owner.evidence(&wanted, key).await?;
+    let found = app.0.owner.evidence(&wanted, signer).await?;
     let found = found.ok_or(ApiError::NotFound("incident"))?;
     let name = format!("attachment; filename=\"incident-{}.zip\"", found.number);
-    let archive = found.archive(key)?;
+    let archive = found.archive(signer.map(|signer| &signer.key))?;
     let mut response = archive.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{BufReader, BufWriter, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -14,7 +14,8 @@ use casedb::{
     audit::{
         self, Entry, export,
         key::{Key, PublicKey},
-        root, sealer,
+        root,
+        sealer::{self, Signer},
         verify::{self, Progress, Report, Trust},
     },
 };
@@ -31,6 +32,17 @@ pub fn configured_key(config: &Config) -> Result<Option<Key>> {
         return Ok(None);
     }
     Ok(Some(Key::read(Path::new(&config.audit.key_file))?))
+}
+
+/// The file of the settings to which roots are added; `None` where none is set.
+pub fn anchor_file(config: &Config) -> Option<PathBuf> {
+    (!config.audit.anchor_file.is_empty()).then(|| PathBuf::from(&config.audit.anchor_file))
+}
+
+/// What signs by the settings; `None` where no key is set.
+pub fn configured_signer(config: &Config) -> Result<Option<Signer>> {
+    let anchor_file = anchor_file(config);
+    Ok(configured_key(config)?.map(|key| Signer { key, anchor_file }))
 }
 
 pub async fn run(config: Config, command: AuditCommand) -> Result<()> {
@@ -54,12 +66,11 @@ pub async fn run(config: Config, command: AuditCommand) -> Result<()> {
             println!("{}", key.public());
         }
         AuditCommand::Sign => {
-            let key = configured_key(&config)?
+            let signer = configured_signer(&config)?
                 .context("audit.key_file is not set; `homeward audit key --out FILE` makes a key")?;
             let database = connect(&config).await?;
             let sealed = sealer::seal_waiting(&database).await?;
-            let anchor = (!config.audit.anchor_file.is_empty()).then(|| Path::new(&config.audit.anchor_file));
-            match sealer::sign(&database, &key, anchor).await? {
+            match signer.sign(&database).await? {
                 Some(root) => println!(
                     "{sealed} entries chained; signed through entry {} with key {}",
                     root.through_id, root.key_id

@@ -1,25 +1,25 @@
 //! `homeward evidence`: everything about an incident, in an archive that proves itself.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use alerts::Locale;
 use anyhow::{Context, Result, bail};
 use casedb::{
     Database,
-    audit::sealer,
+    audit::sealer::Signer,
     evidence::{self, Asked},
 };
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{audit::configured_key, reading::Reader};
+use super::{audit::configured_signer, reading::Reader};
 use crate::{cli::audit::EvidenceArgs, config::Config};
 
 pub async fn run(config: Config, arguments: EvidenceArgs) -> Result<()> {
     if arguments.out.exists() {
         bail!("{} is there already", arguments.out.display());
     }
-    let key = configured_key(&config)?;
+    let signer = configured_signer(&config)?;
     let database = Database::connect(config.database_url()?, 3)
         .await
         .context("case database")?;
@@ -34,12 +34,6 @@ pub async fn run(config: Config, arguments: EvidenceArgs) -> Result<()> {
         },
     };
     drop(client);
-    // Everything that is to be proved is under a signed root first.
-    sealer::seal_waiting(&database).await?;
-    if let Some(key) = &key {
-        let anchor = (!config.audit.anchor_file.is_empty()).then(|| Path::new(&config.audit.anchor_file));
-        sealer::sign(&database, key, anchor).await?;
-    }
     let locale = arguments.locale.as_deref().unwrap_or(&reader.user().locale);
     let asked = Asked {
         user: reader.user(),
@@ -50,17 +44,17 @@ pub async fn run(config: Config, arguments: EvidenceArgs) -> Result<()> {
         locale: locale.parse::<Locale>().unwrap_or_default(),
         now: Timestamp::now(),
     };
-    let found = evidence::gather(&database, &asked).await?;
+    let found = evidence::gather(&database, &asked, signer.as_ref()).await?;
     let found = found.with_context(|| format!("there is no incident {text}, or this user does not see it"))?;
-    let archive = found.archive(key.as_ref())?;
+    let archive = found.archive(signer.as_ref().map(|signer| &signer.key))?;
     fs::write(&arguments.out, &archive).with_context(|| arguments.out.display().to_string())?;
     println!(
         "evidence of incident {} is in {}",
         found.number,
         arguments.out.display()
     );
-    match key {
-        Some(key) => println!(
+    match signer {
+        Some(Signer { key, .. }) => println!(
             "signed with key {}; verify with: python3 docs/verify/homeward-verify.py {} --public-key {}",
             key.public().id(),
             arguments.out.display(),

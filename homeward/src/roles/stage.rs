@@ -156,7 +156,7 @@ impl Stage {
         let config = sealer::Config {
             key: crate::command::audit::configured_key(&self.config)?,
             root_every: Duration::from_secs(audit.root_minutes.saturating_mul(60)),
-            anchor_file: (!audit.anchor_file.is_empty()).then(|| PathBuf::from(&audit.anchor_file)),
+            anchor_file: crate::command::audit::anchor_file(&self.config),
         };
         let (database, stop) = (self.database.clone(), self.stages.clone());
         self.tasks.spawn(async move {
@@ -237,7 +237,7 @@ impl Stage {
             demo_town: demo_town(&self.database).await?,
             channels: self.config.console_channels()?,
             patience: self.config.alerts.patience()?,
-            evidence_key: crate::command::audit::configured_key(&self.config)?,
+            evidence_key: crate::command::audit::configured_signer(&self.config)?,
         };
         let ready = Arc::clone(&self.readiness);
         let ready: console::Ready = Arc::new(move || ready.latest());

@@ -96,6 +96,19 @@ impl Quarantine {
         remote: SocketAddr,
         now: Timestamp,
     ) {
+        self.claimed(protocol, (identity, ""), fault, raw, remote, now);
+    }
+
+    /// The same, with the registered device that an unproved frame names: for whom it is, and never in whose place it is kept.
+    pub(crate) fn claimed(
+        &self,
+        protocol: Protocol,
+        (identity, claimed): (&str, &str),
+        fault: &Fault,
+        raw: Option<&Bytes>,
+        remote: SocketAddr,
+        now: Timestamp,
+    ) {
         Self::count(protocol, fault);
         let queue = if identity.is_empty() {
             &self.strangers
@@ -105,6 +118,7 @@ impl Quarantine {
         let entry = Entry::Frame(SeenFrame {
             protocol: protocol.name(),
             identity: identity.chars().take(64).collect(),
+            claimed: claimed.chars().take(64).collect(),
             reason: fault.reason(),
             detail: raw.map_or_else(String::new, |_| fault.to_string()),
             raw: raw.map_or_else(Vec::new, |raw| raw.get(..MAX_RAW_BYTES).unwrap_or(raw).to_vec()),

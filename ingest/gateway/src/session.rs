@@ -158,6 +158,7 @@ pub(crate) async fn run<D: Dialect>(
         orders: None,
         protected: false,
         unkept: false,
+        named: None,
         shared,
     };
     let Err(stop) = converse(&mut dialect, &mut frames, &mut peer).await;

@@ -1072,6 +1072,7 @@ mod database {
         let frame = |identity: &str, n: usize| SeenFrame {
             protocol: "jt808",
             identity: identity.to_owned(),
+            claimed: String::new(),
             reason: "checksum",
             detail: format!("number {n}\0"),
             raw: vec![0xa5; 5_000],

@@ -118,6 +118,22 @@ fn nearness_does_not_say_where_the_protected_person_is() {
     assert!(seen > 0);
 }
 
+/// Everything that the engine says is said in Chinese too, so that a new form of a sentence fails here.
+#[test]
+fn every_explanation_is_said_in_chinese_too() {
+    let zone = TimeZone::get("Asia/Shanghai").unwrap();
+    let mut kinds = BTreeSet::new();
+    for scenario in [Scenario::Demo, Scenario::Rare] {
+        let world = world(scenario, 2026, 20, 5.0);
+        for event in check::events(&world, &zone, 400.0) {
+            kinds.insert(event.kind);
+            let sentence = event.explanation.unwrap().sentence;
+            assert!(alerts::why::in_chinese(&sentence).is_some(), "{sentence:?}");
+        }
+    }
+    assert!(kinds.len() >= 20, "{} kinds", kinds.len());
+}
+
 #[test]
 fn a_quiet_town_is_quiet() {
     let world = world(Scenario::Quiet, 3, 100, 10.0);

@@ -329,7 +329,9 @@ impl Chain {
             return;
         }
         if entry.act == "table_dropped" {
-            self.dropped.push(entry.table.clone());
+            if entry.actor_role.is_empty() {
+                self.dropped.push(entry.table.clone());
+            }
             return;
         }
         if entry.old_digest.is_none() && entry.new_digest.is_none() && !doubtful {
@@ -350,6 +352,11 @@ impl Chain {
             (Some(Last { digest: Some(_), .. }), None) if entry.act == "insert" => Some((
                 Kind::Removed,
                 "it was removed past the audit before it was put there again",
+            )),
+            // A table comes under the audit once: what is taken in anew may have been changed meanwhile.
+            (Some(Last { digest: Some(_), .. }), None) if entry.act == "baseline" => Some((
+                Kind::Changed,
+                "it was taken under the audit anew: what it was before is not compared",
             )),
             (Some(Last { digest: None, .. }) | None, Some(_)) => {
                 Some((Kind::Inserted, "it came past the audit before this entry"))

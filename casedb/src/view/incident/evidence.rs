@@ -57,6 +57,8 @@ pub struct EventRow {
     pub withdrawn: bool,
     /// Why, in one English sentence.
     pub sentence: String,
+    /// The same in Simplified Chinese, made from it; null where the engine of another version wrote it.
+    pub sentence_zh: Option<String>,
     /// The fixes that decided, oldest first; of nearness to a protected person, those of the supervised person alone.
     pub fixes: Vec<Evidence>,
     /// Of what the event claims, over all fixes; null for timers and what a device says.
@@ -123,6 +125,7 @@ pub(super) async fn events(
             decided_at: row.try_get(5)?,
             late: row.try_get(6)?,
             withdrawn: row.try_get(7)?,
+            sentence_zh: alerts::why::in_chinese(&explanation.sentence),
             sentence: explanation.sentence,
             fixes,
             probability: stated(explanation.probability),

@@ -10,6 +10,7 @@ const row = (change: Partial<CommandRow>): CommandRow => ({
   state: "queued",
   outcome: null,
   result: "",
+  withheld: false,
   fix_time: null,
   requested_by: { user_id: "u", display_name: "Invented Officer" },
   purpose: "duty",

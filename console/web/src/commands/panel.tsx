@@ -7,6 +7,7 @@ import { word } from "../shared/i18n";
 import { moment } from "../shared/time";
 import { PURPOSES, type CommandList, type CommandRow, type Instruction, type Purpose } from "../shared/types";
 import { Failure, Loading, Time } from "../shared/ui";
+import { whyOf, type Why } from "../shared/why";
 import { ended, isOpen, newKey, nextEnd, openOf, pursuit, shown, worthTrying, type Wish } from "./commands";
 
 const INTERVALS = [5, 10, 30, 60];
@@ -77,12 +78,46 @@ function Entry(props: { command: CommandRow; cancel: ((command: CommandRow) => v
           {t("commands.said")} {command.result}
         </p>
       )}
+      {command.withheld && <Words command={command} />}
       {props.cancel !== null && command.state === "queued" && command.reverts === null && (
         <button type="button" className="small" onClick={() => props.cancel?.(command)}>
           {t("commands.cancel")}
         </button>
       )}
     </li>
+  );
+}
+
+/** What a device said that may name a place: read for the reason that was stated for the person, and recorded. */
+function Words({ command }: { command: CommandRow }): ReactNode {
+  const { t } = useDuty();
+  const [words, setWords] = useState<string | null>(null);
+  const [problem, setProblem] = useState("");
+  const why = whyOf(command.person_id);
+  if (words !== null) {
+    return (
+      <p className="fine words">
+        {t("commands.said")} {words}
+      </p>
+    );
+  }
+  const read = async (said: Why): Promise<void> => {
+    try {
+      setWords((await api.commandWords(command.command_id, said)).result);
+    } catch (error) {
+      setProblem(explain(t, error instanceof ApiError ? error : new ApiError(0, "unknown", String(error))));
+    }
+  };
+  return (
+    <p className="fine">
+      <span className="muted">{t("commands.withheld")}</span>{" "}
+      {why !== null && (
+        <button type="button" className="small" onClick={() => void read(why)}>
+          {t("commands.read_words")}
+        </button>
+      )}
+      {problem && <span className="problem"> {problem}</span>}
+    </p>
   );
 }
 

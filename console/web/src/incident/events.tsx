@@ -152,6 +152,18 @@ function Corrected({ event }: { event: IncidentEvent }): ReactNode {
   );
 }
 
+/** The sentence in the reader's language, where there is one; the English one is what is on record. */
+function Sentence({ event }: { event: IncidentEvent }): ReactNode {
+  const { t, locale } = useDuty();
+  if (locale === "zh-CN" && event.sentence_zh !== null) return <p className="sentence">{event.sentence_zh}</p>;
+  if (event.sentence === "") return <p className="sentence">{t("events.no_sentence")}</p>;
+  return (
+    <p className="sentence" lang="en">
+      {event.sentence}
+    </p>
+  );
+}
+
 export function EventList({ incident }: { incident: IncidentDetail }): ReactNode {
   const { t } = useDuty();
   return (
@@ -170,9 +182,7 @@ export function EventList({ incident }: { incident: IncidentDetail }): ReactNode
                 <Time at={event.edge === "end" && event.ended_at ? event.ended_at : event.onset_at} />
               </div>
               <Corrected event={event} />
-              <p className="sentence" lang="en">
-                {event.sentence || t("events.no_sentence")}
-              </p>
+              <Sentence event={event} />
               <p className="muted fine">
                 {t("events.decided")} <Time at={event.decided_at} show="absolute" />
               </p>

@@ -1,15 +1,15 @@
 // What to do with the bytes of a frame that nobody could read.
 
-import type { Quarantine } from "../shared/types";
+import type { FrameBytes, Quarantine } from "../shared/types";
 
 export type Frame = Quarantine["frames"][number];
 
 /** What to type at a shell: bytes in, one JSON object out. */
-export function decodeLine(frame: Pick<Frame, "protocol" | "raw">): string {
-  return `echo ${frame.raw} | homeward decode --protocol ${frame.protocol}`;
+export function decodeLine(protocol: string, raw: string): string {
+  return `echo ${raw} | homeward decode --protocol ${protocol}`;
 }
 
-/** True when the page has only the beginning of the frame. */
-export function isCut(frame: Pick<Frame, "raw" | "raw_length">): boolean {
-  return frame.raw.length < frame.raw_length * 2;
+/** True when only the beginning of the frame was kept. */
+export function isCut(frame: Pick<Frame, "raw_length">, bytes: Pick<FrameBytes, "raw">): boolean {
+  return bytes.raw.length < frame.raw_length * 2;
 }

@@ -2,7 +2,7 @@
 
 import { useEffect, type ReactNode } from "react";
 import { api } from "../shared/api";
-import { useDuty, useResource } from "../shared/context";
+import { mayReadFrames, useDuty, useResource } from "../shared/context";
 import { word } from "../shared/i18n";
 import { Failure, Loading, Time } from "../shared/ui";
 import { FramesTable } from "./frames";
@@ -11,7 +11,7 @@ import { ReportsTable } from "./reports";
 const RENEW_MS = 15_000;
 
 export function QuarantinePage(): ReactNode {
-  const { t } = useDuty();
+  const { t, session } = useDuty();
   const { value, error, reload } = useResource("quarantine", (signal) => api.quarantine(signal));
   useEffect(() => {
     const timer = setInterval(reload, RENEW_MS);
@@ -75,7 +75,8 @@ export function QuarantinePage(): ReactNode {
           <h2 className="table-title">
             {t("quarantine.frames")} <span className="count">{value.frames.length}</span>
           </h2>
-          <FramesTable frames={value.frames} />
+          <p className="muted fine">{t("quarantine.frames_about")}</p>
+          <FramesTable frames={value.frames} mayRead={mayReadFrames(session)} />
         </>
       )}
     </section>

@@ -10,6 +10,7 @@ import type {
   CommandRow,
   Exact,
   Fix,
+  FrameBytes,
   GlassRow,
   IncidentDetail,
   IncidentList,
@@ -37,7 +38,7 @@ import type {
   Statistics,
   ZoneList,
 } from "./types";
-import { whyQuery } from "./why";
+import { whyQuery, type Why } from "./why";
 
 export class ApiError extends Error {
   constructor(
@@ -187,6 +188,10 @@ export const api = {
   /** The same key, the same command: what may not have arrived can be sent again. */
   command: (person: string, command: NewCommand, key: string) =>
     request<CommandRow>("POST", `/api/v1/people/${id(person)}/commands`, command, undefined, { "Idempotency-Key": key }),
+  commandWords: (command: string, why: Why) => {
+    const query = new URLSearchParams({ purpose: why.purpose, case: why.caseNumber });
+    return request<CommandRow>("GET", `/api/v1/commands/${id(command)}?${query}`);
+  },
   cancelCommand: (command: string) => request<CommandRow>("POST", `/api/v1/commands/${id(command)}/cancel`),
   track: (person: string, from: string, to: string, purpose: Purpose, caseNumber: string) => {
     const query = new URLSearchParams({ from, to, purpose, case: caseNumber });
@@ -199,6 +204,10 @@ export const api = {
   reviewGlass: (access: string, misuse: boolean, note: string) =>
     request<undefined>("POST", `/api/v1/break-glass/${id(access)}/review`, { misuse, note }),
   quarantine: (signal?: AbortSignal) => request<Quarantine>("GET", "/api/v1/quarantine", undefined, signal),
+  frame: (frame: Exact, why: Why) => {
+    const query = new URLSearchParams({ purpose: why.purpose, case: why.caseNumber });
+    return request<FrameBytes>("GET", `/api/v1/quarantine/frames/${id(frame)}?${query}`);
+  },
   undelivered: (signal?: AbortSignal) => request<UndeliveredList>("GET", "/api/v1/messages/undelivered", undefined, signal),
   retryMessage: (message: string) => request<undefined>("POST", `/api/v1/messages/${id(message)}/retry`),
   push: () => request<{ public_key: string | null; browsers: number }>("GET", "/api/v1/push"),

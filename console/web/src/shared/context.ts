@@ -66,6 +66,11 @@ export function maySeeGlass(session: Session): boolean {
   return ["duty_officer", "social_worker", "supervisor", "auditor"].includes(session.user.role);
 }
 
+/** Roles that may learn where somebody was from the bytes of a frame. */
+export function mayReadFrames(session: Session): boolean {
+  return ["duty_officer", "supervisor"].includes(session.user.role);
+}
+
 export function maySeeQuarantine(session: Session): boolean {
   return ["duty_officer", "supervisor", "administrator"].includes(session.user.role);
 }

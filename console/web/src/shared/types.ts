@@ -198,6 +198,8 @@ export interface IncidentEvent {
   late: boolean;
   withdrawn: boolean;
   sentence: string;
+  /** The same in Chinese; null where the server has it in English alone. */
+  sentence_zh: string | null;
   fixes: Evidence[];
   probability: number | null;
   threshold: number | null;
@@ -432,14 +434,23 @@ export interface Quarantine {
     frame_id: Exact;
     protocol: string;
     identity: string;
+    claimed: string;
     reason: string;
     detail: string;
-    raw: string;
+    header: string;
+    kept: boolean;
     raw_length: number;
     received_at: string;
     remote_address: string;
   }[];
   reports: QuarantinedReports[];
+}
+
+/** What a frame is made of; given for a purpose and under a case number. */
+export interface FrameBytes {
+  frame_id: Exact;
+  detail: string;
+  raw: string;
 }
 
 /** Reports of one device that were quarantined for one reason. */
@@ -475,6 +486,8 @@ export interface CommandRow {
   state: string;
   outcome: string | null;
   result: string;
+  /** It said more, which may say a place. */
+  withheld: boolean;
   fix_time: string | null;
   requested_by: UserName;
   purpose: string;

@@ -23,6 +23,11 @@ export function keepWhy(about: string, why: Why): void {
   sessionStorage.setItem(key(about), JSON.stringify(why));
 }
 
+/** Forgets what was said about this. */
+export function forget(about: string): void {
+  sessionStorage.removeItem(key(about));
+}
+
 /** Forgets everything: who signs in next has reasons of their own. */
 export function forgetWhy(): void {
   for (const each of Object.keys(sessionStorage)) if (each.startsWith(key(""))) sessionStorage.removeItem(each);

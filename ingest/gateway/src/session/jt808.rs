@@ -69,12 +69,7 @@ impl Dialect for Jt808 {
             Item::Text(text) => peer.send(&reply::text(&text, received_at).unwrap_or_default()).await,
             Item::Malformed(bad) => {
                 let identity = self.authenticated.clone().unwrap_or_default();
-                // Whose it is may be readable, although the whole is not.
-                if let Some(header) = header_of(&bad.raw)
-                    && let Some(known) = peer.shared.directory.get(Protocol::Jt808, &header.phone.identity())
-                {
-                    peer.concerns(&known);
-                }
+                self.concerned(&bad.raw, peer);
                 self.bad(&identity, &bad.fault, &bad.raw, peer)
             }
         }
@@ -119,6 +114,18 @@ impl Dialect for Jt808 {
 }
 
 impl Jt808 {
+    /// Notes whose a frame may be that cannot be read: what its header names, for that may be readable, although the whole is not; and
+    /// before that the session's own terminal, which is surer.
+    fn concerned(&self, raw: &Bytes, peer: &mut Peer) {
+        let named = header_of(raw).map(|header| header.phone.identity());
+        let heard = self.heard.as_ref().map(|header| header.phone.identity());
+        for identity in [named, heard, self.authenticated.clone()].into_iter().flatten() {
+            if let Some(known) = peer.shared.directory.get(Protocol::Jt808, &identity) {
+                peer.concerns(&known);
+            }
+        }
+    }
+
     fn bad(&mut self, identity: &str, fault: &Fault, raw: &Bytes, peer: &Peer) -> Result<(), Stop> {
         peer.malformed(identity, fault, raw);
         self.malformed += 1;
@@ -140,13 +147,9 @@ impl Jt808 {
         let (header, body) = match frame.parse() {
             Ok(parsed) => parsed,
             Err(fault) => {
-                let heard = self.heard.as_ref().map(|header| header.phone.identity());
-                if let Some(identity) = self.authenticated.clone().or(heard)
-                    && let Some(known) = peer.shared.directory.get(Protocol::Jt808, &identity)
-                {
-                    peer.concerns(&known);
-                }
-                return self.bad("", &fault, &frame.to_wire(), peer);
+                let raw = frame.to_wire();
+                self.concerned(&raw, peer);
+                return self.bad("", &fault, &raw, peer);
             }
         };
         let identity = header.phone.identity();

@@ -114,6 +114,8 @@ pub(crate) struct Peer {
     pub(super) protected: bool,
     /// No frame may be kept as it is: there is no legal basis, or it is a protected person's.
     pub(super) unkept: bool,
+    /// The registered device that a frame of this session has named last, proved or not.
+    pub(super) named: Option<DeviceId>,
 }
 
 impl Peer {
@@ -191,6 +193,7 @@ impl Peer {
     /// Notes whose frame is being read, before that device has shown anything: from now on none of a protected person's is kept, nor
     /// of somebody whom no order lets anybody monitor.
     pub(crate) fn concerns(&mut self, known: &Known) {
+        self.named = Some(known.device_id);
         self.protected |= known.protected.is_some();
         self.unkept |= !known.may_be_kept(Timestamp::now());
     }
@@ -368,9 +371,16 @@ impl Peer {
         let known = self.shared.directory.get(self.protocol, identity);
         let unkept = self.unkept || known.is_some_and(|known| !known.may_be_kept(Timestamp::now()));
         let raw = (!unkept).then_some(raw);
-        self.shared
-            .quarantine
-            .frame(self.protocol, identity, fault, raw, self.remote, Timestamp::now());
+        let named = self.named.or(self.device).filter(|_| identity.is_empty());
+        let claimed = named.and_then(|device| self.shared.directory.identity(self.protocol, device));
+        self.shared.quarantine.claimed(
+            self.protocol,
+            (identity, claimed.as_deref().unwrap_or_default()),
+            fault,
+            raw,
+            self.remote,
+            Timestamp::now(),
+        );
     }
 
     /// Puts a device into quarantine.

@@ -60,6 +60,12 @@ async fn what_a_protected_persons_device_sends_first_is_not_kept_when_it_cannot_
     kept.sort_unstable();
     assert_eq!(kept, [false, true], "another's is kept");
     assert!(frames.iter().all(|frame| frame.reason == "checksum"));
+    // Its wrong check byte proves nothing: whose it says it is stands beside, so that it is for those who see that wearer.
+    let claims = "SELECT identity, claimed FROM quarantined_frame ORDER BY claimed";
+    let claims = client.query(claims, &[]).await.unwrap();
+    let claims: Vec<(String, String)> = claims.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let claimed = |identity: &str| (String::new(), identity.to_owned());
+    assert_eq!(claims, [claimed("13900000002"), claimed("13900000003")]);
 }
 
 #[tokio::test]
