@@ -2,7 +2,6 @@
 
 use axum::{Json, extract::State};
 use casedb::view::{self, ConcernedList};
-use uuid::Uuid;
 
 use crate::{
     ApiError, App,
@@ -11,7 +10,7 @@ use crate::{
 };
 
 /// Everybody whom a root cause concerns, or what was merged into an incident by hand, ranked by risk: those whom the user sees.
-#[utoipa::path(get, path = "/api/v1/incidents/{id}/concerned", tag = "incidents", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/concerned", tag = "incidents", params(("id" = uuid::Uuid, Path)), responses(
     (status = 200, body = ConcernedList),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),

@@ -144,7 +144,7 @@ export function GlassPage(): ReactNode {
             <span className="muted">{row.case_number}</span>
           </h2>
           <p>
-            {row.user.display_name}, <Time at={row.opened_at} /> – <Time at={row.closed_at ?? row.ends_at} show="absolute" />
+            <bdi>{row.user.display_name}</bdi>, <Time at={row.opened_at} /> – <Time at={row.closed_at ?? row.ends_at} show="absolute" />
             {row.open && <strong className="ongoing"> {t("glass.is_open")}</strong>}
           </p>
           <p>{row.reason}</p>

@@ -57,7 +57,7 @@ function Entry(props: { command: CommandRow; cancel: ((command: CommandRow) => v
         <CommandState command={command} />
       </div>
       <p className="muted fine">
-        {command.requested_by.display_name} · {word(t, "purpose", command.purpose)}
+        <bdi>{command.requested_by.display_name}</bdi> · {word(t, "purpose", command.purpose)}
         {command.case_number !== "" && ` · ${command.case_number}`} · <Time at={command.created_at} />
       </p>
       {command.outcome !== null && (

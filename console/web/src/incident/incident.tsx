@@ -17,6 +17,7 @@ import type { IncidentDetail } from "../shared/types";
 import { copy, CourseBadges, Failure, Key, LateBadges, Link, Loading, Risk, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import { keepWhy, whyOf } from "../shared/why";
 import { CloseDialog } from "./close";
+import { ConcernedPanel } from "./concerned";
 import { CourseDialog, type Deed } from "./course";
 import { EventList } from "./events";
 import { NoteForm, type NoteFormHandle } from "./note";
@@ -56,7 +57,7 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
           <dd>
             {incident.person ? (
               <>
-                <Link to={`/people/${incident.person.person_id}`}>{incident.person.display_name}</Link>{" "}
+                <Link to={`/people/${incident.person.person_id}`}><bdi>{incident.person.display_name}</bdi></Link>{" "}
                 <span className="muted">{incident.person.reference}</span> <Risk level={incident.person.risk_level} />
               </>
             ) : (
@@ -88,7 +89,7 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
           <div>
             <dt>{t("incident.zone")}</dt>
             <dd>
-              {incident.zone.label} <span className="muted">{word(t, "zone", incident.zone.kind)}</span>
+              <bdi>{incident.zone.label}</bdi> <span className="muted">{word(t, "zone", incident.zone.kind)}</span>
             </dd>
           </div>
         )}
@@ -362,7 +363,8 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
                 }}
               />
             )}
-            {drawing && <MapPanel drawing={drawing} />}
+            <ConcernedPanel key={id} incident={id} always={incident.kind === "root_cause"} />
+            {drawing && incident.person && <MapPanel drawing={drawing} />}
             <EventList incident={incident} />
           </div>
           <div className="incident-side">
@@ -388,7 +390,7 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
           </div>
         </div>
         <p className="muted fine">
-          {!withheld && t("incident.access_note")} {incident.track_truncated && t("map.truncated")}
+          {!withheld && incident.person && t("incident.access_note")} {incident.track_truncated && t("map.truncated")}
         </p>
         <p className="print-only">{full(new Date(), clock)}</p>
       </article>

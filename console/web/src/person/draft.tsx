@@ -3,6 +3,7 @@
 
 import type { ReactNode } from "react";
 import { api } from "../shared/api";
+import { BegunNotice } from "../shared/begun";
 import { useChecked } from "../shared/checked";
 import { useDuty } from "../shared/context";
 import { ChoiceField, DeedForm, ManyField, Problem, TextField } from "../shared/form";
@@ -107,14 +108,7 @@ export function Draft(props: { person: string; laws: Laws; list: OrderList; done
     >
       <h3>{t("draft.title")}</h3>
       <p className="muted fine">{t("draft.kept_here")}</p>
-      {form.again && (
-        <p className="notice" role="status" data-testid="draft-begun">
-          {t("kept.again")}{" "}
-          <button type="button" className="small" onClick={form.clear} data-testid="draft-clear">
-            {t("kept.anew")}
-          </button>
-        </p>
-      )}
+      <BegunNotice form={form} testid="draft" />
       <ChoiceField
         label={t("orders.profile")}
         value={profile.name}

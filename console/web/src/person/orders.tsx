@@ -15,6 +15,7 @@ import { Decider, type Decide } from "./decider";
 import { Draft, draftOf } from "./draft";
 import { givenTo, groundsOf, lastMoment, receiverOf } from "./laws";
 import { AskLeave, Leave } from "./leave";
+import { Priorities } from "./priorities";
 import { SettingsWords } from "./settings";
 
 function Fact(props: { name: string; children: ReactNode }): ReactNode {
@@ -174,6 +175,7 @@ function Order({ order, laws, zone, past, done }: Shown): ReactNode {
         <summary>{t("draft.settings")}</summary>
         <SettingsWords settings={order.settings} />
       </details>
+      <Priorities order={order.order_id} past={past} done={done} />
       <details>
         <summary>{t("orders.history")}</summary>
         <ul className="fine">

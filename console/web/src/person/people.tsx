@@ -2,7 +2,7 @@
 
 import { useDeferredValue, useEffect, useRef, useState, type ReactNode } from "react";
 import { api } from "../shared/api";
-import { useDuty, useLive, useResource } from "../shared/context";
+import { mayHandle, useDuty, useLive, useResource } from "../shared/context";
 import { useKeys } from "../shared/keys";
 import { Failure, Link, Loading, Risk, Time } from "../shared/ui";
 
@@ -30,7 +30,7 @@ function SilentDevices(): ReactNode {
 }
 
 export function PeoplePage(): ReactNode {
-  const { t } = useDuty();
+  const { t, session } = useDuty();
   const [typed, setTyped] = useState("");
   const query = useDeferredValue(typed.trim());
   const [wanted, setWanted] = useState("");
@@ -64,7 +64,7 @@ export function PeoplePage(): ReactNode {
           />
         </label>
       </div>
-      <SilentDevices />
+      {mayHandle(session) && <SilentDevices />}
       {error && <Failure error={error} retry={reload} />}
       {!people && !error && <Loading />}
       {people && people.length === 0 && <p className="empty-filter">{t("people.none")}</p>}
@@ -85,7 +85,7 @@ export function PeoplePage(): ReactNode {
               {people.map((person) => (
                 <tr key={person.person_id}>
                   <td>
-                    <Link to={`/people/${person.person_id}`}>{person.display_name}</Link>
+                    <Link to={`/people/${person.person_id}`}><bdi>{person.display_name}</bdi></Link>
                   </td>
                   <td className="mono">{person.reference}</td>
                   <td>

@@ -199,7 +199,7 @@ export function PersonPage({ id }: { id: string }): ReactNode {
       <header className="incident-head">
         <div className="incident-title">
           <h1>
-            {person.display_name} <span className="muted">{person.reference}</span>
+            <bdi>{person.display_name}</bdi> <span className="muted">{person.reference}</span>
           </h1>
           <Risk level={person.risk_level} />
         </div>

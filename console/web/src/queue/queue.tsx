@@ -98,7 +98,7 @@ const Row = memo(function Row({ incident, compact, current, selected, fresh, cho
         <span className="cell cell-what">
           <span className="kind">{word(t, "kind", incident.kind)}</span>
           <span className="sub">
-            {incident.zone && <span className="zone-name">{incident.zone.label}</span>}
+            {incident.zone && <span className="zone-name"><bdi>{incident.zone.label}</bdi></span>}
             {(incident.ongoing || !incident.withdrawn) && (
               <span className={incident.ongoing ? "ongoing" : "ended"}>
                 {incident.ongoing ? t("incident.ongoing") : t("incident.ended")}

@@ -4,8 +4,9 @@ import { useState, type FormEvent, type ReactNode } from "react";
 import { api, ApiError } from "../shared/api";
 import { explain, useDuty, useResource } from "../shared/context";
 import { word } from "../shared/i18n";
+import { Loaded, PageHead, Table } from "../shared/table";
 import type { Account, AccountList } from "../shared/types";
-import { copy, Dialog, Failure, Loading } from "../shared/ui";
+import { copy, Dialog } from "../shared/ui";
 
 const ROLES = ["duty_officer", "social_worker", "service_provider", "analyst", "supervisor", "auditor", "administrator"];
 
@@ -42,8 +43,11 @@ function AddForm({ list, onMade }: { list: AccountList; onMade: (username: strin
   const [agency, setAgency] = useState(list.agencies[0]?.agency_id ?? "");
   const [locale, setLocale] = useState("en");
   const [problem, setProblem] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
   const submit = (event: FormEvent): void => {
     event.preventDefault();
+    if (busy) return;
+    setBusy(true);
     const made = username.trim();
     api.addAccount({ username: made, display_name: name.trim(), role, agency_id: agency, locale }).then(
       (answer) => {
@@ -56,7 +60,7 @@ function AddForm({ list, onMade }: { list: AccountList; onMade: (username: strin
         const known = problemOf(error);
         setProblem(known.code === "conflict" ? t("accounts.taken") : explain(t, known));
       },
-    );
+    ).finally(() => setBusy(false));
   };
   return (
     <form className="purpose panel" onSubmit={submit} aria-labelledby="add-account">
@@ -98,7 +102,7 @@ function AddForm({ list, onMade }: { list: AccountList; onMade: (username: strin
           <option value="zh-CN">中文</option>
         </select>
       </label>
-      <button type="submit" className="primary" data-testid="account-add">
+      <button type="submit" className="primary" disabled={busy} data-testid="account-add">
         {t("accounts.make")}
       </button>
       {problem && (
@@ -110,7 +114,8 @@ function AddForm({ list, onMade }: { list: AccountList; onMade: (username: strin
   );
 }
 
-function Row(props: { account: Account; list: AccountList; onChanged: () => void; onMade: (username: string, password: string) => void }): ReactNode {
+/** What can be done with an account, each at once. */
+function Deeds(props: { account: Account; list: AccountList; field: "role" | "agency" | "buttons"; onChanged: () => void; onMade: (username: string, password: string) => void }): ReactNode {
   const { t, say, session } = useDuty();
   const { account, list } = props;
   const [busy, setBusy] = useState(false);
@@ -138,54 +143,48 @@ function Row(props: { account: Account; list: AccountList; onChanged: () => void
       )
       .finally(() => setBusy(false));
   };
-  return (
-    <tr data-testid="account">
-      <td className="mono">{account.username}</td>
-      <td>{account.display_name}</td>
-      <td>
-        <select
-          aria-label={t("accounts.role_of", { username: account.username })}
-          disabled={busy || own}
-          value={account.role}
-          onChange={(event) => change({ role: event.target.value })}
-        >
-          {ROLES.map((one) => (
-            <option key={one} value={one}>
-              {word(t, "role", one)}
-            </option>
-          ))}
-        </select>
-      </td>
-      <td>
-        <select
-          aria-label={t("accounts.agency_of", { username: account.username })}
-          disabled={busy || own}
-          value={account.agency_id}
-          onChange={(event) => change({ agency_id: event.target.value })}
-        >
-          {list.agencies.map((one) => (
-            <option key={one.agency_id} value={one.agency_id}>
-              {one.name}
-            </option>
-          ))}
-        </select>
-      </td>
-      <td>{account.disabled_at === null ? t("accounts.active") : <strong>{t("accounts.disabled")}</strong>}</td>
-      <td className="buttons-cell">
-        <button type="button" disabled={busy || own} onClick={() => change({ disabled: account.disabled_at === null })}>
-          {account.disabled_at === null ? t("accounts.disable") : t("accounts.enable")}
-        </button>
-        <button type="button" disabled={busy || account.disabled_at !== null} onClick={reset}>
-          {t("accounts.reset")}
-        </button>
-      </td>
-    </tr>
+  const choice = (label: string, value: string, choices: [string, string][], set: (value: string) => void): ReactNode => (
+    <select aria-label={label} disabled={busy || own} value={value} onChange={(event) => set(event.target.value)}>
+      {choices.map(([each, words]) => (
+        <option key={each} value={each}>
+          {words}
+        </option>
+      ))}
+    </select>
   );
+  switch (props.field) {
+    case "role":
+      return choice(
+        t("accounts.role_of", { username: account.username }),
+        account.role,
+        ROLES.map((one) => [one, word(t, "role", one)]),
+        (role) => change({ role }),
+      );
+    case "agency":
+      return choice(
+        t("accounts.agency_of", { username: account.username }),
+        account.agency_id,
+        list.agencies.map((one) => [one.agency_id, one.name]),
+        (agency_id) => change({ agency_id }),
+      );
+    case "buttons":
+      return (
+        <span className="buttons-cell">
+          <button type="button" disabled={busy || own} onClick={() => change({ disabled: account.disabled_at === null })}>
+            {account.disabled_at === null ? t("accounts.disable") : t("accounts.enable")}
+          </button>
+          <button type="button" disabled={busy || account.disabled_at !== null} onClick={reset}>
+            {t("accounts.reset")}
+          </button>
+        </span>
+      );
+  }
 }
 
 export function AccountsPage(): ReactNode {
   const { t } = useDuty();
-  const { value, error, reload } = useResource("accounts", (signal) => api.accounts(signal));
+  const accounts = useResource("accounts", (signal) => api.accounts(signal));
+  const { reload } = accounts;
   const [fresh, setFresh] = useState<{ username: string; password: string } | null>(null);
   const made = (username: string, password: string): void => {
     setFresh({ username, password });
@@ -193,36 +192,36 @@ export function AccountsPage(): ReactNode {
   };
   return (
     <section className="page" aria-labelledby="accounts-title">
-      <div className="page-head">
-        <h1 id="accounts-title">{t("accounts.title")}</h1>
-        <p className="muted">{t("accounts.about")}</p>
-      </div>
-      {error && <Failure error={error} retry={reload} />}
-      {!value && !error && <Loading />}
-      {value && (
-        <>
-          <AddForm list={value} onMade={made} />
-          <div className="scroll panel flush table-title">
-            <table className="list" data-testid="accounts">
-              <thead>
-                <tr>
-                  <th scope="col">{t("accounts.username")}</th>
-                  <th scope="col">{t("accounts.name")}</th>
-                  <th scope="col">{t("accounts.role")}</th>
-                  <th scope="col">{t("accounts.agency")}</th>
-                  <th scope="col">{t("accounts.state")}</th>
-                  <th scope="col">{t("accounts.action")}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {value.accounts.map((account) => (
-                  <Row key={account.user_id} account={account} list={value} onChanged={reload} onMade={made} />
-                ))}
-              </tbody>
-            </table>
-          </div>
-        </>
-      )}
+      <PageHead id="accounts-title" title={t("accounts.title")} about={t("accounts.about")} />
+      <Loaded of={accounts}>
+        {(list) => {
+          const deeds = (field: "role" | "agency" | "buttons") => (account: Account) => (
+            <Deeds account={account} list={list} field={field} onChanged={reload} onMade={made} />
+          );
+          return (
+            <>
+              <AddForm list={list} onMade={made} />
+              <Table
+                flush
+                testid="accounts"
+                rowTestid="account"
+                label={t("accounts.title")}
+                none={t("accounts.title")}
+                rows={list.accounts}
+                keyOf={(account) => account.user_id}
+                columns={[
+                  { name: t("accounts.username"), as: "mono", cell: (account) => account.username },
+                  { name: t("accounts.name"), cell: (account) => <bdi>{account.display_name}</bdi> },
+                  { name: t("accounts.role"), cell: deeds("role") },
+                  { name: t("accounts.agency"), cell: deeds("agency") },
+                  { name: t("accounts.state"), cell: (account) => (account.disabled_at === null ? t("accounts.active") : <strong>{t("accounts.disabled")}</strong>) },
+                  { name: t("accounts.action"), cell: deeds("buttons") },
+                ]}
+              />
+            </>
+          );
+        }}
+      </Loaded>
       {fresh && <Fresh username={fresh.username} password={fresh.password} onClose={() => setFresh(null)} />}
     </section>
   );

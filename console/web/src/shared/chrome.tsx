@@ -186,7 +186,7 @@ export function Chrome(props: {
           )}
           <Now />
           <span className="who" title={session.user.username}>
-            <span className="who-name">{session.user.display_name}</span>
+            <span className="who-name"><bdi>{session.user.display_name}</bdi></span>
             <span className="who-agency">{session.user.agency_name}</span>
           </span>
           <PushButton />

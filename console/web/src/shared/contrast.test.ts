@@ -97,3 +97,12 @@ test.each<Scheme>(["light", "dark"])("what shows a control or the focus has 3:1:
   }
   expect(weak).toEqual([]);
 });
+
+test("every gradient goes between grounds that all text may stand on: what lies between is no weaker than the weaker end", () => {
+  const stops = [...css.matchAll(/gradient\(([^;]*)\);/g)].map(([, body]) => [...(body ?? "").matchAll(/var\(--([\w-]+)\)/g)].map((found) => found[1] ?? ""));
+  expect(stops.length).toBeGreaterThan(0);
+  for (const grounds of stops) {
+    expect(grounds.length, grounds.join(", ")).toBeGreaterThan(1);
+    for (const ground of grounds) expect(PAIRS[ground]?.includes("muted"), ground).toBe(true);
+  }
+});

@@ -28,7 +28,7 @@ test("both languages fill in the same values", () => {
 test("every word of the interface is used", () => {
   const all = sources("src").join("\n");
   // Groups whose keys are made of words of the server.
-  const groups = ["severity", "risk", "state", "kind", "zone", "audience", "action", "edge", "purpose", "channel", "message", "rule", "account", "source", "quarantine_reason", "refusal", "command", "command_state", "outcome", "platform_stage", "contact", "note", "removal", "fault", "repair", "standing", "decision", "scope", "step", "review", "review_outcome", "role", "level", "setting", "rule_refused", "basis_reason", "basis_stage", "stop_word", "stop_outcome", "revision", "shape", "zone_fault"];
+  const groups = ["severity", "risk", "state", "kind", "zone", "audience", "action", "edge", "purpose", "channel", "message", "rule", "account", "source", "quarantine_reason", "refusal", "command", "command_state", "outcome", "platform_stage", "contact", "note", "removal", "fault", "repair", "standing", "decision", "scope", "step", "review", "review_outcome", "role", "level", "setting", "rule_refused", "basis_reason", "basis_stage", "stop_word", "stop_outcome", "revision", "shape", "zone_fault", "cause"];
   for (const key of Object.keys(en)) {
     if (groups.includes(key.split(".")[0] ?? "")) continue;
     expect(all.includes(`"${key}"`), `${key} is not used`).toBe(true);

@@ -306,6 +306,39 @@ export interface Schedule {
   holiday?: { start: string; end: string }[];
 }
 
+/** Somebody whom an incident lists. */
+export interface Concerned {
+  incident_id: string;
+  number: Exact;
+  person_id: string | null;
+  reference: string | null;
+  display_name: string | null;
+  risk_level: number | null;
+  kind: string;
+  severity: Severity;
+  state: string;
+  onset_at: string;
+  ended_at: string | null;
+}
+
+export interface ConcernedList {
+  cause: { kind: string; value: string | null } | null;
+  concerned: Concerned[];
+  more: boolean;
+}
+
+/** What an order says of how urgent events are, and what it may. */
+export interface OrderPriorities {
+  order_id: string;
+  /** As `silence=+1`, `jamming=P1`, `all=-1`. */
+  rules: string[];
+  revision: number;
+  revisions: { revision: number; valid_from: string; rules: string[]; reason: string; set_by: string; recorded_at: string }[];
+  may_change: boolean;
+  steps_max: number;
+  kinds: { kind: string; by_table: number; least: number; least_guarded: number }[];
+}
+
 /** What a zone asks. */
 export interface ZoneContent {
   label: string;

@@ -1,6 +1,6 @@
 // Small parts: times, severities, links, dialogs.
 
-import { useEffect, useId, useRef, type ReactNode } from "react";
+import { useId, useLayoutEffect, useRef, type ReactNode } from "react";
 import { explain, useDuty, useNow } from "./context";
 import type { ApiError } from "./api";
 import { word } from "./i18n";
@@ -48,7 +48,7 @@ export function StateBadge({ incident }: { incident: IncidentFields }): ReactNod
   return (
     <span className={`state state-${incident.state}`}>
       {word(t, "state", incident.state)}
-      {incident.state !== "closed" && by && <span className="state-by">{mine ? t("state.by_me") : by.display_name}</span>}
+      {incident.state !== "closed" && by && <span className="state-by">{mine ? t("state.by_me") : <bdi>{by.display_name}</bdi>}</span>}
     </span>
   );
 }
@@ -141,7 +141,8 @@ export function Loading(): ReactNode {
 export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; className?: string; stays?: boolean }): ReactNode {
   const title = useId();
   const reference = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before it is drawn, and closed before it is taken off the page: the browser gives the focus back only while it is there.
+  useLayoutEffect(() => {
     const dialog = reference.current;
     if (dialog && !dialog.open) dialog.showModal();
     return () => dialog?.close();

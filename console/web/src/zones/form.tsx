@@ -6,6 +6,7 @@ import type { Drawing } from "../map/geo";
 import { MapPanel } from "../map/map";
 import type { View } from "../map/webgl";
 import { api } from "../shared/api";
+import { BegunNotice } from "../shared/begun";
 import { useChecked } from "../shared/checked";
 import { useDuty } from "../shared/context";
 import { ChoiceField, DeedForm, Field, Problem, TextField } from "../shared/form";
@@ -198,8 +199,9 @@ export function ZoneForm(props: {
           reason: typed.reason.trim(),
         };
   // What is wrong is told while it is typed; the reason may come last.
-  const question = wanted && { ...wanted, reason: typed.reason.trim() || "?", check: true };
-  const { problem, maySend } = useChecked(question, (asked) => api.publishZone(person, asked));
+  const touched = zone === null || JSON.stringify({ ...typed, reason: "" }) !== JSON.stringify(first);
+  const question = wanted && touched && { ...wanted, reason: typed.reason.trim() || "?", check: true };
+  const { problem, maySend } = useChecked(question || null, (asked) => api.publishZone(person, asked));
 
   const drawing = useMemo<Drawing>(() => {
     const others = props.zones.filter((each) => each.zone_id !== zone?.zone_id);
@@ -239,14 +241,7 @@ export function ZoneForm(props: {
             props.done(newer);
           }}
         >
-          {form.again && (
-            <p className="notice" role="status" data-testid="zone-begun">
-              {t("kept.again")}{" "}
-              <button type="button" className="small" onClick={form.clear} data-testid="zone-clear">
-                {t("kept.anew")}
-              </button>
-            </p>
-          )}
+          <BegunNotice form={form} testid="zone" />
           <TextField label={t("zones.label")} value={typed.label} set={(label) => set({ label })} longest={200} focus />
           {zone ? (
             <p className="muted fine">

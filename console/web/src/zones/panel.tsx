@@ -1,6 +1,6 @@
 // The zones and schedules of a person: what holds, or what held at a time, every publication with its author and reason, and changing it.
 
-import { useId, useState, type ReactNode } from "react";
+import { useEffect, useId, useRef, useState, type ReactNode } from "react";
 import { AsOf } from "../person/asof";
 import { ScheduleWords } from "../person/hours";
 import { api } from "../shared/api";
@@ -136,9 +136,16 @@ export function ZonePanel({ person, changed }: { person: string; changed: () => 
   const [doing, setDoing] = useState<Doing | null>(null);
   const { value: list, error, reload, set } = useResource(`zones ${person}`, (signal) => api.zones(person, signal));
   const close = (): void => setDoing(null);
+  const panel = useRef<HTMLElement>(null);
+  const [published, setPublished] = useState(0);
+  // What was pressed may be gone with the zone: then the list has the focus.
+  useEffect(() => {
+    if (published > 0 && document.activeElement === document.body) panel.current?.focus();
+  }, [published]);
   const done = (newer: ZoneList): void => {
     close();
     set(newer);
+    setPublished((count) => count + 1);
     changed();
   };
   const begun = (zone: string | null): boolean => isBegun(session.user.user_id, formOf(person, zone));
@@ -146,7 +153,7 @@ export function ZonePanel({ person, changed }: { person: string; changed: () => 
   const now = list?.zones.filter((zone) => at(zone, when) !== undefined) ?? [];
   const gone = list?.zones.filter((zone) => zone.publications[0]?.removed) ?? [];
   return (
-    <section className={`panel zones-panel ${when === null ? "" : "past"}`} aria-labelledby={title} data-testid="zones">
+    <section ref={panel} tabIndex={-1} className={`panel zones-panel ${when === null ? "" : "past"}`} aria-labelledby={title} data-testid="zones">
       <h2 id={title}>{t("person.zones")}</h2>
       <AsOf at={when} set={setWhen} />
       {when !== null && (
