@@ -104,7 +104,9 @@ async fn attach_audit(url: &str) -> Result<(), Error> {
 }
 
 fn refinery_error(error: &refinery::Error) -> Error {
-    let mut message = error.to_string();
+    // Its own text has the database's detail, which may hold a row.
+    let text = error.to_string();
+    let mut message = text.split("DETAIL:").next().unwrap_or_default().trim_end().to_owned();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
         if let Some(error) = inner.downcast_ref::<tokio_postgres::Error>() {

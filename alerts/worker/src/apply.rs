@@ -11,11 +11,13 @@ use casedb::{
     GenericClient,
     basis::{self, Refused, Stage, Without},
     canary,
+    device::silent::{self, Worn},
     event::{self, Event, Stored},
     incident::{self, IncidentRow},
     notification,
 };
 use jiff::{SignedDuration, Timestamp};
+use proto::wire::EventKind;
 
 use crate::WorkerError;
 
@@ -140,6 +142,17 @@ pub(crate) async fn event(
         Stored::Contradicts => return Ok(Outcome::Contradicts),
         Stored::New(context) => context,
     };
+    if (event.kind, event.edge) == (EventKind::Silence, Edge::Onset)
+        && let Some(told) = silence_of_nothing(transaction, event, &context, now).await?
+    {
+        return Ok(Outcome::New {
+            received_at: event.received_at,
+            raised: told.then_some(Severity::P3),
+            late: event.late,
+            corrected: None,
+            queued: told,
+        });
+    }
     let candidates = incident::candidates(transaction, event).await?;
     let correction = event.edge == Edge::Correction;
     let decision = group::decide(&event.for_grouping(), &context, &candidates);
@@ -211,6 +224,24 @@ pub(crate) async fn event(
         late: event.late && event.edge == Edge::Onset,
         corrected,
         queued,
+    })
+}
+
+/// A silence of somebody who wore nothing is told as that, and is nobody's violation: it stays on record as the engine's word. `None`: there
+/// was a device; otherwise whether an incident was raised.
+async fn silence_of_nothing(
+    transaction: &impl GenericClient,
+    event: &Event,
+    context: &group::Context,
+    now: Timestamp,
+) -> Result<Option<bool>, WorkerError> {
+    let worn = silent::worn(transaction, event.person_id, event.onset_at, event.decided_at()).await?;
+    Ok(match worn {
+        Worn::Throughout => None,
+        Worn::Since => Some(false),
+        // Over already: what was not fitted then may be by now.
+        Worn::Not if context.told.is_some() => Some(false),
+        Worn::Not => Some(silent::unfitted(transaction, event.person_id, now).await?),
     })
 }
 

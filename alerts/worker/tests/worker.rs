@@ -24,5 +24,7 @@ mod providers;
 mod reading;
 #[path = "worker/support.rs"]
 mod support;
+#[path = "worker/unfitted.rs"]
+mod unfitted;
 #[path = "worker/wide.rs"]
 mod wide;

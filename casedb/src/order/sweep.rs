@@ -49,7 +49,7 @@ const FAULTY: &str = "SELECT t.order_id, d.device_id, f.since
     LEFT JOIN device_status s ON s.device_id = d.device_id
     CROSS JOIN LATERAL (SELECT LEAST(GREATEST(s.last_seen_at, d.assigned_at),
         (SELECT GREATEST(min(x.faulty_since), d.assigned_at) FROM device_fault x
-         WHERE x.device_id = d.device_id AND x.ended_at IS NULL)) AS since) f
+         WHERE x.device_id = d.device_id AND x.ended_at IS NULL HAVING count(*) > 0)) AS since) f
     WHERE t.starts_at <= $2 AND t.ends_at > $1 AND f.since <= $2
       AND NOT EXISTS (SELECT FROM order_review r WHERE r.order_id = t.order_id AND r.kind = 'device_fault'
                       AND (r.outcome IS NULL OR r.done_at > f.since))

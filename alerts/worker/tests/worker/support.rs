@@ -246,7 +246,35 @@ impl World {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// Somebody under an order, who wears a device.
     pub(crate) async fn person(&self, reference: &str, risk_level: i16) -> Result<PersonId> {
+        let person = self.unfitted(reference, risk_level).await?;
+        let client = self.db.client().await?;
+        let device = Uuid::now_v7();
+        client
+            .execute(
+                "INSERT INTO device (device_id, protocol, identity) VALUES ($1, 'native', 'of-' || $2::text)",
+                &[&device, &device.to_string()],
+            )
+            .await?;
+        client
+            .execute(
+                "INSERT INTO device_assignment (assignment_id, device_id, person_id, assigned_at) VALUES ($1, $1, $2, '2020-01-01Z')",
+                &[&device, &person.uuid()],
+            )
+            .await?;
+        // Heard of all the time: nothing forces a review.
+        client
+            .execute(
+                "INSERT INTO device_status (device_id, last_seen_at) VALUES ($1, now() + interval '1 day')",
+                &[&device],
+            )
+            .await?;
+        Ok(person)
+    }
+
+    /// The same without a device.
+    pub(crate) async fn unfitted(&self, reference: &str, risk_level: i16) -> Result<PersonId> {
         let person = PersonId::from_name(reference);
         self.db
             .client()
