@@ -106,15 +106,28 @@ impl Instruction {
                 "for_seconds: {for_seconds} s is more than {LONGEST_PURSUIT_S} s"
             )),
             Self::Text { text }
-                if text.is_empty() || text.chars().count() > MAX_TEXT_CHARS || text.chars().any(char::is_control) =>
+                if text.chars().all(is_blank)
+                    || text.chars().count() > MAX_TEXT_CHARS
+                    || text.chars().any(is_hidden) =>
             {
                 Err(format!(
-                    "text must have 1 to {MAX_TEXT_CHARS} characters and no control characters"
+                    "text must have 1 to {MAX_TEXT_CHARS} characters, something to be seen, and no control characters"
                 ))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// Shows nothing.
+fn is_blank(letter: char) -> bool {
+    letter.is_whitespace()
+        || matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+/// Controls a device, or shows other characters in another order than they are written in.
+fn is_hidden(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 words! {
@@ -392,7 +405,9 @@ mod tests {
         assert!(serde_json::from_value::<Instruction>(unknown).is_err());
         let text = |text: &str| Instruction::Text { text: text.to_owned() }.check();
         assert!(text("").is_err() && text("a\nb").is_err() && text(&"x".repeat(201)).is_err());
+        assert!(text("  \u{3000}").is_err() && text("\u{202e}\u{200b}").is_err() && text("a\u{202e}b").is_err());
         assert_eq!(text("请回电"), Ok(()));
+        assert_eq!(text("?"), Ok(()));
         let interval = |seconds, for_seconds| Instruction::Interval { seconds, for_seconds }.check();
         assert!(interval(0, 0).is_err() && interval(86_401, 0).is_err() && interval(10, 604_801).is_err());
         assert_eq!(interval(10, 0), Ok(()));

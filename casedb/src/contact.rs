@@ -126,6 +126,20 @@ pub async fn revise(
     by: Option<Uuid>,
     now: Timestamp,
 ) -> Result<i64, Error> {
+    if [&content.name, &content.phone, &content.address]
+        .iter()
+        .all(|text| text.is_empty())
+    {
+        return Err(Error::Input(
+            "a contact has a name, a telephone or an address".to_owned(),
+        ));
+    }
+    if content
+        .valid_until
+        .is_some_and(|until| until <= content.valid_from.unwrap_or(now))
+    {
+        return Err(Error::Input("a contact ends after it begins".to_owned()));
+    }
     plain::CONTACT_NAME.check(&content.name)?;
     plain::CONTACT_RELATION.check(&content.relation)?;
     plain::CONTACT_PHONE.check(&content.phone)?;

@@ -103,6 +103,12 @@ const COVERS: &str = "SELECT contract_covers($1, $2, $3, $4)";
 /// Adds a contract.
 pub async fn add(client: &impl GenericClient, contract: &Contract, created_by: Option<Uuid>) -> Result<(), Error> {
     plain::CONTRACT_REFERENCE.check(&contract.reference)?;
+    if contract.ends_at <= contract.starts_at {
+        return Err(Error::Input(format!(
+            "contract {}: its end {} is not after its start {}",
+            contract.reference, contract.ends_at, contract.starts_at
+        )));
+    }
     let scope: Vec<&str> = contract.scope.iter().map(|scope| scope.as_str()).collect();
     let values: [&(dyn postgres_types::ToSql + Sync); 9] = [
         &contract.contract_id,

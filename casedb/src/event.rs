@@ -43,6 +43,8 @@ pub struct Event {
     pub withdrawn: bool,
     /// When the gateway received what proved it; `None` for timers.
     pub received_at: Option<Timestamp>,
+    /// When what proved it was made, as the device says; `None` for timers.
+    made_at: Option<Timestamp>,
 }
 
 impl Event {
@@ -71,6 +73,7 @@ impl Event {
             return Err(bad("end_us", &"missing in an end event"));
         }
         let received_us = event.trace.as_ref().map_or(0, |trace| trace.received_at_us);
+        let made_us = event.trace.as_ref().map_or(0, |trace| trace.fix_time_us);
         Ok(Self {
             event_id: EventId::from_wire(&event.event_id).map_err(|error| bad("event_id", &error))?,
             violation_id: ViolationId::from_wire(&event.violation_id).map_err(|error| bad("violation_id", &error))?,
@@ -88,12 +91,21 @@ impl Event {
             received_at: (received_us > 0)
                 .then(|| time("trace.received_at_us", received_us))
                 .transpose()?,
+            // A device may say any time; one that is none proves nothing.
+            made_at: (made_us != 0)
+                .then(|| Timestamp::from_microsecond(made_us).ok())
+                .flatten(),
         })
     }
 
     /// When the engine knew, by the log.
     pub const fn decided_at(&self) -> Timestamp {
         self.decided_at
+    }
+
+    /// When what proved it was made, as the device says; `None` for timers.
+    pub const fn made_at(&self) -> Option<Timestamp> {
+        self.made_at
     }
 
     /// What grouping needs of it.

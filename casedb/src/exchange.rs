@@ -5,6 +5,7 @@
 
 mod catalog;
 mod export;
+mod holders;
 mod import;
 mod row;
 pub mod tables;
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use export::{Exported, export};
+pub use holders::Holder;
 pub use import::{Imported, Manifest, check, import};
 pub use wipe::{Wiped, wipe};
 
@@ -96,6 +98,9 @@ pub enum ExchangeError {
         /// What the database says; it names the constraint.
         source: Error,
     },
+    /// Rows that stay name what was to go.
+    #[error("{}", holders::told(.0))]
+    HeldUp(Vec<Holder>),
     /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[from] std::io::Error),

@@ -68,6 +68,25 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
     })
 }
 
+/// Brings an empty database to an earlier version's tables and no further: for tests of upgrades, which put in what that version had.
+#[doc(hidden)]
+pub async fn migrate_to(url: &str, partitions: u32, version: i32) -> Result<(), Error> {
+    let mut config = pool::config(url)?;
+    config.options("-c timezone=UTC -c homeward.migrating=on");
+    let (mut client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    stream::postgres::migrate(url, partitions).await?;
+    embedded::migrations::runner()
+        .set_target(refinery::Target::Version(version.into()))
+        .set_migration_table_name(HISTORY_TABLE)
+        .run_async(&mut client)
+        .await
+        .map_err(|error| refinery_error(&error))?;
+    Ok(())
+}
+
 /// Takes tables that are new, or whose columns changed, under the audit.
 async fn attach_audit(url: &str) -> Result<(), Error> {
     let database = pool::Database::later(url, 1)?;
@@ -85,7 +104,9 @@ async fn attach_audit(url: &str) -> Result<(), Error> {
 }
 
 fn refinery_error(error: &refinery::Error) -> Error {
-    let mut message = error.to_string();
+    // Its own text has the database's detail, which may hold a row.
+    let text = error.to_string();
+    let mut message = text.split("DETAIL:").next().unwrap_or_default().trim_end().to_owned();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
         if let Some(error) = inner.downcast_ref::<tokio_postgres::Error>() {

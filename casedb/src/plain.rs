@@ -99,6 +99,13 @@ const fn obeyed(character: char, lines: bool) -> bool {
     }
 }
 
+/// A text for a terminal: of rows from before the check, or of devices, what would be obeyed is replaced.
+pub fn shown(text: &str) -> String {
+    text.chars()
+        .map(|character| if obeyed(character, true) { '\u{fffd}' } else { character })
+        .collect()
+}
+
 /// Characters that show nothing: white space of any script, and what has no width.
 const fn unseen(character: char) -> bool {
     character.is_whitespace()
@@ -230,6 +237,11 @@ mod tests {
         assert_eq!(said(&ORDER_GROUNDS, "first\r\nsecond\tline"), "");
         assert!(said(&ORDER_GROUNDS, "first\u{8}").contains("U+0008"));
         assert!(said(&LEAVE_REASON, "").contains("blank"));
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_printed() {
+        assert_eq!(shown("a\u{1b}[31m\nb\u{202e}"), "a\u{fffd}[31m\nb\u{fffd}");
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::{
     user::{self, User},
 };
 
+/// The channel on which it is told that a session has ended, or that its user is another; the payload is the user's id.
+pub const CHANNEL: &str = "homeward_session";
+
 /// How long a session lives after its last use.
 pub const LIFETIME: SignedDuration = SignedDuration::from_hours(12);
 

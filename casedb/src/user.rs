@@ -189,6 +189,18 @@ pub async fn find(client: &impl GenericClient, username: &str) -> Result<Option<
     Ok(Some((from_row(&row)?, row.try_get(10)?)))
 }
 
+/// The same by its id; `None`: there is none that may log in.
+pub async fn read(client: &impl GenericClient, user_id: Uuid) -> Result<Option<User>, Error> {
+    const SQL: &str = "SELECT u.user_id, u.username, u.display_name, u.role, u.agency_id, a.name, a.path::text, a.kind,
+            a.time_zone, u.locale
+        FROM app_user u JOIN agency a USING (agency_id) WHERE u.user_id = $1 AND u.disabled_at IS NULL AND a.disabled_at IS NULL";
+    optional(client, SQL, &[&user_id])
+        .await?
+        .as_ref()
+        .map(from_row)
+        .transpose()
+}
+
 /// Sets the password and ends the account's sessions. False when there is no such account.
 pub async fn set_password(client: &impl GenericClient, user_id: Uuid, password_hash: &str) -> Result<bool, Error> {
     const SQL: &str = "WITH ended AS (DELETE FROM user_session WHERE user_id = $1)

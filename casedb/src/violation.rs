@@ -94,7 +94,12 @@ const OF_PERSON: &str = "SELECT v.violation_id, v.kind, v.zone_id, v.onset_at, v
         SELECT * FROM violation_outcome x WHERE x.violation_id = v.violation_id ORDER BY x.revision DESC LIMIT 1) o ON true
     LEFT JOIN app_user u ON u.user_id = o.decided_by
     LEFT JOIN zone z ON z.zone_id = v.zone_id
-    WHERE v.person_id = $1 AND (z.audience IS NULL OR z.audience = ANY ($2)) AND v.onset_at >= $3 AND v.onset_at < $4
+    WHERE v.person_id = $1
+        -- A silence of somebody who wore nothing is no violation (device::silent).
+        AND (v.kind <> 'silence' OR EXISTS (SELECT FROM event e JOIN device_assignment a USING (person_id) WHERE e.event_id = v.event_id
+            HAVING bool_or(a.assigned_at <= e.onset_at AND (a.ended_at IS NULL OR a.ended_at > e.onset_at))
+                AND bool_or(a.assigned_at <= e.decided_at AND (a.ended_at IS NULL OR a.ended_at > e.decided_at))))
+        AND (z.audience IS NULL OR z.audience = ANY ($2)) AND v.onset_at >= $3 AND v.onset_at < $4
     ORDER BY v.onset_at DESC, v.violation_id LIMIT $5";
 
 /// A decision to be written down.

@@ -15,7 +15,8 @@ use axum::{
 };
 use casedb::{
     Listener, Notice,
-    access::glass,
+    access::{glass, rules::CASE},
+    session,
     view::{Incident, IncidentHead, PersonHead, Sight},
 };
 use futures::stream;
@@ -108,6 +109,8 @@ enum News {
     Command(Arc<(PersonHead, CommandChange)>),
     /// A user opened emergency access, or an access of theirs ended.
     Glass(Uuid),
+    /// A session of a user ended, or the user's role, agency or account changed.
+    Session(Uuid),
     Resync,
 }
 
@@ -141,7 +144,7 @@ impl Hub {
     pub async fn start(owner: &Owner, stop: CancellationToken) -> Result<Self, casedb::Error> {
         let (sender, _) = broadcast::channel(WAITING);
         let listener = owner
-            .listen(&[CHANNEL, casedb::command::CHANNEL, glass::CHANNEL])
+            .listen(&[CHANNEL, casedb::command::CHANNEL, glass::CHANNEL, session::CHANNEL])
             .await?;
         tokio::spawn(listen(listener, owner.clone(), sender.clone(), stop));
         Ok(Self { sender })
@@ -167,6 +170,9 @@ async fn listen(mut listener: Listener, owner: Owner, sender: broadcast::Sender<
                 }
                 Notice::Notification { channel, payload } if channel == glass::CHANNEL => {
                     tell(&sender, payload.parse().ok().map(News::Glass));
+                }
+                Notice::Notification { channel, payload } if channel == session::CHANNEL => {
+                    tell(&sender, payload.parse().ok().map(News::Session));
                 }
                 Notice::Notification { payload, .. } => payloads.push(payload),
                 // Pages learn of it when the connection is back: before, there is nothing new to be read.
@@ -292,7 +298,10 @@ impl Page {
                     }
                     Ok(News::Command(changed)) => {
                         let (head, change) = &*changed;
-                        if self.sight.sees_person(&head.police_path, &head.social_path) || self.opened(change.person_id) {
+                        // Commands are read by those who work on cases alone.
+                        let reads = CASE.contains(&self.caller.user.role);
+                        let sees = self.sight.sees_person(&head.police_path, &head.social_path);
+                        if reads && (sees || self.opened(change.person_id)) {
                             return event("command", change);
                         }
                     }
@@ -301,6 +310,11 @@ impl Page {
                             self.look_opened().await;
                             // Somebody is there who was not, or the other way round.
                             return event("resync", &serde_json::json!({}));
+                        }
+                    }
+                    Ok(News::Session(user_id)) => {
+                        if user_id == self.caller.user.user_id && !self.still_valid().await {
+                            return None;
                         }
                     }
                     Ok(News::Resync) => return event("resync", &serde_json::json!({})),
@@ -382,7 +396,7 @@ pub async fn stream_changes(caller: Authorised<Reader>, State(app): State<App>) 
         opened: Vec::new(),
     };
     // After subscribing: what is opened from now on is told.
-    if casedb::access::rules::CASE.contains(&page.caller.user.role) {
+    if CASE.contains(&page.caller.user.role) {
         page.look_opened().await;
     }
     let events = stream::unfold(page, |mut page| async move {

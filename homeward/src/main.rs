@@ -41,11 +41,19 @@ fn end_with_the_pipe() {
     }));
 }
 
+/// A refusal of the database without the row that it refused, which may hold names, places, hashes of passwords.
+fn without_row(text: &str) -> String {
+    match text.split_once("DETAIL: Failing row contains") {
+        Some((told, _)) => told.trim_end().to_owned(),
+        None => text.to_owned(),
+    }
+}
+
 /// The whole chain on one line: what was tried, and why it failed. A cause that the text before ends with is not repeated.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
-        let text = cause.to_string();
+        let text = without_row(&cause.to_string());
         if line.is_empty() {
             line = text;
         } else if !line.ends_with(&text) {
@@ -53,4 +61,18 @@ fn one_line(error: &anyhow::Error) -> String {
         }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_row_is_not_told() {
+        let error =
+            anyhow::anyhow!("db error: ERROR: no\nDETAIL: Failing row contains (kim, $argon2id$).").context("commit");
+        assert_eq!(one_line(&error), "commit: db error: ERROR: no");
+        let error = anyhow::anyhow!("DETAIL: Key (reference)=(K-1) already exists.");
+        assert!(one_line(&error).contains("K-1"));
+    }
 }

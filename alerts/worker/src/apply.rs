@@ -10,11 +10,14 @@ use alerts::{
 use casedb::{
     GenericClient,
     basis::{self, Refused, Stage, Without},
+    canary,
+    device::silent::{self, Worn},
     event::{self, Event, Stored},
     incident::{self, IncidentRow},
     notification,
 };
 use jiff::{SignedDuration, Timestamp};
+use proto::wire::EventKind;
 
 use crate::WorkerError;
 
@@ -30,7 +33,10 @@ pub(crate) enum Outcome {
     /// It is stored already.
     Known,
     /// It is stored now, and is the test device's: it came through, and that is all.
-    Canary,
+    Canary {
+        /// Messages about it wait to be sent.
+        queued: bool,
+    },
     /// Its id is that of another event: two words of the engine under one name, of which the second is lost.
     Contradicts,
     /// It is stored now.
@@ -56,11 +62,14 @@ impl Outcome {
             Self::UnknownPerson => "unknown_person",
             Self::NoBasis => "no_legal_basis",
             Self::Known => "known",
-            Self::Canary => "canary",
+            Self::Canary { .. } => "canary",
             Self::Contradicts => "contradicts",
             Self::New { .. } => "new",
         };
         metrics::counter!("homeward_alerts_events_total", "outcome" => word).increment(1);
+        if let Self::Canary { queued } = self {
+            return *queued;
+        }
         let Self::New {
             received_at,
             raised,
@@ -125,10 +134,25 @@ pub(crate) async fn event(
     let context = match event::store(transaction, event, payload).await? {
         Stored::UnknownPerson => return Ok(Outcome::UnknownPerson),
         Stored::Known => return Ok(Outcome::Known),
-        Stored::Canary => return Ok(Outcome::Canary),
+        Stored::Canary if event.edge == Edge::Onset => {
+            let queued = canary::pass(transaction, event, now).await? > 0;
+            return Ok(Outcome::Canary { queued });
+        }
+        Stored::Canary => return Ok(Outcome::Canary { queued: false }),
         Stored::Contradicts => return Ok(Outcome::Contradicts),
         Stored::New(context) => context,
     };
+    if (event.kind, event.edge) == (EventKind::Silence, Edge::Onset)
+        && let Some(told) = silence_of_nothing(transaction, event, &context, now).await?
+    {
+        return Ok(Outcome::New {
+            received_at: event.received_at,
+            raised: told.then_some(Severity::P3),
+            late: event.late,
+            corrected: None,
+            queued: told,
+        });
+    }
     let candidates = incident::candidates(transaction, event).await?;
     let correction = event.edge == Edge::Correction;
     let decision = group::decide(&event.for_grouping(), &context, &candidates);
@@ -200,6 +224,24 @@ pub(crate) async fn event(
         late: event.late && event.edge == Edge::Onset,
         corrected,
         queued,
+    })
+}
+
+/// A silence of somebody who wore nothing is told as that, and is nobody's violation: it stays on record as the engine's word. `None`: there
+/// was a device; otherwise whether an incident was raised.
+async fn silence_of_nothing(
+    transaction: &impl GenericClient,
+    event: &Event,
+    context: &group::Context,
+    now: Timestamp,
+) -> Result<Option<bool>, WorkerError> {
+    let worn = silent::worn(transaction, event.person_id, event.onset_at, event.decided_at()).await?;
+    Ok(match worn {
+        Worn::Throughout => None,
+        Worn::Since => Some(false),
+        // Over already: what was not fitted then may be by now.
+        Worn::Not if context.told.is_some() => Some(false),
+        Worn::Not => Some(silent::unfitted(transaction, event.person_id, now).await?),
     })
 }
 

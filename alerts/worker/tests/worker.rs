@@ -6,6 +6,8 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "worker/canary.rs"]
+mod canary;
 #[path = "worker/corrections.rs"]
 mod corrections;
 #[path = "worker/course.rs"]
@@ -22,5 +24,7 @@ mod providers;
 mod reading;
 #[path = "worker/support.rs"]
 mod support;
+#[path = "worker/unfitted.rs"]
+mod unfitted;
 #[path = "worker/wide.rs"]
 mod wide;

@@ -1,6 +1,6 @@
 //! Events: what is told of a time for which there is no basis is not stored, and no explanation has a fix of such a time.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prost::Message;
 use proto::{PersonId, ViolationId, wire};
 
@@ -70,8 +70,9 @@ impl Terms {
     }
 }
 
-/// Judges an event: its onset must lie in a term, and so must the moment at which the engine knew. The end of what began in a term is
-/// told also when it ended with the term.
+/// Judges an event: its onset must lie in a term, and so must the moment at which the engine knew, or, where that is later, all that
+/// proves it: a report made in a term may come after its end. The end of what began in a term is told also when it ended with the
+/// term.
 pub async fn judge(client: &impl GenericClient, event: &Event, payload: &[u8]) -> Result<Without, Error> {
     let Some(terms) = Terms::read(client, event.person_id).await? else {
         return Ok(Without::Nothing);
@@ -79,12 +80,22 @@ pub async fn judge(client: &impl GenericClient, event: &Event, payload: &[u8]) -
     if !terms.cover(event.onset_at) {
         return Ok(Without::All(event.onset_at));
     }
+    let trimmed = terms.trimmed(payload);
+    let proved = match event.made_at() {
+        Some(made_at) => terms.cover(made_at) && trimmed.is_none(),
+        // A timer of the term's last moment rings with its end.
+        None => event
+            .decided_at()
+            .checked_sub(SignedDuration::from_micros(1))
+            .is_ok_and(|last| terms.cover(last)),
+    };
     if !terms.cover(event.decided_at())
+        && !proved
         && (event.edge == alerts::group::Edge::Onset || !is_known(client, event.violation_id).await?)
     {
         return Ok(Without::All(event.decided_at()));
     }
-    Ok(terms.trimmed(payload).map_or(Without::Nothing, Without::Fixes))
+    Ok(trimmed.map_or(Without::Nothing, Without::Fixes))
 }
 
 async fn is_known(client: &impl GenericClient, violation_id: ViolationId) -> Result<bool, Error> {

@@ -10,6 +10,7 @@ use super::{
     ExchangeError, Subject, Whole,
     catalog::{self, Table, quoted},
     export::own,
+    holders,
     import::{RESTORING, quieten},
     tables::DERIVED,
 };
@@ -30,8 +31,8 @@ pub struct Wiped {
     pub tables: BTreeMap<String, u64>,
 }
 
-/// Deletes everything that is a subject's own, in the caller's transaction. Refused with the constraint's name where something
-/// that stays still refers to it.
+/// Deletes everything that is a subject's own, in the caller's transaction. Refused where something that stays still refers to it, with
+/// what that is. Incidents of others that are merged into one that goes are split off before.
 pub async fn wipe(
     transaction: &impl GenericClient,
     subject: Subject,
@@ -41,6 +42,9 @@ pub async fn wipe(
     let whole = Whole::of(transaction, subject).await?;
     held(transaction, &whole).await?;
     let tables = catalog::read(transaction).await?;
+    if let Some(incidents) = tables.iter().find(|table| table.spec.name == "incident") {
+        holders::split_off(transaction, subject, &own(incidents), &whole.people, &whole.agencies).await?;
+    }
     let names: Vec<&str> = tables.iter().map(|table| table.spec.name).collect();
     let back = quieten(transaction, &names).await?;
     let none: Vec<Uuid> = Vec::new();
@@ -72,6 +76,10 @@ pub async fn wipe(
             let sql = format!("DELETE FROM {} WHERE person_id = ANY ($1)", quoted(table));
             transaction.execute(&sql, &[&whole.people]).await?;
         }
+    }
+    let holding = holders::find(transaction, &tables, &HISTORY).await?;
+    if !holding.is_empty() {
+        return Err(ExchangeError::HeldUp(holding));
     }
     let mut wiped = Wiped::default();
     for table in tables.iter().rev() {
@@ -143,6 +151,6 @@ async fn held(transaction: &impl GenericClient, whole: &Whole) -> Result<(), Err
     Ok(())
 }
 
-fn temporary(table: &Table) -> String {
+pub(super) fn temporary(table: &Table) -> String {
     quoted(&format!("wipe_{}", table.spec.name))
 }

@@ -101,10 +101,26 @@ pub async fn close_merged(
         .iter()
         .filter_map(|other| locked.remove(other))
         .collect();
+    // What it lists and is gone (wiped, or come back from an export without it) keeps nothing open.
+    let mut root = one.course.clone();
+    let mut gone = Vec::new();
+    for listed in one.course.lists() {
+        if !others.iter().any(|other| other.incident_id == *listed) {
+            let change = Change::Release {
+                incident: *listed,
+                by: Who::User(user_id),
+            };
+            let applied = root.apply(change, now)?;
+            if let Applied::Changed { course, .. } = &applied {
+                root = (**course).clone();
+            }
+            gone.push(applied);
+        }
+    }
     let courses: Vec<Course> = others.iter().map(|other| other.course.clone()).collect();
     let seen = seen(transaction, &courses, user_id).await?;
     let judge = |other: &Course| seen.contains(&other.incident());
-    let group = close_group(&one.course, &courses, judge, user_id, code, text, now)?;
+    let group = close_group(&root, &courses, judge, user_id, code, text, now)?;
     expect(&one, expected_version)?;
     if let Some(into) = one.course.merged()
         && let Some(root) = locked.remove(&into.incident())
@@ -120,7 +136,8 @@ pub async fn close_merged(
         write_root(transaction, &root, vec![released]).await?;
     }
     write_others(transaction, &others, group.others).await?;
-    write_root(transaction, &one, group.root).await
+    gone.extend(group.root);
+    write_root(transaction, &one, gone).await
 }
 
 // Those that a user sees, by the same rule as `casedb/src/access/rules.rs` has for the table.
@@ -160,11 +177,13 @@ async fn family(
         .map(|row| row.try_get(0))
         .collect::<Result<Vec<Uuid>, _>>()?;
     let locked = by_id(transaction, &ids).await?;
-    // Somebody merged between the reading and the locks: the caller tries again.
-    let whole = locked.get(&incident_id).is_none_or(|one| {
-        let into = one.course.merged().map(alerts::lifecycle::course::Root::incident);
-        into.iter().chain(one.course.lists()).all(|id| locked.contains_key(id))
-    });
+    // Somebody merged between the reading and the locks: the caller tries again. A list may name what is gone; who is merged says so.
+    let now = rows(transaction, FAMILY, &[&incident_id])
+        .await?
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<Vec<Uuid>, _>>()?;
+    let whole = !locked.contains_key(&incident_id) || now.iter().all(|id| locked.contains_key(id));
     if whole {
         Ok(locked)
     } else {

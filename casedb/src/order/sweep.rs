@@ -44,11 +44,12 @@ const WARN: &str = "INSERT INTO order_warning (order_id, kind, for_at, days, war
 /// faulty for so long.
 const FAULTY: &str = "SELECT t.order_id, d.device_id, f.since
     FROM order_term t
+    JOIN person p ON p.person_id = t.person_id AND NOT p.canary
     JOIN device_assignment d ON d.person_id = t.person_id AND d.ended_at IS NULL
     LEFT JOIN device_status s ON s.device_id = d.device_id
     CROSS JOIN LATERAL (SELECT LEAST(GREATEST(s.last_seen_at, d.assigned_at),
         (SELECT GREATEST(min(x.faulty_since), d.assigned_at) FROM device_fault x
-         WHERE x.device_id = d.device_id AND x.ended_at IS NULL)) AS since) f
+         WHERE x.device_id = d.device_id AND x.ended_at IS NULL HAVING count(*) > 0)) AS since) f
     WHERE t.starts_at <= $2 AND t.ends_at > $1 AND f.since <= $2
       AND NOT EXISTS (SELECT FROM order_review r WHERE r.order_id = t.order_id AND r.kind = 'device_fault'
                       AND (r.outcome IS NULL OR r.done_at > f.since))

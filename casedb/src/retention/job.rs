@@ -93,17 +93,40 @@ const MOVEMENT: [(&str, &str, &str); 4] = [
 /// Events whose explanation may name fixes; the event stays until the record goes.
 const EVENTS: &str = concat!("SELECT event_id, payload FROM ", due!("event", "onset_at"));
 const EVENT: &str = "UPDATE event SET payload = $2 WHERE event_id = $1";
-const ANSWERS: &str = concat!(
-    "SELECT count(*) FROM ",
-    due!("device_command", "created_at"),
-    " AND (d.result <> '' OR d.fix_time IS NOT NULL)"
-);
+/// Commands: to somebody's device, with what it answered and the time of a fix. Those that have ended, and whose way back is not kept.
+macro_rules! commands {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            due!("device_command", "created_at"),
+            " AND d.ended_at IS NOT NULL AND NOT EXISTS (
+                SELECT FROM device_command r WHERE r.reverts = d.command_id AND (r.ended_at IS NULL OR r.created_at >= $4 OR EXISTS (
+                    SELECT FROM unnest($2::timestamptz[], $3::timestamptz[]) AS k (starts, ends)
+                    WHERE r.created_at >= k.starts AND r.created_at < k.ends)))",
+            $after
+        )
+    };
+}
+const COMMANDS: [(&str, &str, &str); 2] = [
+    (
+        "device_command_step",
+        commands!(
+            "SELECT count(*) FROM device_command_step s WHERE s.command_id IN (SELECT d.command_id FROM ",
+            ")"
+        ),
+        commands!(
+            "DELETE FROM device_command_step s WHERE s.command_id IN (SELECT d.command_id FROM ",
+            ")"
+        ),
+    ),
+    (
+        "device_command",
+        commands!("SELECT count(*) FROM ", ""),
+        commands!("DELETE FROM ", ""),
+    ),
+];
 /// Hourly figures: counts, no places, but of somebody.
 const FIGURES: &str = concat!("DELETE FROM ", due!("position_hour_rolled", "hour"));
-const CLEAR_ANSWERS: &str = "UPDATE device_command d SET result = '', fix_time = NULL
-    WHERE d.person_id = $1 AND d.created_at < $4 AND NOT EXISTS (
-        SELECT FROM unnest($2::timestamptz[], $3::timestamptz[]) AS k (starts, ends)
-        WHERE d.created_at >= k.starts AND d.created_at < k.ends) AND (d.result <> '' OR d.fix_time IS NOT NULL)";
 /// Raw frames that the person's devices sent while they wore them.
 macro_rules! frames {
     ($what:literal) => {
@@ -364,16 +387,19 @@ async fn person(database: &Database, terms: &Terms, plan: &Plan, ran: &mut Ran, 
             gone.push((table, rows));
         }
         gone.push(("event (fixes)", fixes(&transaction, &values, ran.dry).await?));
-        let answers: i64 = row(&transaction, ANSWERS, &values).await?.try_get(0)?;
+        for (table, count, delete) in COMMANDS {
+            let rows = if ran.dry {
+                row(&transaction, count, &values).await?.try_get(0)?
+            } else {
+                i64::try_from(execute(&transaction, delete, &values).await?).unwrap_or(i64::MAX)
+            };
+            gone.push((table, rows));
+        }
         let frames: i64 = row(&transaction, FRAMES, &values).await?.try_get(0)?;
         if !ran.dry {
-            if answers > 0 {
-                execute(&transaction, CLEAR_ANSWERS, &values).await?;
-            }
             execute(&transaction, DELETE_FRAMES, &values).await?;
             execute(&transaction, FIGURES, &values).await?;
         }
-        gone.push(("device_command (answers)", answers));
         gone.push(("quarantined_frame", frames));
     }
     let record = plan.record_is_due(now);

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use alerts::{Audience, ClosingCode, Severity, lifecycle::course::Who};
 use casedb::{
     Database,
     agency::{self, Agency, AgencyKind},
     exchange::{self, ExchangeError, Subject, tables},
+    incident::{self, SystemIncident},
     person::Person,
 };
 use jiff::{Timestamp, ToSpan};
@@ -103,7 +105,7 @@ async fn world(db: &Database, seed: u64) -> World {
             INSERT INTO rota_shift VALUES ('{shared}', 1, 1, false, '{{mon}}', '08:00', '16:00', NULL, NULL);
             INSERT INTO rota_team VALUES ('{shared}', 1, 1, 1, ARRAY['{foreign}']::uuid[]);
             INSERT INTO rota_holiday VALUES ('{shared}', 1, '2027-01-01');
-            INSERT INTO rota_exception VALUES ('{shared}', 1, 1, '2027-01-01 08:00', '2027-01-01 16:00', '{foreign}', ARRAY['{user}']::uuid[]);
+            INSERT INTO rota_exception VALUES ('{shared}', 1, 1, '2027-01-01 08:00', '2027-01-01 16:00', '{foreign}', ARRAY['{foreign}']::uuid[]);
             INSERT INTO ladder_revision (ladder_id, revision, laps, steps, changed_by)
                 VALUES ('{shared}', 1, 1, '[{{\"call\":{{\"rota\":\"{shared}\"}},\"via\":[],\"wait\":\"PT5M\"}}]', '{foreign}');
             INSERT INTO rota (rota_id, name) VALUES ('{user}', 'own');
@@ -345,6 +347,7 @@ async fn export_wipe_import_export_gives_the_same_bytes() {
     for (seed, (test, db)) in (1_u64..).zip(migrated().await) {
         let world = world(&db, seed).await;
         let before = counts(&db).await;
+        let mut told: BTreeSet<String> = BTreeSet::new();
         let empty: Vec<_> = before.iter().filter(|(_, count)| *count == 0).collect();
         assert!(empty.is_empty(), "the world lacks {empty:?}");
         for subject in [
@@ -354,6 +357,7 @@ async fn export_wipe_import_export_gives_the_same_bytes() {
             let first = export(&db, subject).await;
             assert!(first == export(&db, subject).await, "the same state, the same bytes");
             let manifest = exchange::check(first.as_slice()).unwrap();
+            told.extend(manifest.tables.keys().cloned());
             let colliding = import(&db, &first).await.unwrap_err().to_string();
             assert!(
                 colliding.contains("already exists") && colliding.starts_with("lines "),
@@ -394,6 +398,9 @@ async fn export_wipe_import_export_gives_the_same_bytes() {
             assert_eq!(manifest.rows, exchange::check(second.as_slice()).unwrap().rows);
             kept.push((subject, first, world.user));
         }
+        // A table that no file has a row of was not tried, whatever the rest of the database has.
+        let untried: Vec<_> = tables::TABLES.iter().filter(|spec| !told.contains(spec.name)).collect();
+        assert!(untried.is_empty(), "neither file has a row of {untried:?}");
         test.drop_now().await.unwrap();
     }
     // Into other installations, of the other edition.
@@ -518,6 +525,171 @@ async fn every_table_is_exported_or_left_out_with_a_reason() {
             let own = tables::TABLES.iter().any(|spec| spec.name == name && spec.own != "false");
             assert!(!is_table || own || left.contains(&name), "{name} names a person and nothing of it is anybody's own");
         }
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn incidents_of_others_are_split_off_before_a_wipe_and_close_afterwards() {
+    for (test, db) in migrated().await {
+        let (ann, ben) = (add_person(&db, "ann").await, add_person(&db, "ben").await);
+        let mut client = db.client().await.unwrap();
+        let user = Uuid::now_v7();
+        client
+            .execute(
+                "INSERT INTO app_user (user_id, username, display_name, role, agency_id, password_hash) VALUES ($1, 'kim', 'Kim', 'supervisor', $2, 'x')",
+                &[&user, &ann.police_agency_id],
+            )
+            .await
+            .unwrap();
+        let now = Timestamp::now();
+        let raise = async |person: &Person, key: &str| {
+            let system = SystemIncident {
+                kind: "silence",
+                person: Some(person.person_id),
+                police_agency: None,
+                social_agency: None,
+                grouping_key: key,
+                severity: Severity::P3,
+                audience: Audience::Both,
+                text: "found",
+                at: now,
+            };
+            let mut client = db.client().await.unwrap();
+            let tx = client.transaction().await.unwrap();
+            let raised = incident::raise_system(&tx, &system).await.unwrap();
+            tx.commit().await.unwrap();
+            raised.incident.incident_id
+        };
+        let (root, own, other) = (raise(&ann, "a").await, raise(&ann, "b").await, raise(&ben, "c").await);
+        let tx = client.transaction().await.unwrap();
+        incident::merge(&tx, &[own, other], root, Who::User(user), "one cause", now)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let subject = Subject::Person(ann.person_id.uuid());
+        let file = export(&db, subject).await;
+        wipe(&db, subject).await;
+        // It stands for itself, by a record, and calls.
+        let row = client
+            .query_one(
+                "SELECT i.merged_into IS NULL, i.deadline_at IS NOT NULL, a.text, a.user_id IS NULL FROM incident i
+                JOIN incident_action a USING (incident_id) WHERE incident_id = $1 AND a.action = 'split'",
+                &[&other],
+            )
+            .await
+            .unwrap();
+        assert_eq!((row.get(0), row.get(1), row.get(3)), (true, true, true));
+        assert!(
+            row.get::<_, &str>(2).contains("deleted with everything of a person"),
+            "{}",
+            row.get::<_, &str>(2)
+        );
+        assert!(incident::replayed(&client, other).await.unwrap().1);
+        import(&db, &file).await.unwrap();
+        let again = export(&db, subject).await;
+        assert!(file == again, "{}", differ(&file, &again));
+        // What came back still lists the other one, which left: it closes all the same, with its own.
+        let closed = incident::close(
+            &db,
+            root,
+            user,
+            ClosingCode::DeviceFault,
+            "done",
+            None,
+            Timestamp::now(),
+        )
+        .await
+        .unwrap();
+        assert!(closed.standing.state.is_closed());
+        let states: Vec<String> = client
+            .query(
+                "SELECT state FROM incident WHERE incident_id = ANY ($1) ORDER BY grouping_key",
+                &[&[root, own, other].as_slice()],
+            )
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        assert_eq!(states[..2], ["closed", "closed"]);
+        assert_ne!(states[2], "closed");
+        // The other way: what is merged into another's incident goes, and that one closes without it.
+        let (mine, theirs) = (raise(&ann, "d").await, raise(&ben, "e").await);
+        let tx = client.transaction().await.unwrap();
+        incident::merge(&tx, &[mine], theirs, Who::User(user), "one cause", Timestamp::now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        wipe(&db, subject).await;
+        let closed = incident::close(
+            &db,
+            theirs,
+            user,
+            ClosingCode::DeviceFault,
+            "done",
+            None,
+            Timestamp::now(),
+        )
+        .await
+        .unwrap();
+        assert!(closed.standing.state.is_closed());
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_holds_up_a_wipe_is_told_with_numbers_and_the_cure() {
+    for (test, db) in migrated().await {
+        let world = world(&db, 3).await;
+        let mut client = db.client().await.unwrap();
+        // Somebody of another tree, of whom a user of the agency wrote, and a rota of theirs that names that user.
+        client
+            .batch_execute(&format!(
+                "INSERT INTO person (person_id, reference, display_name, police_agency_id, social_agency_id, time_zone)
+                    SELECT '{0}', 'away-1', 'Away', agency_id, agency_id, 'Europe/Oslo' FROM agency WHERE path = 'abroad';
+                INSERT INTO person_note (person_id, text, happened_at, written_by) SELECT '{0}', 'seen', now(), '{1}' FROM generate_series(1, 3);
+                INSERT INTO rota (rota_id, name) VALUES ('{0}', 'desk');
+                INSERT INTO rota_revision (rota_id, revision, time_zone, overlap_s) VALUES ('{0}', 1, 'Europe/Oslo', 0);
+                INSERT INTO rota_shift VALUES ('{0}', 1, 1, false, '{{mon}}', '08:00', '16:00', NULL, NULL);
+                INSERT INTO rota_team SELECT '{0}', 1, 1, 1, ARRAY['{1}', user_id]::uuid[] FROM app_user WHERE username = 'officer-b'",
+                Uuid::now_v7(),
+                world.user
+            ))
+            .await
+            .unwrap();
+        let before = counts(&db).await;
+        let tx = client.transaction().await.unwrap();
+        let error = exchange::wipe(&tx, Subject::Agency(world.root), &mut |_, _| {})
+            .await
+            .unwrap_err()
+            .to_string();
+        drop(tx);
+        for words in [
+            "nothing was deleted",
+            "3 rows of person_note name its users (written_by)",
+            "1 rows of rota name its users (members: desk)",
+            "homeward rota set",
+            "homeward user set NAME --agency PATH",
+        ] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        assert!(
+            !error.contains("violates") && !error.contains(&world.user.to_string()),
+            "{error}"
+        );
+        assert_eq!(counts(&db).await, before);
+        // With the cure it goes.
+        client
+            .batch_execute(&format!(
+                "UPDATE app_user SET agency_id = (SELECT agency_id FROM agency WHERE path = 'abroad') WHERE user_id = '{}'",
+                world.user
+            ))
+            .await
+            .unwrap();
+        drop(client);
+        wipe(&db, Subject::Agency(world.root)).await;
         test.drop_now().await.unwrap();
     }
 }

@@ -186,3 +186,84 @@ async fn a_record_goes_after_its_own_term() {
         test.drop_now().await.unwrap();
     }
 }
+
+/// A command of somebody's device, with what came of it.
+async fn commanded(db: &Database, person: PersonId, at: Timestamp) -> Uuid {
+    let client = db.client().await.unwrap();
+    let (device, command, by) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    let text = format!(
+        "INSERT INTO device (device_id, protocol, identity) VALUES ('{device}', 'native', '{device}');
+        INSERT INTO app_user (user_id, username, display_name, role, agency_id, password_hash)
+            SELECT '{by}', 'u{1}', 'U', 'duty_officer', police_agency_id, '!' FROM person WHERE person_id = '{0}';
+        INSERT INTO device_command (command_id, device_id, person_id, kind, parameters, requested_by, purpose, idempotency_key, created_at, not_before, expires_at)
+            VALUES ('{command}', '{device}', '{0}', 'locate', '{{\"kind\":\"locate\"}}', '{by}', 'duty', '{command}', '{at}', '{at}', '{at}'::timestamptz + interval '2 minutes');
+        UPDATE device_command SET state = 'sent', sent_at = '{at}' WHERE command_id = '{command}';
+        UPDATE device_command SET state = 'acknowledged', acknowledged_at = '{at}', ended_at = '{at}', outcome = 'located', result = 'here', fix_time = '{at}'
+            WHERE command_id = '{command}';",
+        person.uuid(),
+        by.simple()
+    );
+    client.batch_execute(&text).await.unwrap();
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_go_with_the_term_of_their_basis() {
+    for (test, db) in migrated().await {
+        let start: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
+        let now: Timestamp = "2026-11-01T12:00:00Z".parse().unwrap();
+        let terms = Terms {
+            movement_months: 3,
+            record_months: 60,
+        };
+        let (over, goes_on, held) = (
+            add_person(&db, "over").await,
+            add_person(&db, "goes_on").await,
+            add_person(&db, "held").await,
+        );
+        for person in [&over, &goes_on, &held] {
+            under(&db, person.person_id, start, start + (10 * DAY).hours()).await;
+        }
+        under(&db, goes_on.person_id, start + (5 * DAY).hours(), now + 1.hour()).await;
+        let client = db.client().await.unwrap();
+        retention::hold(&client, held.person_id, "trial", "Court, file 12/26", "clerk")
+            .await
+            .unwrap();
+        let due = commanded(&db, over.person_id, start + 30.hours()).await;
+        let early = commanded(&db, goes_on.person_id, start + 30.hours()).await;
+        let covered = commanded(&db, goes_on.person_id, start + (7 * DAY).hours()).await;
+        let kept = commanded(&db, held.person_id, start + 30.hours()).await;
+        let left = async || -> Vec<Uuid> {
+            let sql = "SELECT command_id FROM device_command ORDER BY command_id";
+            client
+                .query(sql, &[])
+                .await
+                .unwrap()
+                .iter()
+                .map(|row| row.get(0))
+                .collect()
+        };
+        let dry = retention::run(&db, &terms, now, true, &mut |_| {}).await.unwrap();
+        assert_eq!((dry.rows["device_command"], dry.rows["device_command_step"]), (2, 6));
+        assert_eq!(left().await.len(), 4, "a dry run deletes nothing");
+        let ran = retention::run(&db, &terms, now, false, &mut |_| {}).await.unwrap();
+        assert_eq!(
+            (ran.rows["device_command"], ran.rows["device_command_step"]),
+            (2, 6),
+            "{}",
+            test.edition
+        );
+        let mut expected = vec![covered, kept];
+        expected.sort();
+        assert_eq!(left().await, expected, "{due} and {early} are due");
+        // When everything else goes, the rest goes too.
+        let later: Timestamp = "2036-11-01T12:00:00Z".parse().unwrap();
+        retention::lift(&client, held.person_id, None, "over", "clerk")
+            .await
+            .unwrap();
+        retention::run(&db, &terms, later, false, &mut |_| {}).await.unwrap();
+        assert!(left().await.is_empty());
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}

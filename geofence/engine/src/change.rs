@@ -3,6 +3,10 @@
 //! After a change the journal is judged again under the new rules, from the state before its oldest report: a zone that is new
 //! knows at once where the person is. No violation begins before the rule that it breaks was in force, and what was told under a
 //! rule that is no longer in force stands (it ends with the rule).
+//!
+//! Rules that come while late reports of a term that is over are still judged ([`crate::ending`]) are a change too: the journal goes
+//! on, with the end of that term in it. Zones that are as they were are judged before the end as they were; only attendance begins
+//! anew.
 
 use proto::{
     PersonId,
@@ -15,9 +19,9 @@ use crate::{
     flat::{Asks, Compiled, FlatZone, Zones},
     fold::{Cause, Engine},
     journal::{Chain, LATE_WINDOW_US, NONE, Snapshot},
-    live::{Head, More, MovingZone, PointSet, Rare, Ruled, SharedTracker, Terms},
+    live::{Head, More, MovingZone, Past, PointSet, Rare, Ruled, SharedTracker, Terms},
     outcome::Outcome,
-    population::{Cold, Extra, MONITORED, chain, pack, unpack},
+    population::{Cold, ENDED, Extra, MONITORED, chain, pack, unpack},
     proximity::Moving,
     quick::{QUICK_ACCURACY_M, settled},
     timetable::ALWAYS,
@@ -63,12 +67,14 @@ impl Engine {
                 .is_some_and(|until| until.as_microsecond() <= clock_us);
         let number = known.unwrap_or_else(|| self.add(person));
         let monitored = self.states.slot(number).is_some_and(|slot| slot.is(MONITORED));
+        let ended_us = self.ended_us(number);
         if over {
-            if monitored {
-                // Rules that say when it ended end it then, not when they came.
-                let until_us = rules.valid_until.map_or(clock_us, jiff::Timestamp::as_microsecond);
+            // Rules that say when it ended end it then, not when they came.
+            let until_us = rules.valid_until.map_or(clock_us, jiff::Timestamp::as_microsecond);
+            let until_us = until_us.min(clock_us);
+            if monitored || ended_us.is_some_and(|ended_us| until_us < ended_us) {
                 self.revoked.push((person, until_us));
-                self.forget(person, number, until_us.min(clock_us), rules.revision, out);
+                self.end(person, number, until_us, rules.revision, out);
             }
             if let Some(cold) = self.book.cold.get_mut(number as usize) {
                 cold.head.revision = rules.revision;
@@ -77,6 +83,8 @@ impl Engine {
         }
         let in_force_us = if monitored {
             clock_us.max(rules.valid_from.as_microsecond())
+        } else if let Some(ended_us) = ended_us {
+            ended_us.max(rules.valid_from.as_microsecond())
         } else {
             // The order binds since it is valid; reports older than a day are not judged.
             rules
@@ -88,7 +96,7 @@ impl Engine {
             Ok(new) => new,
             Err(error) => return Outcome::RulesRefused(Box::new(error)),
         };
-        if monitored {
+        if monitored || ended_us.is_some() {
             self.change(person, number, new, in_force_us, out);
         } else {
             self.begin(number, new, in_force_us);
@@ -132,6 +140,7 @@ impl Engine {
             layers: rules.layer_ids.iter().map(|id| (*id, in_force_us)).collect(),
             moving,
             kept: std::mem::take(&mut compiled.kept).into(),
+            past: Box::default(),
         };
         let mut head = Head {
             revision: rules.revision,
@@ -228,7 +237,9 @@ impl Engine {
         let Some(ruled) = self.book.ruled(&slot, number) else {
             return;
         };
+        let resumes = slot.is(ENDED);
         let mut oldest = Vec::new();
+        let mut oldest_us = i64::MIN;
         if let Some(chunk) = self
             .book
             .cold
@@ -241,6 +252,7 @@ impl Engine {
                 outside,
                 ..
             } = chunk.snapshot;
+            oldest_us = frontier_us;
             let stored = self.journal.trackers(trackers);
             unpack(&mut oldest, stored, outside, frontier_us, &ruled, &mut self.timetables);
         }
@@ -256,7 +268,23 @@ impl Engine {
             .collect();
         let old_moving: Vec<MovingZone> = ruled.moving().to_vec();
         let head = &mut new.head;
-        head.since_us = ruled.head.since_us;
+        if !resumes {
+            head.since_us = ruled.head.since_us;
+        }
+        let since_us = head.since_us;
+        let mut past: Vec<Past> = ruled.past().to_vec();
+        if !resumes && head.valid_from_us > ruled.head.valid_from_us {
+            // Another order takes the place of one in force: what was made under that one is judged still.
+            past.push(Past {
+                order: ruled.head.order,
+                from_us: ruled.head.valid_from_us,
+                until_us: (head.valid_from_us).min(ruled.head.valid_until_us).min(cause.clock_us),
+                ends: false,
+            });
+            past.sort_by_key(|past| past.until_us);
+        }
+        past.retain(|past| past.until_us > oldest_us);
+        new.more.past = past.into();
         let new_zones = Zones {
             zones: &new.compiled.zones,
             corners: &new.compiled.corners,
@@ -286,7 +314,9 @@ impl Engine {
                 && let (Some(old), Some(taken)) = (old.get(index), taken.get_mut(index))
             {
                 *taken = true;
-                if old.zone.schedule == zone.schedule && same.for_zone(zone.asks) {
+                // Nobody is asked to appointments between two terms.
+                let anew = resumes && zone.asks == Asks::Attendance;
+                if !anew && old.zone.schedule == zone.schedule && same.for_zone(zone.asks) {
                     zone.in_force_us = old.zone.in_force_us;
                     if let Some(goes_on) = goes_on.get_mut(index) {
                         *goes_on = true;
@@ -353,6 +383,10 @@ impl Engine {
             }
         }
         self.room.live = live;
+        if let Some(slot) = self.states.slot_mut(number).filter(|_| resumes) {
+            slot.flags = MONITORED;
+            slot.heard_us = since_us;
+        }
         let map = Map {
             oldest,
             old_trackers: old.iter().map(|old| old.zone.trackers() as usize).collect(),
@@ -465,7 +499,11 @@ struct Map {
 }
 
 /// The state of a person of whom nothing is known.
-fn fresh(ruled: &Ruled<'_>, at_us: i64, timetables: &mut crate::timetable::Timetables) -> (Vec<Tracker>, Rare) {
+pub(crate) fn fresh(
+    ruled: &Ruled<'_>,
+    at_us: i64,
+    timetables: &mut crate::timetable::Timetables,
+) -> (Vec<Tracker>, Rare) {
     let trackers = ruled
         .tracked()
         .map(|(zone, buffer)| Tracker::new(&ruled.target(zone, buffer), at_us, timetables))

@@ -24,7 +24,7 @@ use crate::{
     journal::{Chain, Entry, LATE_WINDOW_US, NONE, Snapshot},
     layers::{InForce, LayerReference},
     live::{Head, More, Terms},
-    population::{Extra, Kept, MONITORED, is_left_out, unpack},
+    population::{ENDED, Extra, Kept, MONITORED, is_left_out, unpack},
     zone::Shape,
 };
 use stored::{Monitored, PART, Part, PartWriter};
@@ -45,7 +45,7 @@ pub struct Saved {
 }
 
 /// Version of the state's layout. A checkpoint of another version is not read: the fold starts from the log again.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// Why a checkpoint cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,7 @@ struct State {
 
 /// A piece without what it holds of these people from these times on (microseconds since 1970); `None`: it holds nothing of it.
 ///
-/// What is left restores to the same: their journal was cleared when their monitoring ended.
+/// What is left restores to the same: their journal holds nothing of it since their monitoring ended.
 pub fn scrub(piece: &[u8], revoked: &[(PersonId, i64)]) -> Result<Option<Vec<u8>>, CheckpointError> {
     let mut items: Vec<(PersonId, Option<Entry>)> =
         postcard::from_bytes(unsealed(PIECE_MAGIC, piece)?).map_err(|_| CheckpointError::Damaged)?;
@@ -298,6 +298,7 @@ impl Engine {
             layers: few.layers.into(),
             moving: few.moving.into(),
             kept: kept.into(),
+            past: few.past.into(),
         };
         head.more = self.book.put_more(0, more);
         let zones = &stored.zones;
@@ -322,7 +323,7 @@ impl Engine {
         book.cold.get_mut(number as usize)?.head = head;
         let slot = states.slot_mut(number)?;
         book.put_zones(slot, number, (&room.bounds, zones, &stored.corners));
-        slot.flags = MONITORED;
+        slot.flags = if stored.ended { ENDED } else { MONITORED };
         slot.frontier_us = stored.frontier_us;
         slot.heard_us = stored.heard_us;
         let mut chain = Chain::EMPTY;

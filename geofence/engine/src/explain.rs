@@ -93,6 +93,15 @@ pub(crate) struct Writer<'a> {
     pub(crate) told: &'a mut Vec<Told>,
 }
 
+/// Why what was told is corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Corrected {
+    /// Reports came late.
+    Late,
+    /// The order had ended before it was known.
+    Ended,
+}
+
 /// One edge of a violation, without what the writer adds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'a> {
@@ -144,8 +153,8 @@ impl Writer<'_> {
         });
     }
 
-    /// Writes that what was told of a violation is no longer so; `number` counts the corrections of one violation.
-    pub(crate) fn correct(&mut self, told: &Told, end_us: Option<i64>, withdrawn: bool, number: u16) {
+    /// Writes that what was told of a violation is no longer so.
+    pub(crate) fn correct(&mut self, told: &Told, end_us: Option<i64>, withdrawn: bool, why: Corrected) {
         let kind = told.kind();
         let entry = Entry {
             kind,
@@ -158,6 +167,7 @@ impl Writer<'_> {
         };
         self.write(entry, &Recent::default(), |_| {
             match (withdrawn, end_us) {
+                _ if why == Corrected::Ended => "the order had ended before".to_owned(),
                 // Tampering and calls for help cannot vanish: an earlier report has taken the place of the one that told of it.
                 (true, _) if proto::event::is_momentary(kind) => {
                     "a report that came late tells of the same, earlier".to_owned()
@@ -168,7 +178,7 @@ impl Writer<'_> {
             }
         });
         if let Some(event) = self.out.last_mut() {
-            renumber(event, number);
+            renumber(event, told.corrections);
             event.withdrawn = withdrawn;
             event.late = true;
         }

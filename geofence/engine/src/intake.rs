@@ -10,8 +10,8 @@ use crate::{
     contact::Heard,
     explain::Writer,
     fold::{Cause, Engine},
-    journal::{CHUNK, Chain, Entry, Journal, Snapshot},
-    live::Head,
+    journal::{CHUNK, Chain, Entry, Journal, LATE_WINDOW_US, Snapshot},
+    live::{Head, Past},
     outcome::Outcome,
     population::{MONITORED, chain, load, pack},
     quick::settled,
@@ -95,7 +95,14 @@ impl Engine {
             return Outcome::NotJudged(reason);
         }
         let entry = Entry::new(&reading, fix.fix_time_us, Said::protected(index, reading.said.source()));
-        let cause = Cause::clock(person, clock_us);
+        let cause = Cause {
+            trace: Trace {
+                fix_time_us: fix.fix_time_us,
+                received_at_us: fix.received_at_us,
+                appended_at_us: clock_us,
+            },
+            ..Cause::clock(person, clock_us)
+        };
         self.entry(number, &entry, cause, true, Outcome::Judged, out)
     }
 
@@ -128,9 +135,14 @@ impl Engine {
             valid_until_us,
             ..
         } = cold.head;
-        // Whatever the clock says: what was made after the end of the order is judged by nothing, and kept nowhere.
-        let in_term = (valid_from_us..valid_until_us).contains(&entry.time_us);
-        if !slot.is(MONITORED) || clock_us < valid_from_us || !in_term {
+        // Whatever the clock says: what was made after the end of the order is judged by nothing, and kept nowhere. What was made
+        // before it is judged, late as it is.
+        let monitored = slot.is(MONITORED) && clock_us >= valid_from_us;
+        let in_term = monitored && (valid_from_us..valid_until_us).contains(&entry.time_us);
+        let judged =
+            |past: &Past| past.covers(entry.time_us) && clock_us < past.until_us.saturating_add(LATE_WINDOW_US);
+        let of_past = (self.book.more(&cold.head)).is_some_and(|more| more.past.iter().any(judged));
+        if !in_term && !of_past {
             return Outcome::NotMonitored;
         }
         let mut chain = chain(&slot, cold);
@@ -146,9 +158,9 @@ impl Engine {
         let own = entry.said.protected_index().is_none();
         // Reports of the person's own device are late among themselves; a protected person's may be ahead of them.
         let newest_us = self.journal.newest_us(chain, own);
-        cause.late = newest_us.is_some_and(|newest_us| entry.time_us < newest_us);
+        cause.late = of_past || newest_us.is_some_and(|newest_us| entry.time_us < newest_us);
         let mut extra = self.states.take_extra(number);
-        if own {
+        if own && monitored {
             let heard = Heard {
                 said: entry.said,
                 clock_us,
@@ -200,6 +212,7 @@ impl Engine {
             let rare = std::mem::take(&mut extra.rare);
             load(&mut live, &slot, &states.trackers, rare, &ruled, timetables);
             let mut writer = cause.writer(ruled.head, live.frontier_us, &mut extra.told, out);
+            writer.order = ruled.order_at(entry.time_us);
             // The state before a chunk is that in which its first report finds the person: what falls due before it has happened,
             // whether the clock has let it happen or not.
             live.fire(entry.time_us, &ruled, timetables, &mut writer);

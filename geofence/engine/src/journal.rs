@@ -455,6 +455,24 @@ impl Journal {
         true
     }
 
+    /// Drops what was made from a time on, but for the state before the oldest chunk.
+    pub(crate) fn cut(&mut self, chain: &mut Chain, from_us: i64) {
+        while let Some(chunk) = self.get_mut(chain.tail) {
+            let len = chunk.entries().partition_point(|entry| entry.time_us < from_us);
+            chunk.truncate(len);
+            if len > 0 || chain.tail == chain.head {
+                return;
+            }
+            let (before, snapshot) = (chunk.before, std::mem::take(&mut chunk.snapshot));
+            self.free.push(chain.tail);
+            self.trackers.give_back(snapshot.trackers);
+            chain.tail = before;
+            if let Some(last) = self.get_mut(before) {
+                last.after = NONE;
+            }
+        }
+    }
+
     /// Fixes before a chunk's `count`-th entry, the newest first, as many as fit and are kept.
     pub(crate) fn recent(&self, number: u32, count: usize, found: &mut Recent) {
         found.clear();

@@ -4,15 +4,17 @@
 //! A report that comes in order is judged upon the state as it is. For one that comes late, the state before it is taken from the
 //! journal, everything after it is judged again, and what comes out is compared with what was told: a violation that is new is
 //! told now; one that was told and has another end, or did not happen, is corrected.
+//!
+//! Ends of terms are on the timeline too: what was made before one and comes after it is judged alike.
 
 use proto::wire::{Edge, Event, Explanation};
 
 use crate::{
-    explain::renumber,
+    explain::{Corrected, Writer, renumber},
     fold::{ALLOWANCE_US, Cause, Engine},
     journal::{Chain, Entry, Snapshot},
     live::Ruled,
-    population::{Extra, chain, pack, unpack},
+    population::{ENDED, Extra, chain, pack, unpack},
     quick::settled,
     told::Told,
 };
@@ -69,6 +71,7 @@ impl Engine {
                 // As when they came in order: what falls due before the chunk's first report has happened.
                 if let Some(first_us) = journal.get(at).and_then(|chunk| Some(chunk.entries().first()?.time_us)) {
                     let mut writer = cause.writer(ruled.head, live.frontier_us, &mut comparison.new, &mut events);
+                    live.pass_ends(first_us, &ruled, timetables, &mut writer);
                     live.fire(first_us, &ruled, timetables, &mut writer);
                 }
                 let outside = settled(&ruled.zones, &live.trackers, 0, None).outside;
@@ -87,17 +90,27 @@ impl Engine {
             let Some(chunk) = journal.get(at) else { break };
             let mut writer = cause.writer(ruled.head, live.frontier_us, &mut comparison.new, &mut events);
             for entry in chunk.entries() {
+                live.pass_ends(entry.time_us, &ruled, timetables, &mut writer);
                 live.take(entry, &ruled, timetables, &mut writer);
             }
             at = chunk.after;
         }
         let mut writer = cause.writer(ruled.head, live.frontier_us, &mut comparison.new, &mut events);
-        live.fire_alarms(clock_us.saturating_sub(ALLOWANCE_US), &ruled, timetables, &mut writer);
+        live.pass_ends(clock_us, &ruled, timetables, &mut writer);
+        let ended = slot.is(ENDED);
+        if !ended {
+            live.fire_alarms(clock_us.saturating_sub(ALLOWANCE_US), &ruled, timetables, &mut writer);
+        }
         let mut told = std::mem::take(&mut comparison.frozen);
         {
             let mut aside = Vec::new();
             let mut writer = cause.writer(ruled.head, live.frontier_us, &mut aside, out);
-            told.extend(comparison.tell(events, &mut writer));
+            let why = if ended && !cause.late {
+                Corrected::Ended
+            } else {
+                Corrected::Late
+            };
+            told.extend(comparison.tell(events, why, &ruled, &mut writer));
         }
         told.sort_by_key(|told| told.begun_us);
         extra.told = told;
@@ -164,9 +177,10 @@ impl Comparison {
     }
 
     /// Writes the differences; returns what is told from now on.
-    fn tell(self, events: Vec<Event>, writer: &mut crate::explain::Writer<'_>) -> Vec<Told> {
+    fn tell(self, events: Vec<Event>, why: Corrected, ruled: &Ruled<'_>, writer: &mut Writer<'_>) -> Vec<Told> {
         let Self { mut old, mut new, .. } = self;
         for told in &mut old {
+            writer.order = ruled.order_at(told.begun_us);
             let now = new.iter_mut().find(|now| now.is(told));
             match now {
                 Some(now) => {
@@ -175,7 +189,7 @@ impl Comparison {
                     let first_end = told.end_us.is_none() && !told.withdrawn;
                     if told.withdrawn || (told.end_us != now.end_us && !first_end) {
                         now.corrections = now.corrections.saturating_add(1);
-                        writer.correct(now, now.end_us, false, now.corrections);
+                        writer.correct(now, now.end_us, false, why);
                         let edge = if now.end_us.is_some() { Edge::End } else { Edge::Onset };
                         let judged = events.iter().find(|event| event.edge() == edge && is_of(told, event));
                         if let (Some(correction), Some(judged)) = (writer.out.last_mut(), judged) {
@@ -188,7 +202,7 @@ impl Comparison {
                     told.withdrawn = true;
                     told.corrections = told.corrections.saturating_add(1);
                     let onset_us = told.onset_us;
-                    writer.correct(told, Some(onset_us), true, told.corrections);
+                    writer.correct(told, Some(onset_us), true, why);
                     new.push(*told);
                 }
             }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     belief::{self, Points, see},
+    change::fresh,
     crossing::Path,
     device::Conditions,
     explain::{About, Outline, Writer},
@@ -91,17 +92,37 @@ impl Terms {
     }
 }
 
-/// What few people have: layers, moving zones, and zones that are not flat.
+/// A term of monitoring that is over. Reports of it that come within [`crate::LATE_WINDOW_US`] of its end are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Past {
+    /// As in [`Head`].
+    pub(crate) order: OrderId,
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    /// Monitoring ended with it; else another order went on from there.
+    pub(crate) ends: bool,
+}
+
+impl Past {
+    /// Says whether something was made in it.
+    pub(crate) fn covers(&self, time_us: i64) -> bool {
+        (self.from_us..self.until_us).contains(&time_us)
+    }
+}
+
+/// What few people have: layers, moving zones, zones that are not flat, and terms that are over.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct More {
     pub(crate) layers: Box<[(LayerId, i64)]>,
     pub(crate) moving: Box<[MovingZone]>,
     pub(crate) kept: Box<[Kept]>,
+    /// In the order of their ends.
+    pub(crate) past: Box<[Past]>,
 }
 
 impl More {
     pub(crate) fn is_empty(&self) -> bool {
-        self.layers.is_empty() && self.moving.is_empty() && self.kept.is_empty()
+        self.layers.is_empty() && self.moving.is_empty() && self.kept.is_empty() && self.past.is_empty()
     }
 }
 
@@ -290,6 +311,20 @@ impl Ruled<'_> {
 
     pub(crate) fn moving(&self) -> &[MovingZone] {
         self.more.map_or(&[], |more| &more.moving)
+    }
+
+    /// Terms that are over, in the order of their ends.
+    pub(crate) fn past(&self) -> &[Past] {
+        self.more.map_or(&[], |more| &more.past)
+    }
+
+    /// The order to which an instant of the timeline belongs.
+    pub(crate) fn order_at(&self, timeline_us: i64) -> Option<OrderId> {
+        let past = self.past().iter().find(|past| timeline_us < past.until_us);
+        past.map_or_else(
+            || self.head.order(),
+            |past| Some(past.order).filter(|order| !order.uuid().is_nil()),
+        )
     }
 }
 
@@ -604,6 +639,35 @@ impl Live {
                 }
             }
         }
+    }
+
+    /// Ends the terms that are over by an instant and whose end the timeline has not passed.
+    pub(crate) fn pass_ends(
+        &mut self,
+        until_us: i64,
+        ruled: &Ruled<'_>,
+        timetables: &mut Timetables,
+        writer: &mut Writer<'_>,
+    ) {
+        for past in ruled.past() {
+            if past.ends && self.frontier_us < past.until_us && past.until_us <= until_us {
+                writer.order = ruled.order_at(past.until_us.saturating_sub(1));
+                self.end(past.until_us, ruled, timetables, writer);
+            }
+        }
+        if !ruled.past().is_empty() {
+            writer.order = ruled.order_at(until_us);
+        }
+    }
+
+    /// The term ends: what is due before has happened, what is open ends, and nothing of it is known from then on.
+    pub(crate) fn end(&mut self, end_us: i64, ruled: &Ruled<'_>, timetables: &mut Timetables, writer: &mut Writer<'_>) {
+        self.fire_alarms(end_us.saturating_sub(1), ruled, timetables, writer);
+        (writer.timeline_us, writer.by) = (end_us, 0);
+        self.close(end_us, Ended::EndOfMonitoring, ruled, timetables, writer);
+        self.rare.conditions.close(end_us, writer);
+        (self.trackers, self.rare) = fresh(ruled, end_us, timetables);
+        self.frontier_us = end_us;
     }
 
     /// Ends all zone violations, when the person goes.

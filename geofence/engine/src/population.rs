@@ -70,6 +70,8 @@ pub(crate) const QUIET: u8 = 2;
 pub(crate) const LAYERED: u8 = 4;
 /// The timeline's next timer must not wait for a report.
 pub(crate) const ALARM: u8 = 8;
+/// The person is no longer monitored, and late reports of the term that is over are still judged.
+pub(crate) const ENDED: u8 = 128;
 /// Which zone the home box is in: three bits.
 const HOME_SHIFT: u8 = 4;
 const HOME_ZONE: u8 = 0b111 << HOME_SHIFT;

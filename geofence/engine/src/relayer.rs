@@ -9,7 +9,7 @@ use crate::{
     journal::NONE,
     layers::{Given, LayerReference},
     outcome::Outcome,
-    population::MONITORED,
+    population::{ENDED, MONITORED},
     violation::Ended,
     zone::CompiledLayer,
 };
@@ -52,10 +52,11 @@ impl Engine {
 
     pub(crate) fn people_of_layer(&self, layer_id: LayerId) -> Vec<u32> {
         let bound = |number: &u32| {
-            let monitored = self.states.slot(*number).is_some_and(|slot| slot.is(MONITORED));
+            let slot = self.states.slot(*number);
+            let judged = slot.is_some_and(|slot| slot.is(MONITORED | ENDED));
             let cold = self.book.cold.get(*number as usize);
             let more = cold.and_then(|cold| self.book.more(&cold.head));
-            monitored && more.is_some_and(|more| more.layers.iter().any(|(bound, _)| *bound == layer_id))
+            judged && more.is_some_and(|more| more.layers.iter().any(|(bound, _)| *bound == layer_id))
         };
         let sorted = self.register.sorted();
         sorted.into_iter().map(|(_, number)| number).filter(bound).collect()

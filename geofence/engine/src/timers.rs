@@ -4,8 +4,9 @@ use proto::{PersonId, wire::Event};
 
 use crate::{
     fold::{ALLOWANCE_US, Cause, Engine},
+    journal::LATE_WINDOW_US,
     live::{Live, Terms},
-    population::{ALARM, Extra, LAYERED, MONITORED, QUIET, Slot, load, pack},
+    population::{ALARM, ENDED, Extra, LAYERED, MONITORED, QUIET, Slot, load, pack},
     queue::AHEAD,
     quick::settled,
     violation::NEVER,
@@ -72,6 +73,9 @@ impl Engine {
         let (Some(slot), Some(cold)) = (self.states.slot(number), self.book.cold.get(number as usize)) else {
             return NEVER;
         };
+        if slot.is(ENDED) {
+            return cold.head.valid_until_us.saturating_add(LATE_WINDOW_US);
+        }
         if !slot.is(MONITORED) {
             return NEVER;
         }
@@ -102,9 +106,13 @@ impl Engine {
         let Some(valid_until_us) = self.book.cold.get(number as usize).map(|cold| cold.head.valid_until_us) else {
             return;
         };
+        if self.states.slot(number).is_some_and(|slot| slot.is(ENDED)) {
+            self.forget(number);
+            return;
+        }
         if valid_until_us <= at_us {
             let revision = self.book.cold.get(number as usize).map_or(0, |cold| cold.head.revision);
-            self.forget(person, number, valid_until_us, revision, out);
+            self.end(person, number, valid_until_us, revision, out);
             return;
         }
         // A timer may be found to have been due before the clock: it is known only now.

@@ -919,6 +919,73 @@ fn violations(events: &[Event]) -> Violations {
     known
 }
 
+/// How an order ends within a track.
+#[derive(Debug, Clone, Copy)]
+struct Ending {
+    /// When it ends, after the start.
+    after_s: i64,
+    /// `None`: its rules say so from the beginning; else a revocation comes so long after.
+    how: Option<i64>,
+    /// The same rules begin again so long after that is known, as another order.
+    resumed_s: Option<i64>,
+}
+
+impl Ending {
+    fn at(self) -> Timestamp {
+        start() + SignedDuration::from_secs(self.after_s)
+    }
+
+    /// When the engine hears of it.
+    fn known(self) -> Timestamp {
+        self.at() + SignedDuration::from_secs(self.how.unwrap_or(0))
+    }
+
+    fn put_in(self, mut log: Log) -> Log {
+        let Some((_, Record::Rules(first))) = log.get_mut(1) else {
+            unreachable!("rules come second")
+        };
+        let until_us = Some(self.at().as_microsecond());
+        let rules = first.clone();
+        if self.how.is_none() {
+            first.valid_until_us = until_us;
+        } else {
+            let revoked = Rules {
+                revision: 2,
+                active: false,
+                valid_until_us: until_us,
+                ..rules.clone()
+            };
+            log.push((self.known(), Record::Rules(revoked)));
+        }
+        if let Some(resumed_s) = self.resumed_s {
+            let from = self.known() + SignedDuration::from_secs(resumed_s);
+            let again = Rules {
+                revision: 3,
+                order_id: vec![10; 16],
+                valid_from_us: from.as_microsecond(),
+                ..rules
+            };
+            log.push((from, Record::Rules(again)));
+        }
+        log.sort_by_key(|(at, _)| *at);
+        log
+    }
+
+    /// What is known when all is said. Calls for help and tampering that were told before the end was known stand; and attendance begins
+    /// anew with new rules.
+    fn violations(self, events: &[Event]) -> Violations {
+        let (from_us, to_us) = (self.at().as_microsecond(), self.known().as_microsecond());
+        let mut known = violations(events);
+        known.retain(|(kind, _, onset_us), _| {
+            let kind = EventKind::try_from(*kind).unwrap();
+            let stands = is_momentary(kind) && (from_us..to_us).contains(onset_us);
+            let anew = self.resumed_s.is_some() && kind == EventKind::MissedAttendance;
+            !stands && !anew
+        });
+        known
+    }
+}
+
 /// Reports that the fast path took in the test of it.
 static QUICK: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
@@ -940,6 +1007,32 @@ proptest! {
         if late != expected {
             let told = |events: &[Event]| events.iter().map(|event| format!("{:?} {:?} {:?} {}..{:?} decided {} late {} withdrawn {}", event.kind(), event.edge(), event.zone_id.first(), event.onset_us / 1_000_000, event.end_us.map(|end| end / 1_000_000), event.decided_at_us / 1_000_000, event.late, event.withdrawn)).collect::<Vec<_>>();
             prop_assert!(false, "only late, only in order: {:?}\n{:#?}\n{:#?}\n{:?}", differences, told(&events), told(&fold(&arrivals(choice, more, &reports, &[0]))), arrivals(choice, more, &reports, &delays_s).iter().map(|(at, record)| match record { Record::Report(report) => format!("{} {:?}", report.fix_time_us / 1_000_000, at.as_second()), _ => String::new() }).collect::<Vec<_>>());
+        }
+    }
+
+    /// The same law where the order ends within the track: by itself, or by a revocation that comes at once or later.
+    #[test]
+    fn any_order_of_arrival_gives_the_same_violations_though_the_order_ends(
+        reports in calm_track(),
+        choice in 0_u8..64,
+        more in prop_oneof![Just(3_u8), Just(4_u8)],
+        delays_s in prop::collection::vec(prop_oneof![6 => Just(0_i64), 2 => 0_i64..300, 2 => 300_i64..72_000], 1..60),
+        end in any::<prop::sample::Index>(),
+        how in prop_oneof![2 => Just(None), 1 => Just(Some(0_i64)), 2 => (1_i64..2_000).prop_map(Some)],
+        resumed_s in prop::option::weighted(0.3, 0_i64..4_000),
+    ) {
+        let end = Ending { after_s: 60 * i64::try_from(end.index(reports.len())).unwrap() + 31, how, resumed_s };
+        let log = end.put_in(arrivals(choice, more, &reports, &delays_s));
+        let in_order = fold(&end.put_in(arrivals(choice, more, &reports, &[0])));
+        let events = fold(&log);
+        let (late, expected) = (end.violations(&events), end.violations(&in_order));
+        let only = |a: &Violations, b: &Violations| a.iter().filter(|(key, end)| b.get(*key) != Some(end)).map(|(key, end)| format!("{key:?} {end:?}")).collect::<Vec<_>>();
+        prop_assert!(late == expected, "{end:?} only late {:?}, only in order {:?}\n{}", only(&late, &expected), only(&expected, &late), difference(&log, &events, &in_order));
+        if end.resumed_s.is_none() {
+            let over = end.known().as_microsecond();
+            for event in events.iter().filter(|event| event.decided_at_us > over) {
+                prop_assert!(event.late, "told after the end and not said to be late: {event:?}");
+            }
         }
     }
 
@@ -1283,4 +1376,142 @@ fn crashes_anywhere_in_a_fixed_log_change_nothing() {
         "in pieces: {}",
         difference(&log, &events, &expected)
     );
+}
+
+/// One order that ends after an hour, and what is told of reports that come after it.
+fn after_the_end(reports: &[(i64, i64, wire::Strap)], second: Option<Rules>) -> (Engine, Vec<Event>) {
+    let (mut engine, mut events) = (Engine::new(), Vec::new());
+    let first = Rules {
+        layer_ids: Vec::new(),
+        valid_until_us: second.is_none().then(|| at_s(3_600).as_microsecond()),
+        ..rules(1, 1, 0b10, (0, 0, 3))
+    };
+    engine.fold(at_s(0), Input::Rules(&first), &mut events);
+    if let Some(second) = second {
+        engine.fold(at_s(3_600), Input::Rules(&second), &mut events);
+    }
+    for (number, (made_s, comes_s, strap)) in (0_u32..).zip(reports) {
+        let report = Report {
+            strap: i32::from(*strap),
+            ..good_fix(number, *made_s, *comes_s, 300.0)
+        };
+        engine.fold(at_s(*comes_s), Input::Report(&report), &mut events);
+    }
+    (engine, events)
+}
+
+fn told(events: &[Event]) -> Vec<(EventKind, Edge, i64, bool)> {
+    let second = |event: &Event| (event.onset_us - start().as_microsecond()) / 1_000_000;
+    events
+        .iter()
+        .map(|event| (event.kind(), event.edge(), second(event), event.late))
+        .collect()
+}
+
+#[test]
+fn what_was_made_in_a_term_and_comes_after_its_end_is_told_for_a_day() {
+    use wire::Strap::{Closed, Open};
+    let (mut engine, mut events) = after_the_end(
+        &[(3_000, 4_000, Closed), (3_100, 4_001, Open), (3_601, 4_002, Open)],
+        None,
+    );
+    let expected = [
+        (EventKind::StrapTamper, Edge::Onset, 3_100, true),
+        (EventKind::ExclusionEntry, Edge::Onset, 3_000, true),
+        (EventKind::ExclusionEntry, Edge::End, 3_000, true),
+    ];
+    let mut found = told(&events);
+    found.retain(|(kind, ..)| *kind != EventKind::BufferEntry);
+    assert_eq!(found, expected);
+    let ends: Vec<_> = events.iter().filter_map(|event| event.end_us).collect();
+    assert!(!ends.is_empty() && ends.iter().all(|end_us| *end_us == at_s(3_600).as_microsecond()));
+    assert_eq!(engine.people(), 0);
+    assert_eq!(engine.counters().not_monitored, 1, "made after the end");
+    // A day after the end nothing is kept.
+    let kept = engine.memory();
+    assert!(kept.journal > 0 && kept.rules > 0);
+    let day_s = 86_400;
+    engine.fold(at_s(3_600 + day_s - 1), Input::Tick, &mut events);
+    assert_eq!(engine.memory().journal, kept.journal);
+    engine.fold(at_s(3_600 + day_s), Input::Tick, &mut events);
+    assert!(engine.memory().journal == 0 && engine.memory().rules < kept.rules);
+    events.clear();
+    let late = good_fix(9, 3_599, 3_600 + day_s, 300.0);
+    let outcome = engine.fold(at_s(3_600 + day_s), Input::Report(&late), &mut events);
+    assert_eq!((outcome, events), (Outcome::NotMonitored, Vec::new()));
+}
+
+#[test]
+fn what_was_made_under_an_order_that_another_replaced_is_told_still() {
+    let second = Rules {
+        layer_ids: Vec::new(),
+        order_id: vec![10; 16],
+        valid_from_us: at_s(3_600).as_microsecond(),
+        ..rules(1, 2, 0b10, (0, 0, 3))
+    };
+    let (engine, events) = after_the_end(
+        &[
+            (3_000, 4_000, wire::Strap::Closed),
+            (3_100, 4_001, wire::Strap::Open),
+            (4_100, 4_101, wire::Strap::Open),
+        ],
+        Some(second),
+    );
+    let mut found = told(&events);
+    found.retain(|(kind, ..)| *kind != EventKind::BufferEntry);
+    let expected = [
+        (EventKind::StrapTamper, Edge::Onset, 3_100, true),
+        (EventKind::ExclusionEntry, Edge::Onset, 3_000, true),
+    ];
+    assert_eq!(found, expected);
+    let orders: std::collections::BTreeSet<_> = events.iter().map(|event| event.order_id.clone()).collect();
+    assert_eq!(orders, [vec![9; 16]].into(), "by the order of its time");
+    assert_eq!(engine.people(), 1);
+}
+
+#[test]
+fn what_a_revocation_shows_to_be_without_an_order_is_taken_back() {
+    let (mut engine, mut events) = (Engine::new(), Vec::new());
+    let first = Rules {
+        layer_ids: Vec::new(),
+        ..rules(1, 1, 0b10, (0, 0, 3))
+    };
+    engine.fold(at_s(0), Input::Rules(&first), &mut events);
+    for (number, made_s) in [(0, 60), (1, 3_010), (2, 3_070)] {
+        let east_m = if number == 0 { 5_000.0 } else { 300.0 };
+        engine.fold(
+            at_s(made_s + 1),
+            Input::Report(&good_fix(number, made_s, made_s + 1, east_m)),
+            &mut events,
+        );
+    }
+    assert!(told(&events).contains(&(EventKind::ExclusionEntry, Edge::Onset, 3_010, false)));
+    events.clear();
+    let revoked = Rules {
+        active: false,
+        revision: 2,
+        valid_until_us: Some(at_s(3_000).as_microsecond()),
+        ..first
+    };
+    engine.fold(at_s(3_100), Input::Rules(&revoked), &mut events);
+    let entry = events
+        .iter()
+        .find(|event| event.kind() == EventKind::ExclusionEntry)
+        .unwrap();
+    assert!(entry.edge() == Edge::Correction && entry.withdrawn);
+    assert_eq!(
+        entry.explanation.as_ref().unwrap().sentence,
+        "the order had ended before"
+    );
+    assert_eq!(engine.take_revoked().len(), 1);
+    // Neither the checkpoint nor a piece has what was made from then on.
+    let place = |bytes: &[u8]| {
+        let east = 302_500_000_i32.to_le_bytes();
+        let time = at_s(3_010).as_microsecond().to_le_bytes();
+        (
+            bytes.windows(4).any(|window| window == east),
+            bytes.windows(8).any(|window| window == time),
+        )
+    };
+    assert_eq!(place(&engine.checkpoint()), (true, false));
 }

@@ -136,6 +136,16 @@ async fn set(transaction: &impl GenericClient, arguments: &PersonSet) -> Result<
     }
     match arguments.social_worker.as_deref() {
         Some("none") => after.social_worker_id = None,
+        // Whoever is in charge stays so, where the new agency is theirs.
+        None if after.social_agency_id != before.social_agency_id => {
+            if let Some(id) = after.social_worker_id
+                && let Some(worker) = user::read(transaction, id).await?
+            {
+                let social = agency::read(transaction, after.social_agency_id).await?;
+                authority::in_charge(&worker, &social.path)
+                    .context("--social: name somebody else by --social-worker, or `none`")?;
+            }
+        }
         Some(username) => {
             let social = agency::read(transaction, after.social_agency_id).await?;
             after.social_worker_id = Some(worker(transaction, username, &social).await?);

@@ -274,11 +274,9 @@ impl Talk for Eelink {
         profile: &Profile,
         _now: Timestamp,
     ) -> Result<Vec<Bytes>, Unsupported> {
-        let text = profile.command_text(command).ok_or_else(|| Unsupported {
-            protocol: Self::PROTOCOL,
-            profile: profile.name().to_owned(),
-            command: command.name(),
-        })?;
+        let text = profile
+            .command_text(command)
+            .ok_or_else(|| Unsupported::new(Self::PROTOCOL, profile, command))?;
         self.commands = self.commands.wrapping_add(1);
         Ok(vec![command::package(self.commands, reference, &text).to_wire()])
     }

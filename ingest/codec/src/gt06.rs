@@ -115,10 +115,6 @@ impl Talk for Gt06 {
             .command_text(command)
             .and_then(|text| command::frame(&text, reference, self.serial))
             .map(|frame| vec![frame])
-            .ok_or_else(|| Unsupported {
-                protocol: Self::PROTOCOL,
-                profile: profile.name().to_owned(),
-                command: command.name(),
-            })
+            .ok_or_else(|| Unsupported::new(Self::PROTOCOL, profile, command))
     }
 }

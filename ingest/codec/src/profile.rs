@@ -104,7 +104,7 @@ struct Commands {
     interval: Option<String>,
     vibrate: Option<String>,
     text: Option<String>,
-    /// Characters that would end or split the command if they stood in a text.
+    /// Characters that would begin, end or split a command if they stood in a text.
     refuse: String,
 }
 
@@ -199,6 +199,12 @@ impl Profile {
         words.is_some()
     }
 
+    /// What in the text of a command would end, begin or split a command of its own.
+    pub fn refused(&self, command: &Command) -> Option<char> {
+        let Command::Text { text } = command else { return None };
+        text.chars().find(|letter| self.commands.refuse.contains(*letter))
+    }
+
     /// The text of a command, for protocols whose commands are texts. `None`: the model has no words for it, or the text has
     /// characters that it would misread.
     pub fn command_text(&self, command: &Command) -> Option<String> {
@@ -209,7 +215,7 @@ impl Profile {
             Command::Text { text } => (&self.commands.text, text.as_str()),
         };
         let template = template.as_deref()?;
-        if text.contains(|letter| self.commands.refuse.contains(letter)) {
+        if self.refused(command).is_some() {
             return None;
         }
         let (seconds, for_seconds) = match command {

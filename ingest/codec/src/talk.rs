@@ -37,9 +37,9 @@ pub trait Held {
     }
 }
 
-/// A command that a protocol, or the device's profile, has no words for.
+/// A command that a protocol, or the device's profile, has no words for; or a text that would be more than a text to the device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{protocol} with profile {profile:?} has no words for {command}")]
+#[error("{}", self.reason())]
 pub struct Unsupported {
     /// The protocol.
     pub protocol: Protocol,
@@ -47,6 +47,35 @@ pub struct Unsupported {
     pub profile: String,
     /// The command's name.
     pub command: &'static str,
+    /// What in the text would end, begin or split a command.
+    pub refused: Option<char>,
+}
+
+impl Unsupported {
+    /// A command to a device of a profile.
+    pub fn new(protocol: Protocol, profile: &Profile, command: &Command) -> Self {
+        Self {
+            protocol,
+            profile: profile.name().to_owned(),
+            command: command.name(),
+            refused: profile.refused(command),
+        }
+    }
+
+    fn reason(&self) -> String {
+        let Self {
+            protocol,
+            profile,
+            command,
+            refused,
+        } = self;
+        match refused {
+            Some(letter) => format!(
+                "the text has {letter:?}, with which a device of {protocol} with profile {profile:?} takes a text for a command"
+            ),
+            None => format!("{protocol} with profile {profile:?} has no words for {command}"),
+        }
+    }
 }
 
 /// One device's conversation in a vendor's protocol.

@@ -181,11 +181,7 @@ impl Talk for Teltonika {
         now: Timestamp,
     ) -> Result<Vec<Bytes>, Unsupported> {
         let Some(text) = profile.command_text(command) else {
-            return Err(Unsupported {
-                protocol: Self::PROTOCOL,
-                profile: profile.name().to_owned(),
-                command: command.name(),
-            });
+            return Err(Unsupported::new(Self::PROTOCOL, profile, command));
         };
         if self.asked.len() == MAX_ASKED {
             self.asked.pop_front();

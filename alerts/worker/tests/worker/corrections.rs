@@ -289,6 +289,76 @@ async fn late_events_raise_alerts_all_the_same_and_say_so() -> Result<()> {
     world.drop_now().await
 }
 
+/// Reports of a term that come after its end raise alerts; what is proved by anything from after it does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_in_a_term_and_comes_after_its_end_raises_an_alert() -> Result<()> {
+    let Some(world) = World::new().await? else {
+        return Ok(());
+    };
+    let (hook, person, home) = room(&world).await?;
+    {
+        let mut client = world.db.client().await?;
+        let order = casedb::order::of_person(&client, person).await?.remove(0);
+        let transaction = client.transaction().await?;
+        let end = Timestamp::from_second(1_767_225_600 + 300)?;
+        casedb::order::end(&transaction, order.order_id, end).await?;
+        transaction.commit().await?;
+    }
+    let running = world.start(support::quick());
+    let (zone, second) = (Some(home), 1_000_000);
+    let told_late = |kind, zone, onset_s: i64, made_s: Option<i64>, fix_s: Option<i64>| {
+        let onset = event(person, kind, Edge::Onset, zone, onset_s);
+        let start_us = onset.onset_us - onset_s * second;
+        wire::Event {
+            decided_at_us: start_us + 2_000 * second,
+            late: made_s.is_some(),
+            trace: made_s.map(|made_s| wire::Trace {
+                fix_time_us: start_us + made_s * second,
+                received_at_us: start_us + 1_999 * second,
+                appended_at_us: start_us + 2_000 * second,
+            }),
+            explanation: fix_s.map(|fix_s| wire::Explanation {
+                fixes: vec![wire::FixEvidence {
+                    fix_time_us: start_us + fix_s * second,
+                    ..wire::FixEvidence::default()
+                }],
+                ..wire::Explanation::default()
+            }),
+            ..onset
+        }
+    };
+    world
+        .append(&[
+            told_late(EventKind::StrapTamper, None, 100, Some(100), None),
+            told_late(KIND, zone, 200, Some(260), Some(260)),
+            // By a report from after the end, by a fix from after it, and by the clock when nobody was monitored.
+            told_late(EventKind::CaseTamper, None, 210, Some(310), None),
+            told_late(EventKind::LateReturn, zone, 220, Some(260), Some(310)),
+            told_late(EventKind::Silence, None, 230, None, None),
+        ])
+        .await?;
+    world.caught_up().await;
+    assert_eq!(
+        world
+            .strings("SELECT kind FROM incident WHERE late ORDER BY kind")
+            .await,
+        ["left_during_curfew", "strap_tamper"]
+    );
+    assert_eq!(
+        world.strings("SELECT kind FROM incident WHERE NOT late").await,
+        Vec::<String>::new()
+    );
+    assert_eq!(told(&hook, 2).await.len(), 2);
+    assert_eq!(
+        world
+            .strings("SELECT sum(reports)::text FROM monitoring_refusal WHERE stage = 'alerts'")
+            .await,
+        ["3"]
+    );
+    running.stop().await?;
+    world.drop_now().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nearness_to_a_protected_person_is_told_to_the_police_alone() -> Result<()> {
     let Some(world) = World::new().await? else {

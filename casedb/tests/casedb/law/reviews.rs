@@ -90,3 +90,56 @@ async fn a_missed_review_suspends_and_a_late_one_goes_on_from_then() {
         test.drop_now().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_device_that_is_silent_or_faulty_forces_a_review() {
+    for (test, db) in migrated().await {
+        let client = db.client().await.unwrap();
+        let now = Timestamp::now();
+        // Worn for a month: heard now, silent for four days, faulty for four days, mended.
+        let mut orders = Vec::new();
+        for (name, heard, faulty, mended) in [
+            ("wan", "1 minute", false, false),
+            ("xia", "4 days", false, false),
+            ("yan", "1 minute", true, false),
+            ("zoe", "1 minute", true, true),
+        ] {
+            let person = add_person(&db, name).await.person_id;
+            orders.push(add_order(&db, person, now - 480.hours()).await.order_id.uuid());
+            let device = Uuid::now_v7();
+            client
+                .batch_execute(&format!(
+                    "INSERT INTO device (device_id, protocol, identity) VALUES ('{device}', 'native', '{name}');
+                    INSERT INTO device_assignment (assignment_id, device_id, person_id, assigned_at)
+                        VALUES ('{device}', '{device}', '{person}', now() - interval '30 days');
+                    INSERT INTO device_status (device_id, last_seen_at) VALUES ('{device}', now() - interval '{heard}');",
+                    person = person.uuid()
+                ))
+                .await
+                .unwrap();
+            if faulty {
+                client
+                    .batch_execute(&format!(
+                        "INSERT INTO device_fault (fault_id, device_id, reason, faulty_since, reported_at, ended_at, outcome)
+                        VALUES ('{device}', '{device}', 'strap', now() - interval '4 days', now(), {})",
+                        if mended { "now(), 'repaired'" } else { "NULL, NULL" }
+                    ))
+                    .await
+                    .unwrap();
+            }
+        }
+        order::sweep(&client, Timestamp::now()).await.unwrap();
+        let forced = "SELECT o.n FROM unnest($1::uuid[]) WITH ORDINALITY AS o (order_id, n)
+            JOIN order_review r USING (order_id) WHERE r.kind = 'device_fault' ORDER BY 1";
+        let forced: Vec<i64> = client
+            .query(forced, &[&orders])
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        assert_eq!(forced, [2, 3], "{}", test.edition);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}

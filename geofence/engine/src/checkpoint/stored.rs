@@ -21,6 +21,8 @@ pub(super) const PART_HEADER: usize = 24;
 const IS_MONITORED: u8 = 1;
 const HAS_FIRST_FIX: u8 = 2;
 const HAS_MORE: u8 = 4;
+/// With [`IS_MONITORED`]: no longer, but late reports are still judged.
+const IS_ENDED: u8 = 8;
 
 /// What a part's people refer to by number.
 #[derive(Debug, Default, Serialize, Deserialize)]

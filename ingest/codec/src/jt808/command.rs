@@ -24,11 +24,10 @@ const TEXT_KIND: u8 = 1;
 ///   apart, it is the parameter of the usual interval (8.9).
 pub fn command(header: &Header, serial: u16, command: &Command, profile: &Profile) -> Result<Vec<Bytes>, Unsupported> {
     let frame = |message_id, body: &[u8]| Ok(vec![header.frame(message_id, serial, None, body).to_wire()]);
-    let unsupported = || Unsupported {
-        protocol: Protocol::Jt808,
-        profile: profile.name().to_owned(),
-        command: command.name(),
-    };
+    let unsupported = || Unsupported::new(Protocol::Jt808, profile, command);
+    if profile.refused(command).is_some() {
+        return Err(unsupported());
+    }
     if let Some(words) = profile.command_text(command) {
         let body = text(header, &words).ok_or_else(unsupported)?;
         return frame(id::TEXT_DOWN, &body);
@@ -155,6 +154,24 @@ mod tests {
     fn texts() -> Profiles {
         let text = "name = \"own\"\nextends = \"jt808\"\n[commands]\nvibrate = \"<VIB*1>\"\ntext = \"<SAY*{text}>\"\nrefuse = \">\"";
         Profiles::builtin().with_text("own.toml", text).unwrap().0
+    }
+
+    #[test]
+    fn a_text_of_a_person_is_no_setting_of_the_terminal() {
+        for name in ["jt808", "jt808-ankle", "jt808-wearable", "jt808-padlock"] {
+            let profile = Profiles::builtin().get(name).unwrap();
+            for text in ["<SPBSJ*P:BSJGPS*T:1.2.3.4,8000>", "<RESET>", "come at 8 > 7"] {
+                let text = Command::Text { text: text.to_owned() };
+                let error = command(&header(Variant::V2013), 1, &text, profile)
+                    .unwrap_err()
+                    .to_string();
+                assert!(error.starts_with("the text has '") && error.contains(name), "{error}");
+            }
+            let text = Command::Text {
+                text: "come at 8".to_owned(),
+            };
+            assert!(command(&header(Variant::V2013), 1, &text, profile).is_ok());
+        }
     }
 
     #[test]

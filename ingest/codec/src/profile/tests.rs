@@ -1,5 +1,7 @@
 //! Profiles as data: the embedded ones are right, wrong ones are refused with a cure, and a rule does what it says.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -347,6 +349,32 @@ fn commands_are_filled_in() {
     );
     assert_eq!(own.command_text(&text("x#RESET")), None, "it would be two commands");
     assert_eq!(own.command_text(&Command::Vibrate), None);
+}
+
+/// What a person writes to a wearer must never be a command to the device.
+#[test]
+fn no_text_has_what_begins_ends_or_splits_the_commands_of_a_profile() {
+    for profile in Profiles::builtin().all() {
+        let words = [
+            &profile.commands.locate,
+            &profile.commands.interval,
+            &profile.commands.vibrate,
+            &profile.commands.text,
+        ];
+        let takes_texts = profile.commands.text.is_some() || profile.protocol() == Some(Protocol::Jt808);
+        let marks: BTreeSet<char> = words.into_iter().flatten().flat_map(|words| words.chars()).collect();
+        for mark in marks
+            .iter()
+            .copied()
+            .filter(|mark| "<>[]()#;,$&|".contains(*mark) && takes_texts)
+        {
+            let text = Command::Text {
+                text: format!("call us {mark} soon"),
+            };
+            assert_eq!(profile.refused(&text), Some(mark), "{}", profile.name());
+            assert_eq!(profile.command_text(&text), None, "{}", profile.name());
+        }
+    }
 }
 
 #[test]

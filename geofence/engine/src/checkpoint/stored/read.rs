@@ -8,13 +8,13 @@ use proto::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{HAS_FIRST_FIX, HAS_MORE, IS_MONITORED, PART_HEADER, Tables};
+use super::{HAS_FIRST_FIX, HAS_MORE, IS_ENDED, IS_MONITORED, PART_HEADER, Tables};
 use crate::{
     checkpoint::{CheckpointError, checksum},
     flat::FlatZone,
     fold::Engine,
     journal::Entry,
-    live::{MovingZone, Rare, Terms},
+    live::{MovingZone, Past, Rare, Terms},
     population::StoredExtra,
     timetable::ALWAYS,
     tracker::Tracker,
@@ -28,11 +28,13 @@ pub(in crate::checkpoint) struct StoredMore {
     pub(in crate::checkpoint) kept: Vec<Vec<u8>>,
     pub(in crate::checkpoint) layers: Vec<(LayerId, i64)>,
     pub(in crate::checkpoint) moving: Vec<MovingZone>,
+    pub(in crate::checkpoint) past: Vec<Past>,
 }
 
-/// A person who is monitored, as read; the room is used again for the next one.
+/// A person who is monitored, or was until a day ago at the most, as read; the room is used again for the next one.
 #[derive(Debug, Default)]
 pub(in crate::checkpoint) struct Monitored {
+    pub(in crate::checkpoint) ended: bool,
     pub(in crate::checkpoint) order: Option<OrderId>,
     pub(in crate::checkpoint) since_us: i64,
     pub(in crate::checkpoint) valid_from_us: i64,
@@ -155,6 +157,7 @@ impl Monitored {
                 schedules.get(stored as usize).copied()
             }
         };
+        self.ended = flags & IS_ENDED != 0;
         let order = Uuid::from_bytes(*bytes.array()?);
         self.order = (!order.is_nil()).then(|| OrderId::new(order));
         for room in [

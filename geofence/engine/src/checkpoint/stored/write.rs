@@ -3,14 +3,14 @@
 use proto::{LayerId, PersonId, rules::OperatingPoints as OrderPoints, wire};
 use serde::Serialize;
 
-use super::{HAS_FIRST_FIX, HAS_MORE, IS_MONITORED, PART_HEADER, StoredTerms, Tables};
+use super::{HAS_FIRST_FIX, HAS_MORE, IS_ENDED, IS_MONITORED, PART_HEADER, StoredTerms, Tables};
 use crate::{
     checkpoint::checksum,
     contact::Contact,
     fold::Engine,
     journal::{CHUNK, Chain, NONE},
-    live::{MovingZone, Rare},
-    population::{MONITORED, chain},
+    live::{MovingZone, Past, Rare},
+    population::{ENDED, MONITORED, chain},
     timetable::{ALWAYS, Timetables},
     told::Told,
 };
@@ -29,6 +29,7 @@ struct MoreToStore<'a> {
     kept: Vec<Vec<u8>>,
     layers: &'a [(LayerId, i64)],
     moving: Vec<MovingZone>,
+    past: &'a [Past],
 }
 
 #[derive(Serialize)]
@@ -150,9 +151,9 @@ impl PartWriter {
         number
     }
 
-    /// `None`: the person is not monitored.
+    /// `None`: the person is not monitored, and has not been for a day.
     fn monitored(&mut self, engine: &Engine, number: u32, cutoff_us: i64, bytes: &mut Vec<u8>) -> Option<u8> {
-        let slot = engine.states.slot(number).filter(|slot| slot.is(MONITORED))?;
+        let slot = engine.states.slot(number).filter(|slot| slot.is(MONITORED | ENDED))?;
         let cold = engine.book.cold.get(number as usize)?;
         let Chain { head: oldest, .. } = chain(slot, cold);
         let first = engine.journal.get(oldest)?;
@@ -177,7 +178,7 @@ impl PartWriter {
                 points: [exclusion_entry, home_exit, attendance],
             });
         }
-        let mut flags = IS_MONITORED;
+        let mut flags = IS_MONITORED | if slot.is(ENDED) { IS_ENDED } else { 0 };
         bytes.extend_from_slice(head.order.as_bytes());
         for time_us in [
             head.since_us,
@@ -243,6 +244,7 @@ impl PartWriter {
                         ..*zone
                     })
                     .collect(),
+                past: more.map_or(&[], |more| &more.past),
             };
             *bytes = postcard::to_extend(&stored, std::mem::take(bytes)).unwrap_or_default();
         }
