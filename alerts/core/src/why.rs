@@ -193,7 +193,7 @@ fn whereabouts(text: &str) -> Option<String> {
 /// "3 h 10 min".
 fn span(text: &str) -> Option<String> {
     let words: Vec<&str> = text.split(' ').collect();
-    if words.is_empty() || words.len() % 2 != 0 {
+    if words.is_empty() || !words.len().is_multiple_of(2) {
         return None;
     }
     let mut parts = Vec::new();

@@ -105,7 +105,7 @@ async fn only_a_device_that_is_silent_or_faulty_forces_a_review() {
             ("zoe", "1 minute", true, true),
         ] {
             let person = add_person(&db, name).await.person_id;
-            orders.push(add_order(&db, person, now).await.order_id.uuid());
+            orders.push(add_order(&db, person, now - 480.hours()).await.order_id.uuid());
             let device = Uuid::now_v7();
             client
                 .batch_execute(&format!(
