@@ -540,6 +540,9 @@ pub enum Story {
     Demo,
     /// Violations all through the first minute; for fault tests.
     Soak,
+    /// What happens seldom, one of each within six minutes: a possible crossing, motion without a fix, impossible movement, a battery
+    /// presumed dead, a clock that is wrong, nearness to a protected person.
+    Rare,
     /// Everybody complies.
     Quiet,
 }
@@ -562,6 +565,15 @@ pub struct SimulateArgs {
     /// Native devices speak over TLS, each with its own key; the gateway must prove this name.
     #[arg(long, value_name = "NAME", requires = "tls_roots")]
     pub tls_name: Option<String>,
+    /// Devices of Teltonika and Eelink speak in datagrams (UDP); the others as usual.
+    #[arg(long)]
+    pub udp: bool,
+    /// Writes what truly happens, before it does: one JSON line for each violation, with its true onset and when it can be known.
+    #[arg(long, value_name = "JSONL")]
+    pub truth: Option<PathBuf>,
+    /// Prints the scenarios and what happens in each, and does nothing else.
+    #[arg(long)]
+    pub list: bool,
     /// With --tls-name: the certificates or authorities that devices believe (PEM), and no others.
     #[arg(long, value_name = "PEM", requires = "tls_name")]
     pub tls_roots: Option<PathBuf>,

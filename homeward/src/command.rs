@@ -143,6 +143,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Rota { command } => block_on(escalation::rota(load(settings, None)?, command))?,
         Command::Notify { command } => block_on(notify::run(load(settings, None)?, command))?,
         Command::Demo { command } => block_on(demo::run(load(settings, None)?, command))?,
+        Command::Simulate(arguments) if arguments.list => simulate::list(),
         Command::Simulate(arguments) => {
             let config = load(settings, None)?;
             telemetry::log(&config.log)?;

@@ -92,7 +92,7 @@ pub enum Fault {
 pub const WEEK_ROLLOVER_S: f64 = 1_024.0 * 7.0 * 86_400.0;
 
 /// Added to a person's number, for the errors of the protected person's receiver.
-const PROTECTED_INDEX: u64 = 1 << 40;
+pub(crate) const PROTECTED_INDEX: u64 = 1 << 40;
 
 /// One report, as a device keeps it until it is acknowledged.
 #[derive(Debug, Clone, PartialEq)]
@@ -258,6 +258,15 @@ fn serving(person: &Person, time_s: f64) -> wire::ServingCell {
     }
 }
 
+/// Somebody from whom a person keeps away, on ways and with a receiver's errors of their own: no two people have one number.
+pub(crate) fn protected_as_person(person: &Person, other: &Protected) -> Person {
+    Person {
+        index: person.index + PROTECTED_INDEX,
+        route: other.route.clone(),
+        ..person.clone()
+    }
+}
+
 /// Where a protected person's device says that they are.
 pub(crate) fn protected_position(
     chance: Chance,
@@ -266,12 +275,7 @@ pub(crate) fn protected_position(
     other: &Protected,
     time_s: f64,
 ) -> wire::Position {
-    // Errors of a receiver of their own: no two people have one number.
-    let stand_in = Person {
-        index: person.index + PROTECTED_INDEX,
-        route: other.route.clone(),
-        ..person.clone()
-    };
+    let stand_in = protected_as_person(person, other);
     let (place, speed_mps) = other.route.place(time_s);
     position(chance, town, &stand_in, place, speed_mps, time_s)
 }

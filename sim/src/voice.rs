@@ -111,6 +111,17 @@ pub fn over(
     })
 }
 
+/// The voice of a person's device in datagrams, for the protocols that have them; `None`: it speaks another. What is said at a time is one
+/// datagram, and so is what is heard. Reports go out one datagram after the other: nothing else says which of them was lost.
+pub fn in_datagrams(person: &Person) -> Result<Option<Box<dyn Voice>>, VoiceError> {
+    let identity = || VoiceError::Identity(person.identity.clone());
+    Ok(match person.speaks {
+        Speaks::Teltonika => Some(Box::new(teltonika::Datagrams::new(&person.identity))),
+        Speaks::Eelink => Some(Box::new(eelink::Datagrams::new(&person.identity).ok_or_else(identity)?)),
+        Speaks::Native | Speaks::Jt808 { .. } | Speaks::Gt06 => None,
+    })
+}
+
 /// Messages on the way: the number that the answer to each will name, and how many reports are in it.
 #[derive(Debug, Default)]
 struct OnTheWay(VecDeque<(u16, usize)>);

@@ -7,7 +7,7 @@ use uuid::Builder as UuidBuilder;
 
 use crate::{
     chance::Chance,
-    device::{Moment, Sample, protected_position, report_time_s, sample},
+    device::{Moment, PROTECTED_INDEX, Sample, protected_as_person, protected_position, report_time_s, sample},
     person::{Audience, Person, PlannedHours, PlannedShape, PlannedZone, Protected, Speaks},
     route::Route,
     scenario::{Scenario, tell},
@@ -252,6 +252,32 @@ impl World {
     pub fn protected_position(&self, person: &Person, time_s: f64) -> Option<wire::Position> {
         let other = person.protected.as_ref()?;
         Some(protected_position(self.chance, &self.town, person, other, time_s))
+    }
+
+    /// The same town with those in it from whom somebody must keep away, each with a native device of their own. Nobody supervises
+    /// them: they have no zones, no troubles and no violations.
+    #[must_use]
+    pub fn protected(&self) -> Self {
+        let stand_in = |person: &Person| {
+            let other = person.protected.as_ref()?;
+            Some(Person {
+                person_id: other.protected_id,
+                device_id: DeviceId::new(uuid(self.chance, "protected device", person.index)),
+                reference: format!("{}-P", person.reference),
+                name: String::new(),
+                speaks: Speaks::Native,
+                identity: Speaks::Native.identity(PROTECTED_INDEX + person.index),
+                zones: Vec::new(),
+                protected: None,
+                faults: Vec::new(),
+                violations: Vec::new(),
+                ..protected_as_person(person, other)
+            })
+        };
+        Self {
+            people: self.people.iter().filter_map(stand_in).collect(),
+            ..self.clone()
+        }
     }
 
     /// Everything that a device tells about a life, in the order of arrival and with the truth beside it.

@@ -10,9 +10,10 @@ use anyhow::{Context, Result};
 use casedb::{
     Database, GenericClient,
     agency::{self, Agency, AgencyKind},
-    device::{self, Changes, Device},
+    device::{self, Changes, Device, Entry},
     order::{self, Order},
     person,
+    protect::{self, Protected, Terms},
     user::{self, NewUser, Role},
 };
 use codec::Protocol;
@@ -66,6 +67,7 @@ async fn seed(
     drop(client);
 
     let world = world::build(config, arguments, now)?;
+    let protected = world.protected();
     let bar = ProgressBar::new(world.people.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("people {bar:40} {pos}/{len}") {
         bar.set_style(style);
@@ -76,6 +78,11 @@ async fn seed(
         ensure_person(&transaction, &world, someone, police, social, now)
             .await
             .with_context(|| someone.reference.clone())?;
+        for other in protected.people.iter().filter(|other| is_kept_from(someone, other)) {
+            ensure_protected(&transaction, someone, other, police, now)
+                .await
+                .with_context(|| other.reference.clone())?;
+        }
         transaction.commit().await.context("commit")?;
         bar.inc(1);
     }
@@ -217,6 +224,49 @@ async fn ensure_person(
     ensure_device(client, world, someone, now).await
 }
 
+fn is_kept_from(someone: &sim::person::Person, other: &sim::person::Person) -> bool {
+    let kept_from = someone.protected.as_ref();
+    kept_from.is_some_and(|kept_from| kept_from.protected_id == other.person_id)
+}
+
+/// Adds somebody from whom a person must keep away, with their consent and a device.
+async fn ensure_protected(
+    client: &impl GenericClient,
+    someone: &sim::person::Person,
+    other: &sim::person::Person,
+    police: Uuid,
+    now: Timestamp,
+) -> Result<()> {
+    let Some(planned) = &someone.protected else {
+        return Ok(());
+    };
+    let protected = Protected {
+        protected_id: other.person_id,
+        reference: other.reference.clone(),
+        display_name: String::new(),
+        police_agency_id: police,
+        consent_at: Some(now),
+        withdrawn_at: None,
+    };
+    if protect::by_reference(client, &protected.reference).await?.is_none() {
+        protect::create(client, &protected).await?;
+    }
+    let known = ensure_registered(client, other).await?;
+    if !known.is_some_and(|known| known.protected.is_some()) {
+        device::assign_protected(client, other.device_id, other.person_id, now).await?;
+    }
+    let bound = protect::of_person(client, someone.person_id, true).await?;
+    if !bound.iter().any(|bound| bound.protected_id == other.person_id) {
+        let terms = Terms {
+            distance_m: planned.distance_m,
+            buffer_m: planned.buffer_m,
+            schedule: None,
+        };
+        protect::bind(client, someone.person_id, &protected, &terms, None).await?;
+    }
+    Ok(())
+}
+
 /// Registers the device, and gives it to its wearer in place of one that speaks another protocol.
 async fn ensure_device(
     client: &impl GenericClient,
@@ -224,18 +274,29 @@ async fn ensure_device(
     someone: &sim::person::Person,
     now: Timestamp,
 ) -> Result<()> {
+    let known = ensure_registered(client, someone).await?;
+    if known.is_some_and(|known| known.person_id.is_some() || known.protected.is_some()) {
+        return Ok(());
+    }
+    for other in world.devices(someone).filter(|other| *other != someone.device_id) {
+        device::unassign(client, other, now).await?;
+    }
+    device::assign(client, someone.device_id, someone.person_id, now).await?;
+    Ok(())
+}
+
+/// Registers the device if it is not known; returns what was known of it.
+async fn ensure_registered(client: &impl GenericClient, someone: &sim::person::Person) -> Result<Option<Entry>> {
     let protocol = someone.speaks.protocol();
     let profile = someone.speaks.profile();
-    if let Some(known) = device::lookup(client, protocol.name(), &someone.identity).await? {
+    let known = device::lookup(client, protocol.name(), &someone.identity).await?;
+    if let Some(known) = &known {
         if known.device.profile != profile {
             let changes = Changes {
                 profile: Some(profile.to_owned()),
                 ..Changes::default()
             };
             device::set(client, known.device.device_id, &changes).await?;
-        }
-        if known.person_id.is_some() || known.protected.is_some() {
-            return Ok(());
         }
     } else {
         // A JT/T 808 code is text that the gateway hands out at registration; a native key stays secret; the others have none.
@@ -255,9 +316,5 @@ async fn ensure_device(
         };
         device::register(client, &device).await?;
     }
-    for other in world.devices(someone).filter(|other| *other != someone.device_id) {
-        device::unassign(client, other, now).await?;
-    }
-    device::assign(client, someone.device_id, someone.person_id, now).await?;
-    Ok(())
+    Ok(known)
 }

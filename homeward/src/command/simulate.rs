@@ -6,7 +6,10 @@ mod session;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs::File,
+    io::{BufWriter, Write},
     net::SocketAddr,
+    path::Path,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -14,16 +17,20 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use casedb::{Database, device};
+use clap::ValueEnum;
 use codec::Protocol;
 use jiff::Timestamp;
-use sim::World;
+use sim::{World, person::time_at};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::journal::Journal;
 use super::world;
-use crate::{cli::SimulateArgs, config::Config};
+use crate::{
+    cli::{SimulateArgs, Story},
+    config::Config,
+};
 
 /// From laying the schedules to the first report: time for the rules to reach the engine.
 const LEAD: Duration = Duration::from_secs(3);
@@ -36,9 +43,13 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
     let now = Timestamp::now();
     let start = Timestamp::from_second(now.as_second() + LEAD.as_secs().cast_signed()).context("clock")?;
     let world = Arc::new(world::build(&config, &arguments.world, start)?);
-    let addresses = addresses(&config, &world)?;
+    let protected = Arc::new(world.protected());
+    let addresses = addresses(&config, &[&world, &protected], arguments.udp)?;
+    if let Some(path) = &arguments.truth {
+        truth(path, &world)?;
+    }
     world::lay(&database, &world, now).await?;
-    let secrets = secrets(&database, &world).await?;
+    let secrets = secrets(&database, &[&world, &protected]).await?;
     let tls = tls(&arguments)?.map(Arc::new);
     let journal = Arc::new(Journal::open(arguments.acknowledged.as_deref())?);
     journal.say(&serde_json::json!({"type": "start", "start": start, "devices": world.people.len()}));
@@ -46,7 +57,11 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
 
     let stop = CancellationToken::new();
     let mut devices = JoinSet::new();
-    for (index, secret) in secrets.into_iter().enumerate() {
+    let worlds = [&world, &protected];
+    let everybody = worlds
+        .iter()
+        .flat_map(|world| (0..world.people.len()).map(move |index| (world, index)));
+    for ((world, index), secret) in everybody.zip(secrets) {
         let Some(person) = world.people.get(index) else {
             continue;
         };
@@ -54,9 +69,10 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
             continue;
         };
         let monitor = monitor::Monitor {
-            world: Arc::clone(&world),
+            world: Arc::clone(world),
             index,
             address,
+            udp: is_datagrams(person.speaks.protocol(), arguments.udp),
             secret,
             tls: tls.clone(),
             journal: Arc::clone(&journal),
@@ -86,6 +102,39 @@ pub async fn run(config: Config, arguments: SimulateArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints the scenarios.
+pub fn list() {
+    for story in Story::value_variants() {
+        let Some(value) = story.to_possible_value() else {
+            continue;
+        };
+        let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+        println!("{:8}{help}", value.get_name());
+    }
+}
+
+/// Writes what is going to happen.
+fn truth(path: &Path, world: &World) -> Result<()> {
+    let failed = || format!("--truth {}", path.display());
+    let mut file = BufWriter::new(File::create(path).with_context(failed)?);
+    for person in &world.people {
+        for violation in &person.violations {
+            let line = serde_json::json!({
+                "kind": proto::event::kind_name(violation.kind), "person_id": person.person_id, "reference": person.reference,
+                "onset": time_at(world.config.start, violation.onset_s),
+                "known_by": time_at(world.config.start, violation.proof_s),
+            });
+            writeln!(file, "{line}").with_context(failed)?;
+        }
+    }
+    file.flush().with_context(failed)
+}
+
+/// Whether devices of a protocol speak in datagrams.
+const fn is_datagrams(protocol: Protocol, udp: bool) -> bool {
+    udp && matches!(protocol, Protocol::Teltonika | Protocol::Eelink)
+}
+
 /// How native devices know their gateway; `None`: they speak in clear.
 fn tls(arguments: &SimulateArgs) -> Result<Option<session::Tls>> {
     let (Some(name), Some(path)) = (&arguments.tls_name, &arguments.tls_roots) else {
@@ -98,15 +147,18 @@ fn tls(arguments: &SimulateArgs) -> Result<Option<session::Tls>> {
     }))
 }
 
-/// The devices' secrets, in the order of the world's people.
-async fn secrets(database: &Database, world: &World) -> Result<Vec<Vec<u8>>> {
+/// The devices' secrets, in the order of the worlds' people.
+async fn secrets(database: &Database, worlds: &[&Arc<World>]) -> Result<Vec<Vec<u8>>> {
     let client = database.client().await?;
     let directory = device::directory(&client, &Protocol::ALL.map(Protocol::name))
         .await
         .context("devices")?;
     let secrets: HashMap<_, _> = directory
         .into_iter()
-        .map(|entry| ((entry.device.device_id, entry.person_id), entry.device.secret))
+        .map(|entry| {
+            let bearer = entry.person_id.or(entry.protected.map(|carrier| carrier.protected_id));
+            ((entry.device.device_id, bearer), entry.device.secret)
+        })
         .collect();
     let of = |person: &sim::person::Person| match secrets.get(&(person.device_id, Some(person.person_id))) {
         Some(secret) => Ok(secret.clone().unwrap_or_default()),
@@ -116,20 +168,25 @@ async fn secrets(database: &Database, world: &World) -> Result<Vec<Vec<u8>>> {
             person.reference
         ),
     };
-    world.people.iter().map(of).collect()
+    worlds.iter().flat_map(|world| &world.people).map(of).collect()
 }
 
 /// Where the gateways of the devices listen, as seen from this machine.
-fn addresses(config: &Config, world: &World) -> Result<BTreeMap<Protocol, SocketAddr>> {
+fn addresses(config: &Config, worlds: &[&Arc<World>], udp: bool) -> Result<BTreeMap<Protocol, SocketAddr>> {
     let mut addresses = BTreeMap::new();
-    for protocol in world.people.iter().map(|person| person.speaks.protocol()) {
+    let everybody = worlds.iter().flat_map(|world| &world.people);
+    for protocol in everybody.map(|person| person.speaks.protocol()) {
         if addresses.contains_key(&protocol) {
             continue;
         }
-        let text = world::gateway(config, protocol);
+        let (text, setting) = if is_datagrams(protocol, udp) {
+            (world::datagram_gateway(config, protocol), "udp_listen")
+        } else {
+            (world::gateway(config, protocol), "listen")
+        };
         let mut address: SocketAddr = text
             .parse()
-            .with_context(|| format!("gateway.{protocol}_listen: {text:?} is no address to connect to"))?;
+            .with_context(|| format!("gateway.{protocol}_{setting}: {text:?} is no address to connect to"))?;
         if address.ip().is_unspecified() {
             address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
         }

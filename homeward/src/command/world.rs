@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    Database, GenericClient,
+    Database, GenericClient, protect,
     rules::{self, Settings},
     zone::{self, Audience, Schedule, Shape, Zone, ZoneKind, schedule::Weekly},
 };
@@ -62,6 +62,7 @@ pub fn build(config: &Config, arguments: &WorldArgs, start: Timestamp) -> Result
         scenario: match arguments.scenario {
             Story::Demo => Scenario::Demo,
             Story::Soak => Scenario::Soak,
+            Story::Rare => Scenario::Rare,
             Story::Quiet => Scenario::Quiet,
         },
         start,
@@ -75,6 +76,15 @@ pub fn build(config: &Config, arguments: &WorldArgs, start: Timestamp) -> Result
     let closed = |protocol: &Protocol| gateway(config, *protocol).is_empty();
     let missing: Vec<_> = Protocol::ALL.into_iter().filter(closed).collect();
     Ok(world.without(&missing))
+}
+
+/// Where the gateway of a protocol listens for datagrams; empty: nowhere, or the protocol has none.
+pub fn datagram_gateway(config: &Config, protocol: Protocol) -> &str {
+    match protocol {
+        Protocol::Teltonika => &config.gateway.teltonika_udp_listen,
+        Protocol::Eelink => &config.gateway.eelink_udp_listen,
+        Protocol::Native | Protocol::Jt808 | Protocol::Gt06 => "",
+    }
 }
 
 /// Where the gateway of a protocol listens; empty: nowhere.
@@ -147,6 +157,11 @@ async fn lay_one(client: &impl GenericClient, world: &World, person: &Person, no
     for held in &held {
         if !person.zones.iter().any(|planned| planned.zone_id == held.zone.zone_id) {
             zone::detach(client, person.person_id, held.zone.zone_id, now).await?;
+        }
+    }
+    if person.protected.is_none() {
+        for bound in protect::of_person(client, person.person_id, true).await? {
+            protect::remove(client, bound.proximity_id, now).await?;
         }
     }
     let settings = Settings {

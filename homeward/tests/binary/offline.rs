@@ -170,3 +170,13 @@ fn whoever_stops_reading_ends_the_command_without_a_panic() {
         assert!(matches!(output.status.code(), Some(0 | 141)), "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn scenarios_are_listed_without_any_settings() {
+    let output = Command::new(BINARY).args(["simulate", "--list"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<_> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["demo", "soak", "rare", "quiet"], "{text}");
+    assert!(text.lines().all(|line| line.split_whitespace().count() > 2), "{text}");
+}

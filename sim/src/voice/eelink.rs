@@ -1,5 +1,7 @@
 //! Eelink, the new format.
 
+use std::collections::VecDeque;
+
 use bytes::{Bytes, BytesMut};
 use codec::eelink::{
     Framer, id,
@@ -64,6 +66,76 @@ impl Voice for Eelink {
     fn answer(&mut self, asked: &Asked, done: bool, _here: Option<&Sample>) -> Bytes {
         match asked.token {
             Token::Reference(reference) => self.terminal.answer(reference, words(done)).to_wire(),
+            _ => Bytes::new(),
+        }
+    }
+}
+
+/// The same in datagrams.
+#[derive(Debug)]
+pub(super) struct Datagrams {
+    terminal: Terminal,
+    /// The number of the last package of the datagram on the way, and how many reports are in it.
+    sent: Option<(u16, usize)>,
+    /// What has been said and not yet heard.
+    heard: VecDeque<Said>,
+}
+
+impl Datagrams {
+    pub(super) fn new(identity: &str) -> Option<Self> {
+        Some(Self {
+            terminal: Terminal::new(identity)?,
+            sent: None,
+            heard: VecDeque::from([Said::Welcome]),
+        })
+    }
+}
+
+impl Voice for Datagrams {
+    /// There is nothing to sign in to.
+    fn sign_in(&mut self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn tell(&mut self, samples: &[Sample], _stored: bool) -> Bytes {
+        let mut packages = Vec::with_capacity(samples.len());
+        for sample in samples {
+            packages.push(self.terminal.package(id::NORMAL, location(sample).normal()));
+        }
+        self.sent = packages.last().map(|package| (package.sequence, packages.len()));
+        self.terminal.datagram(&packages)
+    }
+
+    fn hear(&mut self, buffer: &mut BytesMut) -> Result<Option<Said>, VoiceError> {
+        if self.heard.is_empty() && !buffer.is_empty() {
+            for heard in Terminal::hear(&buffer.split().freeze())? {
+                let said = match heard {
+                    // The answers of one datagram come in one: its last stands for all.
+                    Heard::Accepted {
+                        id: id::NORMAL,
+                        sequence,
+                    } => self
+                        .sent
+                        .take_if(|(number, _)| *number == sequence)
+                        .map(|(_, count)| Said::Done(count)),
+                    Heard::Command { reference, text } => Some(Said::Command(Asked {
+                        command: understood(profile(Speaks::Eelink), &text),
+                        token: Token::Reference(reference),
+                    })),
+                    Heard::Welcome { .. } | Heard::Accepted { .. } => None,
+                };
+                self.heard.extend(said);
+            }
+        }
+        Ok(self.heard.pop_front())
+    }
+
+    fn answer(&mut self, asked: &Asked, done: bool, _here: Option<&Sample>) -> Bytes {
+        match asked.token {
+            Token::Reference(reference) => {
+                let package = self.terminal.answer(reference, words(done));
+                self.terminal.datagram(&[package])
+            }
             _ => Bytes::new(),
         }
     }

@@ -55,6 +55,64 @@ impl Voice for Teltonika {
     }
 }
 
+/// The same in datagrams.
+#[derive(Debug)]
+pub(super) struct Datagrams {
+    terminal: Terminal,
+    welcomed: bool,
+    /// The number of the datagram on the way, and how many reports are in it.
+    sent: Option<(u8, usize)>,
+}
+
+impl Datagrams {
+    pub(super) fn new(identity: &str) -> Self {
+        Self {
+            terminal: Terminal::new(identity),
+            welcomed: false,
+            sent: None,
+        }
+    }
+}
+
+impl Voice for Datagrams {
+    /// There is nothing to sign in to.
+    fn sign_in(&mut self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn tell(&mut self, samples: &[Sample], _stored: bool) -> Bytes {
+        let locations: Vec<_> = samples.iter().map(location).collect();
+        let (number, datagram) = self.terminal.datagram(&locations);
+        self.sent = Some((number, locations.len()));
+        datagram
+    }
+
+    fn hear(&mut self, buffer: &mut BytesMut) -> Result<Option<Said>, VoiceError> {
+        if !std::mem::replace(&mut self.welcomed, true) {
+            return Ok(Some(Said::Welcome));
+        }
+        if buffer.is_empty() {
+            return Ok(None);
+        }
+        let datagram = buffer.split();
+        if let Some(text) = Terminal::read_command(&datagram) {
+            return Ok(Some(Said::Command(Asked {
+                command: understood(profile(Speaks::Teltonika), &text),
+                token: Token::Nothing,
+            })));
+        }
+        let answered = Terminal::read_datagram(&datagram);
+        let whole = self.sent.take_if(|(number, count)| {
+            answered.is_some_and(|(named, taken)| named == *number && usize::from(taken) == *count)
+        });
+        Ok(Some(whole.map_or(Said::Other, |(_, count)| Said::Done(count))))
+    }
+
+    fn answer(&mut self, _asked: &Asked, done: bool, _here: Option<&Sample>) -> Bytes {
+        self.terminal.answer_datagram(words(done))
+    }
+}
+
 fn location(sample: &Sample) -> Location {
     let position = sample.position.unwrap_or_default();
     let (latitude, longitude) = degrees(sample);

@@ -32,6 +32,15 @@ pub(crate) fn of(speaks: Speaks) -> Box<dyn Ear> {
     }
 }
 
+/// The same for a device that speaks in datagrams; `None`: its protocol has none.
+pub(crate) fn of_datagrams(speaks: Speaks) -> Option<Box<dyn Ear>> {
+    match speaks.protocol() {
+        Protocol::Teltonika => Some(Box::new(DatagramEar::<Teltonika>::new(profile(speaks)))),
+        Protocol::Eelink => Some(Box::new(DatagramEar::<Eelink>::new(profile(speaks)))),
+        Protocol::Native | Protocol::Jt808 | Protocol::Gt06 => None,
+    }
+}
+
 fn profile(speaks: Speaks) -> &'static Profile {
     let profile = Profiles::builtin().of_device(speaks.profile(), speaks.protocol());
     assert!(speaks == Speaks::Native || profile.name() == speaks.profile());
@@ -142,6 +151,36 @@ impl Ear for Jt808Ear {
             .unwrap()
             .concat()
             .into()
+    }
+}
+
+/// Each call is a datagram.
+struct DatagramEar<T> {
+    talk: T,
+    profile: &'static Profile,
+}
+
+impl<T: Talk> DatagramEar<T> {
+    fn new(profile: &'static Profile) -> Self {
+        Self {
+            talk: T::default(),
+            profile,
+        }
+    }
+}
+
+impl<T: Talk> Ear for DatagramEar<T> {
+    fn hear(&mut self, bytes: &[u8], now: Timestamp) -> (Vec<Message>, Bytes) {
+        assert!(T::datagram_identity(bytes).is_some(), "{bytes:02x?}");
+        let datagram = Bytes::copy_from_slice(bytes);
+        let decoded = self.talk.datagram(&datagram, self.profile, now).unwrap();
+        assert_eq!(decoded.rejected, []);
+        (decoded.messages, decoded.reply.unwrap_or_default())
+    }
+
+    fn command(&mut self, command: &Command, reference: u32, now: Timestamp) -> Bytes {
+        let frames = self.talk.command(command, reference, self.profile, now).unwrap();
+        frames.concat().into()
     }
 }
 

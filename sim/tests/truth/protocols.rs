@@ -76,6 +76,8 @@ struct Line {
     voice: Box<dyn Voice>,
     ear: Box<dyn Ear>,
     inbox: BytesMut,
+    /// So many bytes arrive at a time; of datagrams all.
+    piece: usize,
 }
 
 impl Line {
@@ -84,13 +86,23 @@ impl Line {
             voice: voice::of(person, b"secret", [3; 16]).unwrap(),
             ear: ear::of(person.speaks),
             inbox: BytesMut::new(),
+            piece: 11,
+        }
+    }
+
+    fn in_datagrams(person: &Person) -> Self {
+        Self {
+            voice: voice::in_datagrams(person).unwrap().unwrap(),
+            ear: ear::of_datagrams(person.speaks).unwrap(),
+            inbox: BytesMut::new(),
+            piece: usize::MAX,
         }
     }
 
     /// Carries bytes to the gateway in pieces of any size, and its answers back; what the gateway took and what the device was told.
     fn carry(&mut self, bytes: &[u8], now: jiff::Timestamp) -> (Vec<Message>, Vec<Said>) {
         let mut messages = Vec::new();
-        for piece in bytes.chunks(11) {
+        for piece in bytes.chunks(self.piece) {
             let (more, answer) = self.ear.hear(piece, now);
             messages.extend(more);
             self.inbox.extend_from_slice(&answer);
@@ -116,10 +128,10 @@ impl Line {
 }
 
 /// What the gateway appends of a world, with when.
-fn records(world: &World, seconds: f64) -> Vec<(f64, wire::Report)> {
+fn records(world: &World, seconds: f64, line: fn(&Person) -> Line) -> Vec<(f64, wire::Report)> {
     let mut log = Vec::new();
     for person in &world.people {
-        let mut line = Line::new(person);
+        let mut line = line(person);
         line.sign_in(world.config.start);
         for upload in uploads(world, person, seconds) {
             let received_at = time_at(world.config.start, upload.sent_s);
@@ -141,8 +153,12 @@ fn records(world: &World, seconds: f64) -> Vec<(f64, wire::Report)> {
 }
 
 fn fold(world: &World, seconds: f64) -> (Vec<wire::Event>, Vec<Incident>) {
+    fold_over(world, seconds, Line::new)
+}
+
+fn fold_over(world: &World, seconds: f64, line: fn(&Person) -> Line) -> (Vec<wire::Event>, Vec<Incident>) {
     let zone = TimeZone::get("Asia/Shanghai").unwrap();
-    let events = check::fold(world, &zone, seconds, records(world, seconds));
+    let events = check::fold(world, &zone, seconds, records(world, seconds, line));
     let incidents = incidents(&events);
     (events, incidents)
 }
@@ -189,6 +205,29 @@ fn the_demo_is_the_same_in_every_protocol() {
             let first = first.get_or_insert_with(|| told.clone());
             assert_eq!(&told, first, "seed {seed}: {protocol} (left), native (right)");
         }
+        for protocol in [Protocol::Teltonika, Protocol::Eelink] {
+            let (events, found) = fold_over(&mixed.clone().speaking(protocol), 600.0, Line::in_datagrams);
+            assert_eq!(
+                found, expected,
+                "seed {seed}: {protocol} in datagrams (left), the mixture (right)"
+            );
+            assert_eq!(
+                Some(told(&events)),
+                first,
+                "seed {seed}: {protocol} in datagrams (left), native (right)"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_rare_is_the_same_in_every_protocol() {
+    let mixed = world(Scenario::Rare, 11, 8, 5.0);
+    let (_, expected) = fold(&mixed, 420.0);
+    assert!(expected.len() >= 6, "{expected:#?}");
+    for protocol in Protocol::ALL {
+        let (_, found) = fold(&mixed.clone().speaking(protocol), 420.0);
+        assert_eq!(found, expected, "{protocol} (left), the mixture (right)");
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Monitor {
     pub world: Arc<World>,
     pub index: usize,
     pub address: SocketAddr,
+    /// It speaks in datagrams, one report or batch after the other.
+    pub udp: bool,
     pub secret: Vec<u8>,
     /// Native devices speak over TLS.
     pub tls: Option<Arc<Tls>>,
@@ -212,7 +214,13 @@ impl Monitor {
         let Some(person) = self.world.people.get(self.index) else {
             return Ok(());
         };
-        let opened = Session::open(self.address, person, &self.secret, self.tls.as_deref());
+        let opened = async {
+            if self.udp {
+                Session::in_datagrams(self.address, person).await
+            } else {
+                Session::open(self.address, person, &self.secret, self.tls.as_deref()).await
+            }
+        };
         let mut session = tokio::time::timeout(ANSWER, opened).await??;
         let mut answer_by = Instant::now() + ANSWER;
         loop {
@@ -226,7 +234,8 @@ impl Monitor {
                 .take(BATCH)
                 .cloned()
                 .collect();
-            if !ready.is_empty() {
+            // Of datagrams one is on the way at a time: a later one's answer says nothing of those before.
+            if !ready.is_empty() && !(self.udp && !memory.sent.is_empty()) {
                 if memory.sent.is_empty() {
                     answer_by = Instant::now() + ANSWER;
                 }

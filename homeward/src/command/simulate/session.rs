@@ -11,11 +11,13 @@ use sim::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UdpSocket},
 };
 
 /// Room for what a gateway says at a time.
 const ROOM: usize = 512;
+/// Room for a datagram.
+const DATAGRAM: usize = 65_535;
 
 /// How devices of the native protocol know their gateway.
 pub struct Tls {
@@ -25,10 +27,18 @@ pub struct Tls {
     pub roots: Vec<u8>,
 }
 
+/// What carries the bytes.
+enum Line {
+    Stream {
+        read: Box<dyn AsyncRead + Send + Unpin>,
+        write: Box<dyn AsyncWrite + Send + Unpin>,
+    },
+    Datagrams(UdpSocket),
+}
+
 /// A signed-in connection.
 pub struct Session {
-    read: Box<dyn AsyncRead + Send + Unpin>,
-    write: Box<dyn AsyncWrite + Send + Unpin>,
+    line: Line,
     buffer: BytesMut,
     voice: Box<dyn Voice>,
 }
@@ -41,8 +51,10 @@ impl Session {
             let (stream, binding) = connected.context("connect over TLS")?;
             let (read, write) = tokio::io::split(stream);
             Self {
-                read: Box::new(read),
-                write: Box::new(write),
+                line: Line::Stream {
+                    read: Box::new(read),
+                    write: Box::new(write),
+                },
                 buffer: BytesMut::new(),
                 voice: voice::over(person, secret, rand::random(), Some(binding))?,
             }
@@ -51,8 +63,10 @@ impl Session {
             socket.set_nodelay(true)?;
             let (read, write) = socket.into_split();
             Self {
-                read: Box::new(read),
-                write: Box::new(write),
+                line: Line::Stream {
+                    read: Box::new(read),
+                    write: Box::new(write),
+                },
                 buffer: BytesMut::new(),
                 voice: voice::of(person, secret, rand::random())?,
             }
@@ -68,9 +82,30 @@ impl Session {
         }
     }
 
+    /// Begins to speak in datagrams, for which nobody signs in.
+    pub async fn in_datagrams(address: SocketAddr, person: &Person) -> Result<Self> {
+        let voice = voice::in_datagrams(person)?.context("a protocol without datagrams")?;
+        let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = UdpSocket::bind(any).await.context("socket")?;
+        socket.connect(address).await.context("connect")?;
+        Ok(Self {
+            line: Line::Datagrams(socket),
+            buffer: BytesMut::new(),
+            voice,
+        })
+    }
+
     async fn write(&mut self, wire: &[u8]) -> Result<()> {
-        self.write.write_all(wire).await?;
-        Ok(self.write.flush().await?)
+        match &mut self.line {
+            Line::Stream { write, .. } => {
+                write.write_all(wire).await?;
+                Ok(write.flush().await?)
+            }
+            Line::Datagrams(socket) => {
+                socket.send(wire).await?;
+                Ok(())
+            }
+        }
     }
 
     /// Sends reports, oldest first. Late ones go as stored where the protocol can say so.
@@ -91,9 +126,17 @@ impl Session {
             if let Some(said) = self.voice.hear(&mut self.buffer)? {
                 return Ok(said);
             }
-            self.buffer.reserve(ROOM);
-            if self.read.read_buf(&mut self.buffer).await? == 0 {
-                bail!("the gateway closed the connection");
+            match &mut self.line {
+                Line::Stream { read, .. } => {
+                    self.buffer.reserve(ROOM);
+                    if read.read_buf(&mut self.buffer).await? == 0 {
+                        bail!("the gateway closed the connection");
+                    }
+                }
+                Line::Datagrams(socket) => {
+                    self.buffer.reserve(DATAGRAM);
+                    socket.recv_buf(&mut self.buffer).await?;
+                }
             }
         }
     }
