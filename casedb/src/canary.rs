@@ -3,6 +3,8 @@
 //! It moves between two small exclusion zones in the middle of an ocean: whoever looks for a new onset or end of an event of its person
 //! sees how far reports come through. [`alerts::canary`] judges.
 
+mod pass;
+
 use alerts::canary::Stage;
 use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, OrderId, PersonId, ZoneId};
@@ -19,6 +21,8 @@ use crate::{
     rules,
     zone::{self, Shape, Zone, ZoneKind},
 };
+
+pub use pass::{keep, listen, pass};
 
 /// The agency that nobody else belongs to.
 pub const AGENCY: &str = "canary";
@@ -70,8 +74,12 @@ pub struct Blindness {
 pub struct Standing {
     /// When the newest report of the canary that came through had been made; `None`: none within the last hour.
     pub newest_out: Option<Timestamp>,
+    /// The same of the newest that raised an incident.
+    pub newest_raised: Option<Timestamp>,
     /// Since when there is a canary at all.
     pub registered_at: Timestamp,
+    /// A watcher is there that hears messages.
+    pub heard: bool,
     /// What a watcher found and has not ended, the oldest first found.
     pub blind: Option<Blindness>,
     /// The database's clock.
@@ -85,6 +93,8 @@ const REMEMBER: &str = "INSERT INTO canary (person_id, device_id) VALUES ($1, $2
 const MARK: &str = "UPDATE person SET canary = true WHERE person_id = $1";
 const STANDING: &str = "SELECT clock_timestamp() AS now,
         (SELECT max(GREATEST(e.onset_at, e.ended_at)) FROM event e WHERE e.person_id = c.person_id AND e.onset_at > now() - interval '1 hour') AS out,
+        (SELECT max(i.onset_at) FROM incident i WHERE i.person_id = c.person_id AND i.raised_at > now() - interval '1 hour') AS raised,
+        EXISTS (SELECT FROM canary_sink s WHERE s.seen_at > now() - interval '2 minutes') AS heard,
         b.since, b.stage, b.raised_at, c.created_at
     FROM canary c LEFT JOIN LATERAL (
         SELECT since, stage, raised_at FROM platform_blind WHERE ended_at IS NULL ORDER BY raised_at LIMIT 1
@@ -204,6 +214,8 @@ pub async fn standing(client: &impl GenericClient) -> Result<Option<Standing>, E
     };
     Ok(Some(Standing {
         newest_out: found.try_get("out")?,
+        newest_raised: found.try_get("raised")?,
+        heard: found.try_get("heard")?,
         registered_at: found.try_get("created_at")?,
         blind,
         now: found.try_get("now")?,

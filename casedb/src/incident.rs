@@ -27,9 +27,9 @@ use crate::{
     pool::{GenericClient, Transaction, rows},
 };
 
-pub use deeds::{Deed, Suspension, acknowledge, act, close, note, resume, start_action, suspend, take_over};
+pub use deeds::{Deed, Suspension, acknowledge, act, act_with, close, note, resume, start_action, suspend, take_over};
 pub use group::{close_merged, merge, split};
-pub use grow::{before, candidates, correct, end, fold, raise, reopen};
+pub use grow::{before, candidates, correct, end, fold, raise, raise_canary, reopen};
 pub use ladder::{Climb, Worked, next_deadline, work};
 pub use row::IncidentRow;
 pub use system::{SystemIncident, SystemRaised, end_system, raise_system};

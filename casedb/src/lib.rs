@@ -60,6 +60,6 @@ pub mod zone;
 
 pub use edition::{Chunks, Edition};
 pub use error::{Class, Error};
-pub use migrate::migrate;
+pub use migrate::{migrate, migrate_to};
 pub use pool::{Database, GenericClient, Listener, Notice, Object as Client, Transaction};
 pub use refused::Refused;

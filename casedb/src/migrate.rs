@@ -68,6 +68,25 @@ pub async fn migrate(url: &str, partitions: u32) -> Result<Report, Error> {
     })
 }
 
+/// Brings an empty database to an earlier version's tables and no further: for tests of upgrades, which put in what that version had.
+#[doc(hidden)]
+pub async fn migrate_to(url: &str, partitions: u32, version: i32) -> Result<(), Error> {
+    let mut config = pool::config(url)?;
+    config.options("-c timezone=UTC -c homeward.migrating=on");
+    let (mut client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    stream::postgres::migrate(url, partitions).await?;
+    embedded::migrations::runner()
+        .set_target(refinery::Target::Version(version.into()))
+        .set_migration_table_name(HISTORY_TABLE)
+        .run_async(&mut client)
+        .await
+        .map_err(|error| refinery_error(&error))?;
+    Ok(())
+}
+
 /// Takes tables that are new, or whose columns changed, under the audit.
 async fn attach_audit(url: &str) -> Result<(), Error> {
     let database = pool::Database::later(url, 1)?;

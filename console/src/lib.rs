@@ -40,6 +40,8 @@ pub struct Config {
     pub evidence_key: Option<casedb::audit::sealer::Signer>,
     /// What the console does for the channels of messages.
     pub channels: Channels,
+    /// For how long somebody has an incident whom no sign follows.
+    pub patience: alerts::lifecycle::course::Patience,
 }
 
 impl Config {
@@ -52,6 +54,7 @@ impl Config {
             demo_town: None,
             evidence_key: None,
             channels: Channels::default(),
+            patience: alerts::lifecycle::course::Patience::default(),
         }
     }
 }

@@ -104,6 +104,7 @@ impl Room {
                 }),
             },
             evidence_key: None,
+            patience: alerts::lifecycle::course::Patience::default(),
         };
         let pool = casedb::Database::connect(&database.url, 8).await?;
         let handle = homeward_console::start(config, pool, Arc::new(|| Ok(()))).await?;

@@ -5,6 +5,7 @@
 //! that process. `alerts::canary` judges, docs/canary.md says how to set it up.
 
 mod beat;
+mod sink;
 mod watch;
 
 use anyhow::{Context, Result};
@@ -51,12 +52,52 @@ pub fn watcher(config: &Config, database: Database, name: String) -> Result<Watc
         !gateway.is_empty(),
         "canary.gateway: say where a gateway of the native protocol listens (gateway.native_listen is empty)"
     );
+    let sink = sink(config, &gateway)?;
+    if sink.is_none() {
+        tracing::warn!(
+            "that messages leave the house is not proved: set canary.sink_listen, where the alert workers reach it"
+        );
+    }
     Ok(Watcher {
         settings: judged,
+        sink,
         line: beat::Line::new(gateway, &settings.tls_name, &settings.tls_roots)?,
         database,
         alarm: Alarm::new(Addresses { webhook, mail })?,
         name,
+    })
+}
+
+/// Where messages are heard. Where nothing is said: on this machine, if gateway and case database are on it as well; an alert worker
+/// elsewhere would not find it.
+fn sink(config: &Config, gateway: &str) -> Result<Option<sink::Settings>> {
+    let settings = &config.canary;
+    let url = (!settings.sink_url.is_empty()).then(|| settings.sink_url.clone());
+    let listen = match settings.sink_listen.as_str() {
+        "off" => return Ok(None),
+        "" if is_here(gateway) && is_here(database_host(config.database_url()?)) => "127.0.0.1:0",
+        "" => return Ok(None),
+        address => address,
+    };
+    Ok(Some(sink::Settings {
+        listen: listen.parse().context("canary.sink_listen")?,
+        url,
+    }))
+}
+
+/// Host and port of a database's URL; empty where it names none.
+fn database_host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
+/// True of an address with or without a port that is this machine's own.
+fn is_here(address: &str) -> bool {
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|own| {
+        address
+            .strip_prefix(own)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     })
 }
 
@@ -76,4 +117,22 @@ pub async fn alone(config: Config) -> Result<()> {
 pub fn name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("canary {}", host.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_this_machine_is_told_by_its_address() {
+        for here in ["127.0.0.1:8431", "localhost:5432", "[::1]:8431", "127.0.0.1"] {
+            assert!(is_here(here), "{here}");
+        }
+        for elsewhere in ["10.0.0.7:8431", "127.0.0.10:1", "localhost.example:1", ""] {
+            assert!(!is_here(elsewhere), "{elsewhere}");
+        }
+        assert_eq!(database_host("postgres://u:p@127.0.0.1:5432/x?a=b"), "127.0.0.1:5432");
+        assert_eq!(database_host("postgres://db.example/x"), "db.example");
+        assert_eq!(database_host("host=db"), "");
+    }
 }

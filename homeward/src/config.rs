@@ -129,6 +129,8 @@ pub struct Alerts {
     pub smtp_from: String,
     pub console_url: String,
     pub reopen_within_min: u32,
+    pub acknowledged_min: [u32; 4],
+    pub in_action_min: [u32; 4],
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -231,6 +233,8 @@ pub struct Canary {
     pub webhook: String,
     pub webhook_secret: Secret,
     pub mail_to: String,
+    pub sink_listen: String,
+    pub sink_url: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -431,6 +435,7 @@ impl Config {
             bail!("sms.receipts_key: set it to 16 characters or more: reports that nobody has signed are not taken");
         }
         self.canary.check()?;
+        self.alerts.patience()?;
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format: {:?} is neither text nor json", self.log.format);
         }
@@ -470,6 +475,20 @@ impl Config {
     }
 }
 
+impl Alerts {
+    /// For how long somebody has an incident without a further sign.
+    pub fn patience(&self) -> Result<alerts::lifecycle::course::Patience> {
+        let lengths = |minutes: [u32; 4]| minutes.map(|minutes| jiff::SignedDuration::from_mins(minutes.into()));
+        let patience = alerts::lifecycle::course::Patience {
+            acknowledged: lengths(self.acknowledged_min),
+            in_action: lengths(self.in_action_min),
+        };
+        patience
+            .check()
+            .context("alerts.acknowledged_min, alerts.in_action_min")
+    }
+}
+
 impl Canary {
     fn check(&self) -> Result<()> {
         if self.webhook.is_empty() != self.webhook_secret.expose().is_empty() {
@@ -477,6 +496,13 @@ impl Canary {
         }
         if self.tls_name.is_empty() != self.tls_roots.is_empty() {
             bail!("canary.tls_name and canary.tls_roots: set both, or neither");
+        }
+        let listen = self.sink_listen.as_str();
+        if !matches!(listen, "" | "off") && listen.parse::<std::net::SocketAddr>().is_err() {
+            bail!("canary.sink_listen: {listen:?} is no address with a port, nor \"off\"");
+        }
+        if !self.sink_url.is_empty() && matches!(listen, "" | "off") {
+            bail!("canary.sink_url needs canary.sink_listen");
         }
         Ok(())
     }

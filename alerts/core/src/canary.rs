@@ -1,6 +1,7 @@
 //! Is the platform blind? A test device goes through all of it; this judges whether what it says comes out.
 //!
-//! Every [`Settings::every`] the device sends a beat. A beat has *come out* when the event that it must cause is in the case database. When
+//! Every [`Settings::every`] the device sends a beat. A beat has *come out* when the event that it must cause is in the case database, when
+//! that event raised its incident, and (where somebody listens for it) when the message about it has left the house. When
 //! no beat that was sent within [`Settings::blind_after`] has come out, the platform is blind, whatever its parts say of themselves. Nothing
 //! here asks the part that may have failed: a watcher that learns nothing becomes blind by the clock alone.
 //!
@@ -71,13 +72,24 @@ pub enum Stage {
     Stream,
     /// Acknowledged, and no event came of it: engine or alert worker.
     Decision,
+    /// The event is stored, and raised no incident.
+    Incident,
+    /// The incident was raised, and the message about it did not arrive: nobody outside the consoles hears anything.
+    Message,
     /// The case database does not answer: nothing can be known, and no officer sees anything new.
     Database,
 }
 
 impl Stage {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::Gateway, Self::Stream, Self::Decision, Self::Database];
+    pub const ALL: [Self; 6] = [
+        Self::Gateway,
+        Self::Stream,
+        Self::Decision,
+        Self::Incident,
+        Self::Message,
+        Self::Database,
+    ];
 
     /// The word in SQL, JSON and metrics.
     pub const fn name(self) -> &'static str {
@@ -85,6 +97,8 @@ impl Stage {
             Self::Gateway => "gateway",
             Self::Stream => "stream",
             Self::Decision => "decision",
+            Self::Incident => "incident",
+            Self::Message => "message",
             Self::Database => "database",
         }
     }
@@ -119,8 +133,12 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canary {
     settings: Settings,
-    /// When the newest beat that came out was sent; at first, when watching began: a platform gets as long to show a first beat.
-    newest_out: Timestamp,
+    /// When the newest beat was sent that came out as an event; at first, when watching began: a platform gets as long to show a first beat.
+    newest_event: Timestamp,
+    /// The same of its incident.
+    newest_incident: Timestamp,
+    /// The same of the message about it; `None`: nobody listens for messages.
+    newest_message: Option<Timestamp>,
     newest_acknowledged: Option<Timestamp>,
     /// How far the newest beat came that was not acknowledged.
     stuck: Option<Stage>,
@@ -133,11 +151,20 @@ impl Canary {
     pub const fn new(settings: Settings, now: Timestamp) -> Self {
         Self {
             settings,
-            newest_out: now,
+            newest_event: now,
+            newest_incident: now,
+            newest_message: None,
             newest_acknowledged: None,
             stuck: None,
             database: true,
             blind: None,
+        }
+    }
+
+    /// Messages about beats are listened for from `now` on: from then on they prove themselves too.
+    pub const fn listens(&mut self, now: Timestamp) {
+        if self.newest_message.is_none() {
+            self.newest_message = Some(now);
         }
     }
 
@@ -152,12 +179,21 @@ impl Canary {
         self.stuck = Some(stage);
     }
 
-    /// The case database answered: the newest beat that came out was sent at `newest`.
-    pub fn out(&mut self, newest: Option<Timestamp>) {
+    /// The case database answered: the newest beat that came out as an event was sent at `newest`, and the newest whose incident was raised
+    /// at `raised`.
+    pub fn out(&mut self, newest: Option<Timestamp>, raised: Option<Timestamp>) {
         self.database = true;
         if let Some(newest) = newest {
-            self.newest_out = self.newest_out.max(newest);
+            self.newest_event = self.newest_event.max(newest);
         }
+        if let Some(raised) = raised {
+            self.newest_incident = self.newest_incident.max(raised);
+        }
+    }
+
+    /// The message about the beat sent at `sent_at` has arrived.
+    pub fn arrived(&mut self, sent_at: Timestamp) {
+        self.newest_message = self.newest_message.map(|newest| newest.max(sent_at));
     }
 
     /// The case database did not answer.
@@ -170,38 +206,38 @@ impl Canary {
         self.blind
     }
 
-    /// When the newest beat that came out was sent.
-    pub const fn newest_out(&self) -> Timestamp {
-        self.newest_out
+    /// When the newest beat was sent that came out every way that is watched.
+    pub fn newest_out(&self) -> Timestamp {
+        let known = self.newest_event.min(self.newest_incident);
+        self.newest_message.map_or(known, |message| known.min(message))
     }
 
     /// Looks at the clock; tells a change once.
     pub fn judge(&mut self, now: Timestamp) -> Option<Change> {
-        let silent = now.duration_since(self.newest_out);
+        let newest = self.newest_out();
+        let silent = now.duration_since(newest);
         // A clock that was set back proves nothing; what came out is then in the future and counts.
         if silent < self.settings.blind_after {
             let (since, _) = self.blind.take()?;
-            return Some(Change::Seeing {
-                since,
-                again: self.newest_out,
-            });
+            return Some(Change::Seeing { since, again: newest });
         }
         if self.blind.is_some() {
             return None;
         }
-        let stage = self.stage();
-        self.blind = Some((self.newest_out, stage));
-        Some(Change::Blind {
-            since: self.newest_out,
-            stage,
-        })
+        let stage = self.stage(now);
+        self.blind = Some((newest, stage));
+        Some(Change::Blind { since: newest, stage })
     }
 
-    fn stage(&self) -> Stage {
+    /// The first leg of the way on which nothing new has come out.
+    fn stage(&self, now: Timestamp) -> Stage {
+        let seen = |newest: Timestamp| now.duration_since(newest) < self.settings.blind_after;
         match (self.database, self.stuck) {
             (false, _) => Stage::Database,
+            (true, _) if seen(self.newest_event) && seen(self.newest_incident) => Stage::Message,
+            (true, _) if seen(self.newest_event) => Stage::Incident,
             (true, Some(stage)) => stage,
-            (true, None) if self.newest_acknowledged > Some(self.newest_out) => Stage::Decision,
+            (true, None) if self.newest_acknowledged > Some(self.newest_event) => Stage::Decision,
             // Nothing was acknowledged, and nothing said why: no session was opened at all.
             (true, None) => Stage::Gateway,
         }
@@ -222,6 +258,7 @@ mod tests {
     /// Times in milliseconds. Returns what was told, and when.
     fn play(stage: Stage, latency: i64, fails_at: i64, lasts: i64, until: i64) -> Vec<(i64, Change)> {
         let mut canary = Canary::new(Settings::default().check().unwrap(), BEGIN);
+        canary.listens(BEGIN);
         let mut told = Vec::new();
         let down = |ms: i64| (fails_at..fails_at + lasts).contains(&ms);
         for ms in 0..=until {
@@ -232,20 +269,25 @@ mod tests {
                 }
             }
             if ms % 1_000 == 500 {
+                // What a gateway took before it died comes out. What a later part has before it when it dies comes out when it is back.
+                let newest = |leg: Stage| {
+                    let stuck = |sent: i64| match stage {
+                        Stage::Gateway | Stage::Stream => down(sent),
+                        Stage::Database => false,
+                        stage => stage <= leg && down(sent + latency) && down(ms),
+                    };
+                    let sent = (0..=ms)
+                        .step_by(30_000)
+                        .filter(|sent| sent + latency <= ms && !stuck(*sent));
+                    sent.max().map(at)
+                };
                 if stage == Stage::Database && down(ms) {
                     canary.unknown();
                 } else {
-                    // What a gateway took before it died comes out. What the engine has before it when it dies comes out when it is back.
-                    let stuck = |sent: i64| match stage {
-                        Stage::Gateway | Stage::Stream => down(sent),
-                        Stage::Decision => down(sent + latency) && down(ms),
-                        Stage::Database => false,
-                    };
-                    let newest = (0..=ms)
-                        .step_by(30_000)
-                        .filter(|sent| sent + latency <= ms && !stuck(*sent))
-                        .max();
-                    canary.out(newest.map(at));
+                    canary.out(newest(Stage::Decision), newest(Stage::Incident));
+                }
+                if let Some(arrived) = newest(Stage::Message) {
+                    canary.arrived(arrived);
                 }
                 told.extend(canary.judge(at(ms)).map(|change| (ms, change)));
             }
@@ -280,6 +322,29 @@ mod tests {
         assert_eq!(play(Stage::Decision, 20_000, 10_000_000, 0, 600_000), []);
         // One lost beat is one too many: the second is judged with it.
         assert_eq!(play(Stage::Stream, 900, 89_000, 2_000, 300_000).len(), 2);
+    }
+
+    #[test]
+    fn without_anybody_who_listens_messages_prove_nothing() {
+        let mut canary = Canary::new(Settings::default(), BEGIN);
+        for ms in (0..=600_000).step_by(30_000) {
+            canary.acknowledged(at(ms));
+            canary.out(Some(at(ms)), Some(at(ms)));
+            canary.arrived(at(ms));
+            assert_eq!(canary.judge(at(ms + 1_000)), None);
+        }
+        // From when somebody listens it gets the usual time, and is missed then.
+        canary.listens(at(600_000));
+        assert_eq!(canary.newest_out(), at(600_000));
+        canary.out(Some(at(630_000)), Some(at(630_000)));
+        assert_eq!(canary.judge(at(654_999)), None);
+        assert_eq!(
+            canary.judge(at(655_000)),
+            Some(Change::Blind {
+                since: at(600_000),
+                stage: Stage::Message
+            })
+        );
     }
 
     #[test]

@@ -25,6 +25,14 @@ impl Locale {
             Self::ZhCn => "zh-CN",
         }
     }
+
+    /// Of the same in both languages, that in this one.
+    pub(crate) const fn choose<'a>(self, en: &'a str, zh: &'a str) -> &'a str {
+        match self {
+            Self::En => en,
+            Self::ZhCn => zh,
+        }
+    }
 }
 
 impl fmt::Display for Locale {

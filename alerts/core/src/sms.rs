@@ -3,8 +3,6 @@
 //! An SMS is read on a locked screen, by whoever holds the telephone, and lies with the carrier: it says that there is something
 //! to look at, how urgent, and since when. No name, no place, no case reference, no link.
 
-use jiff::tz::TimeZone;
-
 use crate::{
     Locale,
     text::{Facts, News, what},
@@ -97,11 +95,10 @@ pub fn render(facts: &Facts<'_>, locale: Locale, segments: usize) -> String {
 
 /// One line and the parts that may follow it.
 fn parts(facts: &Facts<'_>, locale: Locale) -> (String, String, String) {
-    let zone = TimeZone::get(facts.time_zone).unwrap_or(TimeZone::UTC);
-    let onset = facts.onset_at.to_zoned(zone).strftime("%m-%d %H:%M %:z").to_string();
+    let onset = facts.began("%m-%d %H:%M %:z");
     let Facts { number, severity, .. } = facts;
     let what = what(facts, locale);
-    let late = facts.late && !matches!(facts.news, News::Resumed | News::Withdrawn);
+    let late = facts.says_late();
     match locale {
         Locale::En => {
             let news = match facts.news {
@@ -152,22 +149,12 @@ mod tests {
     use proto::wire::EventKind;
 
     use super::*;
-    use crate::Severity;
+    use crate::text::example;
 
     fn facts() -> Facts<'static> {
         Facts {
-            number: 42,
-            reference: "HZ-2026-0007",
-            name: "Lin Example",
-            place: Some("Home of L."),
-            kind: EventKind::LeftDuringCurfew,
-            own_kind: None,
-            severity: Severity::P2,
-            onset_at: "2026-08-17T14:18:12Z".parse().unwrap(),
-            time_zone: "Asia/Shanghai",
-            news: News::Raised,
-            late: false,
             link: Some("https://homeward.example/incidents/42"),
+            ..example()
         }
     }
 

@@ -42,10 +42,7 @@ impl News {
                 "补传数据显示此情况并未发生",
             ),
         };
-        Some(match locale {
-            Locale::En => en,
-            Locale::ZhCn => zh,
-        })
+        Some(locale.choose(en, zh))
     }
 }
 
@@ -76,6 +73,19 @@ pub struct Facts<'a> {
     pub late: bool,
     /// Where the console shows the incident, after a log-in.
     pub link: Option<&'a str>,
+}
+
+impl Facts<'_> {
+    /// When it began, by the person's calendar in this form. The offset belongs in it: the reader may sit in another time zone.
+    pub(crate) fn began(&self, form: &str) -> String {
+        let zone = TimeZone::get(self.time_zone).unwrap_or(TimeZone::UTC);
+        self.onset_at.to_zoned(zone).strftime(form).to_string()
+    }
+
+    /// It is to be said that it comes from stored reports; a correction says so by itself.
+    pub(crate) const fn says_late(&self) -> bool {
+        self.late && !matches!(self.news, News::Resumed | News::Withdrawn)
+    }
 }
 
 /// A message, ready for its channel.
@@ -116,10 +126,7 @@ pub const fn phrase(kind: EventKind, locale: Locale) -> &'static str {
         EventKind::ClonedDevice => ("device possibly cloned", "设备疑似被克隆"),
         EventKind::Unspecified => ("event of an unknown kind", "未知类型事件"),
     };
-    match locale {
-        Locale::En => en,
-        Locale::ZhCn => zh,
-    }
+    locale.choose(en, zh)
 }
 
 /// What happened, in words, also where the system itself has raised the incident.
@@ -164,22 +171,12 @@ fn own_phrase(word: &str, locale: Locale) -> String {
             };
         }
     };
-    match locale {
-        Locale::En => en,
-        Locale::ZhCn => zh,
-    }
-    .to_owned()
+    locale.choose(en, zh).to_owned()
 }
 
 /// Writes a message for a channel.
 pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
-    let zone = TimeZone::get(facts.time_zone).unwrap_or(TimeZone::UTC);
-    // The offset is written out: the reader may sit in another time zone.
-    let onset = facts
-        .onset_at
-        .to_zoned(zone)
-        .strftime("%Y-%m-%d %H:%M:%S %:z")
-        .to_string();
+    let onset = facts.began("%Y-%m-%d %H:%M:%S %:z");
     let open = channel == Channel::Console;
     let phrase = what(facts, locale);
     let Facts {
@@ -200,8 +197,7 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
     let person = open.then_some(*name);
     let place = facts.place.filter(|_| open);
     let correction = facts.news.correction(locale);
-    // A correction says by itself where it comes from.
-    let late = facts.late && correction.is_none();
+    let late = facts.says_late();
     let worsened = facts.news == News::Worsened;
     let (subject, lines) = match locale {
         Locale::En => (
@@ -263,26 +259,28 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
     Message { subject, body }
 }
 
+/// What the messages of tests are made of.
+#[cfg(test)]
+pub(crate) fn example() -> Facts<'static> {
+    Facts {
+        number: 42,
+        reference: "HZ-2026-0007",
+        name: "Lin Example",
+        place: Some("Home of L."),
+        kind: EventKind::LeftDuringCurfew,
+        own_kind: None,
+        severity: Severity::P2,
+        onset_at: "2026-08-17T14:18:12Z".parse().unwrap(),
+        time_zone: "Asia/Shanghai",
+        news: News::Raised,
+        late: false,
+        link: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn facts() -> Facts<'static> {
-        Facts {
-            number: 42,
-            reference: "HZ-2026-0007",
-            name: "Lin Example",
-            place: Some("Home of L."),
-            kind: EventKind::LeftDuringCurfew,
-            own_kind: None,
-            severity: Severity::P2,
-            onset_at: "2026-08-17T14:18:12Z".parse().unwrap(),
-            time_zone: "Asia/Shanghai",
-            news: News::Raised,
-            late: false,
-            link: None,
-        }
-    }
+    use super::{example as facts, *};
 
     #[test]
     fn mail_in_english() {

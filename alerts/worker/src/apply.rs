@@ -10,6 +10,7 @@ use alerts::{
 use casedb::{
     GenericClient,
     basis::{self, Refused, Stage, Without},
+    canary,
     device::silent::{self, Worn},
     event::{self, Event, Stored},
     incident::{self, IncidentRow},
@@ -32,7 +33,10 @@ pub(crate) enum Outcome {
     /// It is stored already.
     Known,
     /// It is stored now, and is the test device's: it came through, and that is all.
-    Canary,
+    Canary {
+        /// Messages about it wait to be sent.
+        queued: bool,
+    },
     /// Its id is that of another event: two words of the engine under one name, of which the second is lost.
     Contradicts,
     /// It is stored now.
@@ -58,11 +62,14 @@ impl Outcome {
             Self::UnknownPerson => "unknown_person",
             Self::NoBasis => "no_legal_basis",
             Self::Known => "known",
-            Self::Canary => "canary",
+            Self::Canary { .. } => "canary",
             Self::Contradicts => "contradicts",
             Self::New { .. } => "new",
         };
         metrics::counter!("homeward_alerts_events_total", "outcome" => word).increment(1);
+        if let Self::Canary { queued } = self {
+            return *queued;
+        }
         let Self::New {
             received_at,
             raised,
@@ -127,7 +134,11 @@ pub(crate) async fn event(
     let context = match event::store(transaction, event, payload).await? {
         Stored::UnknownPerson => return Ok(Outcome::UnknownPerson),
         Stored::Known => return Ok(Outcome::Known),
-        Stored::Canary => return Ok(Outcome::Canary),
+        Stored::Canary if event.edge == Edge::Onset => {
+            let queued = canary::pass(transaction, event, now).await? > 0;
+            return Ok(Outcome::Canary { queued });
+        }
+        Stored::Canary => return Ok(Outcome::Canary { queued: false }),
         Stored::Contradicts => return Ok(Outcome::Contradicts),
         Stored::New(context) => context,
     };

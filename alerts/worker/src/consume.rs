@@ -270,7 +270,7 @@ impl Consumer<'_> {
                 apply::Outcome::Invalid
                 | apply::Outcome::NoBasis
                 | apply::Outcome::Known
-                | apply::Outcome::Canary
+                | apply::Outcome::Canary { .. }
                 | apply::Outcome::New { .. } => {}
             }
             done.push(outcome);

@@ -55,7 +55,7 @@ pub async fn run(
     let sweeper = Box::pin(cause::run(&db, &config, &queued, &stop));
     // Warnings before orders and reviews end. They fail with a log line and come again: nothing here stops the worker.
     let terms = Box::pin(terms::run(&db, &stop));
-    let ladders = Box::pin(ladders::run(&db, &queued, &stop));
+    let ladders = Box::pin(ladders::run(&db, &config, &queued, &stop));
     let (consumed, dispatched, kept, (), (), ()) = tokio::join!(consumer, dispatcher, keeper, sweeper, terms, ladders);
     consumed.and(dispatched).and(kept)
 }

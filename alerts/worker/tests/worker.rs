@@ -6,6 +6,8 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "worker/canary.rs"]
+mod canary;
 #[path = "worker/corrections.rs"]
 mod corrections;
 #[path = "worker/course.rs"]

@@ -723,6 +723,7 @@ pub const RULES: &[Rule] = &[
     ),
     // The canary.
     nobody("canary", "which person and device it is"),
+    nobody("canary_sink", "where watchers of the platform listen"),
     rule("platform_blind", &[read(EVERYBODY, Rows::All)]),
     // Access itself.
     rule(

@@ -1,6 +1,8 @@
-//! Looks again at what was right when it was set: rotas run out, people leave, holidays come.
+//! Looks again at what was right when it was set: rotas run out, people leave, holidays come, a channel is set up no more.
 
-use alerts::{Audience, Severity, ladder::Fault};
+use std::collections::BTreeSet;
+
+use alerts::{Audience, Severity, ladder::Fault, roster::Via};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Plan, Refused, load};
@@ -28,12 +30,17 @@ pub enum Look {
     Gap(bool),
 }
 
-/// Checks ladders and rotas for the next two weeks. A gap is an incident of the system, raised once; it is over when it is mended.
-pub async fn watch(database: &Database, now: Timestamp) -> Result<Look, IncidentError> {
+/// Checks ladders and rotas for the next two weeks, with the channels that are `set_up` here. A gap is an incident of the system, raised
+/// once; it is over when it is mended.
+pub async fn watch(database: &Database, set_up: &BTreeSet<Via>, now: Timestamp) -> Result<Look, IncidentError> {
     let mut client = database.client().await?;
     let transaction = client.transaction().await.map_err(Error::from)?;
-    let plan = load(&transaction).await?;
+    let mut plan = load(&transaction).await?;
+    plan.only_over(set_up);
     if plan.assignments.is_empty() {
+        let text = "No ladder is configured any more: the built-in ones hold.";
+        incident::end_system(&transaction, None, KEY, text, now).await?;
+        transaction.commit().await.map_err(Error::from)?;
         return Ok(Look::BuiltIn);
     }
     let look = match plan.checked_for(&transaction, now, AHEAD).await? {

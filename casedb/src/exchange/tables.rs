@@ -323,5 +323,6 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ),
     ("position_late", "hours whose figures are to be made anew"),
     ("canary", "the platform's own test person and device"),
+    ("canary_sink", "where watchers of this installation listen"),
     ("platform_blind", "the platform's own health"),
 ];

@@ -89,6 +89,29 @@ pub async fn act(
     expected_version: Option<i64>,
     now: Timestamp,
 ) -> Result<IncidentRow, IncidentError> {
+    let patience = Patience::default();
+    act_with(
+        transaction,
+        incident_id,
+        user_id,
+        deed,
+        expected_version,
+        &patience,
+        now,
+    )
+    .await
+}
+
+/// The same where it is configured for how long somebody has an incident.
+pub async fn act_with(
+    transaction: &impl GenericClient,
+    incident_id: Uuid,
+    user_id: Uuid,
+    deed: &Deed<'_>,
+    expected_version: Option<i64>,
+    patience: &Patience,
+    now: Timestamp,
+) -> Result<IncidentRow, IncidentError> {
     acting(transaction, user_id).await?;
     if !matches!(deed, Deed::Note { .. }) {
         let judged = optional(transaction, OWN_GLASS, &[&incident_id]).await?;
@@ -133,15 +156,14 @@ pub async fn act(
             by_user(transaction, incident_id, change, audience, None, now).await
         }
         Deed::Acknowledge | Deed::StartAction | Deed::TakeOver { .. } | Deed::Suspend(_) | Deed::Resume { .. } => {
-            let change = |course: &Course| change(course, deed, user_id, now);
+            let change = |course: &Course| change(course, deed, user_id, patience, now);
             by_user(transaction, incident_id, change, Audience::Both, expected_version, now).await
         }
     }
 }
 
 /// The deed as a change of the lifecycle; of those that change more than one incident, and of notes, [`act`] takes care.
-fn change(course: &Course, deed: &Deed<'_>, user: Uuid, now: Timestamp) -> Change {
-    let patience = Patience::default();
+fn change(course: &Course, deed: &Deed<'_>, user: Uuid, patience: &Patience, now: Timestamp) -> Change {
     let at = now.max(course.changed_at());
     let (acknowledged, in_action) = (
         patience.acknowledged(course.severity(), at),

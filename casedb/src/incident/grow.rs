@@ -1,7 +1,7 @@
 //! What events make of incidents: raise, fold, end, correct, reopen.
 
 use alerts::{
-    Audience,
+    Audience, ClosingCode, Severity,
     group::{self, Candidate, Change, Family, again::Before},
     lifecycle::course::{self, Applied, Course, Onset},
     priority::order::Reason,
@@ -107,6 +107,59 @@ pub async fn raise(
     let stored = first(transaction, incident_id, onset, said(urgency), now).await?;
     link(transaction, incident_id, event.violation_id, ongoing).await?;
     Ok(stored)
+}
+
+// Numbers are for people: those of the canary's incidents are none that they could miss.
+const RAISE_CANARY: &str = "INSERT INTO incident (incident_id, number, person_id, grouping_key, kind, zone_id, severity, audience, state,
+        ongoing, onset_at, events, raised_at, version)
+    OVERRIDING SYSTEM VALUE
+    VALUES ($1, -(extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $2, $3, $4, $5, $6, $7, 'raised', true, $8, 0, $9, 0)";
+
+/// Opens the incident of the canary's onset as any other is opened, and closes it in the same breath: it calls nobody, and nobody has to
+/// look at it.
+pub async fn raise_canary(
+    transaction: &impl GenericClient,
+    event: &Event,
+    now: Timestamp,
+) -> Result<IncidentRow, IncidentError> {
+    let incident_id = Uuid::now_v7();
+    let (severity, audience) = (Severity::P4, Audience::Both);
+    let values: [&(dyn ToSql + Sync); 9] = [
+        &incident_id,
+        &event.person_id.uuid(),
+        &group::key(event.kind, event.zone_id),
+        &words::kind_name(event.kind),
+        &event.zone_id.map(proto::ZoneId::uuid),
+        &severity.level(),
+        &audience.name(),
+        &event.onset_at,
+        &now,
+    ];
+    execute(transaction, RAISE_CANARY, &values).await?;
+    let onset = Onset {
+        event: event.event_id.uuid(),
+        severity,
+        audience,
+        ongoing: true,
+        by_hand: false,
+    };
+    let raised = first(transaction, incident_id, onset, "The canary's.".to_owned(), now).await?;
+    let mut course = raised.course.clone();
+    let mut entries = Vec::new();
+    let end = course::Change::End {
+        event: Uuid::nil(),
+        ongoing: false,
+    };
+    let close = course::Change::CloseItself {
+        code: ClosingCode::ReturnedCompliant,
+    };
+    for change in [end, close] {
+        if let Applied::Changed { course: after, record } = course.apply(change, now)? {
+            course = *after;
+            entries.push(Entry::of(*record));
+        }
+    }
+    Ok(store(transaction, &raised, &course, None, &entries).await?)
 }
 
 /// Writes the first two records of an incident whose row was just inserted: raised, and told.

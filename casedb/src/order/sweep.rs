@@ -44,6 +44,7 @@ const WARN: &str = "INSERT INTO order_warning (order_id, kind, for_at, days, war
 /// faulty for so long.
 const FAULTY: &str = "SELECT t.order_id, d.device_id, f.since
     FROM order_term t
+    JOIN person p ON p.person_id = t.person_id AND NOT p.canary
     JOIN device_assignment d ON d.person_id = t.person_id AND d.ended_at IS NULL
     LEFT JOIN device_status s ON s.device_id = d.device_id
     CROSS JOIN LATERAL (SELECT LEAST(GREATEST(s.last_seen_at, d.assigned_at),

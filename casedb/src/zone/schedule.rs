@@ -90,11 +90,8 @@ fn objects(json: &Value) -> Result<(), Error> {
         let Some(intervals) = schedule.get(name).and_then(Value::as_array) else {
             continue;
         };
-        for (index, interval) in intervals
-            .iter()
-            .enumerate()
-            .filter(|(_, interval)| !interval.is_object())
-        {
+        let odd = intervals.iter().enumerate().find(|(_, interval)| !interval.is_object());
+        if let Some((index, interval)) = odd {
             return Err(wrong(&format!("{name}[{index}]"), interval));
         }
     }

@@ -57,9 +57,18 @@ impl<'a> Doing<'a> {
                 return Err(ApiError::NotFound("incident"));
             }
             let now = Timestamp::now();
-            incident::act(&transaction, self.incident_id, user_id, deed, self.version, now)
-                .await
-                .map_err(refused)?;
+            let patience = &self.app.0.config.patience;
+            incident::act_with(
+                &transaction,
+                self.incident_id,
+                user_id,
+                deed,
+                self.version,
+                patience,
+                now,
+            )
+            .await
+            .map_err(refused)?;
             transaction.commit().await.map_err(casedb::Error::from)?;
         }
         detail(self.app, self.user, self.incident_id, seen).await.map(Json)

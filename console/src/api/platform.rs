@@ -53,8 +53,10 @@ fn judge(standing: Option<casedb::canary::Standing>) -> Platform {
     };
     // One that was registered a moment ago has as long as the others to come through.
     let newest = standing.newest_out.unwrap_or(standing.registered_at);
-    let old = standing.now.duration_since(newest) > OLDEST;
     let told = standing.blind.as_ref();
+    // Events come through all the same when incidents or messages do not: that is the word of a watcher who is there.
+    let beyond = |blind: &&casedb::canary::Blindness| matches!(blind.stage.as_str(), "incident" | "message");
+    let old = standing.now.duration_since(newest) > OLDEST || standing.heard && told.filter(beyond).is_some();
     Platform {
         watched: true,
         // What a watcher found counts only while nothing has come through since: it may have died before it could end it.
@@ -85,6 +87,8 @@ mod tests {
         let of = |newest_out, blind| {
             judge(Some(Standing {
                 newest_out,
+                newest_raised: newest_out,
+                heard: false,
                 registered_at: ago(90),
                 blind,
                 now,
@@ -93,6 +97,8 @@ mod tests {
         assert!(!judge(None).watched);
         let fresh = Standing {
             newest_out: None,
+            newest_raised: None,
+            heard: false,
             registered_at: ago(20),
             blind: None,
             now,
@@ -102,6 +108,22 @@ mod tests {
         assert!(!of(Some(ago(40)), Some(left_behind.clone())).blind);
         let blind = of(Some(ago(70)), None);
         assert_eq!((blind.blind, blind.since, blind.stage), (true, Some(ago(70)), None));
+        // Messages do not come out: nobody but a watcher can know, and one that is gone says nothing.
+        let told = |heard| {
+            judge(Some(Standing {
+                newest_out: Some(ago(10)),
+                newest_raised: Some(ago(10)),
+                heard,
+                registered_at: ago(900),
+                blind: Some(Blindness {
+                    stage: "message".to_owned(),
+                    ..left_behind.clone()
+                }),
+                now,
+            }))
+        };
+        assert_eq!((told(true).blind, told(true).stage.as_deref()), (true, Some("message")));
+        assert!(!told(false).blind);
         let blind = of(None, Some(left_behind));
         assert_eq!(
             (blind.blind, blind.since, blind.stage.as_deref()),

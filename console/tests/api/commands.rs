@@ -223,3 +223,31 @@ async fn where_commands_stand_is_told_to_those_who_see_the_person() -> Result<()
     assert_eq!(elsewhere.next("command", Duration::from_millis(100)).await?, None);
     room.close().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_tells_no_commands_to_analysts_and_ends_with_its_session() -> Result<()> {
+    let room = room!();
+    let (chen, novak) = (room.log_in("chen.yu").await?, room.log_in("novak").await?);
+    let (moreno, okafor) = (room.log_in("moreno").await?, room.log_in("okafor").await?);
+    let mut analyst = Stream::open(&novak).await?;
+    let mut left = Stream::open(&moreno).await?;
+    let mut disabled = Stream::open(&okafor).await?;
+    let (status, placed) = chen.post(&path(room.fixture.people[0]), locate()).await?;
+    assert_eq!(status, 201, "{placed}");
+    let second = Duration::from_secs(2);
+    assert!(left.next("command", second).await?.is_some());
+    assert_eq!(analyst.next("command", second).await?, None);
+    // The next check by itself would come half a minute later.
+    room.sql("DELETE FROM user_session WHERE user_id = (SELECT user_id FROM app_user WHERE username = 'moreno')")
+        .await?;
+    room.sql("UPDATE app_user SET disabled_at = now() WHERE username = 'okafor'")
+        .await?;
+    let patience = Duration::from_secs(5);
+    assert!(left.next("nothing", patience).await.is_err(), "the session has ended");
+    assert!(
+        disabled.next("nothing", patience).await.is_err(),
+        "the account is disabled"
+    );
+    assert_eq!(analyst.next("nothing", second).await?, None, "others go on");
+    room.close().await
+}

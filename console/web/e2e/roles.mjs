@@ -16,8 +16,8 @@ const HOMES = [
   ["page.auditor", "auditor", "demo", "[data-testid=audit-chain] .raw"],
   ["page.provider", "service_provider", "care", "[data-testid=care]"],
   ["page.administrator", "administrator", "demo", "[data-testid=accounts]"],
-  ["page.supervisor", "supervisor", "demo.police", ".queue"],
-  ["page.worker", "social_worker", "demo.social", ".queue"],
+  ["page.supervisor", "supervisor", "demo.police", ".queue, [data-testid=queue-empty]"],
+  ["page.worker", "social_worker", "demo.social", ".queue, [data-testid=queue-empty]"],
 ];
 
 /** Where the roles may go from home; paths of others must say in words that there is nothing. */
@@ -43,7 +43,7 @@ async function look(desk, what, pictures) {
 export async function roles(server, browser, report, pictures) {
   await server.command("agency", "add", "care", "--name", "Harbour Care Association", "--kind", "service_provider", "--time-zone", "Asia/Shanghai");
   const day = (from) => new Date(Date.now() + from * 86_400_000).toISOString().slice(0, 16) + "Z";
-  const covers = ["--covers", "contacts,schedule,visits,notes,device,incidents", "--from", day(-1), "--until", day(90), "--by", "officer"];
+  const covers = ["--covers", "contacts,schedule,visits,notes,device,incidents", "--from", day(-1), "--until", day(90), "--by", "worker"];
   await server.command("contract", "add", "C-1", "--provider", "care", "--client", "demo.social", "--area", "demo.social", ...covers);
   for (const [name, role, agency, mark] of HOMES) {
     const password = await server.user(name, role, agency);

@@ -80,9 +80,13 @@ struct Condition {
 }
 
 impl Conditions {
-    /// Nothing is open or half begun: a report that says nothing of this leaves it as it is.
+    /// Nothing is open or half begun, and nothing began at this very time: a report that says nothing of this leaves it as it is, and
+    /// it is the same as if there had never been anything.
     pub(crate) fn is_quiet(&self, timeline_us: i64) -> bool {
         let places = [
+            &self.strap.place,
+            &self.case.place,
+            &self.sos,
             &self.jamming,
             &self.shielding,
             &self.low,
@@ -95,7 +99,9 @@ impl Conditions {
             && !self.case.open
             && self.moving_us.is_none()
             && self.last_sos_us.is_none_or(|last_us| is_apart(last_us, timeline_us))
-            && places.iter().all(|place| !place.is_open())
+            && places
+                .iter()
+                .all(|place| !place.is_open() && place.last_onset_us < timeline_us)
     }
 
     /// Takes a report in; `before`: the newest fix before it.

@@ -121,7 +121,7 @@ impl Engine {
                 .journal
                 .get(slot.tail)
                 .is_some_and(|chunk| chunk.entries().len() == CHUNK);
-            !(full || entry.time_us < slot.frontier_us) || self.journal.is_made(slot.tail)
+            !(full || entry.time_us <= slot.frontier_us) || self.journal.is_made(slot.tail)
         });
         if !made {
             self.make_states(number);

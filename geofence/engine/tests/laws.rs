@@ -866,6 +866,22 @@ fn calm_track() -> impl Strategy<Value = Vec<Report>> {
     })
 }
 
+/// As [`calm_track`], from a device whose clock counts whole seconds and that says several things in one: up to four reports have one
+/// fix time, in any order of their ids.
+fn crowded_track() -> impl Strategy<Value = Vec<Report>> {
+    (calm_track(), 1_u32..5, any::<u32>()).prop_map(|(mut reports, together, salt)| {
+        for (number, report) in (0_u32..).zip(&mut reports) {
+            let id = number.wrapping_add(salt).wrapping_mul(0x9e37_79b1);
+            report.report_id[..4].copy_from_slice(&id.to_le_bytes());
+            report.fix_time_us -= i64::from(number % together) * 60_000_000;
+            if id % 3 == 0 {
+                report.alarms.push(wire::Alarm::Jamming.into());
+            }
+        }
+        reports
+    })
+}
+
 /// Reports of one person as they come: each so long after it was made.
 fn arrivals(choice: u8, more: u8, reports: &[Report], delays_s: &[i64]) -> Log {
     let mut log = vec![
@@ -1034,6 +1050,39 @@ proptest! {
                 prop_assert!(event.late, "told after the end and not said to be late: {event:?}");
             }
         }
+    }
+
+    #[test]
+    fn any_order_of_arrival_of_reports_of_one_second_gives_the_same_violations(
+        reports in crowded_track(),
+        choice in 0_u8..64,
+        more in prop_oneof![Just(3_u8), Just(4_u8)],
+        delays_s in prop::collection::vec(prop_oneof![6 => Just(0_i64), 2 => 0_i64..300, 1 => 300_i64..72_000], 1..60),
+    ) {
+        let in_order = violations(&fold(&arrivals(choice, more, &reports, &[0])));
+        let late = violations(&fold(&arrivals(choice, more, &reports, &delays_s)));
+        prop_assert_eq!(late, in_order);
+    }
+
+    #[test]
+    fn a_restored_engine_goes_on_with_reports_of_one_second(
+        reports in crowded_track(),
+        choice in 0_u8..64,
+        more in prop_oneof![Just(3_u8), Just(4_u8)],
+        delays_s in prop::collection::vec(prop_oneof![6 => Just(0_i64), 2 => 0_i64..300, 1 => 300_i64..72_000], 1..60),
+        every in 1_usize..40,
+    ) {
+        let log = arrivals(choice, more, &reports, &delays_s);
+        let layers: Vec<_> = log
+            .iter()
+            .filter_map(|(_, record)| match record { Record::Layer(layer) => Some(Arc::clone(layer)), _ => None })
+            .collect();
+        let (mut engine, mut events) = (Engine::new(), Vec::new());
+        for part in log.chunks(every) {
+            engine = restored(&engine, &layers);
+            fold_into(&mut engine, part, &mut events);
+        }
+        prop_assert_eq!(events, fold(&log));
     }
 
     #[test]

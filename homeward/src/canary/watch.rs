@@ -12,13 +12,16 @@ use casedb::{
     incident::{SystemIncident, end_system, raise_system},
 };
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 use worker::alarm::{Alarm, Way, Word};
 
-use super::beat::Line;
+use super::{
+    beat::Line,
+    sink::{self, Sink},
+};
 
 /// Looks come this often.
 const LOOK: Duration = Duration::from_secs(1);
@@ -37,6 +40,7 @@ pub struct Watcher {
     pub(super) line: Line,
     pub(super) database: Database,
     pub(super) alarm: Alarm,
+    pub(super) sink: Option<sink::Settings>,
     pub(super) name: String,
 }
 
@@ -61,10 +65,14 @@ impl Watcher {
         let (beats, mut beaten) = mpsc::channel::<Outcome>(16);
         let watcher = Arc::new(self);
         info!(watcher = watcher.name, "the canary is sent");
-        let sender = tokio::spawn(Arc::clone(&watcher).send(beats, stop.clone()));
+        let (arrivals, mut arrived) = mpsc::channel(16);
+        let sink = watcher.open(arrivals, stop.clone()).await;
+        let (registered, mut listening) = oneshot::channel();
+        let sender = tokio::spawn(Arc::clone(&watcher).send(beats, sink, registered, stop.clone()));
         let (changes, heard) = mpsc::channel(WAITING);
         let teller = tokio::spawn(Arc::clone(&watcher).tell(heard, stop.clone()));
         let mut blindness = Uuid::now_v7();
+        let mut listens = false;
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -77,6 +85,12 @@ impl Watcher {
                         judged.failed(stage);
                     }
                 },
+                // From then on the alert workers know where to send.
+                Ok(()) = &mut listening, if !listens => {
+                    listens = true;
+                    judged.listens(Timestamp::now());
+                }
+                Some(sent_at) = arrived.recv() => judged.arrived(sent_at),
                 _ = looks.tick() => {
                     watcher.look(&mut judged).await;
                     let now = Timestamp::now();
@@ -114,17 +128,46 @@ impl Watcher {
             canary::standing(&client).await
         };
         match tokio::time::timeout(WITHIN, asked).await {
-            Ok(Ok(standing)) => judged.out(standing.and_then(|standing| standing.newest_out)),
+            Ok(Ok(standing)) => {
+                let standing = standing.as_ref();
+                judged.out(
+                    standing.and_then(|standing| standing.newest_out),
+                    standing.and_then(|standing| standing.newest_raised),
+                );
+            }
             Ok(Err(_)) | Err(_) => judged.unknown(),
         }
         let age = Timestamp::now().duration_since(judged.newest_out()).as_secs_f64();
         metrics::gauge!("homeward_canary_age_seconds").set(age.max(0.0));
     }
 
+    /// Begins to hear messages, where somebody can reach it. One that cannot listen still watches everything else.
+    async fn open(&self, arrivals: mpsc::Sender<Timestamp>, stop: CancellationToken) -> Option<Sink> {
+        match sink::open(self.sink.as_ref()?, arrivals, stop).await {
+            Ok(sink) => {
+                info!(url = sink.url, "messages about the test device are heard");
+                Some(sink)
+            }
+            Err(error) => {
+                error!(
+                    error = format!("{error:#}"),
+                    "messages about the test device cannot be heard"
+                );
+                None
+            }
+        }
+    }
+
     /// Sends beats at their times. The key is learnt once; until then no beat is sent, and the clock says what that means.
-    async fn send(self: Arc<Self>, beats: mpsc::Sender<Outcome>, stop: CancellationToken) {
+    async fn send(
+        self: Arc<Self>,
+        beats: mpsc::Sender<Outcome>,
+        sink: Option<Sink>,
+        registered: oneshot::Sender<()>,
+        stop: CancellationToken,
+    ) {
         let secret = loop {
-            match tokio::time::timeout(WITHIN, self.register()).await {
+            match tokio::time::timeout(WITHIN, self.register(sink.as_ref())).await {
                 Ok(Ok(secret)) => break secret,
                 Ok(Err(error)) => warn!(error = format!("{error:#}"), "the test device cannot be registered yet"),
                 Err(_) => warn!("the case database does not answer: the test device cannot be registered yet"),
@@ -134,6 +177,10 @@ impl Watcher {
                 () = tokio::time::sleep(AGAIN) => {}
             }
         };
+        if sink.is_some() {
+            let _ = registered.send(());
+        }
+        let sink = Arc::new(sink);
         let every = Duration::try_from(self.settings.every).unwrap_or(Duration::from_secs(30));
         let mut times = tokio::time::interval(every);
         times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -143,6 +190,9 @@ impl Watcher {
             let now = Timestamp::now();
             let count =
                 now.as_millisecond().max(0).cast_unsigned() / u64::try_from(every.as_millis()).unwrap_or(1).max(1);
+            let keeper = Arc::clone(&self);
+            let kept = Arc::clone(&sink);
+            tokio::spawn(async move { keeper.keep(kept.as_ref().as_ref()).await });
             let line = Arc::clone(&self);
             let (secret, beats) = (secret.clone(), beats.clone());
             // A gateway that hangs must not delay the next beat.
@@ -153,12 +203,34 @@ impl Watcher {
         }
     }
 
-    async fn register(&self) -> Result<Vec<u8>> {
+    /// Says that it is there still, and clears away what is left of yesterday's beats.
+    async fn keep(&self, sink: Option<&Sink>) {
+        let kept = async {
+            let mut client = self.database.client().await?;
+            let transaction = client.transaction().await.map_err(casedb::Error::from)?;
+            let known = canary::keep(&transaction, &self.name, Timestamp::now()).await?;
+            // Somebody may have taken it for gone while the case database was away.
+            if let Some(sink) = sink.filter(|_| !known) {
+                canary::listen(&transaction, &self.name, &sink.url, &sink.secret).await?;
+            }
+            transaction.commit().await.map_err(casedb::Error::from)
+        };
+        match tokio::time::timeout(WITHIN, kept).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "could not say that the watcher is there"),
+            Err(_) => warn!("could not say that the watcher is there: the case database does not answer"),
+        }
+    }
+
+    async fn register(&self, sink: Option<&Sink>) -> Result<Vec<u8>> {
         let mut client = self.database.client().await.context("case database")?;
         let now = Timestamp::now();
         let transaction = client.transaction().await?;
         let registered = canary::ensure(&transaction, now).await?;
         canary::end_all(&transaction, &self.name, now).await?;
+        if let Some(sink) = sink {
+            canary::listen(&transaction, &self.name, &sink.url, &sink.secret).await?;
+        }
         transaction.commit().await?;
         Ok(registered.secret)
     }

@@ -236,6 +236,7 @@ impl Stage {
             secure_cookies: settings.secure_cookies,
             demo_town: demo_town(&self.database).await?,
             channels: self.config.console_channels()?,
+            patience: self.config.alerts.patience()?,
             evidence_key: crate::command::audit::configured_signer(&self.config)?,
         };
         let ready = Arc::clone(&self.readiness);

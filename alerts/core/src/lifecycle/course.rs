@@ -303,7 +303,56 @@ impl Default for Patience {
     }
 }
 
+/// Why lengths are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadPatience {
+    /// Too short to act in, or longer than anybody may have an incident without a sign.
+    #[error("{severity}: between 1 minute and 7 days")]
+    Length {
+        /// Of which priority.
+        severity: Severity,
+    },
+    /// What is more urgent must come back no later.
+    #[error("{severity}: not longer than for what is less urgent")]
+    Order {
+        /// The more urgent one.
+        severity: Severity,
+    },
+    /// Whoever acts needs no less time than who has only said that they know.
+    #[error("{severity}: in action not shorter than acknowledged")]
+    Action {
+        /// Of which priority.
+        severity: Severity,
+    },
+}
+
 impl Patience {
+    /// Refuses lengths with which an incident could be forgotten, or nobody could act.
+    pub fn check(self) -> Result<Self, BadPatience> {
+        for lengths in [self.acknowledged, self.in_action] {
+            let all = || Severity::ALL.into_iter().zip(lengths);
+            for (severity, length) in all() {
+                if length < SignedDuration::from_mins(1) || length > HOLD_MAX {
+                    return Err(BadPatience::Length { severity });
+                }
+            }
+            for ((severity, length), (_, next)) in all().zip(all().skip(1)) {
+                if length > next {
+                    return Err(BadPatience::Order { severity });
+                }
+            }
+        }
+        let both = self.acknowledged.into_iter().zip(self.in_action);
+        match Severity::ALL
+            .into_iter()
+            .zip(both)
+            .find(|(_, (acknowledged, in_action))| in_action < acknowledged)
+        {
+            Some((severity, _)) => Err(BadPatience::Action { severity }),
+            None => Ok(self),
+        }
+    }
+
     /// When an acknowledgement expires.
     pub fn acknowledged(&self, severity: Severity, at: Timestamp) -> Timestamp {
         Self::end(self.acknowledged, severity, at)

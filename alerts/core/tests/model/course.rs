@@ -11,8 +11,8 @@ use homeward_alerts_core::{
     lifecycle::{
         self,
         course::{
-            Applied, Change, Course, HOLD_MAX, Onset, Part, Patience, Phase, Record, Refusal, Replay, SUSPENSION_MAX,
-            Stage, Who, close_group, join, leave,
+            Applied, BadPatience, Change, Course, HOLD_MAX, Onset, Part, Patience, Phase, Record, Refusal, Replay,
+            SUSPENSION_MAX, Stage, Who, close_group, join, leave,
         },
     },
 };
@@ -633,6 +633,79 @@ fn the_documentation_states_how_long_a_sign_counts() {
         "a setting of nothing refuses no acknowledgement"
     );
     assert_eq!(never.in_action(Severity::P1, at(0)).duration_since(at(0)), HOLD_MAX);
+}
+
+/// Lengths that are within the limits.
+fn lengths() -> impl Strategy<Value = Patience> {
+    let ascending = prop::array::uniform4(1_i64..=7 * 24 * 60).prop_map(|mut minutes| {
+        minutes.sort_unstable();
+        minutes
+    });
+    (ascending.clone(), ascending).prop_map(|(one, other)| Patience {
+        acknowledged: std::array::from_fn(|n| SignedDuration::from_mins(one[n].min(other[n]))),
+        in_action: std::array::from_fn(|n| SignedDuration::from_mins(one[n].max(other[n]))),
+    })
+}
+
+proptest! {
+    /// However long is configured: until then somebody has it and nobody is called, and at that instant it goes back to everybody, once.
+    #[test]
+    fn what_nothing_follows_goes_back_at_the_configured_instant(
+        patience in lengths(), level in 1_i16..=4, action: bool, since in 0_i64..1_000_000,
+    ) {
+        prop_assert_eq!(patience.check(), Ok(patience));
+        let severity = Severity::from_level(level).unwrap();
+        let (course, _) = raised(severity, false);
+        let told = done(&course, Change::Told, 0);
+        let place = usize::try_from(level - 1).unwrap();
+        let (change, length) = if action {
+            let expires = patience.in_action(severity, at(since));
+            (Change::StartAction { user: ANNA, expires }, patience.in_action[place])
+        } else {
+            let expires = patience.acknowledged(severity, at(since));
+            (Change::Acknowledge { user: ANNA, expires }, patience.acknowledged[place])
+        };
+        let held = done(&told, change, since);
+        let end = at(since) + length;
+        prop_assert_eq!(held.deadline(), Some(end));
+        prop_assert!(!held.calls());
+        prop_assert_eq!(held.clock(end - SignedDuration::from_millis(1)), None);
+        prop_assert_eq!(held.clock(end), Some(Change::Expire));
+        let Applied::Changed { course: back, .. } = held.apply(Change::Expire, end).unwrap() else { panic!() };
+        prop_assert!(back.calls() && back.hold().is_none() && back.round() == held.round() + 1);
+        prop_assert_eq!((back.round_at(), back.clock(end + HOLD_MAX)), (end, None));
+        // A sign of theirs begins the same length anew.
+        let noted = done(&held, Change::Note { user: ANNA, text: "on the way".into() }, since + 30);
+        prop_assert_eq!(noted.deadline(), Some(end + SignedDuration::from_secs(30)));
+    }
+}
+
+#[test]
+fn lengths_with_which_an_incident_is_forgotten_are_refused() {
+    let usual = Patience::default();
+    assert_eq!(usual.check(), Ok(usual));
+    let minutes = |minutes: [i64; 4]| minutes.map(SignedDuration::from_mins);
+    let of = |acknowledged, in_action| Patience {
+        acknowledged: minutes(acknowledged),
+        in_action: minutes(in_action),
+    };
+    let refused = |acknowledged, in_action| of(acknowledged, in_action).check().unwrap_err();
+    let (week, p1) = (7 * 24 * 60, Severity::P1);
+    assert!(of([1, 1, 1, 1], [week; 4]).check().is_ok());
+    assert_eq!(refused([0, 5, 5, 5], [5; 4]), BadPatience::Length { severity: p1 });
+    assert_eq!(
+        refused([5, 5, 5, week + 1], [week; 4]),
+        BadPatience::Length { severity: Severity::P4 }
+    );
+    assert_eq!(refused([9, 5, 9, 9], [9; 4]), BadPatience::Order { severity: p1 });
+    assert_eq!(
+        refused([5, 15, 15, 15], [60, 10, 60, 60]),
+        BadPatience::Order { severity: p1 }
+    );
+    assert_eq!(
+        refused([5, 15, 15, 15], [10, 10, 60, 60]),
+        BadPatience::Action { severity: Severity::P2 }
+    );
 }
 
 #[test]

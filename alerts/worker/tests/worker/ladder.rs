@@ -200,9 +200,12 @@ async fn a_gap_that_comes_is_told_once_and_over_when_it_is_mended() -> Result<()
     };
     world.person("HZ-1", 2).await?;
     let now = Timestamp::now();
-    assert_eq!(escalation::watch(&world.db, now).await?, Look::BuiltIn);
+    assert_eq!(
+        escalation::watch(&world.db, &BTreeSet::new(), now).await?,
+        Look::BuiltIn
+    );
     world.patient().await?;
-    assert_eq!(escalation::watch(&world.db, now).await?, Look::Whole);
+    assert_eq!(escalation::watch(&world.db, &BTreeSet::new(), now).await?, Look::Whole);
     let open = "SELECT concat_ws(' ', kind, severity, state, ongoing) FROM incident WHERE grouping_key = 'ladders' ORDER BY number";
     assert!(world.strings(open).await.is_empty());
     // Behind the program's back, which would refuse it: the only step calls an officer of the police, and nobody is called about what is for
@@ -213,8 +216,15 @@ async fn a_gap_that_comes_is_told_once_and_over_when_it_is_mended() -> Result<()
         world.officer
     );
     world.execute(&officer).await;
-    assert_eq!(escalation::watch(&world.db, now).await?, Look::Gap(true));
-    assert_eq!(escalation::watch(&world.db, now).await?, Look::Gap(false), "once");
+    assert_eq!(
+        escalation::watch(&world.db, &BTreeSet::new(), now).await?,
+        Look::Gap(true)
+    );
+    assert_eq!(
+        escalation::watch(&world.db, &BTreeSet::new(), now).await?,
+        Look::Gap(false),
+        "once"
+    );
     assert_eq!(world.strings(open).await, ["nobody_to_call 2 notified t"]);
     let told = world
         .strings("SELECT text FROM incident_action WHERE action = 'raise'")
@@ -229,7 +239,35 @@ async fn a_gap_that_comes_is_told_once_and_over_when_it_is_mended() -> Result<()
         escalation::DESK
     );
     world.execute(&desk).await;
-    assert_eq!(escalation::watch(&world.db, now).await?, Look::Whole);
+    assert_eq!(escalation::watch(&world.db, &BTreeSet::new(), now).await?, Look::Whole);
+    assert_eq!(world.strings(open).await, ["nobody_to_call 2 notified f"]);
+
+    // It rests on short messages alone, whose gateway is taken out of the settings later.
+    let phones = format!(
+        "UPDATE app_user SET phone = '+86138' || lpad((abs(hashtext(username)) % 100000000)::text, 8, '0');
+        INSERT INTO ladder_revision (ladder_id, revision, laps, steps)
+        SELECT ladder_id, 4, 1, '[{{\"call\":{{\"user\":\"{}\"}},\"via\":[\"sms\"],\"wait\":\"PT5M\"}},
+            {{\"call\":{{\"user\":\"{}\"}},\"via\":[\"sms\"],\"wait\":\"PT5M\"}}]' FROM ladder",
+        world.officer, world.worker
+    );
+    world.execute(&phones).await;
+    let sms = BTreeSet::from([Via::Sms]);
+    assert_eq!(escalation::watch(&world.db, &sms, now).await?, Look::Whole);
+    assert_eq!(
+        escalation::watch(&world.db, &BTreeSet::new(), now).await?,
+        Look::Gap(false),
+        "the open one goes on"
+    );
+    assert_eq!(world.strings(open).await, ["nobody_to_call 2 notified t"]);
+    assert_eq!(escalation::watch(&world.db, &sms, now).await?, Look::Whole);
+    // Whoever it calls is disabled.
+    world.execute("UPDATE app_user SET disabled_at = now()").await;
+    assert_eq!(escalation::watch(&world.db, &sms, now).await?, Look::Gap(false));
+    // Without any ladder of the installation's own the built-in ones hold, and the gap is over.
+    world
+        .execute("BEGIN; SET LOCAL homeward.erasure = 'on'; DELETE FROM ladder_assignment; COMMIT")
+        .await;
+    assert_eq!(escalation::watch(&world.db, &sms, now).await?, Look::BuiltIn);
     assert_eq!(world.strings(open).await, ["nobody_to_call 2 notified f"]);
     world.drop_now().await
 }

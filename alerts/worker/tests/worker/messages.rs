@@ -339,3 +339,82 @@ fn a_password_does_not_show() {
     };
     assert!(!format!("{config:?}").contains("geheim"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_with_a_log_in_is_taken_by_either_mechanism_and_refused_with_a_wrong_word() -> Result<()> {
+    let Some(world) = World::new().await? else {
+        return Ok(());
+    };
+    let (user, password) = support::MAIL_USER;
+    for (n, mechanisms) in ["PLAIN LOGIN", "LOGIN", "PLAIN"].into_iter().enumerate() {
+        let server = MailServer::asking(support::LogIn::By(mechanisms)).await?;
+        let sends = |password: &str| {
+            let smtp = worker::SmtpConfig {
+                credentials: Some(worker::Credentials {
+                    username: user.to_owned(),
+                    password: password.to_owned(),
+                }),
+                ..server.config()
+            };
+            worker::channel::mail::Mail::new(&smtp)
+        };
+        let id = format!("{n}");
+        sends(password)?
+            .plain("duty@agency.example", &id, "subject", "body")
+            .await
+            .unwrap();
+        assert_eq!(server.mails().len(), 1, "{mechanisms}");
+        let by = if mechanisms.contains("PLAIN") { "PLAIN" } else { "LOGIN" };
+        assert_eq!(server.logged_in(), [format!("{by} true")]);
+        assert!(
+            sends("wrong")?
+                .plain("duty@agency.example", &id, "subject", "body")
+                .await
+                .is_err()
+        );
+        assert_eq!(server.logged_in()[1], format!("{by} false"));
+        // Without a log-in this server takes nothing.
+        let nobody = worker::channel::mail::Mail::new(&server.config())?;
+        assert!(
+            nobody
+                .plain("duty@agency.example", &id, "subject", "body")
+                .await
+                .is_err()
+        );
+        assert_eq!(server.mails().len(), 1);
+    }
+
+    // And from the queue, as a message about an incident.
+    let server = MailServer::asking(support::LogIn::By("PLAIN LOGIN")).await?;
+    world
+        .target(world.police, Channel::Mail, "duty@agency.example", None, 4)
+        .await?;
+    let person = world.person("HZ-1", 2).await?;
+    let running = world.start(WorkerConfig {
+        smtp: Some(worker::SmtpConfig {
+            credentials: Some(worker::Credentials {
+                username: user.to_owned(),
+                password: password.to_owned(),
+            }),
+            ..server.config()
+        }),
+        ..support::quick()
+    });
+    world
+        .append(&[event(person, EventKind::StrapTamper, Edge::Onset, None, 1)])
+        .await?;
+    let arrived = || {
+        server
+            .mails()
+            .iter()
+            .any(|mail| mail.contains("To: duty@agency.example"))
+    };
+    support::wait_for("the mail", async || arrived().then_some(())).await;
+    assert!(
+        server.logged_in().iter().all(|one| one == "PLAIN true"),
+        "{:?}",
+        server.logged_in()
+    );
+    running.stop().await?;
+    world.drop_now().await
+}

@@ -13,6 +13,7 @@ use alerts::{
 };
 use anyhow::Result;
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use casedb::{
     Database,
     escalation::{self, NewAssignment, NewLadder},
@@ -529,34 +530,94 @@ impl Hook {
     }
 }
 
-/// A mail server that takes everything.
+/// A mail server that takes everything, from everybody or from who proves to be somebody.
 pub(crate) struct MailServer {
     port: u16,
     mails: Arc<Mutex<Vec<String>>>,
+    logged_in: Arc<Mutex<Vec<String>>>,
 }
+
+/// What a mail server asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogIn {
+    /// Nothing.
+    No,
+    /// One of these mechanisms, as it offers them.
+    By(&'static str),
+}
+
+/// User and password of the mail server.
+pub(crate) const MAIL_USER: (&str, &str) = ("homeward", "pass word\u{e9}");
 
 impl MailServer {
     pub(crate) async fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let port = listener.local_addr()?.port();
-        let mails = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&mails);
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let kept = Arc::clone(&kept);
-                tokio::spawn(async move { Self::converse(socket, kept).await });
-            }
-        });
-        Ok(Self { port, mails })
+        Self::asking(LogIn::No).await
     }
 
-    async fn converse(mut socket: tokio::net::TcpStream, kept: Arc<Mutex<Vec<String>>>) -> Result<()> {
+    pub(crate) async fn asking(log_in: LogIn) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let (mails, logged_in) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (kept, names) = (Arc::clone(&mails), Arc::clone(&logged_in));
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let (kept, names) = (Arc::clone(&kept), Arc::clone(&names));
+                tokio::spawn(async move { Self::converse(socket, log_in, kept, names).await });
+            }
+        });
+        Ok(Self { port, mails, logged_in })
+    }
+
+    /// Who logged in, by mechanism and name, in their order.
+    pub(crate) fn logged_in(&self) -> Vec<String> {
+        self.logged_in.lock().unwrap().clone()
+    }
+
+    async fn converse(
+        mut socket: tokio::net::TcpStream,
+        log_in: LogIn,
+        kept: Arc<Mutex<Vec<String>>>,
+        names: Arc<Mutex<Vec<String>>>,
+    ) -> Result<()> {
         let (read, mut write) = socket.split();
         let mut lines = BufReader::new(read).lines();
         write.write_all(b"220 test\r\n").await?;
+        let mut known = log_in == LogIn::No;
         while let Some(line) = lines.next_line().await? {
             let verb = line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
+                "EHLO" => {
+                    let offer = match log_in {
+                        LogIn::By(mechanisms) => format!("250-test\r\n250 AUTH {mechanisms}\r\n"),
+                        LogIn::No => "250 fine\r\n".to_owned(),
+                    };
+                    write.write_all(offer.as_bytes()).await?;
+                }
+                "AUTH" => {
+                    let words: Vec<&str> = line.split_whitespace().collect();
+                    let mechanism = words[1].to_ascii_uppercase();
+                    // PLAIN sends both at once (RFC 4616), LOGIN answers two questions.
+                    let mut said: Vec<String> = words[2..].iter().map(|word| (*word).to_owned()).collect();
+                    let wanted = if mechanism == "PLAIN" { 1 } else { 2 };
+                    while said.len() < wanted {
+                        let question = ["VXNlciBOYW1lAA==", "UGFzc3dvcmQA"][said.len()];
+                        write.write_all(format!("334 {question}\r\n").as_bytes()).await?;
+                        said.push(lines.next_line().await?.unwrap_or_default());
+                    }
+                    let text: Vec<String> = said
+                        .iter()
+                        .map(|word| String::from_utf8(BASE64.decode(word).unwrap_or_default()).unwrap_or_default())
+                        .collect();
+                    let (user, password) = MAIL_USER;
+                    known = match mechanism.as_str() {
+                        "PLAIN" => text[0] == format!("\0{user}\0{password}"),
+                        _ => text == [user, password],
+                    };
+                    names.lock().unwrap().push(format!("{mechanism} {known}"));
+                    let answer: &[u8] = if known { b"235 welcome\r\n" } else { b"535 wrong\r\n" };
+                    write.write_all(answer).await?;
+                }
+                "MAIL" if !known => write.write_all(b"530 log in first\r\n").await?,
                 "DATA" => {
                     write.write_all(b"354 go on\r\n").await?;
                     let mut mail = String::new();

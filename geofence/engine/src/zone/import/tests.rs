@@ -458,7 +458,7 @@ fn a_bow_tie_whose_halves_cancel_is_told_by_its_crossing_in_every_format() {
             .to_string()
     };
     for text in [
-        r#"{"type":"Polygon","coordinates":[[[8,50],[8.002,50.002],[8.002,50],[8,50.002],[8,50]]]}"#,
+        r#"{"type":"Feature","properties":{},"geometry":{"type":"Polygon","coordinates":[[[8,50],[8.002,50.002],[8.002,50],[8,50.002],[8,50]]]}}"#,
         "POLYGON ((8 50, 8.002 50.002, 8.002 50, 8 50.002, 8 50))",
         "<kml><Placemark><Polygon><outerBoundaryIs><LinearRing><coordinates>8,50 8.002,50.002 8.002,50 8,50.002 8,50</coordinates>
         </LinearRing></outerBoundaryIs></Polygon></Placemark></kml>",
