@@ -79,7 +79,7 @@ pub async fn migrate_to(url: &str, partitions: u32, version: i32) -> Result<(), 
     });
     stream::postgres::migrate(url, partitions).await?;
     embedded::migrations::runner()
-        .set_target(refinery::Target::Version(version.into()))
+        .set_target(refinery::Target::Version(version))
         .set_migration_table_name(HISTORY_TABLE)
         .run_async(&mut client)
         .await

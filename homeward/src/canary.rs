@@ -74,9 +74,8 @@ fn sink(config: &Config, gateway: &str) -> Result<Option<sink::Settings>> {
     let settings = &config.canary;
     let url = (!settings.sink_url.is_empty()).then(|| settings.sink_url.clone());
     let listen = match settings.sink_listen.as_str() {
-        "off" => return Ok(None),
         "" if is_here(gateway) && is_here(database_host(config.database_url()?)) => "127.0.0.1:0",
-        "" => return Ok(None),
+        "" | "off" => return Ok(None),
         address => address,
     };
     Ok(Some(sink::Settings {

@@ -56,7 +56,7 @@ fn judge(standing: Option<casedb::canary::Standing>) -> Platform {
     let told = standing.blind.as_ref();
     // Events come through all the same when incidents or messages do not: that is the word of a watcher who is there.
     let beyond = |blind: &&casedb::canary::Blindness| matches!(blind.stage.as_str(), "incident" | "message");
-    let old = standing.now.duration_since(newest) > OLDEST || standing.heard && told.filter(beyond).is_some();
+    let old = standing.now.duration_since(newest) > OLDEST || standing.heard && told.as_ref().is_some_and(beyond);
     Platform {
         watched: true,
         // What a watcher found counts only while nothing has come through since: it may have died before it could end it.

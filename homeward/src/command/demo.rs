@@ -252,7 +252,7 @@ async fn ensure_protected(
         protect::create(client, &protected).await?;
     }
     let known = ensure_registered(client, other).await?;
-    if !known.is_some_and(|known| known.protected.is_some()) {
+    if known.is_none_or(|known| known.protected.is_none()) {
         device::assign_protected(client, other.device_id, other.person_id, now).await?;
     }
     let bound = protect::of_person(client, someone.person_id, true).await?;

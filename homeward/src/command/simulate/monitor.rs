@@ -235,7 +235,7 @@ impl Monitor {
                 .cloned()
                 .collect();
             // Of datagrams one is on the way at a time: a later one's answer says nothing of those before.
-            if !ready.is_empty() && !(self.udp && !memory.sent.is_empty()) {
+            if !ready.is_empty() && (!self.udp || memory.sent.is_empty()) {
                 if memory.sent.is_empty() {
                     answer_by = Instant::now() + ANSWER;
                 }
