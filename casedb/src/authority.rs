@@ -15,7 +15,7 @@ use crate::{
     pool::{GenericClient, optional, row},
     user::{
         Branch,
-        Role::{self, Administrator, DutyOfficer, ServiceProvider, SocialWorker, Supervisor},
+        Role::{self, Administrator, Analyst, DutyOfficer, ServiceProvider, SocialWorker, Supervisor},
         User,
     },
     view,
@@ -33,6 +33,8 @@ const fn act(what: &'static str, roles: &'static [Role]) -> Act {
 }
 
 const CASE_ADMIN: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Administrator];
+
+const CASE_ANALYST: &[Role] = &[DutyOfficer, SocialWorker, Supervisor, Analyst];
 
 /// Devices that people wear: fit, take off, swap, faults.
 pub const WORN: Act = act("change what a person wears", CASE);
@@ -60,6 +62,16 @@ pub const AGENCIES: Act = act("change agencies", &[Administrator]);
 pub const CONTRACTS: Act = act("change contracts with service providers", CASE_ADMIN);
 /// Ladders, rotas, absences.
 pub const CALLS: Act = act("change ladders and rotas", CASE_ADMIN);
+/// One event with what it rests on.
+pub const EXPLAIN: Act = act("read what events rest on", CASE);
+/// Events made again from the positions of history.
+pub const REPLAY: Act = act("replay people's histories", CASE);
+/// A person's violations with their positions, for a court.
+pub const BREACH: Act = act("make breach packs", CASE);
+/// Everything about an incident.
+pub const EVIDENCE: Act = act("make evidence of incidents", CASE);
+/// What a zone would have raised, by references.
+pub const BACKTEST: Act = act("try zones on people's histories", CASE_ANALYST);
 /// Everything about a person, positions among it, out of the database, into it or away.
 pub const EXCHANGE: Act = act("export or wipe everything about a person", CASE);
 /// The same of an agency, and imports.
@@ -252,9 +264,14 @@ mod tests {
     fn roles_are_those_of_the_page() {
         for role_of in Role::ALL {
             let kim = user(role_of, Branch::Administration, "town");
-            for act in [WORN, RULES, LEAVE, HOLDS, PROTECTION, CASES, ZONES, COMMANDS, EXCHANGE] {
+            for act in [
+                WORN, RULES, LEAVE, HOLDS, PROTECTION, CASES, ZONES, COMMANDS, EXCHANGE, EXPLAIN, REPLAY, BREACH,
+                EVIDENCE,
+            ] {
                 assert_eq!(role(&kim, &act).is_ok(), CASE.contains(&role_of), "{act:?} {role_of:?}");
             }
+            let tries = CASE.contains(&role_of) || role_of == Analyst;
+            assert_eq!(role(&kim, &BACKTEST).is_ok(), tries, "{role_of:?}");
             assert_eq!(role(&kim, &AGENCIES).is_ok(), role_of == Administrator);
             for act in [IN_STORE, CALENDARS, CONTRACTS, CALLS] {
                 assert_eq!(role(&kim, &act).is_ok(), CASE_ADMIN.contains(&role_of));

@@ -47,7 +47,7 @@ pub struct Content {
     pub relation: String,
     /// Telephone.
     pub phone: String,
-    /// Address; empty for those who may not see a protected one.
+    /// Address; empty for those who may not see a protected one, in every revision of a contact that ever protected it.
     pub address: String,
     /// The address is the police's matter alone.
     pub protected_address: bool,
@@ -89,7 +89,7 @@ macro_rules! contacts {
     ($rest:literal) => {
         concat!(
             "SELECT r.contact_id, r.revision, r.kind, r.name, r.relation, r.phone,
-                CASE WHEN r.protected_address AND NOT $2 THEN '' ELSE r.address END,
+                CASE WHEN r.ever_protected AND NOT $2 THEN '' ELSE r.address END,
                 r.protected_address, r.note, r.valid_from, r.valid_until, r.changed_at, u.username
             FROM access_contact r LEFT JOIN app_user u ON u.user_id = r.changed_by ",
             $rest

@@ -263,7 +263,7 @@ const COVERED_INCIDENT: Rows = Rows::ThroughForUs(
 );
 const CONTACT: Rows = Rows::Through(
     "EXISTS (SELECT FROM contact c WHERE c.contact_id = {t}.contact_id)
-    AND (NOT {t}.protected_address OR 'police' = ANY ((SELECT access_audiences(current_user))::text[]))",
+    AND NOT EXISTS (SELECT FROM access_hidden_contact h WHERE h.contact_id = {t}.contact_id)",
 );
 const OWN_NOTE: Rows = Rows::ThroughForUs(
     "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[]) AND {t}.written_by = (SELECT access_user())
@@ -760,6 +760,10 @@ pub const RULES: &[Rule] = &[
             CASE_PROVIDER,
             Rows::Through("a view that holds only these, without the addresses that others protect"),
         )],
+    ),
+    rule(
+        "access_hidden_contact",
+        &[read(CASE_PROVIDER, Rows::Through("ids alone"))],
     ),
     rule("access_hidden_zone", &[read(EVERYBODY, Rows::Through("ids alone"))]),
     nobody("casedb_migration", "the program's own"),

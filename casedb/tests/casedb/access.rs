@@ -634,3 +634,87 @@ async fn an_analyst_reads_no_word_that_somebody_wrote_about_a_person() {
         test.drop_now().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn an_address_that_is_protected_later_is_hidden_in_every_revision() {
+    // Contacts: protected by the second revision; by the first, and lifted by the second; never.
+    const CONTACTS: &str = "INSERT INTO contact (contact_id, person_id) SELECT md5(c)::uuid, md5('own')::uuid FROM unnest(ARRAY['later', 'lifted', 'open']) c;
+        INSERT INTO contact_revision (contact_id, revision, kind, name, address, protected_address)
+        SELECT md5(c)::uuid, revision, 'family', c, 'Old Street ' || revision, protected FROM (VALUES
+            ('later', 1, false), ('later', 2, true), ('later', 3, true), ('lifted', 1, true), ('lifted', 2, false), ('open', 1, false), ('open', 2, false)) r (c, revision, protected)";
+    const CONTRACT: &str = "INSERT INTO service_contract (contract_id, reference, provider_id, client_id, area_id, scope, starts_at, ends_at)
+        VALUES (md5('contract')::uuid, 'contract', md5('care')::uuid, md5('harbour')::uuid, md5('harbour')::uuid, '{contacts}', now() - interval '1 day', now() + interval '1 day');
+        INSERT INTO service_contract_person (contract_id, person_id, added_at) VALUES (md5('contract')::uuid, md5('own')::uuid, now() - interval '1 hour')";
+    const READABLE: &str = "SELECT c.name || c.revision FROM access_contact c WHERE c.address <> '' ORDER BY 1";
+    const REVISIONS: &str = "SELECT r.name || r.revision FROM contact_revision r WHERE r.address <> '' ORDER BY 1";
+    const ALL: [&str; 7] = ["later1", "later2", "later3", "lifted1", "lifted2", "open1", "open2"];
+    for test in guarded().await {
+        let db = casedb::Database::connect(&test.url, 4).await.unwrap();
+        let owner = db.client().await.unwrap();
+        fill(&owner).await;
+        owner.batch_execute(CONTACTS).await.unwrap();
+        owner.batch_execute(CONTRACT).await.unwrap();
+        let mut client = db.client().await.unwrap();
+        for (role, branch) in [
+            (Role::SocialWorker, Branch::SocialWork),
+            (Role::Supervisor, Branch::SocialWork),
+            (Role::ServiceProvider, Branch::SocialWork),
+            (Role::DutyOfficer, Branch::Police),
+            (Role::Supervisor, Branch::Police),
+        ] {
+            let me = user(&owner, role, branch).await;
+            let expected: &[&str] = if branch == Branch::Police {
+                &ALL
+            } else {
+                &["open1", "open2"]
+            };
+            let tx = access::begin(&mut client, &me).await.unwrap();
+            for sql in [READABLE, REVISIONS] {
+                let found = tx.query(sql, &[]).await.unwrap();
+                let found: Vec<&str> = found.iter().map(|row| row.get(0)).collect();
+                assert_eq!(found, expected, "{} {role:?} {branch:?}: {sql}", test.edition);
+            }
+            // That there is a contact, and how to call it, is no secret.
+            let all = tx.query_one("SELECT count(*) FROM access_contact", &[]).await.unwrap();
+            assert_eq!(all.get::<_, i64>(0), 7, "{role:?} {branch:?}");
+        }
+
+        // As the command line and service providers' pages have it: by what is asked for, at every moment.
+        let person = proto::PersonId::new(id(&owner, "own").await);
+        let addresses = async |protected| -> Vec<String> {
+            let known = casedb::contact::history(&owner, person, protected).await.unwrap();
+            let known = known.into_iter().filter(|contact| !contact.content.address.is_empty());
+            let mut known: Vec<_> = known
+                .map(|contact| contact.content.name + &contact.revision.to_string())
+                .collect();
+            known.sort();
+            known
+        };
+        assert_eq!(addresses(false).await, ["open1", "open2"]);
+        assert_eq!(addresses(true).await, ALL);
+
+        // A social worker revises what they do not see: the addresses stay, protected or not.
+        let worker = user(&owner, Role::SocialWorker, Branch::SocialWork).await;
+        let tx = access::begin(&mut client, &worker).await.unwrap();
+        for name in ["later", "lifted", "open"] {
+            tx.execute(
+                "INSERT INTO contact_revision (contact_id, revision, kind, name, phone, changed_by) VALUES (md5($1)::uuid, 4, 'family', $1, '1', $2)",
+                &[&name, &worker.user_id],
+            )
+            .await
+            .unwrap();
+        }
+        tx.commit().await.unwrap();
+        let kept = owner
+            .query(
+                "SELECT address, protected_address FROM contact_revision WHERE revision = 4 ORDER BY name",
+                &[],
+            )
+            .await
+            .unwrap();
+        let kept: Vec<(&str, bool)> = kept.iter().map(|row| (row.get(0), row.get(1))).collect();
+        assert_eq!(kept, [("Old Street 3", true), ("Old Street 2", false), ("", false)]);
+        drop((client, owner, db));
+        test.drop_now().await.unwrap();
+    }
+}

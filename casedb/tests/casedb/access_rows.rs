@@ -136,6 +136,7 @@ pub(crate) const ELSEWHERE: &[&str] = &[
     "access_seen",
     "access_zone",
     "access_hidden_zone",
+    "access_hidden_contact",
     "access_contact",
     "violation",
     "audit_head",

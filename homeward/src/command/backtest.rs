@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    Database,
+    Database, authority,
     history::folded::{Body, Folded, Part, Reader},
     person::Person,
     zone,
@@ -34,7 +34,7 @@ pub async fn run(config: Config, arguments: BacktestArgs) -> Result<ExitCode> {
         .await
         .context("case database")?;
     let client = database.client().await?;
-    let reader = reading::Reader::of(&client, &arguments.reading).await?;
+    let reader = reading::Reader::of(&client, &arguments.reading, &authority::BACKTEST).await?;
     let candidate = Candidate::of(&client, &arguments).await?;
     let mut people = match arguments.people.as_slice() {
         [all] if all == "all" => People::all(&client).await?,

@@ -6,7 +6,7 @@ use std::{fs::File, io::Write};
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    GenericClient,
+    GenericClient, authority,
     history::events,
     leave, note, order,
     person::Person,
@@ -54,7 +54,7 @@ pub async fn run(config: Config, mut arguments: BreachPackArgs) -> Result<()> {
         .start()
         .await
         .context("transaction")?;
-    let reader = Reader::of(&transaction, &arguments.reading).await?;
+    let reader = Reader::of(&transaction, &arguments.reading, &authority::BREACH).await?;
     let person = orders::person(&transaction, &arguments.person).await?;
     reader.must_see(&transaction, &person).await?;
     let zone = orders::time_zone(&person)?;

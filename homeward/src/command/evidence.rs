@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use casedb::{
     Database,
     audit::sealer::Signer,
+    authority,
     evidence::{self, Asked},
 };
 use jiff::Timestamp;
@@ -24,7 +25,7 @@ pub async fn run(config: Config, arguments: EvidenceArgs) -> Result<()> {
         .await
         .context("case database")?;
     let client = database.client().await?;
-    let reader = Reader::of(&client, &arguments.reading).await?;
+    let reader = Reader::of(&client, &arguments.reading, &authority::EVIDENCE).await?;
     let text = arguments.incident.trim();
     let incident_id = match text.parse::<Uuid>() {
         Ok(id) => Some(id),

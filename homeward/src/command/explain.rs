@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use alerts::Locale;
 use anyhow::{Context, Result, bail};
 use casedb::{
-    Database, GenericClient,
+    Database, GenericClient, authority,
     history::events::{self, StoredEvent},
     person::{self, Person},
     zone,
@@ -25,7 +26,7 @@ pub async fn run(config: Config, arguments: ExplainArgs) -> Result<()> {
         .await
         .context("case database")?;
     let client = database.client().await?;
-    let reader = Reader::of(&client, &arguments.reading).await?;
+    let reader = Reader::of(&client, &arguments.reading, &authority::EXPLAIN).await?;
     let stored = find(&client, &arguments.event_id).await?;
     let mut event = stored.decode()?;
     let person_id = proto::PersonId::from_wire(&event.person_id).context("person of the event")?;
@@ -41,11 +42,9 @@ pub async fn run(config: Config, arguments: ExplainArgs) -> Result<()> {
     reader
         .record(&client, person_id, &format!("event {}", stored.event_id))
         .await?;
-    let near = matches!(
-        event.kind(),
-        wire::EventKind::Proximity | wire::EventKind::ProximityWarning
-    );
-    if near && let Some(explanation) = &mut event.explanation {
+    if near(&event)
+        && let Some(explanation) = &mut event.explanation
+    {
         // Of a protected person nothing is told: not their fixes, and no distances, of which three would be a place.
         let own = events::own_fixes(&client, person_id, &explanation.fixes).await?;
         explanation
@@ -58,9 +57,29 @@ pub async fn run(config: Config, arguments: ExplainArgs) -> Result<()> {
     if arguments.json {
         println!("{}", json(&stored, &event, &person, &zone)?);
     } else {
-        print!("{}", text(&stored, &event, &person, &zone));
+        let locale = reader.user().locale.parse::<Locale>().unwrap_or_default();
+        print!("{}", text(&stored, &event, &person, (&zone, locale)));
     }
     Ok(())
+}
+
+/// Says whether an event is about how near a protected person is.
+fn near(event: &wire::Event) -> bool {
+    matches!(
+        event.kind(),
+        wire::EventKind::Proximity | wire::EventKind::ProximityWarning
+    )
+}
+
+/// What decided an event that none of the person's devices did. A timer was received from nobody.
+fn without_device(event: &wire::Event, locale: Locale) -> &'static str {
+    let received = event.trace.is_some_and(|trace| trace.received_at_us > 0);
+    match (near(event) && received, locale) {
+        (true, Locale::En) => "none: a fix of the protected person decided",
+        (true, Locale::ZhCn) => "无：由受保护人的一个定位点判定",
+        (false, Locale::En) => "none: a timer decided",
+        (false, Locale::ZhCn) => "无：由定时器判定",
+    }
 }
 
 /// Finds an event by its id or by an unmistakable beginning of it; says how to find one where there is none.
@@ -114,7 +133,7 @@ fn json(stored: &StoredEvent, event: &wire::Event, person: &Person, zone: &TimeZ
     Ok(object.to_string())
 }
 
-fn text(stored: &StoredEvent, event: &wire::Event, person: &Person, zone: &TimeZone) -> String {
+fn text(stored: &StoredEvent, event: &wire::Event, person: &Person, (zone, locale): (&TimeZone, Locale)) -> String {
     let explanation = event.explanation.clone().unwrap_or_default();
     let both = |micros: i64| format!("{}   {}", local(micros, zone), utc(micros));
     let id = |id: Option<String>| id.unwrap_or_else(|| "-".to_owned());
@@ -129,7 +148,8 @@ fn text(stored: &StoredEvent, event: &wire::Event, person: &Person, zone: &TimeZ
         ("person", format!("{} ({})", person.reference, person.person_id)),
         (
             "device",
-            text_of(DeviceId::from_wire(&event.device_id).ok()).unwrap_or_else(|| "none: a timer decided".to_owned()),
+            text_of(DeviceId::from_wire(&event.device_id).ok())
+                .unwrap_or_else(|| without_device(event, locale).to_owned()),
         ),
         ("began", both(event.onset_us)),
         ("ended", event.end_us.map_or_else(|| "-".to_owned(), both)),
@@ -182,7 +202,11 @@ fn text(stored: &StoredEvent, event: &wire::Event, person: &Person, zone: &TimeZ
         let _ = writeln!(text, "  {name:<12} {value}");
     }
     text.push('\n');
-    text.push_str(&fixes(&explanation.fixes, zone));
+    if explanation.fixes.is_empty() && near(event) {
+        text.push_str("No fix of the person's own is told of it.\n");
+    } else {
+        text.push_str(&fixes(&explanation.fixes, zone));
+    }
     text
 }
 
@@ -292,5 +316,27 @@ mod tests {
         assert!(edge(&event).contains("changed its end"));
         event.edge = wire::Edge::Onset.into();
         assert_eq!(edge(&event), "onset");
+    }
+
+    #[test]
+    fn a_protected_persons_fix_is_no_timer() {
+        let mut event = wire::Event {
+            kind: wire::EventKind::Proximity.into(),
+            trace: Some(wire::Trace {
+                received_at_us: 1,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        assert_eq!(
+            without_device(&event, Locale::En),
+            "none: a fix of the protected person decided"
+        );
+        assert!(without_device(&event, Locale::ZhCn).contains("受保护人"));
+        event.trace = Some(wire::Trace::default());
+        assert!(without_device(&event, Locale::En).contains("a timer"));
+        event.kind = wire::EventKind::Silence.into();
+        event.trace = None;
+        assert!(without_device(&event, Locale::ZhCn).contains("定时器"));
     }
 }

@@ -6,9 +6,10 @@ use anyhow::{Context, Result, bail};
 use casedb::{
     Database, GenericClient,
     access::{self, Access},
+    authority::{self, Act},
     history::folded::{self, Body},
     person::{self, Person},
-    user::{self, Branch, Role, User},
+    user::{self, Branch, User},
     view,
     zone::{self, Audience},
 };
@@ -30,8 +31,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Finds out who reads, and why; says what is missing.
-    pub async fn of(client: &impl GenericClient, arguments: &Reading) -> Result<Self> {
+    /// Finds out who reads, and why; says what is missing, and refuses a role that may not do this.
+    pub async fn of(client: &impl GenericClient, arguments: &Reading, act: &Act) -> Result<Self> {
         let Some(purpose) = arguments.purpose else {
             bail!(
                 "positions are read for a purpose, which is written down: give --purpose duty, incident, court or maintenance"
@@ -49,9 +50,7 @@ impl Reader {
                 "there is no user {username:?} to write the reading down under: give --user with a name that signs in to the console"
             );
         };
-        if user.role == Role::ServiceProvider {
-            bail!("the role of {username:?} sees no positions");
-        }
+        authority::role(&user, act).context("--user")?;
         Ok(Self {
             user,
             purpose: match purpose {

@@ -229,6 +229,46 @@ async fn rules_holds_leave_and_words_are_asked_of_role_and_branch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn readings_are_asked_of_role() {
+    let Some(desk) = desk().await else { return };
+    let client = desk.0.client().await;
+    let (pack, out) = (desk.0.path("pack"), desk.0.path("evidence.zip"));
+    let lines = [
+        "explain 00000000-0000-0000-0000-000000000000".to_owned(),
+        "replay --person DEMO-0001".to_owned(),
+        format!("breach-pack DEMO-0001 --since 2026-01-01 --out {}", pack.display()),
+        format!("evidence 1 --out {}", out.display()),
+    ];
+    for line in &lines {
+        for (name, role) in [
+            ("ana", "analyst"),
+            ("aud", "auditor"),
+            ("adm", "administrator"),
+            ("prov", "service_provider"),
+        ] {
+            let said = desk.fails(&format!("{line} --purpose duty --case K-1 --user {name}"));
+            let told = format!("{name:?} is {role} and may not ");
+            let who = "duty_officer, social_worker, supervisor may";
+            assert!(
+                said.contains("--user") && said.contains(&told) && said.contains(who),
+                "{line} --user {name}: {said}"
+            );
+            assert!(!said.contains("permission denied"), "{line} --user {name}: {said}");
+        }
+        // Whose role may gets as far as what is asked for.
+        for name in ["officer", "worker", "head"] {
+            let (_, said) = desk.run(&format!("{line} --purpose duty --case K-1 --user {name}"));
+            assert!(!said.contains("may not"), "{line} --user {name}: {said}");
+        }
+    }
+    let refused = "SELECT count(*) FROM position_access JOIN app_user USING (user_id) WHERE username IN ('ana', 'aud', 'adm', 'prov')";
+    let read: i64 = client.query_one(refused, &[]).await.unwrap().get(0);
+    assert_eq!(read, 0, "what is refused is no reading");
+    drop(client);
+    desk.0.database.drop_now().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn protected_people_are_the_polices_and_the_tree_is_the_administrators() {
     let Some(desk) = desk().await else { return };
     let add = "protect add V-1 --agency demo.police --consent --from DEMO-0001 --distance 500";

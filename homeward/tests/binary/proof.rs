@@ -274,7 +274,15 @@ async fn explain(installation: &Installation) {
         .batch_execute("INSERT INTO agency (agency_id, path, name, kind, time_zone) VALUES (gen_random_uuid(), 'elsewhere', 'Elsewhere', 'police', 'UTC')")
         .await
         .unwrap();
-    installation.succeed(&["user", "add", "stranger", "--role", "analyst", "--agency", "elsewhere"]);
+    installation.succeed(&[
+        "user",
+        "add",
+        "stranger",
+        "--role",
+        "duty_officer",
+        "--agency",
+        "elsewhere",
+    ]);
     let strange = run(
         installation,
         &["explain", &id, "--purpose", "duty", "--case", "1", "--user", "stranger"],

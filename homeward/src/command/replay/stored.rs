@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use casedb::{
-    Database,
+    Database, authority,
     history::{
         events::{self, StoredEvent},
         folded::{Folded, Part, Reader},
@@ -121,7 +121,7 @@ pub async fn run(config: Config, arguments: ReplayArgs) -> Result<ExitCode> {
         .await
         .context("case database")?;
     let client = database.client().await?;
-    let reader = reading::Reader::of(&client, &arguments.reading).await?;
+    let reader = reading::Reader::of(&client, &arguments.reading, &authority::REPLAY).await?;
     let mut people = if arguments.all {
         People::all(&client).await?
     } else {
