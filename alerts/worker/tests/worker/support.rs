@@ -257,17 +257,17 @@ impl World {
                 &[&device, &device.to_string()],
             )
             .await?;
-        client
-            .execute(
-                "INSERT INTO device_assignment (assignment_id, device_id, person_id, assigned_at) VALUES ($1, $1, $2, '2020-01-01Z')",
-                &[&device, &person.uuid()],
-            )
-            .await?;
-        // Heard of all the time: nothing forces a review.
+        // Heard of all the time, and before it is worn: a worker that looks in between would have the order reviewed.
         client
             .execute(
                 "INSERT INTO device_status (device_id, last_seen_at) VALUES ($1, now() + interval '1 day')",
                 &[&device],
+            )
+            .await?;
+        client
+            .execute(
+                "INSERT INTO device_assignment (assignment_id, device_id, person_id, assigned_at) VALUES ($1, $1, $2, '2020-01-01Z')",
+                &[&device, &person.uuid()],
             )
             .await?;
         Ok(person)
