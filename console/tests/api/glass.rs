@@ -160,7 +160,7 @@ async fn another_branch_finds_nothing_and_no_method_is_without_a_rule() -> Resul
             }
             _ => json!({}),
         };
-        let body = (*method == "post").then_some(body);
+        let body = ["post", "put"].contains(method).then_some(body);
         let full = format!("{}?purpose=duty&case=1", path.replace("{id}", &id.to_string()));
         let method = Method::from_bytes(method.to_uppercase().as_bytes())?;
         let status = inland.send(method.clone(), &full, body).await?.status().as_u16();
