@@ -21,6 +21,8 @@ mod flow;
 mod kept;
 #[path = "gateway/safety.rs"]
 mod safety;
+#[path = "gateway/tables.rs"]
+mod tables;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -134,8 +136,15 @@ fn config() -> Config {
     Config {
         native_listen: Some(any),
         jt808_listen: Some(any),
+        file_tables: file_tables(),
         ..Config::default()
     }
+}
+
+/// `HOMEWARD_TEST_FILE_TABLES=3` runs all of these with sessions in threads that have tables of open files of their own.
+fn file_tables() -> usize {
+    let setting = std::env::var("HOMEWARD_TEST_FILE_TABLES").ok();
+    setting.map_or(1, |tables| tables.parse().unwrap())
 }
 
 async fn start(log: &MemoryLog) -> Handle {
@@ -846,6 +855,20 @@ mod database {
 
     #[tokio::test]
     async fn a_device_is_refused_listed_registered_and_heard() {
+        refused_listed_registered_and_heard(config()).await;
+    }
+
+    /// The same where sessions are not in the runtime that has the connections of database and stream.
+    #[tokio::test]
+    async fn a_device_is_refused_listed_registered_and_heard_in_a_thread_of_its_own() {
+        let config = Config {
+            file_tables: 2,
+            ..config()
+        };
+        refused_listed_registered_and_heard(config).await;
+    }
+
+    async fn refused_listed_registered_and_heard(config: Config) {
         let Some((test, database, person)) = prepared().await else {
             return;
         };
@@ -858,7 +881,7 @@ mod database {
         );
         let log: Arc<dyn Log> = Arc::new(log.await.unwrap());
         let directory = Directory::follow(database.clone()).await;
-        let handle = Gateway::start(config(), Arc::clone(&log), directory.clone(), Some(database.clone()))
+        let handle = Gateway::start(config, Arc::clone(&log), directory.clone(), Some(database.clone()))
             .await
             .unwrap();
 
