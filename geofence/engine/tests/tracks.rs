@@ -992,6 +992,28 @@ fn a_shared_layer_with_a_buffer() {
     check!(rules, track, "");
 }
 
+/// Of where somebody is, nothing is known before the first fix, whosever the zone is.
+#[test]
+fn an_own_zone_and_a_shared_one_begin_alike() {
+    let mut school = circle("school", "exclusion", 400.0, 60.0);
+    school["buffer_m"] = json!(50);
+    let own = rules(&json!([school]));
+    let mut shared = rules(&json!([]));
+    shared["people"][0]["layers"] = json!(["schools"]);
+    shared["layers"] = json!([{"layer_id": "schools", "zones": [school]}]);
+    let mut told = 0;
+    for east_m in [400.0, 430.0, 450.0, 458.0, 465.0, 490.0, 520.0, 700.0] {
+        for settings in ["accuracy_m=8;source=gnss", "accuracy_m=40;source=wifi", "source=cell"] {
+            let report = |track: Track, time: &String| track.report(time, time, Some((east_m, 0.0)), settings);
+            let track = minutes("09:00", "09:12").iter().fold(Track::new(), report);
+            let events = [&own, &shared].map(|rules| events(rules, &track, ""));
+            assert_eq!(events[0], events[1], "{east_m} m, {settings}");
+            told += events[0].len();
+        }
+    }
+    assert!(told > 10, "{told}");
+}
+
 #[test]
 fn a_new_zone_where_the_person_already_is() {
     let mut rules = rules(&json!([]));
