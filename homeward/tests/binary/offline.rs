@@ -163,7 +163,7 @@ fn replay_says_which_rules_are_refused_and_goes_on() {
         let zones: Vec<Value> = (0..zones).map(|number| zone(format!("{name}-{number}"))).collect();
         json!({"person_id": name, "time_zone": "Europe/Berlin", "zones": zones})
     };
-    let mut reports = "person_id,device_id,received_at,fix_time,lat,lon,accuracy_m\n".to_owned();
+    let mut reports = "person_id,device_id,received_at,fix_time,latitude,longitude,accuracy_m\n".to_owned();
     for minute in 10..20 {
         for name in ["many", "few"] {
             let time = format!("2026-03-02T12:{minute}:00Z");
