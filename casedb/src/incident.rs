@@ -28,6 +28,7 @@ use crate::{
 };
 
 pub use deeds::{Deed, Suspension, acknowledge, act, act_with, close, note, resume, start_action, suspend, take_over};
+pub(crate) use group::stand_alone;
 pub use group::{close_merged, merge, split};
 pub use grow::{before, candidates, correct, end, fold, raise, raise_canary, reopen};
 pub use ladder::{Climb, Worked, next_deadline, work};

@@ -8,11 +8,13 @@ mod certificate;
 mod hold;
 mod job;
 mod plan;
+mod record;
 
 pub use certificate::{Certificate, Gone, read as certificate, recent as certificates};
 pub use hold::{Hold, holds, lift, set as hold};
 pub use job::{Progress, Ran, alone, run, watch};
 pub use plan::{Due, Plan, plan};
+pub use record::{STAYS, goes};
 
 use jiff::{Span, Timestamp, tz::TimeZone};
 use serde::Serialize;

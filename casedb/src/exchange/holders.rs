@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use alerts::lifecycle::course::{Part, Refusal, Who};
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
@@ -13,7 +11,7 @@ use super::{
 };
 use crate::{
     Error,
-    incident::{self, IncidentError},
+    incident,
     pool::GenericClient,
 };
 
@@ -94,26 +92,11 @@ pub(super) async fn split_off(
     );
     let none: [Uuid; 0] = [];
     let found = transaction.query(&sql, &[&people, &agencies, &none.as_slice()]).await?;
-    let why = format!(
-        "the incident that it was merged into is deleted with everything of a {}",
-        subject.kind()
-    );
-    for row in &found {
-        let id: Uuid = row.try_get(0)?;
-        match incident::split(transaction, id, Who::System(Part::Grouping), &why, Timestamp::now()).await {
-            // One of before there were records: with its course it stands for itself.
-            Ok(_) | Err(IncidentError::Refused(Refusal::NotMerged)) => {}
-            Err(IncidentError::Database(error)) => return Err(error.into()),
-            Err(error) => {
-                return Err(Error::Input(format!("incident {id} cannot be split off: {error}")).into());
-            }
-        }
-    }
-    // Triggers are turned off next, which waits for none that is still to come.
-    transaction
-        .batch_execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-        .await?;
-    Ok(found.len() as u64)
+    let members = found.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Uuid>, _>>();
+    let members = members.map_err(Error::from)?;
+    let whom = format!("a {}", subject.kind());
+    incident::stand_alone(transaction, &members, &whom).await?;
+    Ok(members.len() as u64)
 }
 
 const KEYS: &str = "SELECT c.relname::text, a.attname::text, p.relname::text, k.attname::text

@@ -82,6 +82,27 @@ pub async fn split(
     written.pop().ok_or(IncidentError::NotFound(incident_id))
 }
 
+/// Takes incidents out of one that is about to be deleted with everything of somebody: they stand for themselves again, which is on record,
+/// and call. `of`: of whom it is.
+pub async fn stand_alone(transaction: &impl GenericClient, incidents: &[Uuid], of: &str) -> Result<(), Error> {
+    let why = format!("the incident that it was merged into is deleted with everything of {of}");
+    for id in incidents {
+        match split(transaction, *id, Who::System(Part::Grouping), &why, Timestamp::now()).await {
+            // One of before there were records: with its course it stands for itself.
+            Ok(_) | Err(IncidentError::Refused(Refusal::NotMerged)) => {}
+            Err(IncidentError::Database(error)) => return Err(error),
+            Err(error) => return Err(Error::Input(format!("incident {id} cannot be split off: {error}"))),
+        }
+    }
+    if !incidents.is_empty() {
+        // What is still to be checked of them is checked before rows or triggers go.
+        transaction
+            .batch_execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+            .await?;
+    }
+    Ok(())
+}
+
 /// Closes an incident with all that are merged into it (but for what only a person may judge, each by itself: that is split off), and
 /// takes it off the list of the one it is merged into. Returns it.
 pub async fn close_merged(

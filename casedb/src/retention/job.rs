@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Certificate, Plan, Terms, certificate, plan};
+use super::{Certificate, Plan, Terms, certificate, plan, record};
 use crate::{
-    Database, Error, GenericClient,
+    Class, Database, Error, GenericClient,
     audit::{self, Deletion},
     device,
     pool::{execute, row, rows},
@@ -47,6 +47,8 @@ pub struct Ran {
     pub rows: std::collections::BTreeMap<String, i64>,
     /// Certificates made.
     pub certificates: Vec<Uuid>,
+    /// People of whom nothing could be deleted though it is due, and why.
+    pub failed: Vec<(Uuid, String)>,
 }
 
 /// Movement history that is due: what lies in no stretch that must be kept. `$1` whose, `$2` and `$3` starts and ends of the stretches
@@ -144,91 +146,6 @@ macro_rules! frames {
 const FRAMES: &str = frames!("SELECT count(*)");
 const DELETE_FRAMES: &str = frames!("DELETE");
 
-/// What else is kept about a person, in an order in which it can go. What says that there was a basis (person, orders and their
-/// records, assignments) stays.
-const RECORD: [(&str, &str, &str); 16] = [
-    (
-        "notification",
-        "SELECT count(*) FROM notification n JOIN incident i USING (incident_id) WHERE i.person_id = $1",
-        "DELETE FROM notification n USING incident i WHERE i.incident_id = n.incident_id AND i.person_id = $1",
-    ),
-    (
-        "incident_event",
-        "SELECT count(*) FROM incident_event e JOIN incident i USING (incident_id) WHERE i.person_id = $1",
-        "DELETE FROM incident_event e USING incident i WHERE i.incident_id = e.incident_id AND i.person_id = $1",
-    ),
-    (
-        "incident_action",
-        "SELECT count(*) FROM incident_action a JOIN incident i USING (incident_id) WHERE i.person_id = $1",
-        "DELETE FROM incident_action a USING incident i WHERE i.incident_id = a.incident_id AND i.person_id = $1",
-    ),
-    (
-        "incident",
-        "SELECT count(*) FROM incident WHERE person_id = $1",
-        "DELETE FROM incident WHERE person_id = $1",
-    ),
-    (
-        "violation_outcome",
-        "SELECT count(*) FROM violation_outcome WHERE person_id = $1",
-        "DELETE FROM violation_outcome WHERE person_id = $1",
-    ),
-    (
-        "event",
-        "SELECT count(*) FROM event WHERE person_id = $1",
-        "DELETE FROM event WHERE person_id = $1",
-    ),
-    (
-        "device_command_step",
-        "SELECT count(*) FROM device_command_step s JOIN device_command c USING (command_id) WHERE c.person_id = $1",
-        "DELETE FROM device_command_step s USING device_command c WHERE c.command_id = s.command_id AND c.person_id = $1",
-    ),
-    (
-        "device_command",
-        "SELECT count(*) FROM device_command WHERE person_id = $1",
-        "DELETE FROM device_command WHERE person_id = $1",
-    ),
-    (
-        "rules_revision",
-        "SELECT count(*) FROM rules_revision WHERE person_id = $1",
-        "DELETE FROM rules_revision WHERE person_id = $1",
-    ),
-    (
-        "person_note",
-        "SELECT count(*) FROM person_note WHERE person_id = $1",
-        "DELETE FROM person_note WHERE person_id = $1",
-    ),
-    (
-        "contact_revision",
-        "SELECT count(*) FROM contact_revision r JOIN contact c USING (contact_id) WHERE c.person_id = $1",
-        "DELETE FROM contact_revision r USING contact c WHERE c.contact_id = r.contact_id AND c.person_id = $1",
-    ),
-    (
-        "contact",
-        "SELECT count(*) FROM contact WHERE person_id = $1",
-        "DELETE FROM contact WHERE person_id = $1",
-    ),
-    (
-        "device_fault",
-        "SELECT count(*) FROM device_fault WHERE person_id = $1",
-        "DELETE FROM device_fault WHERE person_id = $1",
-    ),
-    (
-        "position_access",
-        "SELECT count(*) FROM position_access WHERE person_id = $1",
-        "DELETE FROM position_access WHERE person_id = $1",
-    ),
-    (
-        "device_stop",
-        "SELECT count(*) FROM device_stop WHERE person_id = $1",
-        "DELETE FROM device_stop WHERE person_id = $1",
-    ),
-    (
-        "monitoring_refusal",
-        "SELECT count(*) FROM monitoring_refusal WHERE person_id = $1",
-        "DELETE FROM monitoring_refusal WHERE person_id = $1",
-    ),
-];
-
 const ITEM: &str = "INSERT INTO deletion_item (person_id, table_name, rows_gone, whole_day) VALUES ($1, $2, $3, $4)";
 const ALLOW: &str = "SELECT set_config('homeward.erasure', 'on', true), set_config('homeward.deletion', 'on', true)";
 const OLDEST: &str = "SELECT min(fix_time) FROM position";
@@ -265,12 +182,32 @@ pub async fn run(
         .filter(|plan| plan.movement_is_due(now) || plan.record_is_due(now))
         .collect();
     ran.people = due.len();
+    for plan in &plans {
+        if let Some(profile) = &plan.unknown_profile {
+            let why = format!("this version does not know the law profile {profile}: nothing is deleted");
+            warn!(person_id = %plan.person_id, %why, "what is due of a person is not known");
+            ran.failed.push((plan.person_id, why));
+        }
+    }
     if due.is_empty() {
         return Ok(ran);
     }
     days(database, &plans, &mut ran, now, tell).await?;
     for (done, one) in due.iter().enumerate() {
-        person(database, terms, one, &mut ran, now).await?;
+        // Whoever cannot go must not keep what is due of everybody else.
+        match person(database, terms, one, dry, now).await {
+            Ok((gone, certificate)) => {
+                for (table, rows) in gone {
+                    *ran.rows.entry(table.to_owned()).or_default() += rows;
+                }
+                ran.certificates.extend(certificate);
+            }
+            Err(error) if matches!(error.class(), Class::Retry | Class::Abort) => return Err(error),
+            Err(error) => {
+                warn!(person_id = %one.person_id, %error, "what is due of a person could not be deleted");
+                ran.failed.push((one.person_id, error.to_string()));
+            }
+        }
         tell(Progress::People(done + 1, due.len()));
     }
     Ok(ran)
@@ -278,7 +215,7 @@ pub async fn run(
 
 /// Stretches of a person that must be kept, as starts and ends.
 fn to_keep(plan: &Plan, now: Timestamp) -> (Vec<Timestamp>, Vec<Timestamp>) {
-    let kept = plan.terms.iter().filter(|term| plan.held || term.due_at > now);
+    let kept = plan.terms.iter().filter(|term| plan.stays() || term.due_at > now);
     kept.map(|term| (term.starts_at, term.ends_at)).unzip()
 }
 
@@ -297,7 +234,7 @@ async fn days(
         keep.1.extend(starts);
         keep.2.extend(ends);
     }
-    let last_due = plans.iter().filter(|plan| !plan.held).flat_map(|plan| &plan.terms);
+    let last_due = plans.iter().filter(|plan| !plan.stays()).flat_map(|plan| &plan.terms);
     let last_due = last_due
         .filter(|term| term.due_at <= now)
         .map(|term| term.ends_at)
@@ -360,8 +297,14 @@ async fn told(
     audit::record_deletion(client, &deletion).await
 }
 
-/// Deletes what is due of one person, in one transaction, with its certificate.
-async fn person(database: &Database, terms: &Terms, plan: &Plan, ran: &mut Ran, now: Timestamp) -> Result<(), Error> {
+/// Deletes what is due of one person, in one transaction; returns the rows of each table, and the certificate.
+async fn person(
+    database: &Database,
+    terms: &Terms,
+    plan: &Plan,
+    dry: bool,
+    now: Timestamp,
+) -> Result<(Vec<(&'static str, i64)>, Option<Uuid>), Error> {
     let mut client = database.client().await?;
     let transaction = client.transaction().await?;
     execute(&transaction, ALLOW, &[]).await?;
@@ -373,22 +316,22 @@ async fn person(database: &Database, terms: &Terms, plan: &Plan, ran: &mut Ran, 
         .filter(|term| term.due_at <= now)
         .map(|term| term.ends_at);
     let mut gone: Vec<(&'static str, i64)> = Vec::new();
-    if let Some(before) = due_ends.max().filter(|_| !plan.held) {
+    if let Some(before) = due_ends.max().filter(|_| !plan.stays()) {
         let values: [&(dyn postgres_types::ToSql + Sync); 4] = [&plan.person_id, &starts, &ends, &before];
         for (table, count, delete) in MOVEMENT {
-            let rows = if ran.dry {
+            let rows = if dry {
                 row(&transaction, count, &values).await?.try_get(0)?
             } else {
                 i64::try_from(execute(&transaction, delete, &values).await?).unwrap_or(i64::MAX)
             };
-            if rows > 0 && !ran.dry {
+            if rows > 0 && !dry {
                 told(&transaction, table, plan.person_id, before, rows).await?;
             }
             gone.push((table, rows));
         }
-        gone.push(("event (fixes)", fixes(&transaction, &values, ran.dry).await?));
+        gone.push(("event (fixes)", fixes(&transaction, &values, dry).await?));
         for (table, count, delete) in COMMANDS {
-            let rows = if ran.dry {
+            let rows = if dry {
                 row(&transaction, count, &values).await?.try_get(0)?
             } else {
                 i64::try_from(execute(&transaction, delete, &values).await?).unwrap_or(i64::MAX)
@@ -396,35 +339,24 @@ async fn person(database: &Database, terms: &Terms, plan: &Plan, ran: &mut Ran, 
             gone.push((table, rows));
         }
         let frames: i64 = row(&transaction, FRAMES, &values).await?.try_get(0)?;
-        if !ran.dry {
+        if !dry {
             execute(&transaction, DELETE_FRAMES, &values).await?;
             execute(&transaction, FIGURES, &values).await?;
         }
         gone.push(("quarantined_frame", frames));
     }
-    let record = plan.record_is_due(now);
-    if record {
-        for (table, count, delete) in RECORD {
-            let rows = if ran.dry {
-                row(&transaction, count, &[&plan.person_id]).await?.try_get(0)?
-            } else {
-                i64::try_from(execute(&transaction, delete, &[&plan.person_id]).await?).unwrap_or(i64::MAX)
-            };
-            gone.push((table, rows));
-        }
+    let whole = plan.record_is_due(now);
+    if whole {
+        gone.extend(record::delete(&transaction, plan.person_id, dry).await?);
     }
-    for (table, rows) in gone {
-        if rows > 0 {
-            *ran.rows.entry(table.to_owned()).or_default() += rows;
-            if !ran.dry {
-                execute(&transaction, ITEM, &[&plan.person_id, &table, &rows, &None::<Date>]).await?;
-            }
-        }
+    gone.retain(|(_, rows)| *rows > 0);
+    if dry {
+        return Ok((gone, None));
     }
-    if ran.dry {
-        return Ok(());
+    for (table, rows) in &gone {
+        execute(&transaction, ITEM, &[&plan.person_id, table, rows, &None::<Date>]).await?;
     }
-    let after_end = record.then(|| terms.record().to_string());
+    let after_end = whole.then(|| terms.record().to_string());
     let made: Option<Certificate> = certificate::certify(&transaction, plan, after_end, now).await?;
     if let Some(made) = &made {
         let entry = audit::Entry {
@@ -436,11 +368,11 @@ async fn person(database: &Database, terms: &Terms, plan: &Plan, ran: &mut Ran, 
         audit::append(&transaction, &entry).await?;
     }
     transaction.commit().await?;
-    if let Some(made) = made {
-        info!(person_id = %plan.person_id, certificate = %made.certificate_id, "deleted by law");
-        ran.certificates.push(made.certificate_id);
+    let made = made.map(|made| made.certificate_id);
+    if let Some(certificate) = made {
+        info!(person_id = %plan.person_id, %certificate, "deleted by law");
     }
-    Ok(())
+    Ok((gone, made))
 }
 
 /// Takes the fixes out of the explanations of events.
@@ -494,6 +426,7 @@ async fn once(database: &Database, terms: &Terms) -> Result<(), Error> {
     for (table, rows) in &ran.rows {
         metrics::counter!("homeward_retention_rows_total", "table" => table.clone()).increment(rows.unsigned_abs());
     }
+    metrics::counter!("homeward_retention_failures_total").increment(ran.failed.len() as u64);
     if !ran.certificates.is_empty() {
         info!(
             certificates = ran.certificates.len(),

@@ -42,25 +42,34 @@ pub struct Plan {
     pub held: bool,
     /// Stretches, by their start.
     pub terms: Vec<Due>,
-    /// When everything else goes; `None`: the person never had an order in force.
+    /// When everything else goes: after the last stretch, and not before the end of an order that is yet to come into force. `None`: the
+    /// person never had an order in force.
     pub record_due_at: Option<Timestamp>,
+    /// The law profile of one of the orders is none that this version knows: how long to keep is not known, and nothing goes.
+    pub unknown_profile: Option<String>,
 }
 
 impl Plan {
+    /// True when nothing goes, whatever is due.
+    pub const fn stays(&self) -> bool {
+        self.held || self.unknown_profile.is_some()
+    }
+
     /// True when movement history of some stretch is due.
     pub fn movement_is_due(&self, now: Timestamp) -> bool {
-        !self.held && self.terms.iter().any(|term| term.due_at <= now)
+        !self.stays() && self.terms.iter().any(|term| term.due_at <= now)
     }
 
     /// True when everything else is due.
     pub fn record_is_due(&self, now: Timestamp) -> bool {
-        !self.held && self.record_due_at.is_some_and(|due| due <= now)
+        !self.stays() && self.record_due_at.is_some_and(|due| due <= now)
     }
 }
 
 const TERMS: &str = "SELECT p.person_id, p.reference,
         EXISTS (SELECT FROM legal_hold h WHERE h.person_id = p.person_id AND h.lifted_at IS NULL),
-        t.order_id, t.profile, t.starts_at, t.ends_at
+        t.order_id, t.profile, t.starts_at, t.ends_at,
+        (SELECT max(o.ends_at) FROM supervision_order o WHERE o.person_id = p.person_id AND o.revoked_at IS NULL)
     FROM order_term t JOIN person p USING (person_id)
     WHERE $1::uuid IS NULL OR p.person_id = $1
     ORDER BY p.reference, p.person_id, t.starts_at, t.order_id";
@@ -72,24 +81,23 @@ pub async fn plan(client: &impl GenericClient, terms: &Terms, person: Option<Uui
     for row in rows(client, TERMS, &[&person]).await? {
         let person_id: Uuid = row.try_get(0)?;
         let profile: String = row.try_get(4)?;
-        let rule = match kept.get(&profile) {
-            Some(rule) => rule,
-            None => kept.entry(profile.clone()).or_insert(terms.movement(&profile)?),
-        };
+        let rule = kept.entry(profile.clone()).or_insert_with(|| terms.movement(&profile).ok());
         let ends_at: Timestamp = row.try_get(6)?;
         let due = Due {
             order_id: row.try_get(3)?,
-            source: rule.source.clone(),
-            after_end: rule.after_end.to_string(),
+            source: rule.as_ref().map_or_else(|| "not known".to_owned(), |rule| rule.source.clone()),
+            after_end: rule.as_ref().map_or_else(|| "not known".to_owned(), |rule| rule.after_end.to_string()),
             starts_at: row.try_get(5)?,
             ends_at,
-            due_at: later(ends_at, &rule.after_end),
+            due_at: rule.as_ref().map_or(Timestamp::MAX, |rule| later(ends_at, &rule.after_end)),
             profile,
         };
-        let record_due = later(ends_at, &terms.record());
+        let unknown_profile = rule.is_none().then(|| due.profile.clone());
+        let record_due = Some(later(ends_at, &terms.record()).max(row.try_get(7)?));
         match plans.last_mut().filter(|plan| plan.person_id == person_id) {
             Some(plan) => {
-                plan.record_due_at = plan.record_due_at.max(Some(record_due));
+                plan.record_due_at = plan.record_due_at.max(record_due);
+                plan.unknown_profile = plan.unknown_profile.take().or(unknown_profile);
                 plan.terms.push(due);
             }
             None => plans.push(Plan {
@@ -97,7 +105,8 @@ pub async fn plan(client: &impl GenericClient, terms: &Terms, person: Option<Uui
                 reference: row.try_get(1)?,
                 held: row.try_get(2)?,
                 terms: vec![due],
-                record_due_at: Some(record_due),
+                record_due_at: record_due,
+                unknown_profile,
             }),
         }
     }

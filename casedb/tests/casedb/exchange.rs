@@ -34,14 +34,14 @@ impl Dice {
     }
 }
 
-struct World {
-    people: Vec<Person>,
+pub struct World {
+    pub people: Vec<Person>,
     root: Uuid,
     user: Uuid,
 }
 
 /// A person who has at least one row in every table that is exported, and others who share zones, devices and contracts with them.
-async fn world(db: &Database, seed: u64) -> World {
+pub async fn world(db: &Database, seed: u64) -> World {
     let dice = &mut Dice(seed);
     let root = Agency {
         agency_id: Uuid::now_v7(),

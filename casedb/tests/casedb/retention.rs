@@ -1,7 +1,12 @@
 //! Deletion by law: what is due goes, what another stretch covers stays, a hold stops it, and a certificate says so.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use alerts::{Audience, Severity, lifecycle::course::Who};
 use casedb::{
     Database,
+    exchange::tables,
+    incident::{self, SystemIncident},
     order::{self, Order},
     retention::{self, Terms},
 };
@@ -9,7 +14,10 @@ use jiff::{Timestamp, ToSpan};
 use proto::{OrderId, PersonId};
 use uuid::Uuid;
 
-use crate::support::{add_person, migrated};
+use crate::{
+    exchange::world,
+    support::{add_person, migrated},
+};
 
 const DAY: i64 = 24;
 
@@ -263,6 +271,165 @@ async fn commands_go_with_the_term_of_their_basis() {
             .unwrap();
         retention::run(&db, &terms, later, false, &mut |_| {}).await.unwrap();
         assert!(left().await.is_empty());
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+/// Rows that are somebody's own, of every table of the exchange that has any.
+async fn own_rows(db: &Database, person: PersonId) -> BTreeMap<&'static str, i64> {
+    let client = db.client().await.unwrap();
+    let nobody: Vec<Uuid> = Vec::new();
+    let mut found = BTreeMap::new();
+    for spec in tables::TABLES {
+        let sql = format!(
+            "SELECT count(*) FROM {} t WHERE {} AND $1::uuid[] IS NOT NULL AND $2::uuid[] IS NOT NULL",
+            spec.name, spec.own
+        );
+        let rows: i64 = client.query_one(&sql, &[&vec![person.uuid()], &nobody]).await.unwrap().get(0);
+        if rows > 0 {
+            found.insert(spec.name, rows);
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_about_a_person_goes_but_what_is_said_to_stay() {
+    for (test, db) in migrated().await {
+        let people = world(&db, 11).await.people;
+        let (one, other) = (people[0].person_id, people[1].person_id);
+        let others = own_rows(&db, other).await;
+        let before = own_rows(&db, one).await;
+        let stays: BTreeSet<&str> = retention::STAYS.iter().map(|(table, _)| *table).collect();
+        for table in retention::goes() {
+            assert!(before.contains_key(table), "the world has no {table} to delete");
+        }
+        // Of the others a hold keeps everything, so that what they share with the first can be seen to stay.
+        let client = db.client().await.unwrap();
+        for person in &people[1..] {
+            retention::hold(&client, person.person_id, "trial", "Court, file 12/26", "clerk")
+                .await
+                .unwrap();
+        }
+        // What says whose a zone is goes too, so they are found before.
+        let zones = "SELECT zone_id FROM person_zone WHERE person_id = $1 UNION SELECT proximity_id FROM proximity WHERE person_id = $1";
+        let zones: Vec<Uuid> = client.query(zones, &[&one.uuid()]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        assert_eq!(zones.len(), 3, "an own one, a shared one and a protected person's");
+        let later: Timestamp = "2046-11-01T12:00:00Z".parse().unwrap();
+        let ran = retention::run(&db, &Terms::default(), later, false, &mut |_| {})
+            .await
+            .unwrap();
+        assert_eq!(ran.failed, [], "{}", test.edition);
+        let left = own_rows(&db, one).await;
+        let too_much: Vec<_> = left.iter().filter(|(table, _)| !stays.contains(*table)).collect();
+        assert!(too_much.is_empty(), "{}: {too_much:?} is left", test.edition);
+        for table in &stays {
+            assert_eq!(left.get(table), before.get(table), "{}: {table}", test.edition);
+        }
+        let zones: i64 = client
+            .query_one("SELECT count(*) FROM zone WHERE zone_id = ANY ($1)", &[&zones])
+            .await
+            .unwrap()
+            .get(0);
+        assert_eq!(zones, 1, "{}: the zone that others have too", test.edition);
+        let mut expected = others;
+        *expected.entry("legal_hold").or_default() += 1;
+        assert_eq!(own_rows(&db, other).await, expected, "{}: of somebody else", test.edition);
+        let words = "SELECT published IS NULL AND revision = 3 FROM person_rules WHERE person_id = $1";
+        let empty: bool = client.query_one(words, &[&one.uuid()]).await.unwrap().get(0);
+        assert!(empty, "rules are empty, and their number is not used again");
+        let (certificate, _, _) = retention::certificate(&client, ran.certificates[0]).await.unwrap();
+        let certified: BTreeSet<_> = certificate.deleted.iter().map(|gone| gone.table.clone()).collect();
+        for table in retention::goes() {
+            assert!(certified.contains(table), "{table} is not on the certificate");
+        }
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+/// An open incident that the platform raised.
+async fn raised(db: &Database, person: PersonId, key: &str) -> Uuid {
+    let system = SystemIncident {
+        kind: "silence",
+        person: Some(person),
+        police_agency: None,
+        social_agency: None,
+        grouping_key: key,
+        severity: Severity::P3,
+        audience: Audience::Both,
+        text: "found",
+        at: Timestamp::now(),
+    };
+    let mut client = db.client().await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    let raised = incident::raise_system(&transaction, &system).await.unwrap();
+    transaction.commit().await.unwrap();
+    raised.incident.incident_id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_cannot_go_holds_up_nobody_else() {
+    for (test, db) in migrated().await {
+        let start: Timestamp = "2019-01-10T00:00:00Z".parse().unwrap();
+        let now: Timestamp = "2026-11-01T12:00:00Z".parse().unwrap();
+        let over = start + (10 * DAY).hours();
+        let (strange, root, last, returns, neighbour) = (
+            add_person(&db, "a_strange").await,
+            add_person(&db, "b_root").await,
+            add_person(&db, "c_last").await,
+            add_person(&db, "d_returns").await,
+            add_person(&db, "e_neighbour").await,
+        );
+        for person in [&strange, &root, &last, &returns] {
+            walk(&db, person.person_id, start, 24).await;
+            under(&db, person.person_id, start, over).await;
+        }
+        let mut client = db.client().await.unwrap();
+        // A profile of another version of the program.
+        client
+            .execute("UPDATE supervision_order SET profile = 'of-tomorrow' WHERE person_id = $1", &[&strange.person_id.uuid()])
+            .await
+            .unwrap();
+        // Somebody else's incident hangs on one that goes.
+        let (into, others) = (raised(&db, root.person_id, "a").await, raised(&db, neighbour.person_id, "b").await);
+        let user = Uuid::now_v7();
+        client
+            .execute(
+                "INSERT INTO app_user (user_id, username, display_name, role, agency_id, password_hash) VALUES ($1, 'kim', 'Kim', 'supervisor', $2, 'x')",
+                &[&user, &root.police_agency_id],
+            )
+            .await
+            .unwrap();
+        let transaction = client.transaction().await.unwrap();
+        incident::merge(&transaction, &[others], into, Who::User(user), "one cause", Timestamp::now())
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        // A new order is prepared for somebody whose last one is long over: what was written for it must not go.
+        let note = "INSERT INTO person_note (person_id, text, happened_at, written_by) VALUES ($1, 'new', now(), $2)";
+        client.execute(note, &[&returns.person_id.uuid(), &user]).await.unwrap();
+        let draft = "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at, effective_from)
+            VALUES (gen_random_uuid(), $1, 'invented act', $2::timestamptz + interval '3 days', $2::timestamptz + interval '60 days', NULL)";
+        client.execute(draft, &[&returns.person_id.uuid(), &now]).await.unwrap();
+
+        let ran = retention::run(&db, &Terms::default(), now, false, &mut |_| {})
+            .await
+            .unwrap();
+        let failed: Vec<Uuid> = ran.failed.iter().map(|(person, _)| *person).collect();
+        assert_eq!(failed, [strange.person_id.uuid()], "{}: {ran:?}", test.edition);
+        assert!(ran.failed[0].1.contains("of-tomorrow"), "{ran:?}");
+        assert_eq!(rows(&db, strange.person_id).await, 24, "how long is not known: nothing goes");
+        for person in [&root, &last, &returns] {
+            assert_eq!(rows(&db, person.person_id).await, 0, "{}: {}", test.edition, person.reference);
+        }
+        let stands = "SELECT merged_into IS NULL AND state <> 'closed' FROM incident WHERE incident_id = $1";
+        assert!(client.query_one(stands, &[&others]).await.unwrap().get::<_, bool>(0));
+        assert!(client.query_opt(stands, &[&into]).await.unwrap().is_none());
+        let notes = "SELECT count(*) FROM person_note WHERE person_id = $1";
+        let notes: i64 = client.query_one(notes, &[&returns.person_id.uuid()]).await.unwrap().get(0);
+        assert_eq!(notes, 1, "an order is to come");
         drop(client);
         test.drop_now().await.unwrap();
     }

@@ -73,6 +73,12 @@ async fn delete(database: &Database, terms: &Terms, dry: bool, json: bool) -> Re
     } else {
         print!("{}", said(&ran));
     }
+    if !ran.failed.is_empty() {
+        bail!(
+            "{} people are left of whom something is due; everybody else is done. Mend what holds each up, and run it again",
+            ran.failed.len()
+        );
+    }
     Ok(())
 }
 
@@ -93,6 +99,9 @@ fn said(ran: &Ran) -> String {
             .map(|(table, count)| [table.clone(), format!("{count} rows")]),
     );
     text.push_str(&aligned(&rows, "  "));
+    for (person, why) in &ran.failed {
+        text.push_str(&format!("not deleted: {person}: {why}\n"));
+    }
     for certificate in &ran.certificates {
         text.push_str("certificate ");
         text.push_str(&certificate.to_string());
@@ -146,7 +155,10 @@ fn table(plans: &[Plan]) -> String {
                 term.ends_at.to_string(),
                 term.due_at.to_string(),
                 plan.record_due_at.map_or_else(|| "-".to_owned(), |due| due.to_string()),
-                if plan.held { "held" } else { "-" }.to_owned(),
+                match &plan.unknown_profile {
+                    Some(profile) => format!("profile {profile} is not known"),
+                    None => if plan.held { "held" } else { "-" }.to_owned(),
+                },
             ]);
         }
     }

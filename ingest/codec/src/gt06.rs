@@ -26,7 +26,7 @@ use jiff::Timestamp;
 
 pub use frame::{Frame, Framer};
 
-use crate::{Command, Decoded, Fault, Message, Profile, Protocol, Rejected, Talk, Unsupported};
+use crate::{Clock, Command, Decoded, Fault, Message, Profile, Protocol, Rejected, Talk, Unsupported};
 
 /// A conversation.
 #[derive(Debug, Default)]
@@ -93,6 +93,14 @@ impl Talk for Gt06 {
             reply: reply::to(&frame, now),
             refusal: None,
         })
+    }
+
+    fn clock(&self) -> Option<Clock> {
+        self.zone.learnt()
+    }
+
+    fn recall(&mut self, clock: Clock) {
+        self.zone.recall(clock);
     }
 
     fn datagram_identity(_bytes: &[u8]) -> Option<String> {

@@ -33,7 +33,7 @@ pub use message::{
     AccessPoint, Authenticate, Cell, Decoded, Extra, Fix, Heartbeat, Message, Register, Rejected, Report,
 };
 pub use profile::{Profile, ProfileError, Profiles};
-pub use talk::{Held, Malformed, Piece, Talk, Unsupported};
+pub use talk::{Clock, Held, Malformed, Piece, Talk, Unsupported};
 pub use words::{alarm_name, parse_alarm};
 
 /// A device protocol.

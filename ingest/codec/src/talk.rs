@@ -78,6 +78,15 @@ impl Unsupported {
     }
 }
 
+/// What a conversation has learnt of a device's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// The zone that the device states, in seconds east of Greenwich.
+    pub offset_s: i64,
+    /// Whether its times are by that zone; otherwise they are UTC.
+    pub local: bool,
+}
+
 /// One device's conversation in a vendor's protocol.
 pub trait Talk: Debug + Default + Send + 'static {
     /// The protocol.
@@ -101,6 +110,14 @@ pub trait Talk: Debug + Default + Send + 'static {
 
     /// Reads a datagram (UDP).
     fn datagram(&mut self, bytes: &Bytes, profile: &Profile, now: Timestamp) -> Result<Decoded, Fault>;
+
+    /// What was learnt of the device's clock so far. `None`: nothing, or the protocol leaves no doubt.
+    fn clock(&self) -> Option<Clock> {
+        None
+    }
+
+    /// Goes on, after a log-in, with what an earlier conversation with this device has learnt.
+    fn recall(&mut self, _clock: Clock) {}
 
     /// Puts packages for the device ([`Decoded::reply`], commands) into a datagram, where datagrams have an envelope of their own.
     fn enclose(&self, packages: Bytes) -> Bytes {

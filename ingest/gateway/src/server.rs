@@ -210,6 +210,7 @@ impl Gateway {
             draining,
             next_session: AtomicU64::new(1),
             unreadable: session::native::Unreadable::default(),
+            clocks: session::Clocks::default(),
         });
         let address = |protocol| addresses.get(&(protocol, Transport::Tcp)).copied();
         let mut handle = Handle {

@@ -1,5 +1,6 @@
 //! What sessions of all protocols share: reading, appending in order, answering, time limits, the end.
 
+mod clocks;
 pub(crate) mod jt808;
 pub(crate) mod native;
 mod peer;
@@ -44,6 +45,7 @@ use crate::{
     tls,
 };
 
+pub(crate) use clocks::Clocks;
 use peer::UnderWay;
 pub(crate) use peer::{Peer, Writer};
 
@@ -74,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) draining: CancellationToken,
     pub(crate) next_session: AtomicU64,
     pub(crate) unreadable: native::Unreadable,
+    pub(crate) clocks: Clocks,
 }
 
 impl Shared {

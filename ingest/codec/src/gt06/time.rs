@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 
-use crate::{Fault, cursor::Cursor};
+use crate::{Clock, Fault, cursor::Cursor};
 
 /// How far a live report's clock may be from ours.
 const NEAR: SignedDuration = SignedDuration::from_secs(120);
@@ -47,14 +47,23 @@ pub(super) fn write(time: Timestamp) -> [u8; 6] {
     [year, month, day, hour, minute, second]
 }
 
+/// How long later readings must fit our clock, one and all, before they are believed.
+const SUSTAINED: SignedDuration = SignedDuration::from_mins(3);
+
 /// Which clock a device's times are by.
 ///
-/// A log-in may state the device's time zone. The documents say that times are UTC all the same, yet some models write local time. Which
-/// it is shows in the first report that is as new as our own clock; until then, and for good where there is none, times are UTC.
+/// A log-in may state the device's time zone. The documents say that times are UTC all the same, yet some models write local time, so a time
+/// has two readings, some hours apart. One of them is proved by what cannot be: a report is not of a time to come. So a report whose
+/// later reading lies ahead of our clock is meant by the earlier one. A later reading that is as new as our clock proves little by itself: a
+/// stored report, some hours old, has one too. It is believed when nothing else came for three minutes, as only reports made just now
+/// keep step with the clock. Until something is known times are UTC; what was learnt can be taken along into the next conversation,
+/// since a device that was without a network begins with its oldest reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Zone {
     offset: SignedDuration,
     local: Option<bool>,
+    /// Since when every report said that it is otherwise than we think.
+    otherwise: Option<Timestamp>,
 }
 
 impl Zone {
@@ -63,7 +72,23 @@ impl Zone {
         let value = i64::from(bits >> 4);
         let seconds = (value / 100 * 60 + value % 100) * 60;
         let offset = SignedDuration::from_secs(if bits & 0x0008 == 0 { seconds } else { -seconds });
-        Self { offset, local: None }
+        Self {
+            offset,
+            ..Self::default()
+        }
+    }
+
+    /// What was learnt.
+    pub(super) fn learnt(&self) -> Option<Clock> {
+        let offset_s = self.offset.as_secs();
+        self.local.map(|local| Clock { offset_s, local })
+    }
+
+    /// Goes on with what an earlier conversation has learnt, if the device still states the same zone.
+    pub(super) fn recall(&mut self, clock: Clock) {
+        if clock.offset_s == self.offset.as_secs() {
+            self.local = Some(clock.local);
+        }
     }
 
     /// What a device's time is in UTC.
@@ -74,15 +99,33 @@ impl Zone {
         let Ok(shifted) = stated.checked_sub(self.offset) else {
             return stated;
         };
-        let near = |time: Timestamp| time.duration_since(now).abs() <= NEAR;
-        if self.local.is_none() {
-            self.local = match (near(stated), near(shifted)) {
-                (true, _) => Some(false),
-                (false, true) => Some(true),
-                (false, false) => None,
-            };
-        }
+        // East of Greenwich local time is ahead: read as UTC it is the later one.
+        let local_is_later = shifted > stated;
+        let (earlier, later) = (stated.min(shifted), stated.max(shifted));
+        let ahead = |time: Timestamp| time.duration_since(now) > NEAR;
+        let said = if ahead(later) && !ahead(earlier) {
+            Some(!local_is_later)
+        } else if later.duration_since(now).abs() <= NEAR {
+            Some(local_is_later)
+        } else {
+            None
+        };
+        self.heard(said, said == Some(!local_is_later), now);
         if self.local == Some(true) { shifted } else { stated }
+    }
+
+    fn heard(&mut self, said: Option<bool>, proved: bool, now: Timestamp) {
+        if said.is_none() || said == self.local {
+            self.otherwise = None;
+        } else if proved && self.local.is_none() {
+            self.local = said;
+        } else {
+            let since = *self.otherwise.get_or_insert(now);
+            if now.duration_since(since) >= SUSTAINED {
+                self.local = said;
+                self.otherwise = None;
+            }
+        }
     }
 }
 
@@ -99,20 +142,108 @@ mod tests {
         assert!(instant([0xff; 6]).is_ok());
     }
 
+    const EAST: u16 = 0x3200; // 8:00
+    const WEST: u16 = 0x190a; // 4:00
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn hours(hours: i64) -> SignedDuration {
+        SignedDuration::from_hours(hours)
+    }
+
+    /// What a device of that offset writes at an instant.
+    fn writes(made: Timestamp, local: Option<i64>) -> Timestamp {
+        made + hours(local.unwrap_or(0))
+    }
+
     #[test]
-    fn a_zone_is_believed_when_the_clock_proves_it() {
-        let now: Timestamp = "2026-11-21T14:00:00Z".parse().unwrap();
-        let local: Timestamp = "2026-11-21T22:00:30Z".parse().unwrap();
-        let old: Timestamp = "2026-11-20T09:00:00Z".parse().unwrap();
-        let mut zone = Zone::of_login(0x3200); // 8:00 east
+    fn what_would_lie_ahead_proves_local_time_in_the_east() {
+        let now = at("2026-11-21T14:00:00Z");
+        let mut zone = Zone::of_login(EAST);
+        let old = now - hours(29);
         assert_eq!(zone.utc(old, now), old, "not known yet");
-        assert_eq!(zone.utc(local, now), "2026-11-21T14:00:30Z".parse().unwrap());
-        assert_eq!(zone.utc(old, now), "2026-11-20T01:00:00Z".parse().unwrap());
-        let mut zone = Zone::of_login(0x3200);
+        // A stored report of three hours ago is enough, and no live one is waited for.
+        let made = now - hours(3);
+        assert_eq!(zone.utc(writes(made, Some(8)), now), made);
+        assert_eq!(zone.utc(writes(old, Some(8)), now), old);
+        assert_eq!(zone.utc(writes(now, Some(8)), now), now);
+    }
+
+    #[test]
+    fn a_night_of_stored_local_times_does_not_pass_for_utc() {
+        // Twelve hours, a minute apart, the oldest first, within a minute; among them those made eight hours ago, which read as UTC are new.
+        let begin = at("2026-11-21T06:00:00Z");
+        let mut zone = Zone::of_login(EAST);
+        let mut wrong = Vec::new();
+        for minute in 0..720 {
+            let now = begin + SignedDuration::from_millis(80 * minute);
+            let made = begin - hours(12) + SignedDuration::from_mins(minute);
+            if zone.utc(writes(made, Some(8)), now) != made {
+                wrong.push(minute);
+            }
+        }
+        // Nothing says what those from before are, unless it was learnt earlier.
+        assert_eq!((wrong.first(), wrong.last()), (Some(&0), Some(&242)));
+        let learnt = zone.learnt().unwrap();
+        assert_eq!((learnt.offset_s, learnt.local), (28_800, true));
+        let mut next = Zone::of_login(EAST);
+        next.recall(learnt);
+        let made = begin - hours(12);
+        assert_eq!(next.utc(writes(made, Some(8)), begin), made, "known from the log-in on");
+        let mut moved = Zone::of_login(WEST);
+        moved.recall(learnt);
+        assert_eq!(moved.learnt(), None, "another zone");
+    }
+
+    #[test]
+    fn utc_stays_utc_however_its_stored_reports_read() {
+        for login in [EAST, WEST] {
+            let begin = at("2026-11-21T06:00:00Z");
+            let mut zone = Zone::of_login(login);
+            for minute in 0..720 {
+                let now = begin + SignedDuration::from_millis(80 * minute);
+                let made = begin - hours(12) + SignedDuration::from_mins(minute);
+                assert_eq!(zone.utc(made, now), made, "{login:04x} minute {minute}");
+            }
+            for minute in 1..20 {
+                let now = begin + SignedDuration::from_mins(minute);
+                assert_eq!(zone.utc(now, now), now);
+            }
+            assert_eq!(zone.learnt().map(|clock| clock.local), Some(false));
+        }
+    }
+
+    #[test]
+    fn local_time_in_the_west_is_believed_when_it_keeps_step_with_the_clock() {
+        let begin = at("2026-11-21T06:00:00Z");
+        let mut zone = Zone::of_login(WEST);
+        let mut read = Vec::new();
+        for minute in 0..6 {
+            let now = begin + SignedDuration::from_mins(minute);
+            read.push(zone.utc(writes(now, Some(-4)), now) == now);
+        }
+        assert_eq!(read, [false, false, false, true, true, true]);
+    }
+
+    #[test]
+    fn a_device_that_was_set_otherwise_is_believed_after_three_minutes_of_it() {
+        let begin = at("2026-11-21T06:00:00Z");
+        let mut zone = Zone::of_login(EAST);
+        zone.recall(Clock {
+            offset_s: 28_800,
+            local: true,
+        });
+        let mut read = Vec::new();
+        for minute in 0..5 {
+            let now = begin + SignedDuration::from_mins(minute);
+            read.push(zone.utc(now, now) == now);
+        }
+        assert_eq!(read, [false, false, false, true, true]);
+        // One report of a wrong clock changes nothing that is known.
+        let now = begin + SignedDuration::from_mins(6);
+        assert_eq!(zone.utc(now + hours(8), now), now + hours(8));
         assert_eq!(zone.utc(now, now), now);
-        assert_eq!(zone.utc(local, now), local, "UTC once, UTC for good");
-        let mut west = Zone::of_login(0x190a); // 4:00 west
-        let morning: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
-        assert_eq!(west.utc(morning, now), now);
     }
 }

@@ -104,6 +104,7 @@ impl<T: Talk> Vendor<T> {
         }
         let shared = Arc::clone(&peer.shared);
         let profile = shared.profile(T::PROTOCOL, &known);
+        let learnt = self.talk.clock();
         let decoded = match self.talk.take(frame, profile, received_at) {
             Ok(decoded) => decoded,
             Err(fault) => {
@@ -111,6 +112,13 @@ impl<T: Talk> Vendor<T> {
                 return self.bad(&fault, frame, peer);
             }
         };
+        if named.is_some() {
+            if let Some(clock) = shared.clocks.of(known.device_id) {
+                self.talk.recall(clock);
+            }
+        } else if let Some(clock) = self.talk.clock().filter(|clock| Some(*clock) != learnt) {
+            shared.clocks.learn(known.device_id, clock);
+        }
         self.identity = Some(identity);
         peer.belongs_to(&known);
         peer.alive();

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use codec::gt06;
 use codec::teltonika::terminal::{Answer as TrackerAnswer, Location as TrackerLocation, Terminal as Tracker};
 use homeward_gateway::Transport;
 use tokio::net::UdpSocket;
@@ -30,6 +31,7 @@ fn trackers() -> Directory {
     Directory::fixed([
         (Protocol::Teltonika, IMEI.to_owned(), known("tracker 1", None)),
         (Protocol::Teltonika, "490154203237526".to_owned(), unworn),
+        (Protocol::Gt06, IMEI.to_owned(), known("clone", None)),
         (Protocol::Native, "HW-1".to_owned(), known("HW-1", Some(SECRET))),
         (Protocol::Native, "HW-2".to_owned(), known("HW-2", Some(SECRET))),
     ])
@@ -147,6 +149,31 @@ async fn a_datagram_is_answered_when_it_is_durable() {
     let length = timeout(PATIENCE, socket.recv(&mut buffer)).await.unwrap().unwrap();
     assert_eq!(Tracker::read_datagram(&buffer[..length]), Some((number, 1)));
     assert_eq!(reports(&log).await.len(), 4);
+}
+
+/// A device 8 hours east of Greenwich, whose maker writes local time where the documents say UTC, is heard live; then its network is gone
+/// for a night, and it begins its next connection with the oldest reports.
+#[tokio::test]
+async fn what_was_learnt_of_a_clock_is_known_in_the_next_connection() {
+    let log = MemoryLog::new(2);
+    let handle = open(all(), &log).await;
+    let local = |made: Timestamp| made + jiff::SignedDuration::from_hours(8);
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let night = now - jiff::SignedDuration::from_hours(12);
+    for made in [now, night] {
+        let mut line = Line::<gt06::Framer>::open(handle.address(Protocol::Gt06, Transport::Tcp)).await;
+        let mut clone = gt06::terminal::Terminal::new(IMEI).unwrap();
+        line.send(&clone.log_in(1, 480)).await;
+        line.next().await.expect("an answer to the log-in");
+        for frame in clone.location(&gt06::terminal::Location::new(local(made), 30.25, 120.16)) {
+            line.send(&frame).await;
+            line.next().await.expect("an acknowledgement");
+        }
+    }
+    let mut times: Vec<i64> = reports(&log).await.iter().map(|report| report.fix_time_us).collect();
+    times.sort_unstable();
+    assert_eq!(times, [night.as_microsecond(), now.as_microsecond()]);
+    handle.drain(PATIENCE).await;
 }
 
 fn stored(sequence: u64) -> DeviceReport {
