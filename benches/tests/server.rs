@@ -1,5 +1,5 @@
 //! PostgreSQL is killed under the whole installation, three times, and started again: the process lives through it, nothing acknowledged
-//! is lost or stored twice, and the incidents are those of an undisturbed run with the same seed.
+//! is lost or stored twice, and the incidents are those of an undisturbed run with the same seed. And the benches' devices are heard in every protocol.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,8 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::ValueEnum;
 use homeward_benches::{
-    load::Speech,
+    load::{Backlog, Load, Plan, Speech, Start},
     process::free_port,
     site::{Place, Running, Site, Stream},
 };
@@ -48,6 +49,54 @@ async fn a_killed_database_server_costs_nothing() {
     assert!(calm.len() >= 30, "only {} incidents: nothing is shown", calm.len());
     let differences = calm.differences(&wild, INTERVAL.parse().unwrap());
     assert!(differences.is_empty(), "{differences:#?}");
+}
+
+/// Devices of the benches sign in, report and are acknowledged over TLS and in clear, whatever they speak.
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_of_every_speech_are_acknowledged() {
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    let (Some(binary), Some(database)) = (
+        testkit::setting("HOMEWARD_BIN"),
+        testkit::setting("HOMEWARD_TEST_POSTGRES_PLAIN"),
+    ) else {
+        return;
+    };
+    for speech in Speech::value_variants() {
+        let place = Place {
+            homeward: PathBuf::from(&binary),
+            database_url: Some(database.clone()),
+            edition: "plain".to_owned(),
+            folder: PathBuf::from(format!(".homeward/test/speech-{}", speech.name())),
+        };
+        let site = Site::new(&place, Stream::Postgres).await.unwrap();
+        site.register(*speech, 3).await.unwrap();
+        let gateway = Running::start(&site, "gateway", "gateway", *speech, &[]).await.unwrap();
+        let plan = Plan {
+            speech: *speech,
+            gateway: gateway.address().unwrap(),
+            first: 0,
+            devices: 3,
+            addresses: 1,
+            ramp: 100.0,
+            every: Duration::from_secs(1),
+            live_from: Duration::ZERO,
+            live_until: Duration::from_secs(2),
+            help: 0,
+            backlog: Some(Backlog {
+                at: Duration::ZERO,
+                reports: 30,
+            }),
+            give_up: Duration::from_mins(1),
+        };
+        let told = Load::start(&plan, Start::now()).finish().await;
+        for told in told {
+            assert!(told.made.len() > 30, "{}: {told:?}", speech.name());
+            assert_eq!(told.made.len(), told.acknowledged.len(), "{}: {told:?}", speech.name());
+            assert_eq!(told.breaks, 0, "{}", speech.name());
+        }
+        gateway.process.stop().unwrap();
+        site.close().await.unwrap();
+    }
 }
 
 async fn life(homeward: PathBuf, name: &str, kills: usize) -> Incidents {

@@ -598,7 +598,10 @@ async fn a_device_with_a_slow_clock_is_located_and_an_old_position_is_not_believ
         let received_at = at - before.seconds();
         commands.timed(device, received_at - slow, received_at);
     }
-    // One that was sent late, and the one that answers.
+    // It was new after all. Now the clock is known: one that was sent late, and the one that answers.
+    assert!(!is_open());
+    ask().await;
+    let at = Timestamp::now();
     commands.located(device, 1, at - 3.minutes(), at);
     assert!(is_open());
     commands.located(device, 1, at - slow, at);
