@@ -32,7 +32,7 @@ fn line(stream: &str) -> Option<chaos::Arguments> {
         "--folder",
         &folder,
         "--seconds",
-        "30",
+        "20",
         "--devices",
         "20",
         "--hours",
@@ -61,7 +61,7 @@ async fn nothing_is_lost(stream: &str) {
     assert!(verdict.acknowledged > 20 * 720, "{verdict:?}");
     assert!(verdict.is_perfect(), "seed {SEED}: {verdict:?}");
     // Everybody calls for help, and a quarter goes in and out while the faults are on.
-    assert!(judgement.live > 30 && judgement.wanted > 20 * 12, "{judgement:?}");
+    assert!(judgement.live > 20 && judgement.wanted > 20 * 12, "{judgement:?}");
     assert!(judgement.agrees(), "seed {SEED}: {judgement:#?}");
 }
 
