@@ -12,9 +12,9 @@ const REACH: f64 = 0.001;
 /// Once around it, seconds.
 const LAP: i64 = 3_600;
 /// Of four devices one paces over an edge, to and fro in so many seconds.
-const PACE: i64 = 40;
-/// How far from the middle of the zone, degrees of longitude: 70 m.
-const STRIDE: f64 = 0.0009;
+const PACE: i64 = 50;
+/// How far from the middle of the zone, degrees of longitude: 130 m.
+const STRIDE: f64 = 0.0016;
 /// A strap is opened once in so many seconds, and is open for so long: of a report a minute one finds it so.
 const STRAP: (i64, i64) = (7_200, 60);
 

@@ -116,7 +116,7 @@ impl Device {
         match &mut self.line {
             _ if bytes.is_empty() => {}
             Line::Stream(stream) => stream.write_all(bytes).await.unwrap(),
-            Line::Datagrams(socket) => drop(socket.send(bytes).await.unwrap()),
+            Line::Datagrams(socket) => assert_eq!(socket.send(bytes).await.unwrap(), bytes.len()),
         }
     }
 
