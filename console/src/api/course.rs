@@ -8,6 +8,7 @@ use casedb::{
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{
     doing::Doing,

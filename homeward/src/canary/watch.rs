@@ -266,8 +266,9 @@ impl Watcher {
             at: unheard.at,
         };
         // All at once: one way that hangs must not keep the others waiting.
-        let tells = unheard.ways.iter().map(|way| async {
-            let told = self.alarm.tell(*way, &word).await;
+        let word = &word;
+        let tells = unheard.ways.iter().map(|way| async move {
+            let told = self.alarm.tell(*way, word).await;
             told.inspect_err(|error| warn!(?way, %error, "could not tell it; trying again"))
                 .err()
                 .map(|_| *way)
