@@ -130,14 +130,17 @@ async fn fits(
     role: Option<Role>,
     agency: Option<agency::Agency>,
 ) -> Result<()> {
-    let Some((known, _)) = user::find(client, username).await? else {
+    let accounts = account::list(client).await?;
+    let Some(known) = accounts.iter().find(|account| account.username == username) else {
         bail!("there is no user {username:?}");
     };
     let agency = match agency {
         Some(agency) => agency,
         None => agency::read(client, known.agency_id).await?,
     };
-    account::fits(role.map_or(known.role, Into::into), agency.kind.as_str(), &agency.name)?;
+    let role = role.map(Into::into).or_else(|| user::Role::parse(&known.role));
+    let role = role.with_context(|| format!("user {username:?}: unknown role"))?;
+    account::fits(role, agency.kind.as_str(), &agency.name)?;
     Ok(())
 }
 
