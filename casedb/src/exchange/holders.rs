@@ -9,11 +9,7 @@ use super::{
     catalog::{Table, quoted},
     wipe::temporary,
 };
-use crate::{
-    Error,
-    incident,
-    pool::GenericClient,
-};
+use crate::{Error, incident, pool::GenericClient};
 
 /// Rows that stay and name rows that were to go.
 #[derive(Debug, Clone, PartialEq, Eq)]

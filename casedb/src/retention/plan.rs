@@ -81,15 +81,23 @@ pub async fn plan(client: &impl GenericClient, terms: &Terms, person: Option<Uui
     for row in rows(client, TERMS, &[&person]).await? {
         let person_id: Uuid = row.try_get(0)?;
         let profile: String = row.try_get(4)?;
-        let rule = kept.entry(profile.clone()).or_insert_with(|| terms.movement(&profile).ok());
+        let rule = kept
+            .entry(profile.clone())
+            .or_insert_with(|| terms.movement(&profile).ok());
         let ends_at: Timestamp = row.try_get(6)?;
         let due = Due {
             order_id: row.try_get(3)?,
-            source: rule.as_ref().map_or_else(|| "not known".to_owned(), |rule| rule.source.clone()),
-            after_end: rule.as_ref().map_or_else(|| "not known".to_owned(), |rule| rule.after_end.to_string()),
+            source: rule
+                .as_ref()
+                .map_or_else(|| "not known".to_owned(), |rule| rule.source.clone()),
+            after_end: rule
+                .as_ref()
+                .map_or_else(|| "not known".to_owned(), |rule| rule.after_end.to_string()),
             starts_at: row.try_get(5)?,
             ends_at,
-            due_at: rule.as_ref().map_or(Timestamp::MAX, |rule| later(ends_at, &rule.after_end)),
+            due_at: rule
+                .as_ref()
+                .map_or(Timestamp::MAX, |rule| later(ends_at, &rule.after_end)),
             profile,
         };
         let unknown_profile = rule.is_none().then(|| due.profile.clone());

@@ -98,7 +98,10 @@ pub const STAYS: &[(&str, &str)] = &[
     ("order_review", "that the law's reviews were made"),
     ("order_warning", "that the end of the basis was told in time"),
     ("device_assignment", "when a device was worn under the basis"),
-    ("person_rules", "the number of the last rules, without the rules: the stream's next must be higher"),
+    (
+        "person_rules",
+        "the number of the last rules, without the rules: the stream's next must be higher",
+    ),
     ("legal_hold", "why data were kept longer than the law's term"),
 ];
 
@@ -131,12 +134,18 @@ pub(super) async fn delete(
 ) -> Result<Vec<(&'static str, i64)>, Error> {
     if !dry {
         let others = rows(transaction, OTHERS, &[&person]).await?;
-        let others = others.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+        let others = others
+            .iter()
+            .map(|row| row.try_get(0))
+            .collect::<Result<Vec<Uuid>, _>>()?;
         incident::stand_alone(transaction, &others, "a person whose record goes by law").await?;
     }
     // Before what says whose they are goes.
     let zones = rows(transaction, ZONES, &[&person]).await?;
-    let zones = zones.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+    let zones = zones
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<Vec<Uuid>, _>>()?;
     let mut gone = Vec::new();
     for (table, count, delete) in OF_PERSON {
         gone.push((table, part(transaction, count, delete, &person, dry).await?));
