@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{
     ApiError, App,
-    authorise::{Asked, Authorised, Body, Handler, Id},
+    authorise::{Asked, Authorised, Handler, Id},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// Doing something for a reason.
@@ -82,9 +83,9 @@ pub async fn start(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Acknowledge>,
+    Keyed(asked, once): Keyed<Acknowledge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::StartAction, &seen).await
 }
 
@@ -102,10 +103,10 @@ pub async fn take_over(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Reason>,
+    Keyed(asked, once): Keyed<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let why = words(&asked.why, "why")?;
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::TakeOver { why }, &seen).await
 }
 
@@ -123,14 +124,14 @@ pub async fn suspend(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Suspend>,
+    Keyed(asked, once): Keyed<Suspend>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let suspension = Suspension {
         authority: words(&asked.authority, "authority")?,
         reason: words(&asked.reason, "reason")?,
         until: asked.until,
     };
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::Suspend(suspension), &seen).await
 }
 
@@ -148,10 +149,10 @@ pub async fn resume(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Reason>,
+    Keyed(asked, once): Keyed<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let why = words(&asked.why, "why")?;
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::Resume { why }, &seen).await
 }
 
@@ -169,10 +170,10 @@ pub async fn merge(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Merge>,
+    Keyed(asked, once): Keyed<Merge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let why = words(&asked.why, "why")?;
-    let doing = Doing::new(&app, &caller.user, incident_id, None);
+    let doing = Doing::new(&app, &caller.user, incident_id, None, once);
     doing.must_see().await?;
     let into = doing.numbered(asked.into).await?;
     let into =
@@ -194,9 +195,9 @@ pub async fn split(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Reason>,
+    Keyed(asked, once): Keyed<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let why = words(&asked.why, "why")?;
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::Split { why }, &seen).await
 }

@@ -5,14 +5,15 @@ import { api } from "../shared/api";
 import { useDuty, useResource } from "../shared/context";
 import { ChoiceField, DeedForm, TextField } from "../shared/form";
 import { word } from "../shared/i18n";
+import { useKeptState } from "../shared/kept";
 import { NOTE_KINDS, CONTACT_KINDS, OUTCOMES, type Casework, type Violation } from "../shared/types";
 import { Failure, Link, Loading, Time } from "../shared/ui";
 
 function Contacts({ person, casework, reload }: { person: string; casework: Casework; reload: () => void }): ReactNode {
   const { t } = useDuty();
-  const [kind, setKind] = useState<string>("family");
-  const [name, setName] = useState("");
-  const [phone, setPhone] = useState("");
+  const [kind, setKind] = useKeptState<string>(`contact.${person}.kind`, "family");
+  const [name, setName] = useKeptState(`contact.${person}.name`, "");
+  const [phone, setPhone] = useKeptState(`contact.${person}.phone`, "");
   return (
     <section className="panel" aria-labelledby="contacts-title">
       <h2 id="contacts-title">{t("casework.contacts")}</h2>
@@ -29,6 +30,7 @@ function Contacts({ person, casework, reload }: { person: string; casework: Case
       {casework.may_write && (
         <DeedForm
           testid="contact-form"
+          keeps={`contact.${person}`}
           label={t("casework.add_contact")}
           button={t("casework.add_contact")}
           ready={name.trim() !== "" || phone.trim() !== ""}
@@ -50,8 +52,8 @@ function Contacts({ person, casework, reload }: { person: string; casework: Case
 
 function Notes({ person, casework, reload }: { person: string; casework: Casework; reload: () => void }): ReactNode {
   const { t } = useDuty();
-  const [text, setText] = useState("");
-  const [kind, setKind] = useState<string>("note");
+  const [text, setText] = useKeptState(`note.${person}.text`, "");
+  const [kind, setKind] = useKeptState<string>(`note.${person}.kind`, "note");
   return (
     <section className="panel" aria-labelledby="person-notes-title">
       <h2 id="person-notes-title">{t("casework.notes")}</h2>
@@ -72,6 +74,7 @@ function Notes({ person, casework, reload }: { person: string; casework: Casewor
       {casework.may_write && (
         <DeedForm
           testid="person-note-form"
+          keeps={`note.${person}`}
           label={t("casework.add_note")}
           button={t("casework.add_note")}
           ready={text.trim() !== ""}
@@ -91,12 +94,13 @@ function Notes({ person, casework, reload }: { person: string; casework: Casewor
 
 function Decide({ violation, reload, done }: { violation: Violation; reload: () => void; done: () => void }): ReactNode {
   const { t } = useDuty();
-  const [outcome, setOutcome] = useState<string>("recorded");
-  const [reason, setReason] = useState("");
+  const [outcome, setOutcome] = useKeptState<string>(`outcome.${violation.violation_id}.outcome`, "recorded");
+  const [reason, setReason] = useKeptState(`outcome.${violation.violation_id}.reason`, "");
   const seen = Number(violation.decision?.revision ?? 0);
   return (
     <DeedForm
       testid="outcome-form"
+      keeps={`outcome.${violation.violation_id}`}
       label={t("casework.set_outcome")}
       button={t("casework.decide")}
       primary
