@@ -3,12 +3,13 @@
 // Environment: HOMEWARD_BIN (the built program), HOMEWARD_TEST_POSTGRES_TIMESCALE and/or HOMEWARD_TEST_POSTGRES_PLAIN (URLs of
 // clusters in which databases may be created), HOMEWARD_TEST_KAFKA (host:port, optional), HOMEWARD_TEST_CHROMIUM.
 // With CI=true what is missing is a failure; elsewhere it is left out, and that is said.
-// `--stream postgres|kafka` plays one kind only; `--only play|lost|long` one part of it, each on a server of its own; `--screenshot FILE` keeps a picture of an incident;
+// `--stream postgres|kafka` plays one kind only; `--only play|causes|lost|long` one part of it, each on a server of its own; `--screenshot FILE` keeps a picture of an incident;
 // `--pictures FOLDER` keeps a picture of each page of each role; `--basemap FILE` draws a PMTiles file under it.
 
 import { access } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { launch } from "./browser.mjs";
+import { causes } from "./causes.mjs";
 import { long } from "./long.mjs";
 import { lost } from "./lost.mjs";
 import { play } from "./scenario.mjs";
@@ -42,7 +43,7 @@ else {
 }
 
 /** In this order: the last leaves a queue that nobody wants to work with. */
-const PARTS = { play, lost, long };
+const PARTS = { play, causes, lost, long };
 
 let failed = 0;
 for (const plan of plans) {
