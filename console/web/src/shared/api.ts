@@ -245,7 +245,11 @@ export const api = {
     request<Casework>("GET", `/api/v1/people/${id(person)}/casework`, undefined, signal),
   addPersonNote: (person: string, note: { text: string; kind: string; audience: string }) =>
     request<undefined>("POST", `/api/v1/people/${id(person)}/person-notes`, note),
-  addContact: (person: string, contact: { kind: string; name: string; phone: string }) =>
+  /** A new one, or with its id a revision of one. */
+  writeContact: (
+    person: string,
+    contact: { contact_id?: string; kind: string; name: string; relation: string; phone: string; address: string; note: string; protected_address?: boolean },
+  ) =>
     request<undefined>("POST", `/api/v1/people/${id(person)}/contacts`, contact),
   decideViolation: (violation: string, outcome: { outcome: string; reason: string; seen: number }) =>
     request<undefined>("POST", `/api/v1/violations/${id(violation)}/outcome`, outcome),
