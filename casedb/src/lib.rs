@@ -38,6 +38,7 @@ pub mod migrate;
 pub mod note;
 pub mod notification;
 pub mod offset;
+pub mod once;
 pub mod order;
 pub mod outbox;
 pub mod person;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    Error, GenericClient,
+    Error, GenericClient, once,
     pool::{execute, optional},
     user::{self, User},
 };
@@ -102,7 +102,7 @@ pub async fn end(client: &impl GenericClient, token: &Token) -> Result<(), Error
     Ok(())
 }
 
-/// Deletes sessions that have expired, and attempts older than 30 days.
+/// Deletes sessions that have expired, attempts older than 30 days, and keys of requests older than a day.
 pub async fn sweep(client: &impl GenericClient, now: Timestamp) -> Result<u64, Error> {
     let ended = execute(client, "DELETE FROM user_session WHERE expires_at <= $1", &[&now]).await?;
     let month_ago = now - SignedDuration::from_hours(30 * 24);
@@ -112,6 +112,7 @@ pub async fn sweep(client: &impl GenericClient, now: Timestamp) -> Result<u64, E
         &[&month_ago],
     )
     .await?;
+    once::sweep(client, now).await?;
     Ok(ended)
 }
 

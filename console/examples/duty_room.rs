@@ -36,6 +36,7 @@ async fn main() -> Result<()> {
         demo_town: None,
         channels: homeward_console::Channels::default(),
         evidence_key: None,
+        partitions: 16,
         patience: alerts::lifecycle::course::Patience::default(),
     };
     let mut handle = homeward_console::start(config, database, std::sync::Arc::new(|| Ok(()))).await?;

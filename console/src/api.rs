@@ -20,6 +20,7 @@ pub mod orders;
 pub mod passes;
 pub mod people;
 pub mod platform;
+pub mod preview;
 pub mod priorities;
 pub mod push;
 pub mod quarantine;

@@ -9,8 +9,10 @@ pub mod authorise;
 pub mod error;
 pub mod events;
 pub mod matrix;
+pub mod once;
 pub mod openapi;
 pub mod owner;
+pub mod preview;
 pub mod receipts;
 pub mod router;
 pub mod session;
@@ -40,6 +42,8 @@ pub struct Config {
     pub evidence_key: Option<casedb::audit::sealer::Signer>,
     /// What the console does for the channels of messages.
     pub channels: Channels,
+    /// How many partitions the stream has.
+    pub partitions: u32,
     /// For how long somebody has an incident whom no sign follows.
     pub patience: alerts::lifecycle::course::Patience,
 }
@@ -54,6 +58,7 @@ impl Config {
             demo_town: None,
             evidence_key: None,
             channels: Channels::default(),
+            partitions: 16,
             patience: alerts::lifecycle::course::Patience::default(),
         }
     }
@@ -111,6 +116,7 @@ pub(crate) struct Inner {
     pub(crate) hub: events::Hub,
     pub(crate) door: session::Door,
     pub(crate) counts: api::counts::Counts,
+    pub(crate) previews: api::preview::Turns,
     pub(crate) ready: Ready,
     pub(crate) stop: CancellationToken,
     pub(crate) town: Option<bytes::Bytes>,
@@ -180,6 +186,7 @@ pub async fn start(config: Config, database: Database, ready: Ready) -> Result<H
         hub,
         door,
         counts: api::counts::Counts::default(),
+        previews: api::preview::Turns::default(),
         ready,
         stop: stop.clone(),
         town,

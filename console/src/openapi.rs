@@ -11,7 +11,9 @@ use crate::{api, assets, error, events, receipts, router};
     info(
         title = "Homeward console",
         description = "Incidents, people and live updates for the duty room. Log in with POST /api/v1/session; the answer sets \
-            the cookie `homeward_session`. Every method but GET and HEAD needs the header `X-Homeward-Request: 1`. Who sees what \
+            the cookie `homeward_session`. Every method but GET and HEAD needs the header `X-Homeward-Request: 1`. What makes or \
+            changes something takes the header `Idempotency-Key`, a UUID of the client's making: sent again under it within a day, because no \
+            answer came, it is not done twice, and the answer is how things stand; the key with something else is 422 `key_taken`. Who sees what \
             follows from the user's agency: an object outside it is 404."
     ),
     paths(
@@ -51,6 +53,7 @@ use crate::{api, assets, error, events, receipts, router};
         api::passes::withdraw,
         api::zones::list,
         api::zones::change,
+        api::preview::run,
         api::devices::show,
         api::devices::change,
         api::casework::show,

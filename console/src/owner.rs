@@ -7,6 +7,7 @@ use casedb::{
     Database, Error, Listener,
     audit::sealer::Signer,
     canary, command, evidence,
+    history::folded::Reader,
     incident::IncidentError,
     notification,
     session::{self, Token},
@@ -59,6 +60,10 @@ pub const EXCEPTIONS: &[(&str, &str)] = &[
     (
         "receipt",
         "the gateway for short messages is no user; its signature was checked",
+    ),
+    (
+        "history",
+        "history is folded once more for a zone's preview; the user's own transaction has declared the reading before",
     ),
     ("ready", "whether the database answers; reads no table"),
 ];
@@ -148,6 +153,11 @@ impl Owner {
         now: Timestamp,
     ) -> Result<bool, IncidentError> {
         notification::receipt(&self.database, alerts::route::Channel::Sms, name, receipt, now).await
+    }
+
+    /// Stored history, for folding it once more.
+    pub async fn history(&self, partitions: u32) -> Result<Reader, Error> {
+        Reader::open(&self.database, partitions).await
     }
 
     /// Whether the database answers.

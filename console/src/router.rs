@@ -124,6 +124,11 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ),
     ("get", "/api/v1/people/{id}/zones", Admission::Roles(CaseReader::ROLES)),
     ("post", "/api/v1/people/{id}/zones", Admission::Roles(Decider::ROLES)),
+    (
+        "post",
+        "/api/v1/people/{id}/zones/preview",
+        Admission::Roles(Decider::ROLES),
+    ),
     ("get", "/api/v1/people/{id}/devices", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/people/{id}/devices", Admission::Roles(Handler::ROLES)),
     ("post", "/api/v1/leave/{id}/decision", Admission::Roles(Decider::ROLES)),
@@ -258,6 +263,7 @@ fn routes() -> Router<App> {
         .route("/people/{id}/leave", post(api::passes::ask))
         .route("/leave/{id}/withdrawal", post(api::passes::withdraw))
         .route("/people/{id}/zones", get(api::zones::list).post(api::zones::change))
+        .route("/people/{id}/zones/preview", post(api::preview::run))
         .route(
             "/people/{id}/devices",
             get(api::devices::show).post(api::devices::change),
@@ -308,7 +314,10 @@ fn routes() -> Router<App> {
         .fallback(no_such_path)
         .layer(middleware::from_fn(refuse_foreign))
         .layer(middleware::from_fn(no_store));
-    let compressed = DefaultPredicate::new().and(NotForContentType::new("application/vnd.pmtiles"));
+    // Lines of a preview are to arrive when they are said.
+    let compressed = DefaultPredicate::new()
+        .and(NotForContentType::new("application/vnd.pmtiles"))
+        .and(NotForContentType::new("application/x-ndjson"));
     Router::new()
         .nest("/api/v1", api)
         .route("/basemap.pmtiles", get(assets::basemap))

@@ -25,12 +25,16 @@ mod incidents;
 mod live;
 #[path = "api/messages.rs"]
 mod messages;
+#[path = "api/once.rs"]
+mod once;
 #[path = "api/orders.rs"]
 mod orders;
 #[path = "api/people.rs"]
 mod people;
 #[path = "api/positions.rs"]
 mod positions;
+#[path = "api/preview.rs"]
+mod preview;
 #[path = "api/roles.rs"]
 mod roles;
 #[path = "api/routes.rs"]
@@ -104,6 +108,7 @@ impl Room {
                 }),
             },
             evidence_key: None,
+            partitions: 16,
             patience: alerts::lifecycle::course::Patience::default(),
         };
         let pool = casedb::Database::connect(&database.url, 8).await?;

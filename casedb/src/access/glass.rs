@@ -46,6 +46,8 @@ pub enum GlassError {
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Opening<'a> {
+    /// Its id.
+    pub id: Uuid,
     /// The person's case reference.
     pub reference: &'a str,
     /// Why, at least ten characters.
@@ -110,7 +112,7 @@ pub async fn open(
     }
     // Whom it is about the role cannot look up: it does not see the person yet.
     let person_id = find_person(transaction, FIND, opening.reference).await?;
-    let id = Uuid::now_v7();
+    let id = opening.id;
     let values: [&(dyn postgres_types::ToSql + Sync); 5] =
         [&id, &person_id, &opening.reason, &opening.case_number, &opening.minutes];
     execute(transaction, OPEN, &values).await?;

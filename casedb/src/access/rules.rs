@@ -687,6 +687,8 @@ pub const RULES: &[Rule] = &[
             right(EVERYBODY, Op::Delete, Columns::All, GLASS),
         ],
     ),
+    // Requests that were served, so that they are not served twice.
+    rule("deed_key", &[read(EVERYBODY, GLASS), add(EVERYBODY, GLASS)]),
     nobody("notification_hold", "receivers that asked to be left alone"),
     // Service providers, and what is written about people.
     rule("service_contract", &[read(CASE_ADMIN_PROVIDER, CONTRACT)]),

@@ -39,6 +39,7 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("absence", "INSERT INTO absence (user_id, starts_at, ends_at) VALUES ('{user}', now(), now() + interval '1 day')"),
     ("push_subscription", "INSERT INTO push_subscription (subscription_id, user_id, endpoint, p256dh, auth) VALUES (md5('{k}push')::uuid, '{user}',
         'https://push.example/{k}', sha256('{k}') || sha256('{k}') || 'x', substring(sha256('{k}') FROM 1 FOR 16))"),
+    ("deed_key", "INSERT INTO deed_key (user_id, key, digest, object_id) VALUES ('{user}', md5('{k}deed')::uuid, sha256('{k}'), md5('{k}made')::uuid)"),
     ("service_contract", "INSERT INTO service_contract (contract_id, reference, provider_id, client_id, area_id, scope, starts_at, ends_at)
         SELECT md5('{k}contract')::uuid, 'contract {k}', CASE WHEN '{k}' = 'o' THEN md5('care')::uuid ELSE md5('elsewhere')::uuid END, c, c,
         '{contacts,schedule,visits,notes,device,incidents}', now() - interval '1 day', now() + interval '1 day'

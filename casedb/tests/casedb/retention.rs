@@ -286,7 +286,11 @@ async fn own_rows(db: &Database, person: PersonId) -> BTreeMap<&'static str, i64
             "SELECT count(*) FROM {} t WHERE {} AND $1::uuid[] IS NOT NULL AND $2::uuid[] IS NOT NULL",
             spec.name, spec.own
         );
-        let rows: i64 = client.query_one(&sql, &[&vec![person.uuid()], &nobody]).await.unwrap().get(0);
+        let rows: i64 = client
+            .query_one(&sql, &[&vec![person.uuid()], &nobody])
+            .await
+            .unwrap()
+            .get(0);
         if rows > 0 {
             found.insert(spec.name, rows);
         }
@@ -314,7 +318,13 @@ async fn everything_about_a_person_goes_but_what_is_said_to_stay() {
         }
         // What says whose a zone is goes too, so they are found before.
         let zones = "SELECT zone_id FROM person_zone WHERE person_id = $1 UNION SELECT proximity_id FROM proximity WHERE person_id = $1";
-        let zones: Vec<Uuid> = client.query(zones, &[&one.uuid()]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        let zones: Vec<Uuid> = client
+            .query(zones, &[&one.uuid()])
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
         assert_eq!(zones.len(), 3, "an own one, a shared one and a protected person's");
         let later: Timestamp = "2046-11-01T12:00:00Z".parse().unwrap();
         let ran = retention::run(&db, &Terms::default(), later, false, &mut |_| {})
@@ -335,7 +345,12 @@ async fn everything_about_a_person_goes_but_what_is_said_to_stay() {
         assert_eq!(zones, 1, "{}: the zone that others have too", test.edition);
         let mut expected = others;
         *expected.entry("legal_hold").or_default() += 1;
-        assert_eq!(own_rows(&db, other).await, expected, "{}: of somebody else", test.edition);
+        assert_eq!(
+            own_rows(&db, other).await,
+            expected,
+            "{}: of somebody else",
+            test.edition
+        );
         let words = "SELECT published IS NULL AND revision = 3 FROM person_rules WHERE person_id = $1";
         let empty: bool = client.query_one(words, &[&one.uuid()]).await.unwrap().get(0);
         assert!(empty, "rules are empty, and their number is not used again");
@@ -389,11 +404,17 @@ async fn whoever_cannot_go_holds_up_nobody_else() {
         let mut client = db.client().await.unwrap();
         // A profile of another version of the program.
         client
-            .execute("UPDATE supervision_order SET profile = 'of-tomorrow' WHERE person_id = $1", &[&strange.person_id.uuid()])
+            .execute(
+                "UPDATE supervision_order SET profile = 'of-tomorrow' WHERE person_id = $1",
+                &[&strange.person_id.uuid()],
+            )
             .await
             .unwrap();
         // Somebody else's incident hangs on one that goes.
-        let (into, others) = (raised(&db, root.person_id, "a").await, raised(&db, neighbour.person_id, "b").await);
+        let (into, others) = (
+            raised(&db, root.person_id, "a").await,
+            raised(&db, neighbour.person_id, "b").await,
+        );
         let user = Uuid::now_v7();
         client
             .execute(
@@ -403,9 +424,16 @@ async fn whoever_cannot_go_holds_up_nobody_else() {
             .await
             .unwrap();
         let transaction = client.transaction().await.unwrap();
-        incident::merge(&transaction, &[others], into, Who::User(user), "one cause", Timestamp::now())
-            .await
-            .unwrap();
+        incident::merge(
+            &transaction,
+            &[others],
+            into,
+            Who::User(user),
+            "one cause",
+            Timestamp::now(),
+        )
+        .await
+        .unwrap();
         transaction.commit().await.unwrap();
         // A new order is prepared for somebody whose last one is long over: what was written for it must not go.
         let note = "INSERT INTO person_note (person_id, text, happened_at, written_by) VALUES ($1, 'new', now(), $2)";
@@ -420,16 +448,34 @@ async fn whoever_cannot_go_holds_up_nobody_else() {
         let failed: Vec<Uuid> = ran.failed.iter().map(|(person, _)| *person).collect();
         assert_eq!(failed, [strange.person_id.uuid()], "{}: {ran:?}", test.edition);
         assert!(ran.failed[0].1.contains("of-tomorrow"), "{ran:?}");
-        assert_eq!(rows(&db, strange.person_id).await, 24, "how long is not known: nothing goes");
+        assert_eq!(
+            rows(&db, strange.person_id).await,
+            24,
+            "how long is not known: nothing goes"
+        );
         for person in [&root, &last, &returns] {
-            assert_eq!(rows(&db, person.person_id).await, 0, "{}: {}", test.edition, person.reference);
+            assert_eq!(
+                rows(&db, person.person_id).await,
+                0,
+                "{}: {}",
+                test.edition,
+                person.reference
+            );
         }
         let stands = "SELECT merged_into IS NULL AND state <> 'closed' FROM incident WHERE incident_id = $1";
         assert!(client.query_one(stands, &[&others]).await.unwrap().get::<_, bool>(0));
         assert!(client.query_opt(stands, &[&into]).await.unwrap().is_none());
         let notes = "SELECT count(*) FROM person_note WHERE person_id = $1";
-        let notes: i64 = client.query_one(notes, &[&returns.person_id.uuid()]).await.unwrap().get(0);
+        let notes: i64 = client
+            .query_one(notes, &[&returns.person_id.uuid()])
+            .await
+            .unwrap()
+            .get(0);
         assert_eq!(notes, 1, "an order is to come");
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_name_of_a_cell_goes_with_the_first_history_of_those_concerned() {

@@ -15,6 +15,7 @@ use crate::{
     ApiError, App,
     authorise::{AccountKeeper, Authorised, Body, Id},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// Accounts, and where accounts can be.
@@ -95,7 +96,7 @@ pub async fn list(caller: Authorised<AccountKeeper>, State(app): State<App>) -> 
 pub async fn add(
     caller: Authorised<AccountKeeper>,
     State(app): State<App>,
-    Body(new): Body<NewAccount>,
+    Keyed(new, once): Keyed<NewAccount>,
 ) -> Result<(StatusCode, Json<Password>), ApiError> {
     let username = new.username.trim();
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-');
@@ -114,6 +115,15 @@ pub async fn add(
     let transaction = client.begin(&caller.user).await?;
     let place = place(&transaction, new.agency_id).await?;
     account::fits(new.role, &place.kind, &place.name)?;
+    if once.again(&transaction, &caller.user).await? {
+        // The first password got lost with its answer, and nobody has it: another takes its place.
+        let accounts = account::list(&transaction).await?;
+        let made = accounts.into_iter().find(|account| account.username == username);
+        let user_id = made.ok_or(ApiError::NotFound("account"))?.user_id;
+        account::set_password(&transaction, user_id, &hash).await?;
+        transaction.commit().await.map_err(casedb::Error::from)?;
+        return Ok((StatusCode::CREATED, Json(Password { user_id, password })));
+    }
     let user = NewUser {
         username: username.to_owned(),
         display_name: display_name.to_owned(),

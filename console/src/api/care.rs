@@ -17,8 +17,9 @@ use uuid::Uuid;
 use super::casework::{NoteRow, word};
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, Id, Provider},
+    authorise::{Authorised, Id, Provider},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// Notes and closed incidents of this long are shown.
@@ -145,12 +146,15 @@ pub async fn write_note(
     caller: Authorised<Provider>,
     State(app): State<App>,
     Id(person_id): Id,
-    Body(new): Body<CareNote>,
+    Keyed(new, once): Keyed<CareNote>,
 ) -> Result<StatusCode, ApiError> {
     let now = Timestamp::now();
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
     must_cover(&covered(&transaction, person_id).await?, Scope::Notes)?;
+    if once.again(&transaction, &caller.user).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let written = Written {
         kind: word(new.kind.as_deref().unwrap_or("note"))?,
         audience: Audience::SocialWork,
@@ -192,7 +196,7 @@ pub async fn swap(
     caller: Authorised<Provider>,
     State(app): State<App>,
     Id(person_id): Id,
-    Body(asked): Body<CareSwap>,
+    Keyed(asked, once): Keyed<CareSwap>,
 ) -> Result<StatusCode, ApiError> {
     let why: Removal = word(&asked.reason)?;
     if why == Removal::EndOfOrder {
@@ -204,6 +208,9 @@ pub async fn swap(
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
     must_cover(&covered(&transaction, person_id).await?, Scope::Device)?;
+    if once.again(&transaction, &caller.user).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     care::swap(
         &transaction,
         person_id,

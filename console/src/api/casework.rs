@@ -19,8 +19,9 @@ use uuid::Uuid;
 use super::people::case_number;
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, Handler, Id},
+    authorise::{Authorised, Handler, Id},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// Violations and notes of this long are shown.
@@ -176,12 +177,15 @@ pub async fn write_note(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(person_id): Id,
-    Body(new): Body<NewNote>,
+    Keyed(new, once): Keyed<NewNote>,
 ) -> Result<StatusCode, ApiError> {
     let now = Timestamp::now();
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
     let person_id = visible(&transaction, &caller.user, person_id).await?;
+    if once.again(&transaction, &caller.user).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let audience = new.audience.as_deref().unwrap_or("both");
     if !audiences(&caller.user).contains(&audience) {
         return Err(ApiError::invalid(
@@ -247,12 +251,15 @@ pub async fn write_contact(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(person_id): Id,
-    Body(new): Body<NewContact>,
+    Keyed(new, once): Keyed<NewContact>,
 ) -> Result<StatusCode, ApiError> {
     let now = Timestamp::now();
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
     let person_id = visible(&transaction, &caller.user, person_id).await?;
+    if once.again(&transaction, &caller.user).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let texts = [&new.name, &new.relation, &new.phone, &new.address, &new.note];
     if texts.iter().any(|text| text.chars().count() > 1_000)
         || (new.name.is_empty() && new.phone.is_empty() && new.address.is_empty())
@@ -316,7 +323,7 @@ pub async fn decide(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(violation_id): Id,
-    Body(new): Body<NewOutcome>,
+    Keyed(new, once): Keyed<NewOutcome>,
 ) -> Result<StatusCode, ApiError> {
     let now = Timestamp::now();
     let mut client = app.0.users.client().await?;
@@ -332,6 +339,9 @@ pub async fn decide(
     let shown = violation::of_person(&transaction, person_id, audiences(&caller.user), all, i64::MAX).await?;
     if !shown.iter().any(|shown| shown.violation_id == violation_id) {
         return Err(ApiError::NotFound("violation"));
+    }
+    if once.again(&transaction, &caller.user).await? {
+        return Ok(StatusCode::NO_CONTENT);
     }
     let decide = Decide {
         outcome: word(&new.outcome)?,

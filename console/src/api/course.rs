@@ -16,8 +16,9 @@ use super::{
 };
 use crate::{
     ApiError, App,
-    authorise::{Asked, Authorised, Body, Handler, Id},
+    authorise::{Asked, Authorised, Handler, Id},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// Doing something for a reason.
@@ -90,9 +91,9 @@ pub async fn start(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Acknowledge>,
+    Keyed(asked, once): Keyed<Acknowledge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::StartAction, &seen).await
 }
 
@@ -110,10 +111,10 @@ pub async fn take_over(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Reason>,
+    Keyed(asked, once): Keyed<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let why = words(&asked.why, "why")?;
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::TakeOver { why }, &seen).await
 }
 
@@ -131,14 +132,14 @@ pub async fn suspend(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Suspend>,
+    Keyed(asked, once): Keyed<Suspend>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let suspension = Suspension {
         authority: words(&asked.authority, "authority")?,
         reason: words(&asked.reason, "reason")?,
         until: asked.until,
     };
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::Suspend(suspension), &seen).await
 }
 
@@ -156,10 +157,10 @@ pub async fn resume(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Reason>,
+    Keyed(asked, once): Keyed<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let why = words(&asked.why, "why")?;
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::Resume { why }, &seen).await
 }
 
@@ -177,10 +178,10 @@ pub async fn merge(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Merge>,
+    Keyed(asked, once): Keyed<Merge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let why = words(&asked.why, "why")?;
-    let doing = Doing::new(&app, &caller.user, incident_id, None);
+    let doing = Doing::new(&app, &caller.user, incident_id, None, once);
     doing.must_see().await?;
     if asked.also.len() > MERGED_MAX {
         return Err(ApiError::invalid("bad_value", format!("also: {MERGED_MAX} at most")));
@@ -209,9 +210,9 @@ pub async fn split(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(seen): Asked<DetailQuery>,
-    Body(asked): Body<Reason>,
+    Keyed(asked, once): Keyed<Reason>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let why = words(&asked.why, "why")?;
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::Split { why }, &seen).await
 }

@@ -17,8 +17,9 @@ use uuid::Uuid;
 
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, Handler, Id},
+    authorise::{Authorised, Handler, Id},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// Days of refusals, and words to the device, that are shown.
@@ -141,12 +142,17 @@ pub async fn change(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(person_id): Id,
-    Body(deed): Body<DeviceDeed>,
+    Keyed(deed, once): Keyed<DeviceDeed>,
 ) -> Result<Json<PersonDevices>, ApiError> {
     let now = Timestamp::now();
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
+    // Before the transaction leaves the user's role.
+    let again = once.again(&transaction, &caller.user).await?;
     let person_id = seen(&transaction, &caller.user, person_id).await?;
+    if again {
+        return read(&transaction, person_id, now).await.map(Json);
+    }
     act(&transaction, person_id, deed, caller.user.user_id, now)
         .await
         .map_err(|error| super::orders::refused(error, "device"))?;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::incidents::{DetailQuery, detail};
-use crate::{ApiError, App};
+use crate::{ApiError, App, once::Once};
 
 /// Who does something with which incident.
 #[derive(Clone, Copy)]
@@ -19,16 +19,18 @@ pub(super) struct Doing<'a> {
     user: &'a User,
     incident_id: Uuid,
     version: Option<i64>,
+    once: Once,
 }
 
 impl<'a> Doing<'a> {
     /// `version`: the one that the user saw; when it has moved, it is a conflict.
-    pub(super) const fn new(app: &'a App, user: &'a User, incident_id: Uuid, version: Option<i64>) -> Self {
+    pub(super) const fn new(app: &'a App, user: &'a User, incident_id: Uuid, version: Option<i64>, once: Once) -> Self {
         Self {
             app,
             user,
             incident_id,
             version,
+            once,
         }
     }
 
@@ -56,19 +58,22 @@ impl<'a> Doing<'a> {
             if !view::may_see_incident(&transaction, user_id, self.incident_id).await? {
                 return Err(ApiError::NotFound("incident"));
             }
+            let again = self.once.again(&transaction, self.user).await?;
             let now = Timestamp::now();
             let patience = &self.app.0.config.patience;
-            incident::act_with(
-                &transaction,
-                self.incident_id,
-                user_id,
-                deed,
-                self.version,
-                patience,
-                now,
-            )
-            .await
-            .map_err(refused)?;
+            if !again {
+                incident::act_with(
+                    &transaction,
+                    self.incident_id,
+                    user_id,
+                    deed,
+                    self.version,
+                    patience,
+                    now,
+                )
+                .await
+                .map_err(refused)?;
+            }
             transaction.commit().await.map_err(casedb::Error::from)?;
         }
         detail(self.app, self.user, self.incident_id, seen).await.map(Json)

@@ -24,8 +24,9 @@ use super::{
 };
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, CaseReader, Decider, Id},
+    authorise::{Authorised, CaseReader, Decider, Id},
     error::ErrorBody,
+    once::{Keyed, Once},
     users::UserClient,
 };
 
@@ -164,7 +165,7 @@ pub async fn make(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(person_id): Id,
-    Body(asked): Body<NewOrder>,
+    Keyed(asked, once): Keyed<NewOrder>,
 ) -> Result<Json<OrderList>, ApiError> {
     let now = Timestamp::now();
     let person_id = PersonId::new(person_id);
@@ -173,6 +174,14 @@ pub async fn make(
     let zone = proven(&transaction, &caller.user, person_id, "person").await?;
     let profile = law::require(&asked.profile)?;
     order::may(caller.user.role, Act::Propose, profile)?;
+    let order_id = Uuid::now_v7();
+    if !asked.check
+        && let Some(made) = once.done(&transaction, &caller.user, order_id).await?
+    {
+        let mut list = read(&transaction, &caller.user, person_id, None, None).await?;
+        list.made = Some(made);
+        return Ok(Json(list));
+    }
     let grounds = checked("grounds", &asked.grounds, LONGEST)?;
     if profile.grounds.is_empty() && grounds.is_empty() {
         return Err(Refused::new("grounds_in_words", "order: say why, in words").into());
@@ -186,7 +195,7 @@ pub async fn make(
         last_day: asked.last_day,
     };
     let draft = Draft {
-        order_id: OrderId::new(Uuid::now_v7()),
+        order_id: OrderId::new(order_id),
         person_id,
         profile: asked.profile,
         legal_basis: checked("legal_basis", &asked.legal_basis, LONGEST_REASON)?.to_owned(),
@@ -268,6 +277,15 @@ impl<'a> Subject<'a> {
         })
     }
 
+    /// How things stand, where this request was served before under its key.
+    pub(super) async fn again(&self, once: Once) -> Result<Option<Json<OrderList>>, ApiError> {
+        if !once.again(&self.transaction, self.user).await? {
+            return Ok(None);
+        }
+        let list = read(&self.transaction, self.user, self.person_id, None, None).await?;
+        Ok(Some(Json(list)))
+    }
+
     /// Notes the change, publishes the rules, and says how things stand.
     pub(super) async fn done(self, what: What, detail: &str) -> Result<Json<OrderList>, ApiError> {
         let detail = format!("order {}{detail}", self.order_id);
@@ -316,12 +334,15 @@ pub async fn serve(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(order_id): Id,
-    Body(asked): Body<NewNotice>,
+    Keyed(asked, once): Keyed<NewNotice>,
 ) -> Result<Json<OrderList>, ApiError> {
     let step: Step = asked.step.parse().map_err(|error| bad("step", &error))?;
     let reference = checked("reference", &asked.reference, LONGEST_REASON)?;
     let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Propose).await?;
+    if let Some(list) = subject.again(once).await? {
+        return Ok(list);
+    }
     let done_at = asked.done_at.unwrap_or(subject.now);
     let by = caller.user.user_id;
     let noting = order::Noting {
@@ -367,11 +388,14 @@ pub async fn extend(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(order_id): Id,
-    Body(asked): Body<NewExtension>,
+    Keyed(asked, once): Keyed<NewExtension>,
 ) -> Result<Json<OrderList>, ApiError> {
     let reason = checked("reason", &asked.reason, LONGEST_REASON)?;
     let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Propose).await?;
+    if let Some(list) = subject.again(once).await? {
+        return Ok(list);
+    }
     let before = order::read(&subject.transaction, subject.order_id).await?.ends_at;
     let until = Until {
         months: asked.months,
@@ -412,7 +436,7 @@ pub async fn review(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(order_id): Id,
-    Body(asked): Body<NewReview>,
+    Keyed(asked, once): Keyed<NewReview>,
 ) -> Result<Json<OrderList>, ApiError> {
     let outcome: Outcome = asked.outcome.parse().map_err(|error| bad("outcome", &error))?;
     let note = checked("note", &asked.note, LONGEST_REASON)?;
@@ -423,6 +447,9 @@ pub async fn review(
     let conditions = conditions.transpose()?.filter(|_| outcome == Outcome::Vary);
     let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Review).await?;
+    if let Some(list) = subject.again(once).await? {
+        return Ok(list);
+    }
     let by = caller.user.user_id;
     order::review(&subject.transaction, subject.order_id, outcome, note, by, subject.now)
         .await
@@ -468,7 +495,7 @@ pub async fn vary(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(order_id): Id,
-    Body(asked): Body<Variation>,
+    Keyed(asked, once): Keyed<Variation>,
 ) -> Result<Json<OrderList>, ApiError> {
     let reason = checked("reason", &asked.reason, LONGEST_REASON)?;
     let conditions = asked
@@ -478,6 +505,9 @@ pub async fn vary(
     let conditions = conditions.transpose()?;
     let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Propose).await?;
+    if let Some(list) = subject.again(once).await? {
+        return Ok(list);
+    }
     let (transaction, order_id, person_id) = (&subject.transaction, subject.order_id, subject.person_id);
     let by = caller.user.user_id;
     let held = order::dossiers(transaction, person_id, Timestamp::now()).await?;
@@ -513,11 +543,14 @@ pub async fn revoke(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(order_id): Id,
-    Body(asked): Body<Revocation>,
+    Keyed(asked, once): Keyed<Revocation>,
 ) -> Result<Json<OrderList>, ApiError> {
     let reason = checked("reason", &asked.reason, LONGEST_REASON)?;
     let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Propose).await?;
+    if let Some(list) = subject.again(once).await? {
+        return Ok(list);
+    }
     let order = order::read(&subject.transaction, subject.order_id).await?;
     if order.revoked_at.is_some_and(|at| at <= subject.now) {
         return Err(Refused::new("order_revoked", "the order was revoked already").into());

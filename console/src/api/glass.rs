@@ -10,8 +10,9 @@ use uuid::Uuid;
 use super::people::case_number;
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, GlassReader, Handler, Id, Reviewer},
+    authorise::{Authorised, GlassReader, Handler, Id, Reviewer},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// What is asked for.
@@ -77,7 +78,7 @@ fn refused(error: GlassError) -> ApiError {
 pub async fn open(
     caller: Authorised<Handler>,
     State(app): State<App>,
-    Body(asked): Body<OpenGlass>,
+    Keyed(asked, once): Keyed<OpenGlass>,
 ) -> Result<(StatusCode, Json<Opened>), ApiError> {
     let reason = asked.reason.trim();
     if !(10..=1_000).contains(&reason.chars().count()) {
@@ -95,6 +96,7 @@ pub async fn open(
         return Err(ApiError::invalid("bad_value", "minutes is not between 1 and 240"));
     }
     let opening = Opening {
+        id: Uuid::now_v7(),
         reference: asked.reference.trim(),
         reason,
         case_number,
@@ -102,6 +104,9 @@ pub async fn open(
     };
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
+    if let Some(break_glass_id) = once.done(&transaction, &caller.user, opening.id).await? {
+        return Ok((StatusCode::CREATED, Json(Opened { break_glass_id })));
+    }
     let break_glass_id = glass::open(&transaction, &caller.user, opening, Timestamp::now())
         .await
         .map_err(refused)?;
@@ -152,7 +157,7 @@ pub async fn review(
     caller: Authorised<Reviewer>,
     State(app): State<App>,
     Id(id): Id,
-    Body(asked): Body<Finding>,
+    Keyed(asked, once): Keyed<Finding>,
 ) -> Result<StatusCode, ApiError> {
     let note = asked.note.trim();
     if note.chars().count() > 1_000 {
@@ -166,6 +171,9 @@ pub async fn review(
     }
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
+    if once.again(&transaction, &caller.user).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     glass::review(&transaction, &caller.user, id, asked.misuse, note, Timestamp::now())
         .await
         .map_err(refused)?;

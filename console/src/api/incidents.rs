@@ -18,8 +18,9 @@ use uuid::Uuid;
 use super::{doing::Doing, people::stated};
 use crate::{
     ApiError, App,
-    authorise::{Asked, Authorised, Body, Handler, Id, Reader},
+    authorise::{Asked, Authorised, Handler, Id, Reader},
     error::ErrorBody,
+    once::Keyed,
 };
 
 const MOST_INCIDENTS: i64 = 1_000;
@@ -240,9 +241,9 @@ pub async fn acknowledge(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(why): Asked<DetailQuery>,
-    Body(asked): Body<Acknowledge>,
+    Keyed(asked, once): Keyed<Acknowledge>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::Acknowledge, &why).await
 }
 
@@ -259,13 +260,13 @@ pub async fn note(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(why): Asked<DetailQuery>,
-    Body(asked): Body<Note>,
+    Keyed(asked, once): Keyed<Note>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let text = checked_text(&asked.text)?;
     if text.is_empty() {
         return Err(ApiError::invalid("text_required", "text is empty"));
     }
-    let doing = Doing::new(&app, &caller.user, incident_id, None);
+    let doing = Doing::new(&app, &caller.user, incident_id, None, once);
     doing.must_see().await?;
     let audience = match (asked.audience, caller.user.branch) {
         (NoteAudience::Own, Branch::Police) => Audience::Police,
@@ -295,7 +296,7 @@ pub async fn close(
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(why): Asked<DetailQuery>,
-    Body(asked): Body<Close>,
+    Keyed(asked, once): Keyed<Close>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let code = asked.code.as_deref().unwrap_or_default();
     if code.is_empty() {
@@ -309,7 +310,7 @@ pub async fn close(
     if code.needs_text() && text.is_empty() {
         return Err(ApiError::invalid("text_required", format!("code {code} needs a text")));
     }
-    let doing = Doing::new(&app, &caller.user, incident_id, asked.version);
+    let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);
     doing.deed(&Deed::Close { code, text }, &why).await
 }
 

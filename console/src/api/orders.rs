@@ -19,8 +19,9 @@ use uuid::Uuid;
 use super::terms::{Known, Terms};
 use crate::{
     ApiError, App,
-    authorise::{Asked, Authorised, Body, CaseReader, Decider, Id},
+    authorise::{Asked, Authorised, CaseReader, Decider, Id},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// At which time, as known at which.
@@ -197,7 +198,7 @@ pub async fn decide(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(order_id): Id,
-    Body(asked): Body<OrderDecision>,
+    Keyed(asked, once): Keyed<OrderDecision>,
 ) -> Result<Json<OrderList>, ApiError> {
     let decision = decision(&asked.decision)?;
     let order_id = OrderId::new(order_id);
@@ -210,6 +211,9 @@ pub async fn decide(
         .person_id;
     if !view::may_see_person(&transaction, caller.user.user_id, person_id.uuid()).await? {
         return Err(ApiError::NotFound("order"));
+    }
+    if once.again(&transaction, &caller.user).await? {
+        return read(&transaction, &caller.user, person_id, None, None).await.map(Json);
     }
     let court = asked.court.map(|court| Court {
         court,
@@ -253,7 +257,7 @@ pub async fn decide_leave(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(leave_id): Id,
-    Body(asked): Body<LeaveDecision>,
+    Keyed(asked, once): Keyed<LeaveDecision>,
 ) -> Result<Json<OrderList>, ApiError> {
     let decision = decision(&asked.decision)?;
     let now = Timestamp::now();
@@ -265,6 +269,10 @@ pub async fn decide_leave(
         .person_id;
     if !view::may_see_person(&transaction, caller.user.user_id, person_id).await? {
         return Err(ApiError::NotFound("leave"));
+    }
+    if once.again(&transaction, &caller.user).await? {
+        let person_id = PersonId::new(person_id);
+        return read(&transaction, &caller.user, person_id, None, None).await.map(Json);
     }
     let person_id = leave::decide(&transaction, leave_id, decision, &caller.user, asked.note.trim(), now)
         .await
@@ -298,6 +306,19 @@ pub(super) async fn publish(
     let outside = step_out(transaction, Beyond::Publish).await?;
     rules::publish(transaction, person_id, now).await?;
     outside.back(transaction).await
+}
+
+/// The same, and reads what was made: for who takes it back again.
+pub(super) async fn publish_and_read(
+    transaction: &Transaction<'_>,
+    person_id: PersonId,
+    now: Timestamp,
+) -> Result<proto::wire::Rules, casedb::Error> {
+    let outside = step_out(transaction, Beyond::Publish).await?;
+    rules::publish(transaction, person_id, now).await?;
+    let made = rules::published(transaction, person_id).await?;
+    outside.back(transaction).await?;
+    Ok(made.unwrap_or_default())
 }
 
 fn decision(word: &str) -> Result<Decision, ApiError> {

@@ -18,8 +18,9 @@ use uuid::Uuid;
 use super::orders::{OrderList, publish, read, refused};
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, Decider, Id},
+    authorise::{Authorised, Decider, Id},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// Leave to be asked for.
@@ -54,7 +55,7 @@ pub async fn ask(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(person_id): Id,
-    Body(asked): Body<NewLeave>,
+    Keyed(asked, once): Keyed<NewLeave>,
 ) -> Result<Json<OrderList>, ApiError> {
     let now = Timestamp::now();
     if asked.reason.chars().count() > 2_000 {
@@ -71,8 +72,16 @@ pub async fn ask(
     }
     order::may(caller.user.role, Act::Propose, law::require("generic")?)?;
     let by = caller.user.user_id;
+    let leave_id = Uuid::now_v7();
+    if !asked.check
+        && let Some(made) = once.done(&transaction, &caller.user, leave_id).await?
+    {
+        let mut list = read(&transaction, &caller.user, PersonId::new(person_id), None, None).await?;
+        list.made = Some(made);
+        return Ok(Json(list));
+    }
     let pass = Leave {
-        leave_id: Uuid::now_v7(),
+        leave_id,
         person_id: PersonId::new(person_id),
         starts_at: asked.starts_at,
         ends_at: asked.ends_at,
@@ -111,7 +120,7 @@ pub async fn withdraw(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(leave_id): Id,
-    Body(_asked): Body<Withdrawal>,
+    Keyed(_asked, once): Keyed<Withdrawal>,
 ) -> Result<Json<OrderList>, ApiError> {
     let now = Timestamp::now();
     let mut client = app.0.users.client().await?;
@@ -122,6 +131,10 @@ pub async fn withdraw(
         return Err(ApiError::NotFound("leave"));
     }
     order::may(caller.user.role, Act::Propose, law::require("generic")?)?;
+    if once.again(&transaction, &caller.user).await? {
+        let list = read(&transaction, &caller.user, PersonId::new(found.person_id), None, None).await?;
+        return Ok(Json(list));
+    }
     if found.withdrawn_at.is_some() || found.ends_at <= now {
         return Err(Refused::new("leave_over", format!("leave {leave_id} is withdrawn or over")).into());
     }

@@ -22,8 +22,9 @@ use super::{
 };
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, CaseReader, Decider, Id},
+    authorise::{Authorised, CaseReader, Decider, Id},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// What an order says of how urgent events are.
@@ -129,7 +130,7 @@ pub async fn set(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(order_id): Id,
-    Body(asked): Body<NewPriorities>,
+    Keyed(asked, once): Keyed<NewPriorities>,
 ) -> Result<Json<OrderList>, ApiError> {
     let reason = checked("reason", &asked.reason, LONGEST_REASON)?;
     if asked.rules.len() > limits::RULES_MAX {
@@ -144,6 +145,9 @@ pub async fn set(
         .map_err(|wrong| Refused::from(&wrong))?;
     let mut client = app.0.users.client().await?;
     let subject = Subject::open(&mut client, &caller.user, order_id, Act::Propose).await?;
+    if let Some(list) = subject.again(once).await? {
+        return Ok(list);
+    }
     let by = caller.user.user_id;
     order::set_priorities(
         &subject.transaction,

@@ -23,8 +23,9 @@ use super::{
 };
 use crate::{
     ApiError, App,
-    authorise::{Authorised, Body, CaseReader, Decider, Id},
+    authorise::{Authorised, CaseReader, Decider, Id},
     error::ErrorBody,
+    once::Keyed,
 };
 
 /// Longest label, characters.
@@ -115,7 +116,7 @@ async fn read(transaction: &Transaction<'_>, user: &User, person_id: PersonId) -
 }
 
 /// Zones are conditions of the order: who may change the one may change the other. Without an order in force they are prepared for one.
-async fn law_lets(transaction: &Transaction<'_>, user: &User, person_id: PersonId) -> Result<(), ApiError> {
+pub(super) async fn law_lets(transaction: &Transaction<'_>, user: &User, person_id: PersonId) -> Result<(), ApiError> {
     let now = Timestamp::now();
     let orders = order::as_of(transaction, person_id, now, now).await?;
     let profile = orders
@@ -124,7 +125,7 @@ async fn law_lets(transaction: &Transaction<'_>, user: &User, person_id: PersonI
     Ok(order::may(user.role, Act::Propose, law::require(profile)?)?)
 }
 
-async fn seen(transaction: &Transaction<'_>, user: &User, person_id: Uuid) -> Result<PersonId, ApiError> {
+pub(super) async fn seen(transaction: &Transaction<'_>, user: &User, person_id: Uuid) -> Result<PersonId, ApiError> {
     if view::may_see_person(transaction, user.user_id, person_id).await? {
         Ok(PersonId::new(person_id))
     } else {
@@ -164,7 +165,7 @@ pub async fn change(
     caller: Authorised<Decider>,
     State(app): State<App>,
     Id(person_id): Id,
-    Body(asked): Body<NewPublication>,
+    Keyed(asked, once): Keyed<NewPublication>,
 ) -> Result<Json<ZoneList>, ApiError> {
     let now = Timestamp::now();
     let reason = words("reason", &asked.reason, LONGEST_REASON)?;
@@ -173,7 +174,38 @@ pub async fn change(
     let transaction = client.begin(user).await?;
     let person_id = seen(&transaction, user, person_id).await?;
     law_lets(&transaction, user, person_id).await?;
-    let known = view::zones_on_record(&transaction, user.user_id, person_id.uuid()).await?;
+    let zone_id = asked.zone_id.unwrap_or_else(Uuid::now_v7);
+    if !asked.check
+        && let Some(published) = once.done(&transaction, user, zone_id).await?
+    {
+        let mut list = read(&transaction, user, person_id).await?;
+        list.published = Some(published);
+        return Ok(Json(list));
+    }
+    let zone_id = ZoneId::new(zone_id);
+    write(&transaction, user, person_id, zone_id, &asked, reason, now).await?;
+    publish(&transaction, person_id, now).await?;
+    let mut list = read(&transaction, user, person_id).await?;
+    list.published = Some(zone_id.uuid());
+    if asked.check {
+        transaction.rollback().await.map_err(casedb::Error::from)?;
+    } else {
+        transaction.commit().await.map_err(casedb::Error::from)?;
+    }
+    Ok(Json(list))
+}
+
+/// Writes a publication into a transaction, with which it stays or goes.
+pub(super) async fn write(
+    transaction: &Transaction<'_>,
+    user: &User,
+    person_id: PersonId,
+    zone_id: ZoneId,
+    asked: &NewPublication,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let known = view::zones_on_record(transaction, user.user_id, person_id.uuid()).await?;
     let zone = match asked.zone_id {
         None => None,
         Some(id) => Some(
@@ -184,28 +216,20 @@ pub async fn change(
         ),
     };
     let before = zone.and_then(ZoneOnRecord::newest).map(|newest| &newest.content);
-    let content = wanted(&asked, zone, before, user)?;
+    let content = wanted(asked, zone, before, user)?;
     let publishing = Publishing {
         person_id,
-        zone_id: ZoneId::new(asked.zone_id.unwrap_or_else(Uuid::now_v7)),
+        zone_id,
         before,
         seen: asked.seen,
         content: &content,
         reason,
         by: user.user_id,
     };
-    zone::publish(&transaction, &publishing, now)
+    zone::publish(transaction, &publishing, now)
         .await
         .map_err(|error| refused(error, "zone"))?;
-    publish(&transaction, person_id, now).await?;
-    let mut list = read(&transaction, user, person_id).await?;
-    list.published = Some(publishing.zone_id.uuid());
-    if asked.check {
-        transaction.rollback().await.map_err(casedb::Error::from)?;
-    } else {
-        transaction.commit().await.map_err(casedb::Error::from)?;
-    }
-    Ok(Json(list))
+    Ok(())
 }
 
 /// What was asked for, checked; errors name the place.

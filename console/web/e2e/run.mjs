@@ -3,17 +3,20 @@
 // Environment: HOMEWARD_BIN (the built program), HOMEWARD_TEST_POSTGRES_TIMESCALE and/or HOMEWARD_TEST_POSTGRES_PLAIN (URLs of
 // clusters in which databases may be created), HOMEWARD_TEST_KAFKA (host:port, optional), HOMEWARD_TEST_CHROMIUM.
 // With CI=true what is missing is a failure; elsewhere it is left out, and that is said.
-// `--stream postgres|kafka` plays one kind only; `--screenshot FILE` keeps a picture of an incident;
+// `--stream postgres|kafka` plays one kind only; `--only play|causes|lost|long` one part of it, each on a server of its own; `--screenshot FILE` keeps a picture of an incident;
 // `--pictures FOLDER` keeps a picture of each page of each role; `--basemap FILE` draws a PMTiles file under it.
 
 import { access } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { launch } from "./browser.mjs";
+import { causes } from "./causes.mjs";
+import { long } from "./long.mjs";
+import { lost } from "./lost.mjs";
 import { play } from "./scenario.mjs";
 import { Server } from "./server.mjs";
 
 const { values } = parseArgs({
-  options: { stream: { type: "string" }, screenshot: { type: "string" }, pictures: { type: "string" }, basemap: { type: "string" } },
+  options: { stream: { type: "string" }, screenshot: { type: "string" }, pictures: { type: "string" }, basemap: { type: "string" }, only: { type: "string" } },
 });
 const environment = process.env;
 const strict = environment.CI === "true";
@@ -39,6 +42,9 @@ else {
   } else leaveOut("HOMEWARD_TEST_KAFKA is not set");
 }
 
+/** In this order: the last leaves a queue that nobody wants to work with. */
+const PARTS = { play, causes, lost, long };
+
 let failed = 0;
 for (const plan of plans) {
   if (values.stream && values.stream !== plan.name) continue;
@@ -49,7 +55,11 @@ for (const plan of plans) {
   try {
     server = await Server.create({ binary, admin: plan.admin, stream: plan.stream, basemap: values.basemap });
     await server.up();
-    await play(server, browser, (line) => console.log(`  ok  ${line}`), values.screenshot, values.pictures);
+    const report = (line) => console.log(`  ok  ${line}`);
+    for (const [name, part] of Object.entries(PARTS)) {
+      // What has nothing to do with the stream is played with one of them.
+      if (values.only ? values.only === name : name === "play" || plan === plans[0]) await part(server, browser, report, values.screenshot, values.pictures);
+    }
     console.log(`  done in ${((Date.now() - begin) / 1000).toFixed(0)} s`);
   } catch (error) {
     failed += 1;

@@ -65,6 +65,11 @@ export class Server {
     return server;
   }
 
+  /** Runs a statement as the owner, for what no user could bring about. */
+  async sql(text) {
+    return await sql(this.environment.HOMEWARD_DATABASE_URL, text);
+  }
+
   start(args, input = "ignore") {
     const child = spawn(this.options.binary, args, { env: this.environment, stdio: [input, "pipe", "pipe"] });
     this.children.add(child);

@@ -2,32 +2,19 @@
 //! that positions were read.
 
 mod candidate;
-mod tally;
 
 use std::{collections::BTreeSet, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
-use casedb::{
-    Database, authority,
-    history::folded::{Body, Folded, Part, Reader},
-    person::Person,
-    zone,
-};
-use engine::{Engine, Input, Outcome};
-use futures::{StreamExt, pin_mut};
-use jiff::{SignedDuration, Timestamp, civil::Date};
+use casedb::{Database, authority, history::folded::Reader, person::Person, zone};
+use console::preview::{Sum, Tally, Trial};
+use jiff::civil::Date;
 use proto::{event::kind_name, wire};
 use serde::Serialize;
 
-use self::{
-    candidate::Candidate,
-    tally::{Sum, Tally},
-};
+use self::candidate::Candidate;
 use super::reading::{self, People, Progress};
 use crate::{cli::BacktestArgs, config::Config};
-
-/// History before the time looked at that is folded as well, so that the engine knows where people were.
-const LEAD_IN: SignedDuration = SignedDuration::from_hours(24);
 
 pub async fn run(config: Config, arguments: BacktestArgs) -> Result<ExitCode> {
     let database = Database::connect(config.database_url()?, 2)
@@ -133,69 +120,24 @@ impl Backtest<'_> {
         let own = held.iter().find(|held| held.zone.zone_id == zone_id);
         drop(client);
 
-        let from = since.checked_sub(LEAD_IN).unwrap_or(Timestamp::UNIX_EPOCH);
-        let mut with = Run::new(Tally::new(zone_id, since, until), true);
-        // A zone that was in nobody's rules has raised nothing: one fold less.
-        let mut before = Run::new(Tally::new(zone_id, since, until), self.candidate.is_stored());
-        let mut reports = 0_u64;
-        // Rules from before the time looked at: only the last of them matters.
-        let mut waiting: Option<wire::Rules> = None;
-        let records = self
-            .history
-            .records(person.person_id, Part::FixesBetween(from, until))
-            .await?;
-        pin_mut!(records);
-        while let Some(record) = records.next().await {
-            let Folded { at, body, .. } = record?;
-            let rules = match body {
-                // A zone's events depend on no other zone's.
-                Body::Layer(_) => continue,
-                Body::Rules(rules) if at < from => {
-                    waiting = Some(*rules);
-                    continue;
-                }
-                // What was reported before the end and came after it is judged by the rules before.
-                Body::Rules(_) if at >= until => continue,
-                Body::Rules(rules) => Some(*rules),
-                Body::Report(report) => {
-                    if let Some(rules) = waiting.take() {
-                        self.rules(&rules, from, own, &mut with, &mut before)?;
-                    }
-                    reports += 1;
-                    let at = at.max(from);
-                    with.fold(at, Input::Report(&report))?;
-                    before.fold(at, Input::Report(&report))?;
-                    self.progress.at(at);
-                    None
-                }
-            };
-            if let Some(rules) = rules {
-                waiting = None;
-                self.rules(&rules, at, own, &mut with, &mut before)?;
-            }
-        }
-        if let Some(rules) = waiting {
-            self.rules(&rules, from, own, &mut with, &mut before)?;
-        }
-        for run in [&mut with, &mut before] {
-            run.fold(until, Input::Tick)?;
-        }
+        let candidate = &self.candidate;
+        let trial = Trial {
+            person_id: person.person_id,
+            zone_id,
+            stored: candidate.is_stored(),
+            since,
+            until,
+            with: |rules: &wire::Rules| candidate.with(rules, own),
+        };
+        let progress = &mut self.progress;
+        let found = trial.fold(&self.history, |at, _| {
+            progress.at(at);
+            true
+        });
+        let found = found.await?;
         self.total.people += 1;
-        self.total.reporting += u64::from(reports > 0);
-        self.print(person, &zone, &with.tally, &before.tally)
-    }
-
-    /// New rules: as they would have been, and as they were.
-    fn rules(
-        &self,
-        rules: &wire::Rules,
-        at: Timestamp,
-        own: Option<&zone::PersonZone>,
-        with: &mut Run,
-        before: &mut Run,
-    ) -> Result<()> {
-        with.fold(at, Input::Rules(&self.candidate.with(rules, own)?))?;
-        before.fold(at, Input::Rules(&Candidate::without(rules)))
+        self.total.reporting += u64::from(found.reports > 0);
+        self.print(person, &zone, &found.with, &found.before)
     }
 
     fn print(&mut self, person: &Person, zone: &jiff::tz::TimeZone, with: &Tally, before: &Tally) -> Result<()> {
@@ -242,37 +184,6 @@ impl Backtest<'_> {
                 ]));
             }
         }
-        Ok(())
-    }
-}
-
-/// An engine and what it finds in the zone.
-struct Run {
-    engine: Engine,
-    events: Vec<wire::Event>,
-    tally: Tally,
-    /// False: it could find nothing.
-    on: bool,
-}
-
-impl Run {
-    fn new(tally: Tally, on: bool) -> Self {
-        Self {
-            engine: Engine::new(),
-            events: Vec::new(),
-            tally,
-            on,
-        }
-    }
-
-    fn fold(&mut self, at: Timestamp, input: Input<'_>) -> Result<()> {
-        if !self.on {
-            return Ok(());
-        }
-        if let Outcome::RulesRefused(fault) = self.engine.fold(at, input, &mut self.events) {
-            bail!("the rules with this zone would be refused: {fault}");
-        }
-        self.tally.take(&mut self.events);
         Ok(())
     }
 }

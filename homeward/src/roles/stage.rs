@@ -238,6 +238,7 @@ impl Stage {
             demo_town: demo_town(&self.database).await?,
             channels: self.config.console_channels()?,
             patience: self.config.alerts.patience()?,
+            partitions: self.config.stream.partitions,
             evidence_key: crate::command::audit::configured_signer(&self.config)?,
         };
         let ready = Arc::clone(&self.readiness);

@@ -2,6 +2,7 @@
 
 import { useEffect, useState, type FormEvent, type ReactNode } from "react";
 import { api, ApiError } from "../shared/api";
+import { useKeptState } from "../shared/kept";
 import { explain, mayHandle, useDuty, useResource } from "../shared/context";
 import type { GlassRow } from "../shared/types";
 import { Failure, Link, Loading, Time } from "../shared/ui";
@@ -76,9 +77,9 @@ function Review({ row, onDone }: { row: GlassRow; onDone: () => void }): ReactNo
 
 function OpenForm({ onDone }: { onDone: () => void }): ReactNode {
   const { t } = useDuty();
-  const [reference, setReference] = useState("");
-  const [reason, setReason] = useState("");
-  const [caseNumber, setCaseNumber] = useState("");
+  const [reference, setReference] = useKeptState("glass.reference", "");
+  const [reason, setReason] = useKeptState("glass.reason", "");
+  const [caseNumber, setCaseNumber] = useKeptState("glass.caseNumber", "");
   const [problem, setProblem] = useState<string | null>(null);
   const submit = (event: FormEvent): void => {
     event.preventDefault();
@@ -86,6 +87,7 @@ function OpenForm({ onDone }: { onDone: () => void }): ReactNode {
       () => {
         setReference("");
         setReason("");
+        setCaseNumber("");
         setProblem(null);
         onDone();
       },

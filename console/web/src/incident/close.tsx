@@ -4,18 +4,22 @@
 import { useState, type FormEvent, type ReactNode } from "react";
 import { useDuty } from "../shared/context";
 import { word } from "../shared/i18n";
+import { Problem } from "../shared/form";
+import { forgetFields, useKeptState } from "../shared/kept";
 import type { Exact, IncidentDetail } from "../shared/types";
 import { Dialog } from "../shared/ui";
 
 export function CloseDialog(props: {
   incident: IncidentDetail;
   onCancel: () => void;
-  onClose: (code: string, text: string, version: Exact) => Promise<boolean>;
+  /** Says what went wrong; null where the dialog is gone. */
+  onClose: (code: string, text: string, version: Exact) => Promise<string | null>;
 }): ReactNode {
-  const { t, codes, locale } = useDuty();
+  const { t, codes, locale, session } = useDuty();
   const { incident } = props;
-  const [code, setCode] = useState("");
-  const [text, setText] = useState("");
+  const about = `closing.${incident.incident_id}`;
+  const [code, setCode] = useKeptState(`${about}.code`, "");
+  const [text, setText] = useKeptState(`${about}.text`, "");
   const [confirming, setConfirming] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
@@ -35,7 +39,10 @@ export function CloseDialog(props: {
   };
   const close = async (): Promise<void> => {
     setBusy(true);
-    await props.onClose(code, text.trim(), version);
+    const found = await props.onClose(code, text.trim(), version);
+    if (found === null) forgetFields(session.user.user_id, about);
+    setProblem(found);
+    setBusy(false);
   };
 
   const title = t("close.title", { number: incident.number });
@@ -66,6 +73,7 @@ export function CloseDialog(props: {
           )}
         </dl>
         {incident.ongoing && <p className="warning">{t("close.still_ongoing")}</p>}
+        <Problem text={problem} />
         <div className="buttons">
           <button type="button" onClick={() => setConfirming(false)} disabled={busy}>
             {t("close.change")}
@@ -114,11 +122,7 @@ export function CloseDialog(props: {
             }}
           />
         </label>
-        {problem && (
-          <p className="problem" role="alert">
-            {problem}
-          </p>
-        )}
+        <Problem text={problem} />
         <div className="buttons">
           <button type="button" onClick={props.onCancel}>
             {t("close.cancel")}

@@ -24,7 +24,14 @@ export function ConcernedPanel({ incident, always }: { incident: string; always:
   const { t } = useDuty();
   const title = useId();
   const { value, error, reload } = useResource(`concerned ${incident}`, (signal) => api.concerned(incident, signal));
-  useLive({ changed: reload, resync: reload });
+  // Of all that happens only what is about these: a busy room changes something every second.
+  useLive({
+    changed: (change) => {
+      const ours = change.incident_id === incident || change.incident?.merged_into?.incident_id === incident;
+      if (ours || value?.concerned.some((one) => one.incident_id === change.incident_id)) reload();
+    },
+    resync: reload,
+  });
   const [typed, setTyped] = useState("");
   const wanted = useDeferredValue(typed);
   const [going, setGoing] = useState(false);

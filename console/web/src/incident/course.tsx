@@ -1,8 +1,10 @@
 // Taking over, suspending, merging, and their undoing: each with its reason, in one dialog.
 
-import { useState, type FormEvent, type ReactNode } from "react";
+import { useMemo, useState, type FormEvent, type ReactNode } from "react";
 import { api } from "../shared/api";
 import { useDuty } from "../shared/context";
+import { Problem } from "../shared/form";
+import { forgetFields, useKeptState } from "../shared/kept";
 import type { IncidentDetail } from "../shared/types";
 import { Dialog } from "../shared/ui";
 
@@ -27,24 +29,29 @@ export function CourseDialog(props: {
   deed: Deed;
   incident: IncidentDetail;
   onCancel: () => void;
-  onDone: (work: () => Promise<IncidentDetail>) => Promise<void>;
+  /** Says what went wrong; null where the dialog is gone. */
+  onDone: (work: () => Promise<IncidentDetail>) => Promise<string | null>;
 }): ReactNode {
-  const { t } = useDuty();
+  const { t, session } = useDuty();
   const { deed, incident } = props;
-  const [why, setWhy] = useState("");
-  const [authority, setAuthority] = useState("");
-  const [hours, setHours] = useState("24");
-  const [into, setInto] = useState("");
+  const about = `course.${incident.incident_id}.${deed}`;
+  const [why, setWhy] = useKeptState(`${about}.why`, "");
+  const [authority, setAuthority] = useKeptState(`${about}.authority`, "");
+  const [hours, setHours] = useKeptState(`${about}.hours`, "24");
+  const [into, setInto] = useKeptState(`${about}.into`, "");
+  const [problem, setProblem] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   // What the officer has looked at: a change after the dialog was opened is a conflict.
   const [version] = useState(incident.version);
   const length = Number(hours);
+  // Sent again it says the same.
+  const until = useMemo(() => (length > 0 && length <= 744 ? new Date(Date.now() + length * 3_600_000).toISOString() : ""), [length]);
   const ready =
     why.trim() !== "" &&
     (deed !== "suspend" || (authority.trim() !== "" && length > 0 && length <= 744)) &&
     (deed !== "merge" || /^[0-9]+$/.test(into.trim()));
 
-  const submit = (event: FormEvent): void => {
+  const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (!ready || busy) return;
     setBusy(true);
@@ -55,7 +62,7 @@ export function CourseDialog(props: {
         case "take_over":
           return api.takeOver(id, reason, version);
         case "suspend":
-          return api.suspend(id, authority.trim(), reason, new Date(Date.now() + length * 3_600_000).toISOString(), version);
+          return api.suspend(id, authority.trim(), reason, until, version);
         case "resume":
           return api.resume(id, reason, version);
         case "merge":
@@ -64,11 +71,17 @@ export function CourseDialog(props: {
           return api.split(id, reason);
       }
     };
-    void props.onDone(work);
+    const found = await props.onDone(async () => {
+      const done = await work();
+      forgetFields(session.user.user_id, about);
+      return done;
+    });
+    setProblem(found);
+    setBusy(false);
   };
   return (
     <Dialog title={`${t(TITLE[deed])} #${incident.number}`} onClose={props.onCancel}>
-      <form onSubmit={submit} noValidate>
+      <form onSubmit={(event) => void submit(event)} noValidate>
         <p className="muted">{t(HELP[deed])}</p>
         {deed === "suspend" && (
           <>
@@ -92,6 +105,7 @@ export function CourseDialog(props: {
           <span>{t("course.why")}</span>
           <textarea rows={3} maxLength={4000} value={why} data-testid="course-why" onChange={(event) => setWhy(event.target.value)} />
         </label>
+        <Problem text={problem} />
         <div className="buttons">
           <button type="button" onClick={props.onCancel}>
             {t("close.cancel")}

@@ -169,6 +169,7 @@ export function EventList({ incident }: { incident: IncidentDetail }): ReactNode
   return (
     <section className="panel" aria-labelledby="events-title">
       <h2 id="events-title">{t("events.title")}</h2>
+      {incident.events.length === 0 && <p className="muted">{t("events.none")}</p>}
       <ol className="events">
         {incident.events
           .slice()

@@ -164,6 +164,13 @@ function LateNotice({ incident }: { incident: IncidentDetail }): ReactNode {
   );
 }
 
+/** What came of a deed. Not over: nothing is known of it, or it was refused, and its dialog stays. */
+interface Acted {
+  done: boolean;
+  over: boolean;
+  problem: string | null;
+}
+
 export function IncidentPage({ id, queue }: { id: string; queue: Queue }): ReactNode {
   const { t, say, session, clock } = useDuty();
   const { value: incident, error, reload, set } = useResource(`incident ${id}`, (signal) => api.incident(id, signal));
@@ -182,14 +189,14 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
   });
 
   /** Does something, shows what came of it; where somebody else was faster, says who and shows the newest. */
-  const act = async (work: () => Promise<IncidentDetail>, done: string): Promise<boolean> => {
+  const act = async (work: () => Promise<IncidentDetail>, done: string): Promise<Acted> => {
     setBusy(true);
     setProblem(null);
     try {
       set(await work());
       say(done);
       queue.reload();
-      return true;
+      return { done: true, over: true, problem: null };
     } catch (caught) {
       const failure = caught instanceof ApiError ? caught : new ApiError(0, "unknown", String(caught));
       if (failure.code === "conflict") {
@@ -202,10 +209,11 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
         } catch {
           setProblem(t("error.conflict"));
         }
-      } else {
-        setProblem(explain(t, failure));
+        return { done: false, over: true, problem: null };
       }
-      return false;
+      const said = explain(t, failure);
+      setProblem(said);
+      return { done: false, over: false, problem: said };
     } finally {
       setBusy(false);
     }
@@ -374,7 +382,8 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
               <NoteForm
                 ref={note}
                 branch={session.user.branch}
-                onNote={(text, audience) => act(() => api.note(id, text, audience), t("note.done"))}
+                incident={id}
+                onNote={async (text, audience) => (await act(() => api.note(id, text, audience), t("note.done"))).done}
               />
             )}
             {incident.person && (
@@ -402,8 +411,9 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
           incident={incident}
           onCancel={() => setDeed(null)}
           onDone={async (work) => {
-            await act(work, t("course.done", { number: incident.number }));
-            setDeed(null);
+            const { over, problem: said } = await act(work, t("course.done", { number: incident.number }));
+            if (over) setDeed(null);
+            return said;
           }}
         />
       )}
@@ -412,9 +422,9 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
           incident={incident}
           onCancel={() => setClosing(false)}
           onClose={async (code, text, version) => {
-            const done = await act(() => api.close(id, code, text, version), t("close.done", { number: incident.number }));
-            setClosing(false);
-            return done;
+            const { over, problem: said } = await act(() => api.close(id, code, text, version), t("close.done", { number: incident.number }));
+            if (over) setClosing(false);
+            return said;
           }}
         />
       )}

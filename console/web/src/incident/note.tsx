@@ -3,6 +3,7 @@
 import { useImperativeHandle, useRef, useState, type FormEvent, type ReactNode, type Ref } from "react";
 import { useDuty } from "../shared/context";
 import { word } from "../shared/i18n";
+import { useKeptState } from "../shared/kept";
 
 export interface NoteFormHandle {
   focus: () => void;
@@ -10,12 +11,13 @@ export interface NoteFormHandle {
 
 export function NoteForm(props: {
   ref: Ref<NoteFormHandle>;
+  incident: string;
   branch: "police" | "social_work" | "administration";
   onNote: (text: string, audience: "both" | "own") => Promise<boolean>;
 }): ReactNode {
   const { t } = useDuty();
-  const [text, setText] = useState("");
-  const [audience, setAudience] = useState<"both" | "own">("both");
+  const [text, setText] = useKeptState(`incident-note.${props.incident}.text`, "");
+  const [audience, setAudience] = useKeptState<"both" | "own">(`incident-note.${props.incident}.audience`, "both");
   const [busy, setBusy] = useState(false);
   const area = useRef<HTMLTextAreaElement>(null);
   useImperativeHandle(props.ref, () => ({ focus: () => area.current?.focus() }), []);

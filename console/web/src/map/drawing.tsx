@@ -5,7 +5,7 @@ import { useDuty } from "../shared/context";
 import { word } from "../shared/i18n";
 import { shortTime } from "../shared/time";
 import type { Fix, Position } from "../shared/types";
-import { boundsOf, circle, interest, labelled, metresPerUnit, polygons, projection, zoneLabelAt, type Drawing } from "./geo";
+import { buffer, boundsOf, circle, interest, labelled, metresPerUnit, polygons, projection, zoneLabelAt, type Drawing } from "./geo";
 
 const WIDTH = 900;
 const HEIGHT = 560;
@@ -73,6 +73,10 @@ export function SimpleDrawing({ drawing, town }: { drawing: Drawing; town: GeoJS
           d={polygons(zone.geometry, zone.radius_m).flatMap((polygon) => polygon.map((ring) => `M${path(ring)}Z`)).join("")}
         />
       ))}
+      {drawing.zones.map((zone) => {
+        const lines = buffer(zone);
+        return lines && <path key={zone.zone_id} className={`svg-buffer svg-${zone.kind}`} d={lines.map((line) => `M${path(line)}`).join("")} />;
+      })}
       {good.length > 1 && <path className="svg-track" d={`M${path(good.map((fix): Position => [fix.longitude, fix.latitude]))}`} />}
       {good.map((fix) => {
         const [x, y] = project([fix.longitude, fix.latitude]);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Fix, Position, Zone } from "../shared/types";
 import { declutter } from "./declutter";
 import { niceLength } from "./drawing";
-import { boundsOf, circle, corridor, interest, labelled, metresPerUnit, polygons, projection, zoneFeatures, type Drawing } from "./geo";
+import { boundsOf, circle, corridor, interest, labelled, metresPerUnit, outline, polygons, projection, zoneFeatures, type Drawing } from "./geo";
 
 const zone = (id: string, longitude: number, latitude: number): Zone => ({
   zone_id: id,
@@ -107,4 +107,31 @@ test("the simple drawing keeps shapes and knows its scale", () => {
   expect(per * 380).toBeGreaterThan(1_000);
   expect(niceLength(130)).toBe(100);
   expect(niceLength(0.7)).toBe(0.5);
+});
+
+test("the warning buffer of a polygon is as far from it as it says, everywhere outside, also in a notch, a hole and between parts", () => {
+  const M = 1 / 111_319.49;
+  const at = (ring: [number, number][]): Position[] => ring.map(([x, y]): Position => [x * M, y * M]);
+  // 400 m by 400 m with a notch of 60 m in its upper side and a hole of 200 m; beside it a part that is 30 m away.
+  const notched = at([[0, 0], [400, 0], [400, 400], [230, 400], [230, 300], [170, 300], [170, 400], [0, 400], [0, 0]]);
+  const hole = at([[100, 60], [100, 260], [300, 260], [300, 60], [100, 60]]);
+  const beside = at([[430, 0], [600, 0], [600, 400], [430, 400], [430, 0]]);
+  const lines = outline([notched, hole, beside], 50);
+  const points = lines.flat().map(([x, y]): [number, number] => [x / M, y / M]);
+  const sides = [notched, hole, beside].flatMap((ring) => ring.slice(1).map((to, i) => [ring[i] ?? to, to] as const));
+  const distance = ([x, y]: [number, number]): number =>
+    Math.min(
+      ...sides.map(([from, to]) => {
+        const [ax, ay, bx, by] = [from[0] / M, from[1] / M, to[0] / M, to[1] / M];
+        const along = Math.min(1, Math.max(0, ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / ((bx - ax) ** 2 + (by - ay) ** 2)));
+        return Math.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay));
+      }),
+    );
+  expect(points.length).toBeGreaterThan(200);
+  for (const point of points) expect(Math.abs(distance(point) - 50)).toBeLessThan(0.2);
+  // In the hole there is an inner square, in the narrow notch and in the gap between the parts nothing.
+  expect(points.some(([x, y]) => Math.abs(x - 150) < 1 && y > 110 && y < 210)).toBe(true);
+  expect(points.some(([x, y]) => x > 171 && x < 229 && y > 301 && y < 399)).toBe(false);
+  expect(points.some(([x, y]) => x > 401 && x < 429 && y > 20 && y < 380)).toBe(false);
+  expect(outline([], 50)).toEqual([]);
 });

@@ -73,12 +73,70 @@ export function polygons(geometry: Geometry, radiusM: number | null): Position[]
   }
 }
 
-/** The warning buffer of a circle or a corridor; of polygons it is not drawn. */
-export function buffer(zone: Zone): Position[] | null {
+/** Beyond so many corners the outline of a buffer is not looked for: it would be felt, and hardly be seen. */
+const MOST_CORNERS = 1_500;
+
+/** The outer edge of a zone's warning buffer, as lines; null: it has none. */
+export function buffer(zone: Zone): Position[][] | null {
   if (zone.buffer_m <= 0) return null;
   const outside = (zone.radius_m ?? 0) + zone.buffer_m;
-  if (zone.geometry.type === "Point") return circle(zone.geometry.coordinates, outside);
-  return zone.geometry.type === "LineString" ? corridor(zone.geometry.coordinates, outside) : null;
+  switch (zone.geometry.type) {
+    case "Point":
+      return [circle(zone.geometry.coordinates, outside)];
+    case "LineString":
+      return [corridor(zone.geometry.coordinates, outside)];
+    case "Polygon":
+      return outline(zone.geometry.coordinates, zone.buffer_m);
+    case "MultiPolygon":
+      return outline(zone.geometry.coordinates.flat(), zone.buffer_m);
+  }
+}
+
+/**
+ * The positions outside of rings that are so many metres from the nearest edge. Beside each edge and around each corner runs a line at that
+ * distance; of these lines those parts are kept that no other edge is nearer to, and that lie outside: also in holes, and between parts.
+ */
+export function outline(rings: Position[][], metres: number): Position[][] {
+  const middle = rings[0]?.[0];
+  const corners = rings.reduce((all, ring) => all + ring.length, 0);
+  if (!middle || corners > MOST_CORNERS) return [];
+  const squeeze = Math.max(Math.cos((middle[1] * Math.PI) / 180), 0.01);
+  const plane = rings.map((ring) => ring.map(([x, y]): Position => [x * METRES_PER_DEGREE * squeeze, y * METRES_PER_DEGREE]));
+  const edges = plane.flatMap((ring) => ring.slice(1).map((to, at): [Position, Position] => [ring[at] ?? to, to])).filter(([from, to]) => from[0] !== to[0] || from[1] !== to[1]);
+  const near = metres * 0.999;
+  const isOutline = ([x, y]: Position): boolean => {
+    let inside = false;
+    for (const [[ax, ay], [bx, by]] of edges) {
+      const [dx, dy] = [bx - ax, by - ay];
+      const along = Math.min(1, Math.max(0, ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy)));
+      if (Math.hypot(x - ax - along * dx, y - ay - along * dy) < near) return false;
+      if (ay > y !== by > y && x < ax + ((y - ay) / dy) * dx) inside = !inside;
+    }
+    return !inside;
+  };
+  const lines: Position[][] = [];
+  const keep = (points: Position[]): void => {
+    let line: Position[] = [];
+    for (const point of points) {
+      if (isOutline(point)) line.push(point);
+      else {
+        if (line.length > 1) lines.push(line);
+        line = [];
+      }
+    }
+    if (line.length > 1) lines.push(line);
+  };
+  const STEPS = 24;
+  for (const [[ax, ay], [bx, by]] of edges) {
+    const length = Math.hypot(bx - ax, by - ay);
+    for (const side of [1, -1]) {
+      const [nx, ny] = [((by - ay) / length) * metres * side, ((ax - bx) / length) * metres * side];
+      keep(Array.from({ length: STEPS + 1 }, (_, step): Position => [ax + ((bx - ax) * step) / STEPS + nx, ay + ((by - ay) * step) / STEPS + ny]));
+    }
+    // Around each corner a whole circle, of which the part outside the corner stays.
+    keep(Array.from({ length: 2 * STEPS + 1 }, (_, step): Position => [bx + Math.cos((step / STEPS) * Math.PI) * metres, by + Math.sin((step / STEPS) * Math.PI) * metres]));
+  }
+  return lines.map((line) => line.map(([x, y]): Position => [x / METRES_PER_DEGREE / squeeze, y / METRES_PER_DEGREE]));
 }
 
 export interface Bounds {
@@ -182,8 +240,8 @@ export function zoneFeatures(drawing: Drawing): Feature[] {
   return drawing.zones.flatMap((zone) => {
     const properties = { kind: zone.kind, main: zone.zone_id === drawing.zoneId, buffer: false };
     const area = feature({ type: "MultiPolygon", coordinates: polygons(zone.geometry, zone.radius_m) }, properties);
-    const ring = buffer(zone);
-    return ring ? [area, feature({ type: "Polygon", coordinates: [ring] }, { ...properties, buffer: true })] : [area];
+    const lines = buffer(zone);
+    return lines ? [area, feature({ type: "MultiLineString", coordinates: lines }, { ...properties, buffer: true })] : [area];
   });
 }
 

@@ -5,6 +5,7 @@ import { api } from "../shared/api";
 import { useDuty, useNow } from "../shared/context";
 import { ChoiceField, DeedForm, TextField } from "../shared/form";
 import { word } from "../shared/i18n";
+import { useKeptState } from "../shared/kept";
 import { instantOf, localTime } from "../shared/time";
 import type { Laws, OrderList, OrderOnRecord } from "../shared/types";
 import { read, receiverOf, typed } from "./laws";
@@ -27,15 +28,16 @@ function Serve({ order, done, cancel }: Acting): ReactNode {
     ...order.missing_steps.map((each) => ({ ...each, extension_id: undefined })),
     ...order.missing_extension_steps,
   ].map((each) => ({ ...each, key: `${each.extension_id ?? ""}|${each.code}` }));
-  const [key, setKey] = useState(steps[0]?.key ?? "");
+  const [key, setKey] = useKeptState(`serve.${order.order_id}.key`, steps[0]?.key ?? "");
   const [at, setAt] = useState(() => localTime(now, clock.zone));
-  const [reference, setReference] = useState("");
+  const [reference, setReference] = useKeptState(`serve.${order.order_id}.reference`, "");
   const done_at = instantOf(at, clock.zone);
   const chosen = steps.find((each) => each.key === key);
   const step = chosen?.code ?? "";
   return (
     <DeedForm
       testid="serve-form"
+      keeps={`serve.${order.order_id}`}
       label={t("act.serve")}
       button={t("act.record")}
       primary
@@ -67,12 +69,13 @@ function Serve({ order, done, cancel }: Acting): ReactNode {
 function Extend({ order, laws, done, cancel }: Acting): ReactNode {
   const { t } = useDuty();
   const limit = laws.profiles.find((profile) => profile.name === order.state.profile)?.extension;
-  const [months, setMonths] = useState("1");
-  const [last, setLast] = useState("");
-  const [reason, setReason] = useState("");
+  const [months, setMonths] = useKeptState(`extend.${order.order_id}.months`, "1");
+  const [last, setLast] = useKeptState(`extend.${order.order_id}.last`, "");
+  const [reason, setReason] = useKeptState(`extend.${order.order_id}.reason`, "");
   return (
     <DeedForm
       testid="extend-form"
+      keeps={`extend.${order.order_id}`}
       label={t("act.extend")}
       button={t(order.authority === "none" ? "act.extend" : "act.ask_extension")}
       primary
@@ -114,12 +117,13 @@ function Extend({ order, laws, done, cancel }: Acting): ReactNode {
 function Review({ order, laws, done, cancel }: Acting): ReactNode {
   const { t } = useDuty();
   const months = laws.profiles.find((profile) => profile.name === order.state.profile)?.review?.months;
-  const [outcome, setOutcome] = useState("continue");
-  const [note, setNote] = useState("");
-  const [conditions, setConditions] = useState(order.state.conditions);
+  const [outcome, setOutcome] = useKeptState(`review.${order.order_id}.outcome`, "continue");
+  const [note, setNote] = useKeptState(`review.${order.order_id}.note`, "");
+  const [conditions, setConditions] = useKeptState(`review.${order.order_id}.conditions`, order.state.conditions);
   return (
     <DeedForm
       testid="review-form"
+      keeps={`review.${order.order_id}`}
       label={t("act.review")}
       button={t("act.record")}
       primary
@@ -146,13 +150,14 @@ function Review({ order, laws, done, cancel }: Acting): ReactNode {
 
 function Vary({ order, laws, done, cancel }: Acting): ReactNode {
   const { t } = useDuty();
-  const [conditions, setConditions] = useState(order.state.conditions);
-  const [settings, setSettings] = useState(typed(order.settings));
-  const [reason, setReason] = useState("");
+  const [conditions, setConditions] = useKeptState(`vary.${order.order_id}.conditions`, order.state.conditions);
+  const [settings, setSettings] = useKeptState(`vary.${order.order_id}.settings`, typed(order.settings));
+  const [reason, setReason] = useKeptState(`vary.${order.order_id}.reason`, "");
   const engine = read(settings);
   return (
     <DeedForm
       testid="vary-form"
+      keeps={`vary.${order.order_id}`}
       label={t("act.vary")}
       button={t("act.vary")}
       primary
@@ -175,10 +180,11 @@ function Vary({ order, laws, done, cancel }: Acting): ReactNode {
 
 function Revoke({ order, done, cancel }: Acting): ReactNode {
   const { t } = useDuty();
-  const [reason, setReason] = useState("");
+  const [reason, setReason] = useKeptState(`revoke.${order.order_id}.reason`, "");
   return (
     <DeedForm
       testid="revoke-form"
+      keeps={`revoke.${order.order_id}`}
       label={t("act.revoke")}
       button={t("act.revoke")}
       ready={reason.trim() !== ""}

@@ -5,53 +5,108 @@ import { api } from "../shared/api";
 import { useDuty, useResource } from "../shared/context";
 import { ChoiceField, DeedForm, TextField } from "../shared/form";
 import { word } from "../shared/i18n";
+import { useKept, useKeptState } from "../shared/kept";
 import { NOTE_KINDS, CONTACT_KINDS, OUTCOMES, type Casework, type Violation } from "../shared/types";
 import { Failure, Link, Loading, Time } from "../shared/ui";
 
+type Contact = Casework["contacts"][number];
+
+const CONTACT_FIELDS = ["kind", "name", "relation", "phone", "address", "note"] as const;
+type ContactFields = Record<(typeof CONTACT_FIELDS)[number], string>;
+
+/** A new contact, or a known one as it is to be from now on: every revision stays on record. */
+function ContactForm(props: { person: string; contact: Contact | null; done: () => void; cancel?: () => void }): ReactNode {
+  const { t } = useDuty();
+  const { person, contact } = props;
+  const first: ContactFields = contact ?? { kind: "family", name: "", relation: "", phone: "", address: "", note: "" };
+  const form = useKept<ContactFields>(`contact.${person}.${contact?.contact_id ?? "new"}`, () => Object.fromEntries(CONTACT_FIELDS.map((field) => [field, first[field]])) as ContactFields);
+  const { value, set } = form;
+  const text = (field: Exclude<keyof ContactFields, "kind">): string => value[field].trim();
+  const changed = CONTACT_FIELDS.some((field) => value[field].trim() !== first[field]);
+  return (
+    <DeedForm
+      testid={contact ? "contact-change-form" : "contact-form"}
+      label={t(contact ? "casework.change_contact" : "casework.add_contact")}
+      button={t(contact ? "casework.change_contact" : "casework.add_contact")}
+      ready={changed && (text("name") !== "" || text("phone") !== "" || text("address") !== "")}
+      {...(props.cancel ? { onCancel: props.cancel } : {})}
+      deed={async () => {
+        await api.writeContact(person, {
+          ...(contact ? { contact_id: contact.contact_id, protected_address: contact.protected_address } : {}),
+          kind: value.kind,
+          name: text("name"),
+          relation: text("relation"),
+          phone: text("phone"),
+          address: text("address"),
+          note: text("note"),
+        });
+        form.forget();
+      }}
+      done={() => {
+        form.clear();
+        props.done();
+      }}
+    >
+      <ChoiceField label={t("casework.kind")} value={value.kind} set={(kind) => set({ kind })} choices={CONTACT_KINDS.map((each) => [each, word(t, "contact", each)])} />
+      <TextField label={t("casework.name")} value={value.name} set={(name) => set({ name })} longest={200} />
+      <TextField label={t("casework.phone")} value={value.phone} set={(phone) => set({ phone })} longest={100} />
+      <details open={contact !== null}>
+        <summary>{t("casework.more_of_contact")}</summary>
+        <TextField label={t("casework.relation")} value={value.relation} set={(relation) => set({ relation })} longest={200} />
+        <TextField label={t("casework.address")} value={value.address} set={(address) => set({ address })} longest={500} />
+        <TextField label={t("casework.remark")} value={value.note} set={(note) => set({ note })} longest={1_000} />
+      </details>
+    </DeedForm>
+  );
+}
+
 function Contacts({ person, casework, reload }: { person: string; casework: Casework; reload: () => void }): ReactNode {
   const { t } = useDuty();
-  const [kind, setKind] = useState<string>("family");
-  const [name, setName] = useState("");
-  const [phone, setPhone] = useState("");
+  const [changing, setChanging] = useState<string | null>(null);
   return (
     <section className="panel" aria-labelledby="contacts-title">
       <h2 id="contacts-title">{t("casework.contacts")}</h2>
       {casework.contacts.length === 0 && <p className="muted">{t("casework.no_contacts")}</p>}
       <ul className="open-incidents">
         {casework.contacts.map((contact) => (
-          <li key={contact.contact_id}>
+          <li key={contact.contact_id} data-testid="contact">
             <strong>{contact.name || word(t, "contact", contact.kind)}</strong> <span className="tag">{word(t, "contact", contact.kind)}</span>{" "}
             {contact.protected_address && <span className="tag">{t("casework.protected_address")}</span>}
             <p className="muted fine">{[contact.relation, contact.phone, contact.address, contact.note].filter(Boolean).join(" · ")}</p>
+            {casework.may_write &&
+              (changing === contact.contact_id ? (
+                <ContactForm
+                  person={person}
+                  contact={contact}
+                  cancel={() => setChanging(null)}
+                  done={() => {
+                    setChanging(null);
+                    reload();
+                  }}
+                />
+              ) : (
+                <button
+                  type="button"
+                  className="small"
+                  onClick={() => setChanging(contact.contact_id)}
+                  data-testid="contact-change"
+                  aria-label={`${t("casework.change_contact")}: ${contact.name || word(t, "contact", contact.kind)}`}
+                >
+                  {t("zones.change")}
+                </button>
+              ))}
           </li>
         ))}
       </ul>
-      {casework.may_write && (
-        <DeedForm
-          testid="contact-form"
-          label={t("casework.add_contact")}
-          button={t("casework.add_contact")}
-          ready={name.trim() !== "" || phone.trim() !== ""}
-          deed={() => api.addContact(person, { kind, name: name.trim(), phone: phone.trim() })}
-          done={() => {
-            setName("");
-            setPhone("");
-            reload();
-          }}
-        >
-          <ChoiceField label={t("casework.kind")} value={kind} set={setKind} choices={CONTACT_KINDS.map((each) => [each, word(t, "contact", each)])} />
-          <TextField label={t("casework.name")} value={name} set={setName} longest={200} />
-          <TextField label={t("casework.phone")} value={phone} set={setPhone} longest={100} />
-        </DeedForm>
-      )}
+      {casework.may_write && <ContactForm person={person} contact={null} done={reload} />}
     </section>
   );
 }
 
 function Notes({ person, casework, reload }: { person: string; casework: Casework; reload: () => void }): ReactNode {
   const { t } = useDuty();
-  const [text, setText] = useState("");
-  const [kind, setKind] = useState<string>("note");
+  const [text, setText] = useKeptState(`note.${person}.text`, "");
+  const [kind, setKind] = useKeptState<string>(`note.${person}.kind`, "note");
   return (
     <section className="panel" aria-labelledby="person-notes-title">
       <h2 id="person-notes-title">{t("casework.notes")}</h2>
@@ -72,6 +127,7 @@ function Notes({ person, casework, reload }: { person: string; casework: Casewor
       {casework.may_write && (
         <DeedForm
           testid="person-note-form"
+          keeps={`note.${person}`}
           label={t("casework.add_note")}
           button={t("casework.add_note")}
           ready={text.trim() !== ""}
@@ -91,12 +147,13 @@ function Notes({ person, casework, reload }: { person: string; casework: Casewor
 
 function Decide({ violation, reload, done }: { violation: Violation; reload: () => void; done: () => void }): ReactNode {
   const { t } = useDuty();
-  const [outcome, setOutcome] = useState<string>("recorded");
-  const [reason, setReason] = useState("");
+  const [outcome, setOutcome] = useKeptState<string>(`outcome.${violation.violation_id}.outcome`, "recorded");
+  const [reason, setReason] = useKeptState(`outcome.${violation.violation_id}.reason`, "");
   const seen = Number(violation.decision?.revision ?? 0);
   return (
     <DeedForm
       testid="outcome-form"
+      keeps={`outcome.${violation.violation_id}`}
       label={t("casework.set_outcome")}
       button={t("casework.decide")}
       primary

@@ -1,23 +1,26 @@
 // Approving and refusing: of orders, extensions and leave.
 
-import { useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import { useDuty } from "../shared/context";
 import { Problem, TextField, useDeed } from "../shared/form";
+import { forgetFields, useKeptState } from "../shared/kept";
 import type { OrderList } from "../shared/types";
 
 export type Decision = "approved" | "refused";
 export type Decide = (reason: string, court: string, reference: string, decision: Decision) => Promise<OrderList>;
 
 /** Approve and refuse, with a reason; where a court decides, its name and the reference of its decision. */
-export function Decider(props: { court: boolean; decide: Decide; done: (list: OrderList) => void; label: string }): ReactNode {
-  const { t, say } = useDuty();
-  const [reason, setReason] = useState("");
-  const [court, setCourt] = useState("");
-  const [reference, setReference] = useState("");
+export function Decider(props: { court: boolean; decide: Decide; done: (list: OrderList) => void; label: string; about: string }): ReactNode {
+  const { t, say, session } = useDuty();
+  const [reason, setReason] = useKeptState(`decide.${props.about}.reason`, "");
+  const [court, setCourt] = useKeptState(`decide.${props.about}.court`, "");
+  const [reference, setReference] = useKeptState(`decide.${props.about}.reference`, "");
   const { busy, problem, run } = useDeed();
   const decide = (decision: Decision): Promise<boolean> =>
     run(async () => {
-      props.done(await props.decide(reason.trim(), court.trim(), reference.trim(), decision));
+      const list = await props.decide(reason.trim(), court.trim(), reference.trim(), decision);
+      forgetFields(session.user.user_id, `decide.${props.about}`);
+      props.done(list);
       say(t("orders.decided"));
     });
   return (

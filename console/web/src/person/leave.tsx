@@ -1,11 +1,12 @@
 // Leave: asked for, decided by its tier, withdrawn.
 
-import { useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import { api } from "../shared/api";
 import { useChecked } from "../shared/checked";
 import { useDuty } from "../shared/context";
 import { DeedForm, ManyField, Problem, TextField, useDeed } from "../shared/form";
 import { word } from "../shared/i18n";
+import { useKeptState } from "../shared/kept";
 import { instantOf } from "../shared/time";
 import type { LeaveOnRecord, LeaveTier, NewLeave, OrderList, PersonZone } from "../shared/types";
 import { Time } from "../shared/ui";
@@ -41,6 +42,7 @@ export function Leave({ leave, done }: { leave: LeaveOnRecord; done: (list: Orde
         <Decider
           court={false}
           label={t("orders.leave")}
+          about={leave.leave_id}
           decide={(note, _court, _reference, decision) => api.decideLeave(leave.leave_id, { decision, note })}
           done={done}
         />
@@ -63,10 +65,10 @@ export function Leave({ leave, done }: { leave: LeaveOnRecord; done: (list: Orde
 
 export function AskLeave(props: { person: string; zones: PersonZone[]; done: (list: OrderList) => void; cancel: () => void }): ReactNode {
   const { t, clock, say } = useDuty();
-  const [from, setFrom] = useState("");
-  const [until, setUntil] = useState("");
-  const [reason, setReason] = useState("");
-  const [zones, setZones] = useState<string[]>([]);
+  const [from, setFrom] = useKeptState(`leave.${props.person}.from`, "");
+  const [until, setUntil] = useKeptState(`leave.${props.person}.until`, "");
+  const [reason, setReason] = useKeptState(`leave.${props.person}.reason`, "");
+  const [zones, setZones] = useKeptState<string[]>(`leave.${props.person}.zones`, []);
   const [starts, ends] = [instantOf(from, clock.zone), instantOf(until, clock.zone)];
   const asked: NewLeave | null =
     starts && ends && reason.trim() !== ""
@@ -77,6 +79,7 @@ export function AskLeave(props: { person: string; zones: PersonZone[]; done: (li
   return (
     <DeedForm
       testid="leave-form"
+      keeps={`leave.${props.person}`}
       label={t("leave.ask")}
       button={t("leave.ask")}
       primary

@@ -160,6 +160,7 @@ function Order({ order, laws, zone, past, done }: Shown): ReactNode {
                       <Decider
                         court={order.authority === "court"}
                         label={t("orders.extensions")}
+                        about={extension.extension_id}
                         decide={decide(extension.extension_id)}
                         done={done}
                       />
@@ -187,7 +188,7 @@ function Order({ order, laws, zone, past, done }: Shown): ReactNode {
           ))}
         </ul>
       </details>
-      {!past && order.may_decide && <Decider court={order.authority === "court"} label={t("orders.approval")} decide={decide()} done={done} />}
+      {!past && order.may_decide && <Decider court={order.authority === "court"} label={t("orders.approval")} about={order.order_id} decide={decide()} done={done} />}
       {!past && <Acts order={order} laws={laws} done={done} />}
     </div>
   );

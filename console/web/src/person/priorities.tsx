@@ -5,6 +5,7 @@ import { api } from "../shared/api";
 import { useDuty, useResource } from "../shared/context";
 import { ChoiceField, DeedForm, TextField } from "../shared/form";
 import { isKey, word, type Translate } from "../shared/i18n";
+import { useKeptState } from "../shared/kept";
 import type { OrderList, OrderPriorities } from "../shared/types";
 import { Failure, Loading, Time } from "../shared/ui";
 import { changes, harmless, ruleOf, type Rule } from "./rules";
@@ -35,8 +36,8 @@ function Rules({ rules }: { rules: string[] }): ReactNode {
 
 function Form({ order, known, done, cancel }: { order: string; known: OrderPriorities; done: (list: OrderList) => void; cancel: () => void }): ReactNode {
   const { t, say } = useDuty();
-  const [rules, setRules] = useState(() => known.rules.map(ruleOf));
-  const [reason, setReason] = useState("");
+  const [rules, setRules] = useKeptState(`priorities.${order}.rules`, known.rules.map(ruleOf));
+  const [reason, setReason] = useKeptState(`priorities.${order}.reason`, "");
   const kinds = ["all", ...known.kinds.map((kind) => kind.kind)];
   const free = kinds.filter((kind) => !rules.some((rule) => rule.kind === kind));
   const of = (kind: string): OrderPriorities["kinds"][number] | undefined => known.kinds.find((each) => each.kind === kind);
@@ -45,6 +46,7 @@ function Form({ order, known, done, cancel }: { order: string; known: OrderPrior
   return (
     <DeedForm
       testid="priorities-form"
+      keeps={`priorities.${order}`}
       label={t("priorities.title")}
       button={t("priorities.set")}
       primary

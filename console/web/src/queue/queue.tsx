@@ -1,6 +1,6 @@
 // The incident queue: everything open, most urgent first.
 
-import { memo, useCallback, useEffect, useRef, useState, type ReactNode } from "react";
+import { memo, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { api, ApiError } from "../shared/api";
 import { explain, mayHandle, useDuty } from "../shared/context";
 import { word } from "../shared/i18n";
@@ -10,6 +10,10 @@ import type { Incident } from "../shared/types";
 import { CourseBadges, Failure, LateBadges, Link, Loading, SeverityBadge, StateBadge, Time } from "../shared/ui";
 import { MergeBar } from "./merge";
 import type { Filter, Queue } from "./store";
+import { partsOf, useWindow } from "./window";
+
+/** As in the style: between two rows. */
+const GAP_PX = 6;
 
 /** Choosing several, where the reader may merge. */
 interface Choosing {
@@ -56,13 +60,16 @@ interface RowProps {
   current: boolean;
   selected: boolean;
   fresh: boolean;
+  /** Its place in the whole list, which is not all drawn, and how many there are. */
+  place: number;
+  all: number;
   /** Chosen for merging; null: nothing can be chosen here. */
   chosen: boolean | null;
   toggle: ((incident: string) => void) | undefined;
 }
 
 /** Drawn anew only when something of its own changes: there may be thousands. */
-const Row = memo(function Row({ incident, compact, current, selected, fresh, chosen, toggle }: RowProps): ReactNode {
+const Row = memo(function Row({ incident, compact, current, selected, fresh, place, all, chosen, toggle }: RowProps): ReactNode {
   const { t } = useDuty();
   const reference = useRef<HTMLLIElement>(null);
   useEffect(() => {
@@ -75,6 +82,8 @@ const Row = memo(function Row({ incident, compact, current, selected, fresh, cho
     <li
       ref={reference}
       className={`row sev-${incident.severity} ${selected ? "selected" : ""} ${fresh ? "fresh" : ""} ${current ? "current" : ""} ${chosen === null ? "" : "choosable"}`}
+      aria-posinset={place}
+      aria-setsize={all}
       data-incident={incident.incident_id}
       data-state={incident.state}
       data-kind={incident.kind}
@@ -127,6 +136,9 @@ const Row = memo(function Row({ incident, compact, current, selected, fresh, cho
   );
 });
 
+/** The next page is fetched a little before its place is reached. */
+const AHEAD = { rootMargin: "600px" };
+
 /** The end of what is here: the next page comes when it is seen, or by its button. */
 function More({ queue }: { queue: Queue }): ReactNode {
   const { t, locale } = useDuty();
@@ -137,7 +149,7 @@ function More({ queue }: { queue: Queue }): ReactNode {
     if (!element || !more) return;
     const observer = new IntersectionObserver((entries) => {
       if (entries.some((entry) => entry.isIntersecting)) more();
-    });
+    }, AHEAD);
     observer.observe(element);
     return () => observer.disconnect();
   }, [more, shown.length]);
@@ -153,6 +165,14 @@ function More({ queue }: { queue: Queue }): ReactNode {
 export function QueueList(props: { queue: Queue; compact?: boolean; current?: string; choosing?: Choosing | undefined }): ReactNode {
   const { queue, compact = false, current, choosing } = props;
   const { t } = useDuty();
+  const list = useRef<HTMLOListElement>(null);
+  const { range, row } = useWindow(list, queue.shown.length);
+  const kept = useMemo(() => {
+    const wanted = queue.selected ?? current ?? null;
+    const at = wanted === null ? -1 : queue.shown.findIndex((incident) => incident.incident_id === wanted);
+    return at < 0 ? null : at;
+  }, [queue.shown, queue.selected, current]);
+  const parts = partsOf(queue.shown.length, range, kept);
   if (queue.incidents === null) return queue.error ? <Failure error={queue.error} retry={queue.reload} /> : <Loading />;
   if (queue.incidents.length === 0 && queue.total === 0) {
     return (
@@ -169,19 +189,27 @@ export function QueueList(props: { queue: Queue; compact?: boolean; current?: st
   if (queue.shown.length === 0) return <p className="empty-filter">{t("queue.empty_filter")}</p>;
   return (
     <>
-      <ol className={`queue ${compact ? "compact" : ""}`} aria-label={t("queue.title")}>
-        {queue.shown.map((incident) => (
-          <Row
-            key={incident.incident_id}
-            incident={incident}
-            compact={compact}
-            current={current === incident.incident_id}
-            selected={queue.selected === incident.incident_id}
-            fresh={queue.fresh.has(incident.incident_id)}
-            chosen={choosing ? choosing.chosen.has(incident.incident_id) : null}
-            toggle={choosing?.toggle}
-          />
-        ))}
+      <ol ref={list} className={`queue ${compact ? "compact" : ""}`} aria-label={t("queue.title")}>
+        {parts.map((part) =>
+          part.drawn ? (
+            queue.shown.slice(part.start, part.end).map((incident, at) => (
+              <Row
+                key={incident.incident_id}
+                incident={incident}
+                compact={compact}
+                current={current === incident.incident_id}
+                selected={queue.selected === incident.incident_id}
+                fresh={queue.fresh.has(incident.incident_id)}
+                place={part.start + at + 1}
+                all={queue.matching ?? queue.shown.length}
+                chosen={choosing ? choosing.chosen.has(incident.incident_id) : null}
+                toggle={choosing?.toggle}
+              />
+            ))
+          ) : (
+            <li key={part.start === 0 ? "above" : part.end === queue.shown.length ? "below" : "between"} className="room" aria-hidden="true" style={{ blockSize: (part.end - part.start) * row - GAP_PX }} />
+          ),
+        )}
       </ol>
       <More queue={queue} />
     </>

@@ -194,9 +194,15 @@ function usePages(filter: Filter, me: string) {
       busy = "pages";
       waiting = [];
       try {
-        const limit = Math.min(MOST, Math.max(PAGE, pages?.incidents.length ?? 0));
-        const list = await api.incidents({ ...filter, limit }, abort.signal);
-        arrived({ incidents: list.incidents, total: list.total ?? 0, open: list.open, next: list.next });
+        const wanted = Math.max(PAGE, pages?.incidents.length ?? 0);
+        const list = await api.incidents({ ...filter, limit: Math.min(MOST, wanted) }, abort.signal);
+        let found: Pages = { incidents: list.incidents, total: list.total ?? 0, open: list.open, next: list.next };
+        // As many as were here: whoever has scrolled far stays where they are.
+        while (found.next !== null && found.incidents.length < wanted) {
+          const limit = Math.min(MOST, Math.max(PAGE, wanted - found.incidents.length));
+          found = extended(found, await api.incidents({ ...filter, limit, after: found.next }, abort.signal));
+        }
+        arrived(found);
       } catch (error) {
         failed(error);
       }

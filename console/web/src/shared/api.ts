@@ -28,6 +28,7 @@ import type {
   PersonDetail,
   PersonRow,
   Platform,
+  PreviewLine,
   Purpose,
   Quarantine,
   Session,
@@ -40,6 +41,7 @@ import type {
   Statistics,
   ZoneList,
 } from "./types";
+import { answered, isAnswer, keyFor } from "./sent";
 import { whyQuery, type Why } from "./why";
 
 export class ApiError extends Error {
@@ -63,6 +65,23 @@ export function onLoggedOut(callback: () => void): void {
   whenLoggedOut = callback;
 }
 
+/** What the server says of a request that it did not serve. */
+function refused(status: number, json: unknown): ApiError {
+  const error = (json as undefined | { error?: { code?: string; message?: string; reason?: string; values?: Record<string, string> } })?.error;
+  if (status === 401 && error?.code === "not_logged_in") whenLoggedOut();
+  return new ApiError(status, error?.code ?? "unknown", error?.message ?? `status ${status}`, error?.reason ?? null, error?.values ?? {});
+}
+
+const KEY = "Idempotency-Key";
+/** The server gives up after 30 s; what it does meanwhile a repeat finds done. */
+const PATIENCE_MS = 15_000;
+
+/** Whether something is done by a request, and not only asked. */
+function isDeed(method: string, path: string, body: unknown): boolean {
+  const check = (body as { check?: boolean } | undefined)?.check === true;
+  return (method === "POST" || method === "PUT") && body !== undefined && !check && path !== "/api/v1/session";
+}
+
 async function request<T>(
   method: string,
   path: string,
@@ -71,32 +90,69 @@ async function request<T>(
   more: Record<string, string> = {},
 ): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json", ...more };
+  const [plain = path] = path.split("?", 1);
+  const keyed = isDeed(method, plain, body) && more[KEY] === undefined;
+  if (keyed) headers[KEY] = keyFor(method, plain);
   if (method !== "GET") headers["X-Homeward-Request"] = "1";
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  const unanswered = keyed ? "unanswered" : "offline";
+  // A server that hangs answers nothing and breaks nothing.
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
+  signal?.addEventListener("abort", () => patience.abort(), { once: true });
   let response: Response;
-  try {
-    const init: RequestInit = { method, headers, credentials: "same-origin" };
-    if (body !== undefined) init.body = JSON.stringify(body);
-    if (signal) init.signal = signal;
-    response = await fetch(path, init);
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new ApiError(0, "offline", String(error));
-  }
-  if (response.status === 204) return undefined as T;
   let json: unknown;
   try {
-    json = await response.json();
-  } catch {
-    throw new ApiError(response.status, "unreadable", `status ${response.status}`);
+    const init: RequestInit = { method, headers, credentials: "same-origin", signal: patience.signal };
+    if (body !== undefined) init.body = JSON.stringify(body);
+    response = await fetch(path, init);
+    const text = response.status === 204 ? "" : await response.text();
+    try {
+      json = text === "" ? undefined : JSON.parse(text);
+    } catch {
+      throw new ApiError(response.status, response.ok ? unanswered : "unreadable", `status ${response.status}`);
+    }
+  } catch (error) {
+    if (signal?.aborted || error instanceof ApiError) throw error;
+    throw new ApiError(0, unanswered, String(error));
+  } finally {
+    clearTimeout(timer);
   }
-  if (!response.ok) {
-    const error = (json as { error?: { code?: string; message?: string; reason?: string; values?: Record<string, string> } }).error;
-    if (response.status === 401 && error?.code === "not_logged_in") whenLoggedOut();
-    const message = error?.message ?? `status ${response.status}`;
-    throw new ApiError(response.status, error?.code ?? "unknown", message, error?.reason ?? null, error?.values ?? {});
-  }
+  if (keyed && isAnswer(response.status)) answered(method, plain);
+  if (!response.ok) throw refused(response.status, json);
   return json as T;
+}
+
+/** Posts, and says each line of the answer as it comes. */
+async function lines<T>(path: string, body: unknown, said: (line: T) => void, signal: AbortSignal): Promise<void> {
+  const headers = { "X-Homeward-Request": "1", "Content-Type": "application/json" };
+  let response: Response;
+  try {
+    response = await fetch(path, { method: "POST", headers, credentials: "same-origin", body: JSON.stringify(body), signal });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new ApiError(0, "offline", String(error));
+  }
+  if (!response.ok || !response.body) throw refused(response.status, await response.json().catch(() => undefined));
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  let ended = false;
+  for (;;) {
+    const { value, done } = await reader.read().catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      throw new ApiError(0, "offline", String(error));
+    });
+    const found = (rest + (value ?? "")).split("\n");
+    rest = found.pop() ?? "";
+    for (const line of found) {
+      const told = JSON.parse(line) as T & { state?: string };
+      ended = told.state === "done" || told.state === "failed";
+      said(told);
+    }
+    if (done) break;
+  }
+  // A stream that ends before its last line was cut off.
+  if (!ended) throw new ApiError(0, "offline", "the answer ends in its middle");
 }
 
 const id = encodeURIComponent;
@@ -169,6 +225,13 @@ export const api = {
   setPriorities: (order: string, said: { rules: string[]; reason: string }) => request<OrderList>("PUT", `/api/v1/orders/${id(order)}/priorities`, said),
   zones: (person: string, signal?: AbortSignal) => request<ZoneList>("GET", `/api/v1/people/${id(person)}/zones`, undefined, signal),
   publishZone: (person: string, zone: NewPublication) => request<ZoneList>("POST", `/api/v1/people/${id(person)}/zones`, zone),
+  /** Tries a zone on the person's last days; each line of the answer is said as it comes. Aborting ends the work. */
+  previewZone: (
+    person: string,
+    asked: { zone: NewPublication; days: number; purpose: Purpose; case: string },
+    said: (line: PreviewLine) => void,
+    signal: AbortSignal,
+  ) => lines(`/api/v1/people/${id(person)}/zones/preview`, asked, said, signal),
   devices: (person: string, signal?: AbortSignal) =>
     request<PersonDevices>("GET", `/api/v1/people/${id(person)}/devices`, undefined, signal),
   changeDevice: (person: string, deed: DeviceDeed) => request<PersonDevices>("POST", `/api/v1/people/${id(person)}/devices`, deed),
@@ -182,7 +245,11 @@ export const api = {
     request<Casework>("GET", `/api/v1/people/${id(person)}/casework`, undefined, signal),
   addPersonNote: (person: string, note: { text: string; kind: string; audience: string }) =>
     request<undefined>("POST", `/api/v1/people/${id(person)}/person-notes`, note),
-  addContact: (person: string, contact: { kind: string; name: string; phone: string }) =>
+  /** A new one, or with its id a revision of one. */
+  writeContact: (
+    person: string,
+    contact: { contact_id?: string; kind: string; name: string; relation: string; phone: string; address: string; note: string; protected_address?: boolean },
+  ) =>
     request<undefined>("POST", `/api/v1/people/${id(person)}/contacts`, contact),
   decideViolation: (violation: string, outcome: { outcome: string; reason: string; seen: number }) =>
     request<undefined>("POST", `/api/v1/violations/${id(violation)}/outcome`, outcome),

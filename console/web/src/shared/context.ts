@@ -218,6 +218,12 @@ export function explain(t: Translate, error: ApiError): string {
   if (error.code === "refused_by_law") return refusal(t, error);
   const keys: Partial<Record<string, Key>> = {
     offline: "error.offline",
+    unanswered: "error.unanswered",
+    key_taken: "error.key_taken",
+    no_order: "preview.no_order",
+    too_much: "preview.too_much",
+    preview_too_long: "preview.too_long",
+    preview_refused: "preview.refused",
     unavailable: "error.unavailable",
     forbidden: "error.forbidden",
     not_found: "error.not_found",

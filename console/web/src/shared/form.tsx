@@ -3,6 +3,7 @@
 import { useId, useState, type FormEvent, type ReactNode } from "react";
 import { ApiError } from "./api";
 import { explain, useDuty } from "./context";
+import { forgetFields } from "./kept";
 
 /** Does something, and says what went wrong. */
 export function useDeed(): {
@@ -51,14 +52,20 @@ export function DeedForm(props: {
   onCancel?: () => void;
   testid?: string;
   label?: string;
+  /** Fields of this name are kept until it is done (`useKeptState`). */
+  keeps?: string;
   children: ReactNode;
 }): ReactNode {
-  const { t } = useDuty();
+  const { t, session } = useDuty();
   const { busy, problem, run } = useDeed();
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (busy || !props.ready) return;
-    if (await run(props.deed)) props.done?.();
+    const deed = async (): Promise<void> => {
+      await props.deed();
+      if (props.keeps) forgetFields(session.user.user_id, props.keeps);
+    };
+    if (await run(deed)) props.done?.();
   };
   return (
     <form onSubmit={(event) => void submit(event)} className="deed-form" data-testid={props.testid} aria-label={props.label} noValidate>

@@ -4,7 +4,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useDuty } from "./context";
 
-const PREFIX = "homeward.begun.";
+export const PREFIX = "homeward.begun.";
 
 function stored<T>(key: string): T | null {
   try {
@@ -57,6 +57,33 @@ export function useKept<T extends object>(about: string, first: () => T): Kept<T
     setValue(begin.current());
   }, [forget]);
   return { value, set, again, clear, forget };
+}
+
+/** One field that is kept. It is written with the change, so that what was sent can be forgotten while its form is still there. */
+export function useKeptState<T>(about: string, first: T): [T, (value: T) => void] {
+  const { session } = useDuty();
+  const key = `${PREFIX}${session.user.user_id}.${about}`;
+  const [value, setValue] = useState<T>(() => stored<T>(key) ?? first);
+  const beginning = useRef(first);
+  const set = useCallback(
+    (next: T) => {
+      setValue(next);
+      try {
+        if (next === beginning.current) sessionStorage.removeItem(key);
+        else sessionStorage.setItem(key, JSON.stringify(next));
+      } catch {
+        // The browser keeps nothing for us: then it is not kept.
+      }
+    },
+    [key],
+  );
+  return [value, set];
+}
+
+/** Forgets the fields that begin so: they were sent. */
+export function forgetFields(user: string, about: string): void {
+  const from = `${PREFIX}${user}.${about}.`;
+  for (const each of Object.keys(sessionStorage)) if (each.startsWith(from)) sessionStorage.removeItem(each);
 }
 
 /** True when a form of the user has something that was not sent. */

@@ -7,6 +7,7 @@ export interface Clock {
   locale: string;
 }
 
+const relatives = new Map<string, Intl.RelativeTimeFormat>();
 const cache = new Map<string, Intl.DateTimeFormat>();
 
 function formatter(clock: Clock, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
@@ -72,7 +73,11 @@ export function zoneName(clock: Clock, now: Date): string {
 export function relative(at: Date, now: Date, locale: string): string {
   const seconds = (at.getTime() - now.getTime()) / 1000;
   const size = Math.abs(seconds);
-  const format = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
+  let format = relatives.get(locale);
+  if (!format) {
+    format = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
+    relatives.set(locale, format);
+  }
   if (size < 5) return format.format(0, "second");
   if (size < 60) return format.format(Math.trunc(seconds / 5) * 5, "second");
   if (size < 3600) return format.format(Math.trunc(seconds / 60), "minute");

@@ -396,6 +396,35 @@ export type NewPublication =
       check?: boolean;
     };
 
+/** What a day and kind came to. */
+export interface PreviewSum {
+  count: number;
+  seconds: number;
+  violations: { onset: string; end: string | null; probability: number }[];
+}
+
+export interface PreviewDay {
+  /** The person's local day. */
+  day: string;
+  kind: string;
+  with: PreviewSum;
+  before: PreviewSum;
+}
+
+/** What a zone would have raised. */
+export interface ZonePreview {
+  since: string;
+  until: string;
+  reports: number;
+  days: PreviewDay[];
+}
+
+export type PreviewLine =
+  | { state: "waiting" }
+  | { state: "folding"; done: number }
+  | ({ state: "done" } & ZonePreview)
+  | { state: "failed"; code: string };
+
 export interface PersonZone extends Zone {
   audience: Audience;
   schedule: Schedule | null;

@@ -144,8 +144,17 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
   // Before it is drawn, and closed before it is taken off the page: the browser gives the focus back only while it is there.
   useLayoutEffect(() => {
     const dialog = reference.current;
+    const before = document.activeElement;
     if (dialog && !dialog.open) dialog.showModal();
-    return () => dialog?.close();
+    return () => {
+      dialog?.close();
+      // What it was opened with may be out of use for the moment in which it closes, or gone with what was done.
+      setTimeout(() => {
+        if (document.activeElement !== document.body) return;
+        if (before instanceof HTMLElement && before.isConnected) before.focus();
+        if (document.activeElement === document.body) document.querySelector("main")?.focus();
+      });
+    };
   }, []);
   return (
     <dialog

@@ -14,6 +14,7 @@ import { word } from "../shared/i18n";
 import { useKept } from "../shared/kept";
 import type { NewPublication, Zone, ZoneList, ZoneOnRecord } from "../shared/types";
 import { Dialog } from "../shared/ui";
+import { PreviewPanel } from "./preview";
 import type { Sketched, Sketcher } from "./sketch";
 import { geometryOf, isFault, metresOf, positionOf, positionsOf, scheduleOf, textOf, typedOf, type Fault, type ShapeKind, type Typed } from "./text";
 import { WeekFields } from "./week";
@@ -278,6 +279,7 @@ export function ZoneForm(props: {
           )}
           {fault?.field === "buffer" && <p className="problem">{word(t, "zone_fault", "buffer")}</p>}
           <WeekFields typed={typed} set={set} zone={list.time_zone} fault={fault} />
+          <PreviewPanel person={person} zone={wanted} timeZone={list.time_zone} />
           <TextField label={t("zones.reason")} value={typed.reason} set={(reason) => set({ reason })} rows={2} longest={2_000} />
           {!list.in_force && <p className="notice">{t("zones.waits")}</p>}
           <Problem text={problem} />

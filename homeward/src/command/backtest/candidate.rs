@@ -7,6 +7,7 @@ use casedb::{
     GenericClient, rules,
     zone::{self, PersonZone, Schedule},
 };
+use console::preview::with_zone;
 use engine::zone::import;
 use proto::{
     PersonId, ZoneId,
@@ -94,30 +95,17 @@ impl Candidate {
         self.zone_id
     }
 
-    /// A person's rules as they were, without what has no part in this zone's events: shared layers.
-    pub fn without(rules: &wire::Rules) -> wire::Rules {
-        wire::Rules {
-            layer_ids: Vec::new(),
-            ..rules.clone()
-        }
-    }
-
     /// True when the zone is stored already, so that it may have raised events.
     pub fn is_stored(&self) -> bool {
         self.stored
     }
 
     /// A person's rules as they would have been with the zone; `own` is how the person has the stored zone today.
-    pub fn with(&self, rules: &wire::Rules, own: Option<&PersonZone>) -> Result<wire::Rules> {
-        let mut rules = Self::without(rules);
-        if !rules.active {
-            return Ok(rules);
-        }
+    pub fn with(&self, rules: &wire::Rules, own: Option<&PersonZone>) -> Result<wire::Rules, casedb::Error> {
         let mut zone = self.zone.clone();
-        let before = rules.zones.iter().position(|held| held.zone_id == zone.zone_id);
-        let held = before.map(|index| rules.zones.swap_remove(index));
+        let held = rules.zones.iter().find(|held| held.zone_id == zone.zone_id);
         if !self.scheduled {
-            (zone.schedule, zone.attendance) = match (&held, own) {
+            (zone.schedule, zone.attendance) = match (held, own) {
                 (Some(held), _) => (held.schedule.clone(), held.attendance),
                 (None, Some(own)) => (
                     own.schedule.as_ref().map(Schedule::to_wire).transpose()?,
@@ -126,10 +114,7 @@ impl Candidate {
                 (None, None) => (None, zone.attendance),
             };
         }
-        // Another revision, as a change in the console would have made it.
-        zone.revision = held.map_or(zone.revision, |held| held.revision.max(zone.revision)) + 1;
-        rules.zones.push(zone);
-        Ok(rules)
+        Ok(with_zone(rules, &zone))
     }
 }
 

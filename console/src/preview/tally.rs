@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use proto::{ViolationId, ZoneId, wire};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A violation as far as its events say.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct Violation {
     #[serde(skip)]
     kind: wire::EventKind,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
     onset: Timestamp,
     /// Absent: it went on.
+    #[schema(value_type = Option<String>, format = DateTime)]
     end: Option<Timestamp>,
     /// As stated at the onset; 0 for timers.
     probability: f64,
@@ -28,7 +32,7 @@ pub struct Tally {
 }
 
 /// What a day and kind came to.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct Sum {
     /// How many.
     pub count: u64,
@@ -39,6 +43,7 @@ pub struct Sum {
 }
 
 impl Tally {
+    /// Of a zone, from `since` to before `until`.
     pub fn new(zone: ZoneId, since: Timestamp, until: Timestamp) -> Self {
         Self {
             zone,

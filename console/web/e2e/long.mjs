@@ -1,0 +1,143 @@
+// A very long queue: what the page costs while 10,000 incidents are open and two a second come.
+
+import { Desk, until } from "./browser.mjs";
+import { filling, raise } from "./incidents.mjs";
+
+const OPEN = 10_000;
+const PER_SECOND = 2;
+const SECONDS = 10;
+/** Rows on the page at any time: what is about the view, however long the queue. */
+const MOST_ROWS = 160;
+/** A key's work, at the worst and on a busy machine. */
+const KEY_MS = 1_000;
+/** A new incident is on the page this soon. */
+const LIVE_MS = 5_000;
+
+function check(condition, words) {
+  if (!condition) throw new Error(words);
+}
+
+/** Long tasks, from now on. */
+const watchTasks = () => {
+  window.tasks = [];
+  new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: "longtask", buffered: false });
+};
+
+/** What the page's own process did within a span: seconds of its main thread, nodes, listeners, heap. */
+async function meter(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable");
+  const read = async () => Object.fromEntries((await session.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
+  let before = await read();
+  return async () => {
+    const after = await read();
+    const found = {
+      busy: (after.TaskDuration - before.TaskDuration) / (after.Timestamp - before.Timestamp),
+      script: after.ScriptDuration - before.ScriptDuration,
+      layout: after.LayoutDuration - before.LayoutDuration,
+      nodes: after.Nodes,
+      heap: after.JSHeapUsedSize / 1024 ** 2,
+    };
+    before = await read();
+    return found;
+  };
+}
+
+const words = (found) =>
+  `main thread ${(found.busy * 100).toFixed(0)} % busy (script ${found.script.toFixed(2)} s, layout ${found.layout.toFixed(2)} s), ${found.nodes} nodes, ${found.heap.toFixed(0)} MiB`;
+
+export async function long(server, browser, report) {
+  await server.sql(filling(OPEN));
+  const desk = await Desk.open(browser, server.page, "officer", server.credentials.officer);
+  const { page } = desk;
+  await page.addInitScript(watchTasks);
+  const begin = Date.now();
+  await page.goto(server.page);
+  await page.waitForSelector(".queue > li.row");
+  const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0);
+  report(`${OPEN} open: first paint ${paint.toFixed(0)} ms, rows after ${Date.now() - begin} ms`);
+  const rows = () => page.locator(".queue > li.row").count();
+  const measure = await meter(page);
+  const tasks = async () => {
+    const found = await page.evaluate(() => window.tasks.splice(0));
+    return `${found.length} long tasks${found.length > 0 ? `, the longest ${Math.max(...found).toFixed(0)} ms` : ""}`;
+  };
+
+  // To the end, page by page, as somebody who scrolls and scrolls.
+  const there = Date.now();
+  const more = page.locator("[data-testid=queue-more]");
+  await until("the end of the queue", 120_000, async () => {
+    await page.evaluate(() => window.scrollTo(0, document.documentElement.scrollHeight));
+    return (await more.count()) === 0;
+  });
+  const found = await measure();
+  check((await rows()) <= MOST_ROWS, `${await rows()} rows are drawn`);
+  report(`scrolled through all in ${((Date.now() - there) / 1000).toFixed(1)} s: ${await rows()} rows drawn; ${words(found)}; ${await tasks()}`);
+  const last = page.locator(".queue > li.row").last();
+  check(Number(await last.getAttribute("aria-posinset")) === Number(await last.getAttribute("aria-setsize")), "the end of the list is not its last row");
+
+  // At rest, at its end, and while incidents come.
+  await page.waitForTimeout(4_000);
+  report(`at rest with all of them here: ${words(await measure())}; ${await tasks()}`);
+  await page.evaluate(() => window.scrollTo(0, 0));
+  const shown = new Map();
+  const raised = new Map();
+  await page.exposeFunction("rowCame", (incident) => shown.set(incident, Date.now()));
+  await page.evaluate(() => {
+    new MutationObserver((changes) => {
+      for (const change of changes) for (const node of change.addedNodes) if (node.dataset?.incident) window.rowCame(node.dataset.incident);
+    }).observe(document.querySelector(".queue"), { childList: true });
+  });
+  await measure();
+  await tasks();
+  for (let at = 0; at < PER_SECOND * SECONDS; at += 1) {
+    const incident = await raise(server);
+    raised.set(incident, Date.now());
+    await page.waitForTimeout(1_000 / PER_SECOND);
+  }
+  await until("every new incident on the page", LIVE_MS, async () => {
+    // New ones of the same severity come below older ones that go on: those out of sight are in the count.
+    const total = await page.evaluate(() => document.title);
+    return total.includes(String(OPEN + raised.size)) || [...raised.keys()].every((incident) => shown.has(incident));
+  });
+  const delays = [...raised].filter(([incident]) => shown.has(incident)).map(([incident, at]) => shown.get(incident) - at);
+  report(`${PER_SECOND} a second for ${SECONDS} s: ${words(await measure())}; ${await tasks()}${delays.length > 0 ? `; drawn at most ${Math.max(...delays)} ms after` : ""}`);
+
+  // By the keyboard: each press is a row further, and the row is in sight with the focus in it.
+  const pressed = [];
+  for (let at = 0; at < 60; at += 1) {
+    const press = Date.now();
+    await page.keyboard.press("j");
+    await page.waitForFunction((at) => document.querySelector("li.selected")?.getAttribute("aria-posinset") === String(at), at + 1, { polling: 16, timeout: KEY_MS * 5 });
+    pressed.push(Date.now() - press);
+  }
+  pressed.sort((a, b) => a - b);
+  check(pressed[57] <= KEY_MS, `a key takes ${pressed[57]} ms`);
+  const inside = await page.evaluate(() => {
+    const box = document.activeElement.getBoundingClientRect();
+    return document.activeElement.closest("li.selected") !== null && box.top >= 0 && box.bottom <= innerHeight;
+  });
+  check(inside, "the selected row is not in sight, or has not the focus");
+  // Scrolled far away by the mouse, the next key comes back to where the selection is.
+  await page.evaluate(() => window.scrollTo(0, document.documentElement.scrollHeight / 2));
+  await page.waitForTimeout(300);
+  await page.keyboard.press("j");
+  await page.waitForFunction(() => {
+    const row = document.querySelector("li.selected[aria-posinset='61']")?.getBoundingClientRect();
+    return row !== undefined && row.top >= 0 && row.bottom <= innerHeight;
+  });
+  report(`a key is served after ${pressed[30]} ms at the median, ${pressed[57]} ms at p95; ${await tasks()}`);
+
+  // Filters, there and back.
+  const filtering = [];
+  for (const at of [1, 2, 3, 4, 0, 2, 0]) {
+    const press = Date.now();
+    await page.locator(".filters .chip").nth(at).click();
+    await page.waitForFunction((at) => document.querySelectorAll(".filters .chip")[at].getAttribute("aria-pressed") === "true" && document.querySelector(".queue > li.row"), at);
+    if (at > 0) await page.waitForFunction((at) => [...document.querySelectorAll(".queue > li.row")].every((row) => row.classList.contains(`sev-${at}`)), at);
+    filtering.push(Date.now() - press);
+  }
+  report(`a filter shows its rows after at most ${Math.max(...filtering)} ms; ${await tasks()}`);
+  check(desk.complaints.length === 0, `the page complained: ${desk.complaints.join("; ")}`);
+  await desk.close();
+}
