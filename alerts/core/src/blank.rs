@@ -9,10 +9,11 @@ pub fn is_blank(text: &str) -> bool {
 /// patterns. The database knows the same ones (`words_show`, V0093); a test of the case database holds the two together.
 const fn is_unseen(character: char) -> bool {
     character.is_whitespace()
-        || character.is_control()
         || matches!(
             character,
-            '\u{ad}'
+            '\0'..='\u{1f}'
+                | '\u{7f}'..='\u{9f}'
+                | '\u{ad}'
                 | '\u{34f}'
                 | '\u{61c}'
                 | '\u{115f}'..='\u{1160}'
