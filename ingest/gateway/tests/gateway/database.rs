@@ -40,6 +40,20 @@ fn device(protocol: &str, identity: &str) -> casedb::device::Device {
 
 #[tokio::test]
 async fn a_device_is_refused_listed_registered_and_heard() {
+    refused_listed_registered_and_heard(config()).await;
+}
+
+/// The same where sessions are not in the runtime that has the connections of database and stream.
+#[tokio::test]
+async fn a_device_is_refused_listed_registered_and_heard_in_a_thread_of_its_own() {
+    let config = Config {
+        file_tables: 2,
+        ..config()
+    };
+    refused_listed_registered_and_heard(config).await;
+}
+
+async fn refused_listed_registered_and_heard(config: Config) {
     let Some((test, database, person)) = prepared().await else {
         return;
     };
@@ -52,7 +66,7 @@ async fn a_device_is_refused_listed_registered_and_heard() {
     );
     let log: Arc<dyn Log> = Arc::new(log.await.unwrap());
     let directory = Directory::follow(database.clone()).await;
-    let handle = Gateway::start(config(), Arc::clone(&log), directory.clone(), Some(database.clone()))
+    let handle = Gateway::start(config, Arc::clone(&log), directory.clone(), Some(database.clone()))
         .await
         .unwrap();
 

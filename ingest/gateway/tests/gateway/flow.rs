@@ -41,14 +41,14 @@ async fn open(config: Config, log: &MemoryLog) -> Handle {
         .unwrap()
 }
 
-struct TrackerLine {
-    stream: TcpStream,
+pub(super) struct TrackerLine {
+    pub(super) stream: TcpStream,
     buffer: BytesMut,
-    tracker: Tracker,
+    pub(super) tracker: Tracker,
 }
 
 impl TrackerLine {
-    async fn open(handle: &Handle, imei: &str) -> Self {
+    pub(super) async fn open(handle: &Handle, imei: &str) -> Self {
         let address = handle.address(Protocol::Teltonika, Transport::Tcp).unwrap();
         let mut line = Self {
             stream: TcpStream::connect(address).await.unwrap(),
@@ -60,7 +60,7 @@ impl TrackerLine {
         line
     }
 
-    async fn answer(&mut self) -> Option<TrackerAnswer> {
+    pub(super) async fn answer(&mut self) -> Option<TrackerAnswer> {
         loop {
             if let Some(answer) = self.tracker.read(&mut self.buffer) {
                 return Some(answer);
@@ -78,7 +78,7 @@ impl TrackerLine {
     }
 }
 
-fn place(ago_s: i64) -> TrackerLocation {
+pub(super) fn place(ago_s: i64) -> TrackerLocation {
     let now = Timestamp::now();
     let time = Timestamp::from_millisecond(now.as_millisecond() - ago_s * 1_000).unwrap();
     TrackerLocation {
@@ -196,6 +196,48 @@ async fn live_reports_overtake_a_backlog() {
         last = next;
     }
     assert_eq!(reports(&log).await.len(), 1_026);
+}
+
+#[tokio::test]
+async fn a_full_room_leaves_live_reports_of_others_their_way() {
+    let log = MemoryLog::new(1);
+    // Three quarters of it are taken by some 600 stored reports, and at the slowest pace they are a few seconds' work.
+    let small = Config {
+        backlog_per_second: 200,
+        room_bytes: 200_000,
+        ..all()
+    };
+    let handle = open(small, &log).await;
+    let mut line = NativeLine::opened(&handle).await;
+    for batch in 0..16 {
+        let batch = (1..=64).map(|n| stored(batch * 64 + n)).collect();
+        line.send(&client::reports(batch)).await;
+    }
+    // The first are in the stream: the others wait for their turn.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while reports(&log).await.is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "nothing came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Another device has a few stored ones under way, and then says where it is now.
+    let mut other = NativeLine::open(handle.native).await;
+    assert!(matches!(other.log_in("HW-2", SECRET).await, Body::Welcome(_)));
+    other.send(&client::reports((1..=8).map(stored).collect())).await;
+    other.send(&client::reports(vec![report(9)])).await;
+    let live = |report: &wire::Report| report.sequence == 9 && !report.backfill;
+    let before = loop {
+        let found = reports(&log).await;
+        if let Some(at) = found.iter().position(live) {
+            break at;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the live report did not come");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(before < 500, "the live report came after {before} stored ones");
+    // In order, and nothing is left out.
+    assert_eq!((other.acknowledged().await, other.acknowledged().await), (8, 9));
+    while line.acknowledged().await < 1_024 {}
+    assert_eq!(reports(&log).await.len(), 1_033);
 }
 
 #[tokio::test]
@@ -349,8 +391,18 @@ async fn diligent(address: SocketAddr, device: &'static str, stop: Arc<std::sync
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_gateway_takes_over_from_another_on_the_same_port() {
+    takes_over(file_tables()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_gateway_takes_over_from_another_where_each_has_several_tables() {
+    takes_over(2).await;
+}
+
+async fn takes_over(file_tables: usize) {
     let log = MemoryLog::new(4);
-    let mut running = open(all(), &log).await;
+    let first = Config { file_tables, ..all() };
+    let mut running = open(first, &log).await;
     let address = running.native.unwrap();
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let devices: Vec<_> = ["HW-1", "HW-2"]
@@ -360,6 +412,7 @@ async fn one_gateway_takes_over_from_another_on_the_same_port() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let same_port = Config {
             native_listen: Some(address),
+            file_tables,
             ..config()
         };
         let next = open(same_port, &log).await;

@@ -18,6 +18,7 @@ mod kept;
 mod native_sessions;
 mod safety;
 mod sessions;
+mod tables;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -131,8 +132,15 @@ fn config() -> Config {
     Config {
         native_listen: Some(any),
         jt808_listen: Some(any),
+        file_tables: file_tables(),
         ..Config::default()
     }
+}
+
+/// `HOMEWARD_TEST_FILE_TABLES=3` runs all of these with sessions in threads that have tables of open files of their own.
+fn file_tables() -> usize {
+    let setting = std::env::var("HOMEWARD_TEST_FILE_TABLES").ok();
+    setting.map_or(1, |tables| tables.parse().unwrap())
 }
 
 async fn start(log: &MemoryLog) -> Handle {
