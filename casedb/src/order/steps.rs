@@ -194,7 +194,7 @@ pub async fn decide(
         .profile
         .check_approver(&approver, made_it, court.map(|court| court.court.as_str()))?;
     if let Some(court) = court
-        && (is_blank(court.court) || is_blank(court.reference))
+        && (is_blank(&court.court) || is_blank(&court.reference))
     {
         let source = &order.profile.approval.source;
         let text = format!("name the court and the reference of its decision ({source})");
