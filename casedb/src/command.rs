@@ -13,6 +13,7 @@ mod request;
 pub use deliver::{claim, clock, deliver, due_devices, end, release, sweep, under_way};
 pub use request::{CommandError, Placed, Request, cancel, cancel_in, of_person, place, place_in, read, usual_interval};
 
+use alerts::blank::is_blank;
 use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, PersonId};
 use serde::{Deserialize, Serialize};
@@ -106,9 +107,7 @@ impl Instruction {
                 "for_seconds: {for_seconds} s is more than {LONGEST_PURSUIT_S} s"
             )),
             Self::Text { text }
-                if text.chars().all(is_blank)
-                    || text.chars().count() > MAX_TEXT_CHARS
-                    || text.chars().any(is_hidden) =>
+                if is_blank(text) || text.chars().count() > MAX_TEXT_CHARS || text.chars().any(is_hidden) =>
             {
                 Err(format!(
                     "text must have 1 to {MAX_TEXT_CHARS} characters, something to be seen, and no control characters"
@@ -117,12 +116,6 @@ impl Instruction {
             _ => Ok(()),
         }
     }
-}
-
-/// Shows nothing.
-fn is_blank(letter: char) -> bool {
-    letter.is_whitespace()
-        || matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// Controls a device, or shows other characters in another order than they are written in.
@@ -325,7 +318,7 @@ fn folded(reference: i64) -> u32 {
 fn from_row(row: &Row) -> Result<Command, Error> {
     let parameters: serde_json::Value = row.try_get(3)?;
     let instruction = serde_json::from_value(parameters)
-        .map_err(|error| Error::Configuration(format!("parameters of a command: {error}")))?;
+        .map_err(|error| Error::Unreadable(format!("parameters of a command: {error}")))?;
     let purpose: &str = row.try_get(6)?;
     let outcome: &str = row.try_get(19)?;
     Ok(Command {
@@ -336,7 +329,7 @@ fn from_row(row: &Row) -> Result<Command, Error> {
         state: row.try_get::<_, &str>(4)?.parse()?,
         requested_by: row.try_get(5)?,
         purpose: Purpose::parse(purpose)
-            .ok_or_else(|| Error::Configuration(format!("purpose {purpose:?} of a command")))?,
+            .ok_or_else(|| Error::Unreadable(format!("purpose {purpose:?} of a command")))?,
         case_number: row.try_get(7)?,
         reference: folded(row.try_get(8)?),
         reverts: row.try_get(9)?,

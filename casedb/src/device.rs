@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, plain,
-    pool::{GenericClient, execute, optional, row, rows},
+    pool::{GenericClient, execute, optional, readable, row, rows},
     rules::DIRECTORY_CHANNEL,
 };
 
@@ -106,6 +106,7 @@ pub struct Bound {
 }
 
 /// The directory's query, with a condition of its own: one text with an optional condition would be planned for the worst case.
+/// Times that the program cannot hold (an order without end) are cut: one person's terms must not keep the directory from everybody.
 macro_rules! directory {
     ($condition:literal) => {
         concat!(
@@ -115,8 +116,8 @@ macro_rules! directory {
             FROM device d
             LEFT JOIN device_assignment a ON a.device_id = d.device_id AND a.ended_at IS NULL
             LEFT JOIN LATERAL (
-                SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
-                       array_agg(ends_at ORDER BY starts_at) AS ends
+                SELECT array_agg(GREATEST(starts_at, '1900-01-01') ORDER BY starts_at) AS starts,
+                       array_agg(LEAST(ends_at, '9999-01-01') ORDER BY starts_at) AS ends
                 FROM order_term
                 WHERE person_id = a.person_id AND ends_at > now() - interval '30 days') o ON true
             WHERE d.retired_at IS NULL AND ",
@@ -130,8 +131,8 @@ const BOUND: &str = "SELECT x.protected_id, x.person_id, o.starts, o.ends
     FROM protected_person p
     JOIN proximity x ON x.protected_id = p.protected_id AND x.removed_at IS NULL
     JOIN LATERAL (
-        SELECT array_agg(starts_at ORDER BY starts_at) AS starts,
-               array_agg(ends_at ORDER BY starts_at) AS ends
+        SELECT array_agg(GREATEST(starts_at, '1900-01-01') ORDER BY starts_at) AS starts,
+               array_agg(LEAST(ends_at, '9999-01-01') ORDER BY starts_at) AS ends
         FROM order_term
         WHERE person_id = x.person_id AND ends_at > now() - interval '30 days') o ON o.starts IS NOT NULL
     WHERE p.protected_id = ANY ($1) AND p.consent_at IS NOT NULL AND p.withdrawn_at IS NULL
@@ -209,7 +210,7 @@ pub fn canonical_identity(protocol: &str, identity: &str) -> String {
 /// Reads every device of these protocols that is not retired, with who wears it and until when that is monitored.
 pub async fn directory(client: &impl GenericClient, protocols: &[&str]) -> Result<Vec<Entry>, Error> {
     let found = rows(client, DIRECTORY, &[&protocols]).await?;
-    let mut entries = found.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    let mut entries = readable(&found, "device", entry)?;
     bind(client, &mut entries).await?;
     Ok(entries)
 }

@@ -1,7 +1,7 @@
 //! What can go wrong with the case database, by what the caller should do.
 
 use deadpool_postgres::{CreatePoolError, PoolError};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{error::SqlState, types::WrongType};
 
 use crate::plain;
 
@@ -39,6 +39,9 @@ pub enum Error {
     /// The caller's value is wrong.
     #[error("{0}")]
     Input(String),
+    /// What is stored in a row cannot be read: it costs that row, or what it is about.
+    #[error("stored, and cannot be read: {0}")]
+    Unreadable(String),
     /// The law, or the state that things are in, does not let the caller do this.
     #[error(transparent)]
     Refused(Box<crate::Refused>),
@@ -64,7 +67,11 @@ impl Error {
         match self {
             Self::Unavailable(_) | Self::Conflict(_) => Class::Retry,
             Self::Fenced(_) => Class::Abort,
-            Self::Constraint { .. } | Self::NotFound { .. } | Self::Input(_) | Self::Refused(_) => Class::Input,
+            Self::Constraint { .. }
+            | Self::NotFound { .. }
+            | Self::Input(_)
+            | Self::Unreadable(_)
+            | Self::Refused(_) => Class::Input,
             Self::Configuration(_) | Self::Database { .. } => Class::Fatal,
             Self::Stream(error) => error.class(),
         }
@@ -98,6 +105,8 @@ impl From<tokio_postgres::Error> for Error {
             // No answer of the server: the connection broke, or a value could not be converted.
             return if error.is_closed() || is_input_output(&error) {
                 Self::Unavailable(with_source(&error))
+            } else if is_content(&error) {
+                Self::Unreadable(with_source(&error))
             } else {
                 Self::Database {
                     code: "client".to_owned(),
@@ -172,6 +181,13 @@ fn is_input_output(error: &tokio_postgres::Error) -> bool {
     }
     // Connect time-outs of the driver have no source.
     error.to_string().contains("connect")
+}
+
+/// A value of the right type that this program has no room for, as a time without end.
+fn is_content(error: &tokio_postgres::Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.is_some_and(|source| !source.is::<WrongType>())
+        && error.to_string().starts_with("error deserializing column")
 }
 
 fn with_source(error: &tokio_postgres::Error) -> String {

@@ -28,7 +28,7 @@ pub use built_in::{DESK, OFFICERS, SUPERVISORS};
 pub use check::{Checked, Refused};
 pub use read::{ladder_revision, load};
 pub use watch::{CHANNEL, Look, look, watch};
-pub use write::{NewAssignment, NewLadder, add_absence, assign, set_ladder, set_rota, take_back_absence};
+pub use write::{NewAssignment, NewLadder, add_absence, assign, set_ladder, set_rota, take_back_absence, turn};
 
 /// Somebody who may be called.
 #[derive(Debug, Clone)]

@@ -237,7 +237,7 @@ fn ruled(row: &Row, kind: wire::EventKind) -> Result<Option<Ruled>, Error> {
     let Some(order) = row.try_get::<_, Option<Uuid>>("order_id")? else {
         return Ok(None);
     };
-    let rules = priority::parse(row.try_get("order_rules")?)?;
+    let rules = priority::readable(order, row.try_get("order_rules")?);
     let revision = row.try_get("order_revision")?;
     Ok(of_kind(&rules, kind).map(|change| Ruled {
         order,

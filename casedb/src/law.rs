@@ -329,6 +329,14 @@ pub fn profiles() -> &'static [Profile] {
     &PROFILES
 }
 
+/// Names of the profiles under which inside a dwelling no more is known than that the person is there.
+pub(crate) fn presence_only() -> Vec<&'static str> {
+    let profiles = PROFILES
+        .iter()
+        .filter(|profile| profile.location_scope() == LocationScope::PresenceInDwelling);
+    profiles.map(|profile| profile.name.as_str()).collect()
+}
+
 /// Finds a profile by its name.
 pub fn profile(name: &str) -> Option<&'static Profile> {
     PROFILES.iter().find(|profile| profile.name == name)

@@ -10,6 +10,7 @@ mod request;
 
 pub use request::{LeaveRequest, ask, decide, may_decide, request, requests, tier};
 
+use alerts::blank::is_blank;
 use jiff::Timestamp;
 use proto::{PersonId, ZoneId};
 use uuid::Uuid;
@@ -77,6 +78,7 @@ const OF_PERSON: &str =
 /// Call it in a transaction, and publish the person's rules in the same one.
 pub async fn add(transaction: &impl GenericClient, leave: &Leave) -> Result<(), Error> {
     check(leave)?;
+    request::turn(transaction, leave.person_id).await?;
     let length = request::length(transaction, leave).await?;
     let tier = length.profile.leave_tier(length.days);
     if let Some(tier) = tier.filter(|tier| !tier.told) {
@@ -113,7 +115,7 @@ fn check(leave: &Leave) -> Result<(), Error> {
         return Err(Refused::new("leave_backwards", text).into());
     }
     for (name, text) in [("reason", &leave.reason), ("approver", &leave.approved_by)] {
-        if text.trim().is_empty() {
+        if is_blank(text) {
             return Err(Refused::new("reason_needed", format!("leave: the {name} is empty")).into());
         }
     }

@@ -25,6 +25,7 @@ pub use review::{Outcome, ReviewKind, force_review, review};
 pub use steps::{Court, Deciding, Decision, Noting, Settled, approver, decide, note, note_step};
 pub use sweep::{Raise, due, sweep, watch};
 
+use alerts::blank::is_blank;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use proto::{OrderId, PersonId};
 use tokio_postgres::Row;
@@ -187,7 +188,7 @@ pub async fn revoke_for(
     by: uuid::Uuid,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if reason.trim().is_empty() {
+    if is_blank(reason) {
         return Err(Refused::new("reason_needed", "revocation: say why").into());
     }
     say_who(transaction, by).await?;

@@ -1,5 +1,7 @@
 //! Texts that people enter: how long they may be, and of what. One check for the command line, the page and the database, whose
-//! `CHECK` constraints (V0062) ask the same of SQL by hand; a test holds the two lists against each other.
+//! `CHECK` constraints (V0062, V0093) ask the same of SQL by hand; a test holds the two lists against each other.
+
+use alerts::blank::is_blank;
 
 use crate::{Error, Refused};
 
@@ -106,20 +108,11 @@ pub fn shown(text: &str) -> String {
         .collect()
 }
 
-/// Characters that show nothing: white space of any script, and what has no width.
-const fn unseen(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{2800}' | '\u{3164}' | '\u{feff}'
-        )
-}
-
 impl Field {
     /// Refuses a text that cannot be one; says why, where, and what to do.
     pub fn check(&self, text: &str) -> Result<(), Error> {
         let field = format!("{}.{}", self.table, self.column);
-        if !(self.empty && text.is_empty()) && text.chars().all(unseen) {
+        if !(self.empty && text.is_empty()) && is_blank(text) {
             let said = format!("{} is blank: give it at least one character that shows", self.what);
             return Err(Refused::new("text_blank", said).with("field", field).into());
         }
@@ -206,6 +199,7 @@ mod tests {
             "\u{200b}",
             "\u{feff}\u{3164}",
             "\u{2800}",
+            "\u{34f}\u{fe0f}\u{e0041}",
         ] {
             assert!(said(&PERSON_NAME, blank).contains("blank"), "{blank:?}");
         }

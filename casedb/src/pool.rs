@@ -8,8 +8,9 @@ use postgres_types::ToSql;
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
 use tracing::{info, warn};
+use uuid::Uuid;
 
-use crate::Error;
+use crate::{Class, Error};
 
 /// The oldest server that serves: `MERGE`, `security_invoker` views and fast default partitions.
 pub const OLDEST_VERSION: i32 = 150_000;
@@ -150,6 +151,27 @@ pub async fn rows(
 ) -> Result<Vec<Row>, Error> {
     let statement = client.prepare_cached(sql).await?;
     Ok(client.query(&statement, values).await?)
+}
+
+/// Reads rows of which one that cannot be read costs itself alone: it is left out, said by the id in its first column, and counted.
+pub(crate) fn readable<T>(
+    found: &[Row],
+    table: &'static str,
+    read: impl Fn(&Row) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let mut all = Vec::with_capacity(found.len());
+    for row in found {
+        match read(row) {
+            Ok(one) => all.push(one),
+            Err(error) if error.class() == Class::Input => {
+                let id: Option<Uuid> = row.try_get(0).ok();
+                warn!(table, ?id, %error, "a row is left out");
+                metrics::counter!("homeward_casedb_unreadable_rows_total", "table" => table).increment(1);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
 }
 
 /// Runs a constant query that returns exactly one row.

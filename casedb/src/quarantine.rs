@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, law,
     pool::{GenericClient, execute, rows},
 };
 
@@ -142,9 +142,17 @@ const RECORD_DEVICES: &str = "INSERT INTO quarantined_device
         remote_address = excluded.remote_address";
 const TRIM_DEVICES: &str = "DELETE FROM quarantined_device WHERE (protocol, identity, reason) IN (
     SELECT protocol, identity, reason FROM quarantined_device ORDER BY last_seen_at DESC OFFSET $1)";
+/// A frame may hold a place. Where the law of its device's wearer wants no more known inside a dwelling than presence, only the sort of
+/// fault is kept: of what cannot be read nobody can say where it was made.
 const RECORD_FRAMES: &str = "INSERT INTO quarantined_frame
         (protocol, identity, reason, detail, raw, raw_length, received_at, remote_address, claimed)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::int[], $7::timestamptz[], $8::text[], $9::text[])";
+    SELECT s.protocol, s.identity, s.reason, CASE WHEN p.only THEN '' ELSE s.detail END, CASE WHEN p.only THEN '' ELSE s.raw END,
+        CASE WHEN p.only THEN 0 ELSE s.raw_length END, s.received_at, s.remote_address, s.claimed
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::int[], $7::timestamptz[], $8::text[], $9::text[])
+        AS s (protocol, identity, reason, detail, raw, raw_length, received_at, remote_address, claimed)
+    CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM frame_wearer(s.protocol, s.identity, s.claimed, s.received_at) w
+        JOIN order_term t ON t.person_id = w.person AND t.profile = ANY ($10)
+            AND t.starts_at <= s.received_at AND t.ends_at > s.received_at) AS only) p";
 const TRIM_FRAMES_OF_DEVICES: &str = "DELETE FROM quarantined_frame WHERE frame_id IN (
     SELECT f.frame_id FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS d (protocol, identity)
     CROSS JOIN LATERAL (
@@ -210,7 +218,8 @@ pub async fn record_frames(client: &impl GenericClient, seen: &[SeenFrame]) -> R
     let times: Vec<Timestamp> = seen.iter().map(|one| one.received_at).collect();
     let remotes: Vec<&str> = seen.iter().map(|one| one.remote_address.as_str()).collect();
     let claims: Vec<String> = seen.iter().map(|one| clean(&one.claimed)).collect();
-    let values: [&(dyn postgres_types::ToSql + Sync); 9] = [
+    let presence_only = law::presence_only();
+    let values: [&(dyn postgres_types::ToSql + Sync); 10] = [
         &protocols,
         &identities,
         &reasons,
@@ -220,6 +229,7 @@ pub async fn record_frames(client: &impl GenericClient, seen: &[SeenFrame]) -> R
         &times,
         &remotes,
         &claims,
+        &presence_only,
     ];
     execute(client, RECORD_FRAMES, &values).await?;
     execute(

@@ -5,6 +5,7 @@ mod settings;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use prost::Message;
 use proto::{PersonId, Revision, rules::OperatingPoints, wire};
+use tokio_postgres::Row;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -100,13 +101,9 @@ pub async fn sweep(database: &Database, now: Timestamp) -> Result<Vec<PersonId>,
         let person_id = PersonId::new(stale.try_get(0)?);
         let transaction = client.transaction().await?;
         let before = row(&transaction, STILL_STALE, &[&person_id.uuid()]).await?;
-        let order = order::in_force(&transaction, person_id, now).await?;
-        let published_order: (Option<Uuid>, Option<Timestamp>) = (before.try_get(0)?, before.try_get(1)?);
-        if published_order == order_key(order.as_ref()) && !before.try_get::<_, bool>(2)? {
-            continue; // somebody else published meanwhile
-        }
-        match publish(&transaction, person_id, now).await {
-            Ok(_) => {
+        match publish_stale(&transaction, person_id, &before, now).await {
+            Ok(false) => {} // somebody else published meanwhile
+            Ok(true) => {
                 transaction.commit().await?;
                 published.push(person_id);
             }
@@ -125,6 +122,21 @@ pub async fn sweep(database: &Database, now: Timestamp) -> Result<Vec<PersonId>,
         );
     }
     Ok(published)
+}
+
+async fn publish_stale(
+    transaction: &impl GenericClient,
+    person_id: PersonId,
+    before: &Row,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let order = order::in_force(transaction, person_id, now).await?;
+    let published: (Option<Uuid>, Option<Timestamp>) = (before.try_get(0)?, before.try_get(1)?);
+    if published == order_key(order.as_ref()) && !before.try_get::<_, bool>(2)? {
+        return Ok(false);
+    }
+    publish(transaction, person_id, now).await?;
+    Ok(true)
 }
 
 pub(crate) async fn notify_outbox(transaction: &impl GenericClient) -> Result<(), Error> {

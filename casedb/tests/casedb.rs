@@ -58,6 +58,8 @@ mod rollup;
 mod sealing;
 #[path = "casedb/support.rs"]
 mod support;
+#[path = "casedb/unreadable.rs"]
+mod unreadable;
 #[path = "casedb/upgrade.rs"]
 mod upgrade;
 #[path = "casedb/wide.rs"]

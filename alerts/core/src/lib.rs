@@ -8,9 +8,11 @@
 //! - [`lifecycle::apply`]: the only way in which an incident changes its state;
 //! - [`lifecycle::course`], [`ladder`], [`rota`], [`group::cause`], [`group::again`]: escalation (ADR 0012);
 //! - [`canary::Canary`]: whether the whole still sees;
+//! - [`blank::is_blank`]: what says nothing, where something must be said;
 //! - [`codes::ClosingCode`] and [`text::render`]: the words.
 
 pub mod audience;
+pub mod blank;
 pub mod canary;
 pub mod codes;
 pub mod group;

@@ -16,7 +16,7 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
-use crate::{Audience, ClosingCode, Severity};
+use crate::{Audience, ClosingCode, Severity, blank::is_blank};
 
 /// Where an incident stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -280,11 +280,11 @@ pub fn apply(incident: &Incident, command: Command<'_>) -> Result<Transition, Re
                 Action::StartAction,
             ),
         },
-        Command::Note { text, .. } if text.trim().is_empty() => Err(Refusal::BlankText),
+        Command::Note { text, .. } if is_blank(text) => Err(Refusal::BlankText),
         Command::Note { .. } => changed(before, Action::Note),
         Command::Close { code, text, .. } => match before.state {
             State::Closed(_) => Err(Refusal::Closed),
-            _ if code.needs_text() && text.trim().is_empty() => Err(Refusal::TextRequired { code }),
+            _ if code.needs_text() && is_blank(text) => Err(Refusal::TextRequired { code }),
             _ => changed(
                 Incident {
                     state: State::Closed(code),

@@ -2,12 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use proto::DeviceId;
+use tracing::error;
 use uuid::Uuid;
 
 use super::{ANSWER_WITHIN, Command, LONGEST_WAIT, Outcome, REVERT_ATTEMPTS, columns, from_row, request::OWN_KEY};
 use crate::{
-    Error,
-    pool::{GenericClient, execute, row, rows},
+    Class, Error, law,
+    pool::{GenericClient, execute, readable, row, rows},
 };
 
 /// Characters kept of what a device said.
@@ -69,13 +70,16 @@ const DELIVER: &str = arrived!(
     "UPDATE device_command SET state = 'delivered', delivered_at = $2 WHERE command_id = $1 AND state = 'sent'"
 );
 const ACKNOWLEDGE: &str = arrived!(
-    "UPDATE device_command SET state = 'acknowledged', acknowledged_at = $2, ended_at = $2, outcome = $3,
-        result = CASE WHEN has_basis(person_id, $2) THEN $4 ELSE '' END,
+    "UPDATE device_command t SET state = 'acknowledged', acknowledged_at = $2, ended_at = $2, outcome = $3,
+        result = CASE WHEN has_basis(person_id, $2) AND NOT EXISTS (SELECT FROM order_term o WHERE o.person_id = t.person_id
+            AND o.profile = ANY ($6) AND o.starts_at <= $2 AND o.ends_at > $2) THEN $4 ELSE '' END,
         fix_time = CASE WHEN has_basis(person_id, $5) THEN $5 END
     WHERE command_id = $1 AND state IN ('sent', 'delivered')"
 );
-const FAIL: &str = "UPDATE device_command SET state = 'failed', ended_at = $2, outcome = $3,
-        result = CASE WHEN has_basis(person_id, $2) THEN $4 ELSE '' END,
+/// Words of a device may say a place: none are kept without a basis, nor where the law wants no more known than presence.
+const FAIL: &str = "UPDATE device_command t SET state = 'failed', ended_at = $2, outcome = $3,
+        result = CASE WHEN has_basis(person_id, $2) AND NOT EXISTS (SELECT FROM order_term o WHERE o.person_id = t.person_id
+            AND o.profile = ANY ($5) AND o.starts_at <= $2 AND o.ends_at > $2) THEN $4 ELSE '' END,
         sent_at = CASE WHEN $3 = 'unsupported' THEN NULL ELSE sent_at END
     WHERE command_id = $1 AND state IN ('sent', 'delivered')";
 const UNDER_WAY: &str = columns!(
@@ -129,8 +133,20 @@ pub async fn claim(
 ) -> Result<Vec<Command>, Error> {
     let devices: Vec<Uuid> = devices.iter().copied().map(DeviceId::uuid).collect();
     let wait = LONGEST_WAIT.as_secs();
-    let found = rows(client, CLAIM, &[&devices, &gateway, &now, &most, &wait]).await?;
-    found.iter().map(from_row).collect()
+    let mut claimed = Vec::new();
+    for row in rows(client, CLAIM, &[&devices, &gateway, &now, &most, &wait]).await? {
+        match from_row(&row) {
+            Ok(command) => claimed.push(command),
+            // No byte of it goes out; the others are not kept waiting.
+            Err(error) if error.class() == Class::Input => {
+                let command_id: Uuid = row.try_get(0)?;
+                error!(%command_id, %error, "a command cannot be read, and fails");
+                end(client, command_id, now, Outcome::Unsupported, "", None).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(claimed)
 }
 
 /// Gives back a command of which no byte has gone out. False: it had ended already.
@@ -154,18 +170,21 @@ pub async fn end(
     fix_time: Option<Timestamp>,
 ) -> Result<bool, Error> {
     let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_RESULT).collect();
+    let presence_only = law::presence_only();
     if matches!(outcome, Outcome::Done | Outcome::Located) {
-        let values: [&(dyn postgres_types::ToSql + Sync); 5] = [&command_id, &at, &outcome.as_str(), &text, &fix_time];
+        let values: [&(dyn postgres_types::ToSql + Sync); 6] =
+            [&command_id, &at, &outcome.as_str(), &text, &fix_time, &presence_only];
         let touched: i64 = row(client, ACKNOWLEDGE, &values).await?.try_get(0)?;
         return Ok(touched == 1);
     }
-    let touched = execute(client, FAIL, &[&command_id, &at, &outcome.as_str(), &text]).await?;
+    let values: [&(dyn postgres_types::ToSql + Sync); 5] = [&command_id, &at, &outcome.as_str(), &text, &presence_only];
+    let touched = execute(client, FAIL, &values).await?;
     Ok(touched == 1)
 }
 
 /// Commands that some gateway has sent and that may still be answered, in the order in which they were sent.
 pub async fn under_way(client: &impl GenericClient, now: Timestamp) -> Result<Vec<Command>, Error> {
-    rows(client, UNDER_WAY, &[&now]).await?.iter().map(from_row).collect()
+    readable(&rows(client, UNDER_WAY, &[&now]).await?, "device_command", from_row)
 }
 
 /// Ends what has had its time, forgets ways back that are not needed, and asks anew for those of which nobody knows whether they

@@ -8,8 +8,7 @@ use tokio_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::{
-    Error,
-    law::{self, LocationScope},
+    Error, law,
     pool::{GenericClient, execute},
 };
 
@@ -80,10 +79,7 @@ pub(crate) async fn keep(transaction: &Transaction<'_>, named: &[Named]) -> Resu
     if named.is_empty() {
         return Ok(0);
     }
-    let profiles = law::profiles()
-        .iter()
-        .filter(|profile| profile.location_scope() == LocationScope::PresenceInDwelling);
-    let profiles: Vec<&str> = profiles.map(|profile| profile.name.as_str()).collect();
+    let profiles = law::presence_only();
     let people: Vec<_> = named.iter().map(|one| one.person_id).collect();
     let reports: Vec<_> = named.iter().map(|one| one.report_id).collect();
     let countries: Vec<_> = named.iter().map(|one| one.cell.mcc).collect();

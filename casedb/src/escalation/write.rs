@@ -21,7 +21,8 @@ const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(7235419278)";
 /// The longest delay before the first step, as the table has it.
 const DELAY_MAX_S: i32 = 86_400;
 
-async fn turn(transaction: &Transaction<'_>) -> Result<(), Error> {
+/// Waits until nobody else changes who is called; to be done before a change that is to be checked, in its transaction.
+pub async fn turn(transaction: &impl GenericClient) -> Result<(), Error> {
     row(transaction, TAKE_TURNS, &[]).await.map(drop)
 }
 

@@ -6,10 +6,7 @@
 use tokio_postgres::Transaction;
 use uuid::Uuid;
 
-use crate::{
-    Error,
-    law::{self, LocationScope},
-};
+use crate::{Error, law};
 
 const CONCERNED: &str =
     "SELECT EXISTS (SELECT FROM supervision_order WHERE person_id = ANY ($1) AND profile = ANY ($2))";
@@ -23,10 +20,7 @@ const WITHHOLD: &str =
 
 /// Takes the places inside dwellings out of what is about to be stored; returns of how many rows.
 pub(super) async fn withhold(transaction: &Transaction<'_>, people: &[Uuid]) -> Result<u64, Error> {
-    let profiles = law::profiles()
-        .iter()
-        .filter(|profile| profile.location_scope() == LocationScope::PresenceInDwelling);
-    let profiles: Vec<&str> = profiles.map(|profile| profile.name.as_str()).collect();
+    let profiles = law::presence_only();
     let mut people = people.to_vec();
     people.sort_unstable();
     people.dedup();

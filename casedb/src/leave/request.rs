@@ -1,5 +1,6 @@
 //! Leave that is asked for, and who decides on it.
 
+use alerts::blank::is_blank;
 use jiff::{SignedDuration, Timestamp};
 use proto::PersonId;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::{
     law::{self, Approver, LeaveTier, Profile, leave_days},
     order::{Decision, approver},
     person, plain,
-    pool::{GenericClient, execute, optional, rows},
+    pool::{GenericClient, execute, optional, row, rows},
     user::User,
 };
 
@@ -95,6 +96,8 @@ const LOCK: &str = "SELECT l.person_id, l.starts_at, l.ends_at, l.reason, l.crea
 const DECIDE: &str =
     "UPDATE leave_pass SET state = $2, decided_by = $3, decided_at = $4, decision_note = $5, approved_by = $6
     WHERE leave_id = $1";
+/// Of one person, passes are approved one after another: each counts those before it, and nobody sees what is not committed.
+const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 22))";
 /// The law that holds for the person when the leave begins: of the order in force then; without one, of the next. Where several are,
 /// a law's own rules come before those of no law.
 const PROFILE: &str = "SELECT profile FROM supervision_order
@@ -105,6 +108,11 @@ const PROFILE: &str = "SELECT profile FROM supervision_order
 pub(super) struct Length {
     pub(super) profile: &'static Profile,
     pub(super) days: u32,
+}
+
+/// Waits until nobody else approves a leave of the person; to be done before its length is asked for.
+pub(super) async fn turn(transaction: &impl GenericClient, person_id: PersonId) -> Result<(), Error> {
+    row(transaction, TAKE_TURNS, &[&person_id.to_string()]).await.map(drop)
 }
 
 /// How long a leave is, together with the approved passes that it adjoins, and by which law.
@@ -190,11 +198,12 @@ pub async fn decide(
         let text = format!("leave {leave_id} is withdrawn or over");
         return Err(Refused::new("leave_over", text).into());
     }
+    turn(transaction, leave.person_id).await?;
     let length = length(transaction, &leave).await?;
     let approver = approver(transaction, by, leave.person_id).await?;
     let asked_by_them = leave.created_by == Some(by.user_id);
     length.profile.check_leave(length.days, &approver, asked_by_them)?;
-    if decision == Decision::Refused && note.trim().is_empty() {
+    if decision == Decision::Refused && is_blank(note) {
         return Err(Refused::new("reason_needed", "a refusal needs a reason").into());
     }
     plain::LEAVE_NOTE.check(note)?;

@@ -1,5 +1,6 @@
 //! Extensions and variations.
 
+use alerts::blank::is_blank;
 use jiff::Timestamp;
 use proto::{OrderId, PersonId};
 use uuid::Uuid;
@@ -35,7 +36,7 @@ pub async fn extend(
 ) -> Result<Uuid, Error> {
     let order = lock(transaction, order_id).await?;
     order.not_over(order_id, now)?;
-    if reason.trim().is_empty() {
+    if is_blank(reason) {
         return Err(Refused::new("reason_needed", "extension: say why it is still needed").into());
     }
     plain::EXTENSION_REASON.check(reason)?;
@@ -75,7 +76,7 @@ pub async fn vary(
 ) -> Result<PersonId, Error> {
     let order = lock(transaction, order_id).await?;
     order.not_over(order_id, now)?;
-    if reason.trim().is_empty() {
+    if is_blank(reason) {
         return Err(Refused::new("reason_needed", "variation: say why").into());
     }
     plain::ORDER_REASON.check(reason)?;

@@ -1,10 +1,14 @@
 //! What an order says of how urgent events are ([`alerts::priority::order`]): revisions, each with a reason and its author.
 
-use alerts::priority::order::{self, Rule, Wrong};
+use alerts::{
+    blank::is_blank,
+    priority::order::{self, Rule, Wrong},
+};
 use jiff::Timestamp;
 use proto::{OrderId, PersonId};
 use serde::Serialize;
 use tokio_postgres::Row;
+use tracing::warn;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -76,7 +80,7 @@ pub async fn set_priorities(
 ) -> Result<(PersonId, i64), Error> {
     let locked = lock(transaction, order_id).await?;
     locked.not_over(order_id, now)?;
-    if reason.trim().is_empty() {
+    if is_blank(reason) {
         return Err(Refused::new("reason_needed", "priorities: say why").into());
     }
     order::check(rules).map_err(|wrong| Refused::from(&wrong))?;
@@ -100,12 +104,23 @@ pub async fn priorities_at(
     let Some(found) = optional(client, IN_FORCE, &[&person_id.uuid(), &when]).await? else {
         return Ok(None);
     };
-    let rules = parse(found.try_get(2)?)?;
-    Ok(Some((OrderId::new(found.try_get(0)?), found.try_get(1)?, rules)))
+    let order_id: Uuid = found.try_get(0)?;
+    let rules = readable(order_id, found.try_get(2)?);
+    Ok(Some((OrderId::new(order_id), found.try_get(1)?, rules)))
 }
 
-pub(crate) fn parse(stored: serde_json::Value) -> Result<Vec<Rule>, Error> {
-    serde_json::from_value(stored).map_err(|error| Error::Configuration(format!("priorities of an order: {error}")))
+/// The rules of an order as they are stored. What is none is passed over, and said: an event keeps the priority of its kind, and is told.
+pub(crate) fn readable(order_id: Uuid, stored: serde_json::Value) -> Vec<Rule> {
+    let serde_json::Value::Array(stored) = stored else {
+        warn!(%order_id, "the priorities of an order are no list");
+        return Vec::new();
+    };
+    let rules = stored.into_iter().filter_map(|rule| {
+        serde_json::from_value(rule)
+            .inspect_err(|error| warn!(%order_id, %error, "a priority of an order cannot be read"))
+            .ok()
+    });
+    rules.collect()
 }
 
 pub(super) const REVISIONS: &str =
@@ -117,7 +132,7 @@ pub(super) fn revision(row: &Row) -> Result<Priorities, Error> {
     Ok(Priorities {
         revision: row.try_get(1)?,
         valid_from: row.try_get(2)?,
-        rules: parse(row.try_get(3)?)?,
+        rules: readable(row.try_get(0)?, row.try_get(3)?),
         reason: row.try_get(4)?,
         set_by: row.try_get(5)?,
         recorded_at: row.try_get(6)?,

@@ -1,5 +1,6 @@
 //! Reviews: due at intervals, or because something happened; done once, with an outcome.
 
+use alerts::blank::is_blank;
 use jiff::Timestamp;
 use proto::{OrderId, PersonId};
 use uuid::Uuid;
@@ -84,7 +85,7 @@ pub async fn review(
         let text = format!("order {order_id} has not taken effect: there is nothing to review");
         return Err(Refused::new("not_effective", text).into());
     }
-    if note.trim().is_empty() {
+    if is_blank(note) {
         return Err(Refused::new("review_note", "review: say what was found").into());
     }
     plain::REVIEW_NOTE.check(note)?;

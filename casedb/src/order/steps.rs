@@ -1,5 +1,6 @@
 //! Approval and the steps that a law requires, and when an order takes effect by them.
 
+use alerts::blank::is_blank;
 use jiff::{SignedDuration, Timestamp};
 use proto::{OrderId, PersonId};
 use uuid::Uuid;
@@ -193,7 +194,7 @@ pub async fn decide(
         .profile
         .check_approver(&approver, made_it, court.map(|court| court.court.as_str()))?;
     if let Some(court) = court
-        && (court.court.trim().is_empty() || court.reference.trim().is_empty())
+        && (is_blank(&court.court) || is_blank(&court.reference))
     {
         let source = &order.profile.approval.source;
         let text = format!("name the court and the reference of its decision ({source})");
@@ -202,7 +203,7 @@ pub async fn decide(
             .with("source", source)
             .into());
     }
-    if decision == Decision::Refused && reason.trim().is_empty() {
+    if decision == Decision::Refused && is_blank(reason) {
         return Err(Refused::new("reason_needed", "a refusal needs a reason").into());
     }
     plain::APPROVAL_REASON.check(reason)?;

@@ -10,7 +10,7 @@ use super::{UserName, scoped};
 use crate::{
     Error, GenericClient,
     command::{ANSWER_WITHIN, Instruction},
-    pool::{optional, rows},
+    pool::{optional, readable, rows},
 };
 
 /// A command as users see it.
@@ -94,7 +94,7 @@ pub async fn commands(
     const SQL: &str = selected!("WHERE p.person_id = $2 ORDER BY c.created_at DESC, c.command_id DESC LIMIT $5");
     let seconds = ANSWER_WITHIN.as_secs();
     let found = rows(client, SQL, &[&user_id, &person_id, &now, &seconds, &limit]).await?;
-    found.iter().map(from_row).collect()
+    readable(&found, "device_command", from_row)
 }
 
 /// Reads one command. `None`: there is none, or the user may not see it.
@@ -125,7 +125,7 @@ pub async fn hear(client: &impl GenericClient, command: &mut CommandRow) -> Resu
 
 fn from_row(row: &Row) -> Result<CommandRow, Error> {
     let instruction = serde_json::from_value(row.try_get(3)?)
-        .map_err(|error| Error::Configuration(format!("parameters of a command: {error}")))?;
+        .map_err(|error| Error::Unreadable(format!("parameters of a command: {error}")))?;
     let (mut state, mut outcome): (String, String) = (row.try_get(4)?, row.try_get(5)?);
     let mut ended_at = row.try_get(19)?;
     if row.try_get(20)? {

@@ -1,5 +1,6 @@
 //! What is done about an incident besides taking it on, writing a note and closing it.
 
+use alerts::blank::is_blank;
 use axum::{Json, extract::State};
 use casedb::{
     incident::{Deed, Suspension},
@@ -71,7 +72,7 @@ const MERGED_MAX: usize = 500;
 
 fn words<'a>(text: &'a str, field: &str) -> Result<&'a str, ApiError> {
     let text = checked_text(text)?;
-    if text.is_empty() {
+    if is_blank(text) {
         return Err(ApiError::invalid("text_required", format!("{field} is empty")));
     }
     Ok(text)

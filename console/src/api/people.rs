@@ -1,5 +1,6 @@
 //! People, and where they were.
 
+use alerts::blank::is_blank;
 use axum::{Json, extract::State};
 use casedb::{
     access::{self, Access, Purpose},
@@ -178,6 +179,12 @@ pub(super) fn case_number(text: Option<&str>) -> Result<&str, ApiError> {
     let text = text.unwrap_or_default().trim();
     if text.chars().count() > 100 {
         return Err(ApiError::invalid("bad_case", "case has more than 100 characters"));
+    }
+    if !text.is_empty() && is_blank(text) {
+        return Err(ApiError::invalid(
+            "bad_case",
+            "case shows nothing: give at least one character that does",
+        ));
     }
     Ok(text)
 }

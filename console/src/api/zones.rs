@@ -1,5 +1,6 @@
 //! A person's zones and schedules: what is on record of them, and publishing what they are to ask from now on.
 
+use alerts::blank::is_blank;
 use axum::{Json, extract::State};
 use casedb::{
     Transaction, law,
@@ -354,7 +355,7 @@ fn shape(asked: &NewPublication, before: Option<&Content>) -> Result<(Value, Opt
 
 fn words<'a>(field: &str, text: &'a str, longest: usize) -> Result<&'a str, ApiError> {
     let text = text.trim();
-    if text.is_empty() {
+    if is_blank(text) {
         return Err(ApiError::invalid("text_required", format!("{field} is missing")));
     }
     if text.chars().count() > longest {

@@ -233,8 +233,17 @@ async fn an_incident_is_acknowledged_noted_and_closed() -> Result<()> {
     assert_eq!((status, &body["error"]["code"]), (409, &json!("conflict")));
     assert_eq!(chen.post(&format!("{path}/acknowledge"), json!({})).await?.0, 200);
 
-    let (status, body) = chen.post(&format!("{path}/notes"), json!({"text": "  "})).await?;
-    assert_eq!((status, &body["error"]["code"]), (422, &json!("text_required")));
+    for text in ["  ", "\u{2060}", "\u{200b}\u{3000}", "\u{ad}"] {
+        let (status, body) = chen.post(&format!("{path}/notes"), json!({ "text": text })).await?;
+        assert_eq!(
+            (status, &body["error"]["code"]),
+            (422, &json!("text_required")),
+            "{text:?}"
+        );
+        let suspend =
+            json!({"authority": text, "reason": "r", "until": Timestamp::now() + jiff::SignedDuration::from_hours(1)});
+        assert_eq!(chen.post(&format!("{path}/suspend"), suspend).await?.0, 422, "{text:?}");
+    }
     let (status, body) = chen
         .post(&format!("{path}/notes"), json!({"text": "x".repeat(4_001)}))
         .await?;
@@ -246,6 +255,7 @@ async fn an_incident_is_acknowledged_noted_and_closed() -> Result<()> {
         (json!({"code": "went_home"}), "unknown_code"),
         (json!({"code": "other"}), "text_required"),
         (json!({"code": "other", "text": " "}), "text_required"),
+        (json!({"code": "other", "text": "\u{200b}\u{3000}"}), "text_required"),
     ] {
         let (status, answer) = chen.post(&format!("{path}/close"), body.clone()).await?;
         assert_eq!((status, &answer["error"]["code"]), (422, &json!(code)), "{body}");

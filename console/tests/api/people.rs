@@ -71,6 +71,11 @@ async fn people_and_their_tracks() -> Result<()> {
         let bare = format!("{track}?purpose=duty{case}");
         assert_eq!(chen.refused(&bare).await?, (422, "case_required".into()));
     }
+    // Nor under a number that nobody can see: zero width, a joiner of words, a blank of Braille, a tag.
+    for case in ["%E2%80%8B", "%E2%81%A0", "%E2%A0%80", "%F3%A0%81%81"] {
+        let unseen = format!("{track}?purpose=duty&case={case}");
+        assert_eq!(chen.refused(&unseen).await?, (422, "bad_case".into()));
+    }
     let now = Timestamp::now();
     let long = format!(
         "{track}?purpose=duty&case=1&from={}&to={now}",

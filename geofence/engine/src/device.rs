@@ -3,8 +3,8 @@
 //! Judged on the person's timeline, in the order of fix times, late reports included:
 //!
 //! - **strap_tamper, case_tamper**: an onset at the report that first says so; never an end. A strap or case that is
-//!   reported closed again (or, for devices that only raise an alarm, a position report without it) makes the next opening
-//!   a new violation.
+//!   reported closed again (or, where it was said by an alarm, a position report that says nothing of it) makes the next opening
+//!   a new violation: most vendors' devices never say that it is closed.
 //! - **sos**: an onset, never an end; calls less than [`OperatingPoints::sos_repeat_s`] apart are one.
 //! - **jamming, shielding**: while the device's alarm says so; ends with a position report without the alarm. A mere loss of
 //!   reports or positions never counts as either.
@@ -46,7 +46,7 @@ struct Tamper {
     place: Place,
     /// Open as far as the device last said.
     open: bool,
-    /// It was said by an alarm alone.
+    /// It was said by an alarm, as far as it was said: a position report that says nothing of it takes it back.
     by_alarm: bool,
 }
 
@@ -294,7 +294,8 @@ impl Tamper {
             if !self.open {
                 self.place.moment(writer, kind, entry.time_us, sentence);
             }
-            self.by_alarm = (self.by_alarm || !self.open) && state != Some(true);
+            // Codecs make a state of the alarm, so the state beside it says no more than the alarm does.
+            self.by_alarm = (self.by_alarm || !self.open) && alarm;
             self.open = true;
         } else if state == Some(false) || (self.by_alarm && entry.said.has_position()) {
             self.open = false;

@@ -49,8 +49,9 @@ async fn load(client: &impl GenericClient, config: &Config) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Says for the settings of before whether somebody could be called at every instant; see [`still`].
+/// Says for the settings of before whether somebody could be called at every instant; see [`still`]. From here on nobody else changes them.
 pub(super) async fn holds(client: &impl GenericClient, config: &Config) -> Result<bool> {
+    escalation::turn(client).await?;
     Ok(load(client, config)
         .await?
         .checked(client, Timestamp::now())

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, os::unix::fs::MetadataExt, sync::Arc, time::Duration};
 
+use alerts::blank::is_blank;
 use anyhow::{Context, Result, bail};
 use casedb::{
     Database, GenericClient,
@@ -38,7 +39,7 @@ impl Reader {
                 "positions are read for a purpose, which is written down: give --purpose duty, incident, court or maintenance"
             );
         };
-        if arguments.case_number.trim().is_empty() {
+        if is_blank(&arguments.case_number) {
             bail!("positions are read under a case number, which is written down: give --case NUMBER");
         }
         let username = match &arguments.user {

@@ -188,3 +188,27 @@ fn a_refusal_names_the_rule() {
     let least = Severity::P1;
     assert_eq!(wrong, Wrong::TooLow { rule, least });
 }
+
+/// Rules that somebody wrote by hand and that are none: the event has the priority of its kind, and everybody else's are told too.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_cannot_be_read_stop_nobody() -> Result<()> {
+    for world in World::on_every_edition().await? {
+        world.patient().await?;
+        let (person, other) = (world.person("HZ-1", 2).await?, world.person("HZ-2", 2).await?);
+        let order = order_of(&world, person).await;
+        let client = world.db.client().await?;
+        let sql = "INSERT INTO order_priority (order_id, revision, valid_from, rules, reason, set_by)
+            VALUES ($1, 1, '2020-01-01', '[42]', 'by hand', $2)";
+        client.execute(sql, &[&order.uuid(), &world.officer]).await?;
+        let running = world.start(support::quick());
+        let sos = |person, second| event(person, EventKind::Sos, Edge::Onset, None, second);
+        world.append(&[sos(person, 50), sos(other, 60)]).await?;
+        world.caught_up().await;
+        assert_eq!(
+            incidents(&world).await,
+            ["sos P1 sos: P1 by the table", "sos P1 sos: P1 by the table"]
+        );
+        running.stop().await?;
+    }
+    Ok(())
+}

@@ -13,34 +13,7 @@ async fn inside_the_dwelling_no_more_than_presence_is_stored() {
         let now = Timestamp::now().round(jiff::Unit::Second).unwrap();
         let start = now - 2.hours();
         let client = db.client().await.unwrap();
-        let order = draft(resi.person, "de-by", "danger", start, months(start, 3));
-        order::make(&client, &order, resi.worker.user_id, start).await.unwrap();
-        let court = Court {
-            court: "District court".to_owned(),
-            reference: "3 XIV 12/26".to_owned(),
-        };
-        order::decide(
-            &client,
-            Deciding {
-                court: Some(&court),
-                ..yes(order.order_id)
-            },
-            &resi.head,
-            start,
-        )
-        .await
-        .unwrap();
-        order::note_step(
-            &client,
-            order.order_id,
-            Step::WrittenOrder,
-            start,
-            "",
-            resi.worker.user_id,
-            start,
-        )
-        .await
-        .unwrap();
+        presence_only(&client, &resi, start).await;
         add_order(&db, other.person, now).await;
         let home = |geometry: serde_json::Value, radius_m| Shape {
             geometry,
@@ -147,6 +120,114 @@ async fn inside_the_dwelling_no_more_than_presence_is_stored() {
             assert!(valid, "presence is kept: {fix:?}");
             assert_eq!(nothing_finer, !kept, "{fix:?}");
         }
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+/// Puts an order in force under which inside a dwelling no more is known than presence.
+async fn presence_only(client: &impl GenericClient, office: &Office, start: Timestamp) {
+    let order = draft(office.person, "de-by", "danger", start, months(start, 3));
+    order::make(client, &order, office.worker.user_id, start).await.unwrap();
+    let court = Court {
+        court: "District court".to_owned(),
+        reference: "3 XIV 12/26".to_owned(),
+    };
+    order::decide(
+        client,
+        Deciding {
+            court: Some(&court),
+            ..yes(order.order_id)
+        },
+        &office.head,
+        start,
+    )
+    .await
+    .unwrap();
+    order::note_step(
+        client,
+        order.order_id,
+        Step::WrittenOrder,
+        start,
+        "",
+        office.worker.user_id,
+        start,
+    )
+    .await
+    .unwrap();
+}
+
+/// What cannot be read, and what a device says in words, may hold a place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_frames_nor_words_are_kept_where_presence_is_all() {
+    use casedb::{
+        command::{self, Outcome},
+        quarantine::{self, SeenFrame},
+    };
+
+    for (test, db) in migrated().await {
+        let (resi, other) = (office(&db, "vroni").await, office(&db, "xaver").await);
+        let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap();
+        let start = now - 2.hours();
+        let client = db.client().await.unwrap();
+        presence_only(&client, &resi, start).await;
+        add_order(&db, other.person, now).await;
+        let mut frames = Vec::new();
+        for (office, imei) in [(&resi, "490154203237518"), (&other, "490154203237526")] {
+            let device = DeviceId::new(Uuid::now_v7());
+            let sql = "INSERT INTO device (device_id, protocol, identity) VALUES ($1, 'gt06', $2)";
+            client.execute(sql, &[&device.uuid(), &imei]).await.unwrap();
+            device::assign(&client, device, office.person, start).await.unwrap();
+            for (identity, claimed) in [(imei, ""), ("", imei)] {
+                frames.push(SeenFrame {
+                    protocol: "gt06",
+                    identity: identity.to_owned(),
+                    claimed: claimed.to_owned(),
+                    reason: "checksum",
+                    detail: "checksum: expected 0x1234".to_owned(),
+                    raw: vec![0x78, 0x78, 1, 2],
+                    raw_length: 4,
+                    received_at: now,
+                    remote_address: "192.0.2.1:7".to_owned(),
+                });
+            }
+            for outcome in [Outcome::Done, Outcome::Refused] {
+                let command = Uuid::now_v7();
+                let sql = "INSERT INTO device_command (command_id, device_id, person_id, kind, parameters, requested_by, purpose,
+                        idempotency_key, created_at, not_before, expires_at)
+                    VALUES ($1, $2, $3, 'locate', '{\"kind\": \"locate\"}', $4, 'duty', $1::uuid::text, $5, $5, $5 + interval '1 minute')";
+                let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [
+                    &command,
+                    &device.uuid(),
+                    &office.person.uuid(),
+                    &office.worker.user_id,
+                    &now,
+                ];
+                client.execute(sql, &values).await.unwrap();
+                assert_eq!(
+                    command::claim(&client, &[device], "one", now, 9).await.unwrap().len(),
+                    1
+                );
+                let said = "http://maps.example/?q=N48.137154,E11.576124";
+                assert!(command::end(&client, command, now, outcome, said, None).await.unwrap());
+                let kept = command::read(&client, command).await.unwrap();
+                let expected = if office.person == resi.person { "" } else { said };
+                assert_eq!((kept.outcome, kept.result.as_str()), (Some(outcome), expected));
+            }
+        }
+        quarantine::record_frames(&client, &frames).await.unwrap();
+        let sql = "SELECT concat(identity, claimed, ' ', reason, ' ', detail, ' ', encode(raw, 'hex'), ' ', raw_length)
+            FROM quarantined_frame ORDER BY frame_id";
+        let kept: Vec<String> = client
+            .query(sql, &[])
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        let nothing = "490154203237518 checksum   0".to_owned();
+        let all = "490154203237526 checksum checksum: expected 0x1234 78780102 4".to_owned();
+        assert_eq!(kept, [nothing.clone(), nothing, all.clone(), all]);
         drop(client);
         test.drop_now().await.unwrap();
     }

@@ -113,3 +113,75 @@ async fn the_longer_a_leave_the_higher_its_approval() {
         test.drop_now().await.unwrap();
     }
 }
+
+/// What is approved at one moment counts together: the second waits for the first, and sees it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn adjoining_passes_that_are_approved_at_one_moment_count_together() {
+    for (test, db) in migrated().await {
+        let office = office(&db, "sal").await;
+        let now = Timestamp::now().round(jiff::Unit::Second).unwrap();
+        add_order(&db, office.person, now).await;
+        let mut first = db.client().await.unwrap();
+        let officer = add_user(&first, "sal.officer", Role::DutyOfficer, "harbour.sal.police").await;
+        let leave = |from: i64| Leave {
+            leave_id: Uuid::now_v7(),
+            person_id: office.person,
+            starts_at: now + (24 * from).hours(),
+            ends_at: now + (24 * (from + 7)).hours(),
+            reason: "family".to_owned(),
+            approved_by: "the head".to_owned(),
+            created_by: Some(office.worker.user_id),
+            zones: Vec::new(),
+            withdrawn_at: None,
+        };
+        let passes = [leave(1), leave(8)];
+        for pass in &passes {
+            leave::ask(&first, pass).await.unwrap();
+        }
+        let transaction = first.transaction().await.unwrap();
+        let yes = Decision::Approved;
+        leave::decide(&transaction, passes[0].leave_id, yes, &officer, "", now)
+            .await
+            .unwrap();
+        let later = async {
+            let mut client = db.client().await.unwrap();
+            let transaction = client.transaction().await.unwrap();
+            let decided = leave::decide(&transaction, passes[1].leave_id, yes, &officer, "", now).await;
+            transaction.commit().await.unwrap();
+            decided
+        };
+        let told = async {
+            let mut client = db.client().await.unwrap();
+            let transaction = client.transaction().await.unwrap();
+            let told = leave::add(&transaction, &leave(8)).await;
+            transaction.commit().await.unwrap();
+            told
+        };
+        let commit = async {
+            waiting(&db, 2).await;
+            transaction.commit().await.unwrap();
+        };
+        let (decided, told, ()) = tokio::join!(later, told, commit);
+        let error = decided.unwrap_err().to_string();
+        assert!(error.contains("14 days"), "{error}");
+        let error = told.unwrap_err().to_string();
+        assert!(error.contains("14 days"), "{error}");
+        assert_eq!(leave::of_person(&first, office.person, now).await.unwrap().len(), 1);
+        drop(first);
+        test.drop_now().await.unwrap();
+    }
+}
+
+/// Waits until so many transactions of this database wait for their turn.
+async fn waiting(db: &Database, count: i64) {
+    let client = db.client().await.unwrap();
+    let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    for _ in 0..600 {
+        if client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) >= count {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("nobody waits for a turn");
+}

@@ -75,6 +75,30 @@ fn tampering_is_never_cleared() {
     check!(rules(&json!([])), track, "");
 }
 
+/// As vendors' codecs tell it: the alarm, and with it the state; without the alarm the state is not said.
+#[test]
+fn a_second_cut_is_told_though_the_device_never_says_closed() {
+    for (alarm, state) in [("strap_tamper", "strap"), ("case_tamper", "case")] {
+        let cut = format!("accuracy_m=8;source=gnss;{state}=open;alarms={alarm}");
+        let report = |track: Track, time: &str| track.report(time, time, Some((0.0, 0.0)), &cut);
+        let track = report(Track::new().fix("09:00:00", 0.0, 0.0), "09:01:00");
+        // Said again and again, it is one; a heartbeat without a position takes nothing back.
+        let track = report(track, "09:02:00").report("09:03:00", "09:03:00", None, "battery_percent=70");
+        let track = report(track, "09:04:00");
+        let once = events(&rules(&json!([])), &track, "");
+        assert_eq!(once.len(), 1, "{once:?}");
+        let track = report(track.fixes(&["09:05:00", "09:06:00"], 0.0, 0.0), "09:07:00");
+        let twice = events(&rules(&json!([])), &track, "");
+        assert_eq!(twice.len(), 2, "{twice:?}");
+        assert!(twice.iter().all(|event| event.starts_with(alarm)), "{twice:?}");
+    }
+    // A device that states it, and raises no alarm, is taken at its word.
+    let open = "accuracy_m=8;source=gnss;strap=open";
+    let stated = |track: Track, time: &str| track.report(time, time, Some((0.0, 0.0)), open);
+    let track = stated(stated(Track::new(), "09:01:00").fix("09:02:00", 0.0, 0.0), "09:03:00");
+    assert_eq!(events(&rules(&json!([])), &track, "").len(), 1);
+}
+
 #[test]
 fn battery_sos_jamming_shielding() {
     let at = Some((0.0, 0.0));

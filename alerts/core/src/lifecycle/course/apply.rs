@@ -9,7 +9,7 @@ use super::{
     Applied, Change, Closing, Course, Escalation, HOLD_MAX, Hold, Onset, Phase, Record, Refusal, Replay,
     SUSPENSION_MAX, Stage, Suspension,
 };
-use crate::ClosingCode;
+use crate::{ClosingCode, blank::is_blank};
 
 /// Codes with which an incident may be closed by itself.
 const OF_SYSTEM: [ClosingCode; 3] = [
@@ -288,7 +288,7 @@ impl Course {
 
     fn close(&mut self, change: &Change, code: ClosingCode, note: &str, at: Timestamp) -> Result<bool, Refusal> {
         self.open()?;
-        if code.needs_text() && note.trim().is_empty() {
+        if code.needs_text() && is_blank(note) {
             return Err(Refusal::TextRequired { code });
         }
         // They would be merged into something that nobody looks at any more.
@@ -390,7 +390,7 @@ impl Course {
 }
 
 fn worded(text: &str, what: &'static str) -> Result<(), Refusal> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         Err(Refusal::Blank(what))
     } else {
         Ok(())
