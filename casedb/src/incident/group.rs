@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alerts::{
     ClosingCode,
-    lifecycle::course::{Applied, Change, Course, Group, Record, Refusal, Who, close_group, join, leave},
+    lifecycle::course::{Applied, Change, Course, Group, Part, Record, Refusal, Who, close_group, join, leave},
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -84,7 +84,7 @@ pub async fn split(
 
 /// Takes incidents out of one that is about to be deleted with everything of somebody: they stand for themselves again, which is on record,
 /// and call. `of`: of whom it is.
-pub async fn stand_alone(transaction: &impl GenericClient, incidents: &[Uuid], of: &str) -> Result<(), Error> {
+pub(crate) async fn stand_alone(transaction: &impl GenericClient, incidents: &[Uuid], of: &str) -> Result<(), Error> {
     let why = format!("the incident that it was merged into is deleted with everything of {of}");
     for id in incidents {
         match split(transaction, *id, Who::System(Part::Grouping), &why, Timestamp::now()).await {

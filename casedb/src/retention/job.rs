@@ -358,7 +358,7 @@ async fn person(
         }
         gone.push(("quarantined_frame", frames));
         let cells: i64 = row(&transaction, CELLS, &values).await?.try_get(0)?;
-        if !ran.dry {
+        if !dry {
             execute(&transaction, DELETE_CELLS, &values).await?;
         }
         gone.push(("cause_cell", cells));

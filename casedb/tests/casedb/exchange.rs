@@ -34,14 +34,14 @@ impl Dice {
     }
 }
 
-pub struct World {
+pub(crate) struct World {
     pub people: Vec<Person>,
     root: Uuid,
     user: Uuid,
 }
 
 /// A person who has at least one row in every table that is exported, and others who share zones, devices and contracts with them.
-pub async fn world(db: &Database, seed: u64) -> World {
+pub(crate) async fn world(db: &Database, seed: u64) -> World {
     let dice = &mut Dice(seed);
     let root = Agency {
         agency_id: Uuid::now_v7(),
