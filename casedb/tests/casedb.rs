@@ -60,6 +60,8 @@ mod support;
 mod upgrade;
 #[path = "casedb/wide.rs"]
 mod wide;
+#[path = "casedb/written.rs"]
+mod written;
 #[path = "casedb/zones.rs"]
 mod zones;
 
