@@ -52,7 +52,7 @@ pub fn need(sockets: u64) -> Result<()> {
 /// What is to be done about a limit that is too low.
 pub fn how(limit: u64, wanted: u64) -> String {
     format!(
-        "A process may open {limit} files and sockets here (ulimit -Hn), and this one may not raise that. As root: `ulimit -n {wanted}` before the command; \
+        "A process may open {limit} files and sockets in one table here (ulimit -Hn), and this one may not raise that. As root: `ulimit -n {wanted}` before the command; \
         systemd: LimitNOFILE={wanted} (deploy/systemd has it); Docker: --ulimit nofile={wanted}; for an account: `nofile` in /etc/security/limits.conf. \
         A container without the capability CAP_SYS_RESOURCE cannot go above what it was started with, not even as root."
     )

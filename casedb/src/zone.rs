@@ -3,6 +3,7 @@
 pub mod geojson;
 mod publication;
 pub mod schedule;
+pub mod whereabouts;
 
 use jiff::Timestamp;
 use proto::{LayerId, PersonId, Revision, ZoneId, rules::Datum, wire};

@@ -79,6 +79,7 @@ pub struct Gateway {
     pub native_plaintext: bool,
     pub jt808_hand_out_code: String,
     pub max_sessions: usize,
+    pub file_tables: usize,
     pub address_share_percent: u32,
     pub address_unproven: usize,
     pub address_connections_per_second: u32,
@@ -402,6 +403,13 @@ impl Config {
             }
         }
         let gateway = &self.gateway;
+        if gateway.file_tables > gateway::tables::MOST {
+            bail!(
+                "gateway.file_tables: {} is more than {}; raise the limit of open files instead",
+                gateway.file_tables,
+                gateway::tables::MOST
+            );
+        }
         if gateway.native_tls_certificate.is_empty() != gateway.native_tls_key.is_empty() {
             bail!("gateway.native_tls_certificate and gateway.native_tls_key: set both, or neither");
         }

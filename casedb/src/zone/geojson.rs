@@ -2,7 +2,7 @@
 //!
 //! Errors name the place: `coordinates[0][3]: longitude 590 is out of range`.
 
-use proto::wire;
+use proto::{rules::LonLat, wire};
 use serde_json::Value;
 
 use crate::Error;
@@ -50,6 +50,16 @@ pub fn to_wire(geometry: &Value, radius_m: Option<f64>) -> Result<wire::Geometry
     let geometry = wire::Geometry { shape: Some(shape) };
     proto::rules::Geometry::try_from(&geometry).map_err(|error| Error::Input(format!("geometry: {error}")))?;
     Ok(geometry)
+}
+
+/// The first position of any geometry.
+pub(super) fn first_position(geometry: &Value) -> Option<LonLat> {
+    let mut inner = geometry.get("coordinates")?;
+    while let Some(nested) = inner.get(0).filter(|first| first.is_array()) {
+        inner = nested;
+    }
+    let (longitude, latitude) = position(inner, "coordinates").ok()?;
+    LonLat::of_zone(longitude, latitude).ok()
 }
 
 fn polygon(value: &Value, path: &str) -> Result<wire::Polygon, Error> {
@@ -151,6 +161,22 @@ mod tests {
         let one = to_wire(&json!({"type": "Polygon", "coordinates": [ring]}), None).unwrap();
         let same = to_wire(&json!({"type": "MultiPolygon", "coordinates": [[ring]]}), None).unwrap();
         assert_eq!(one, same);
+    }
+
+    #[test]
+    fn every_geometry_has_a_first_position() {
+        for coordinates in [
+            json!([1.5, 2]),
+            json!([[1.5, 2], [3, 4]]),
+            json!([[[[1.5, 2, 9], [3, 4]]]]),
+        ] {
+            let first = first_position(&json!({ "coordinates": coordinates })).unwrap();
+            assert_eq!(first.grid(), [1_500_000_000, 2_000_000_000]);
+        }
+        for coordinates in [json!([]), json!([[]]), json!(["a", "b"]), json!(7), json!([1, 91])] {
+            assert_eq!(first_position(&json!({ "coordinates": coordinates })), None);
+        }
+        assert_eq!(first_position(&json!({})), None);
     }
 
     #[test]

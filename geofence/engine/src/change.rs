@@ -10,7 +10,7 @@
 
 use proto::{
     PersonId,
-    rules::{Geometry, GeometryFault, Rules, RulesError, RulesFault},
+    rules::{Geometry, Rules, RulesError, RulesFault},
     wire::{self, Event},
 };
 
@@ -21,7 +21,7 @@ use crate::{
     journal::{Chain, LATE_WINDOW_US, NONE, Snapshot},
     live::{Head, More, MovingZone, Past, PointSet, Rare, Ruled, SharedTracker, Terms},
     outcome::Outcome,
-    population::{Cold, ENDED, Extra, MONITORED, chain, pack, unpack},
+    population::{Cold, ENDED, Extra, MONITORED, MOST_KINDS, chain, pack, unpack},
     proximity::Moving,
     quick::{QUICK_ACCURACY_M, settled},
     timetable::ALWAYS,
@@ -31,6 +31,11 @@ use crate::{
 
 /// Most zones of one person.
 const MOST_ZONES: usize = 10_000;
+
+fn too_many(what: &'static str) -> RulesError {
+    let most = MOST_KINDS;
+    RulesFault::TooManyKinds { what, most }.into()
+}
 
 /// Compiled rules that have not been put away.
 struct New {
@@ -112,8 +117,10 @@ impl Engine {
     }
 
     fn compile(&mut self, rules: &Rules, in_force_us: i64) -> Result<New, RulesError> {
-        if rules.zones.len() + rules.proximities.len() > MOST_ZONES {
-            return Err(RulesFault::from(proto::rules::GeometryError::from(GeometryFault::TooIntricate)).into());
+        let zones = rules.zones.len() + rules.proximities.len();
+        if zones > MOST_ZONES {
+            let most = MOST_ZONES;
+            return Err(RulesFault::TooManyZones { zones, most }.into());
         }
         let quick_m = quick_reach_m();
         let mut compiled = Compiled::default();
@@ -155,8 +162,14 @@ impl Engine {
             silence_after_s: rules.silence_after_s,
             grace_s: rules.home_exit_grace_s,
             late_return_s: rules.late_return_after_s,
-            time_zone: self.book.time_zone_number(&rules.time_zone),
-            points: self.book.points_number(rules.operating_points),
+            time_zone: self
+                .book
+                .time_zone_number(&rules.time_zone)
+                .ok_or_else(|| too_many("time zones"))?,
+            points: self
+                .book
+                .points_number(rules.operating_points)
+                .ok_or_else(|| too_many("sets of operating points"))?,
             layer_set: self.book.layer_set_number(&more.layers),
         };
         Ok(New {

@@ -527,6 +527,7 @@ impl Live {
                 entry,
                 &seen,
                 path.as_ref(),
+                before.is_none(),
                 &mut here,
                 ruled,
                 timetables,
@@ -565,6 +566,7 @@ impl Live {
         entry: &Entry,
         seen: &belief::Seen,
         path: Option<&Path>,
+        first: bool,
         here: &mut Here,
         ruled: &Ruled<'_>,
         timetables: &mut Timetables,
@@ -602,6 +604,8 @@ impl Live {
                     .binary_search_by_key(&key, |known| (known.layer_id, known.zone_id, !known.buffer));
                 let mut tracker = match found.ok().and_then(|index| self.rare.shared.get(index)) {
                     Some(known) => known.tracker,
+                    // Of somebody's first fix nothing is known, as of own zones; later, what is near is news.
+                    None if first => Tracker::new(&target, self.frontier_us, timetables),
                     None => Tracker::far(&target, self.frontier_us, timetables),
                 };
                 if let Some(path) = path

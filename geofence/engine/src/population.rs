@@ -28,6 +28,24 @@ use crate::{
     zone::Shape,
 };
 
+/// Most sets of operating points, time zones or sets of layers in one partition.
+pub(crate) const MOST_KINDS: usize = u16::MAX as usize;
+
+/// The number of sets of layers beyond those that can be numbered.
+const NO_LAYER_SET: u16 = u16::MAX;
+
+/// The number of what was found in a list, or is put at its end; `None`: the list is full.
+fn numbered<T>(list: &mut Vec<T>, found: Option<usize>, make: impl FnOnce() -> T) -> Option<u16> {
+    let number = found.unwrap_or(list.len());
+    if number >= MOST_KINDS {
+        return None;
+    }
+    if found.is_none() {
+        list.push(make());
+    }
+    u16::try_from(number).ok()
+}
+
 /// The hot line of a person.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
@@ -525,37 +543,24 @@ impl Book {
         self.points.get(usize::from(number))
     }
 
-    /// The number of an order's operating points.
-    pub(crate) fn points_number(&mut self, order: OrderPoints) -> u16 {
+    /// The number of an order's operating points; `None`: there are [`MOST_KINDS`] others.
+    pub(crate) fn points_number(&mut self, order: OrderPoints) -> Option<u16> {
         let found = self.points.iter().position(|set| set.order == order);
-        let number = found.unwrap_or_else(|| {
-            self.points.push(PointSet::new(order));
-            self.points.len() - 1
-        });
-        // More kinds of orders than this and the last ones share the first one's points; no agency has thousands.
-        u16::try_from(number).unwrap_or(0)
+        numbered(&mut self.points, found, || PointSet::new(order))
     }
 
-    /// The number of a time zone.
-    pub(crate) fn time_zone_number(&mut self, zone: &TimeZone) -> u16 {
+    /// The number of a time zone; `None`: there are [`MOST_KINDS`] others.
+    pub(crate) fn time_zone_number(&mut self, zone: &TimeZone) -> Option<u16> {
         let found = self.time_zones.iter().position(|known| known == zone);
-        let number = found.unwrap_or_else(|| {
-            self.time_zones.push(zone.clone());
-            self.time_zones.len() - 1
-        });
-        u16::try_from(number).unwrap_or(0)
+        numbered(&mut self.time_zones, found, || zone.clone())
     }
 
-    /// The number of a set of layers.
+    /// The number of a set of layers; one that no set has when there are as many as can be numbered.
     pub(crate) fn layer_set_number(&mut self, layers: &[(LayerId, i64)]) -> u16 {
         let same = |set: &Vec<LayerId>| set.iter().eq(layers.iter().map(|(layer_id, _)| layer_id));
         let found = self.layer_sets.iter().position(same);
-        let number = found.unwrap_or_else(|| {
-            self.layer_sets
-                .push(layers.iter().map(|(layer_id, _)| *layer_id).collect());
-            self.layer_sets.len() - 1
-        });
-        u16::try_from(number).unwrap_or(u16::MAX)
+        let make = || layers.iter().map(|(layer_id, _)| *layer_id).collect();
+        numbered(&mut self.layer_sets, found, make).unwrap_or(NO_LAYER_SET)
     }
 
     /// A set of layers; `None`: there are too many sets to be numbered.
@@ -808,6 +813,17 @@ mod tests {
             (size_of::<Slot>(), size_of::<Cold>(), size_of::<Tracker>()),
             (64, 64, 32)
         );
+    }
+
+    #[test]
+    fn what_is_numbered_runs_out_and_says_so() {
+        let mut list: Vec<usize> = Vec::new();
+        for kind in 0..MOST_KINDS {
+            assert_eq!(numbered(&mut list, None, || kind).map(usize::from), Some(kind));
+        }
+        assert_eq!(numbered(&mut list, None, || MOST_KINDS), None);
+        assert_eq!(list.len(), MOST_KINDS);
+        assert_eq!(numbered(&mut list, Some(MOST_KINDS - 1), || 0), Some(65_534));
     }
 
     #[test]

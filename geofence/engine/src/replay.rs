@@ -18,13 +18,16 @@ use jiff::Timestamp;
 use proto::{DeviceId, PersonId, ZoneId};
 
 use self::report::Record;
-use crate::{Counters, Engine, Input};
+use crate::{Counters, Engine, Input, Outcome};
 
 pub use report::RowError;
 pub use rules::RulesFileError;
 
 /// Most bad rows that a summary names; more are only counted.
 pub const MAX_NAMED_ROWS: usize = 100;
+
+/// Most refused rules that a summary names; more are only counted.
+pub const MAX_NAMED_RULES: usize = 100;
 
 /// Why a replay stops.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +58,10 @@ pub struct Summary {
     pub bad_rows: u64,
     /// The first of them, with line and reason.
     pub named_bad_rows: Vec<RowError>,
+    /// Rules that could not be put in force, all of them: those before them stayed, or nobody was monitored.
+    pub refused_rules: u64,
+    /// The first of them, with place and reason.
+    pub named_refused_rules: Vec<RulesFileError>,
     /// Rows of people who are not in the rules.
     pub unknown_people_rows: u64,
     /// How many such people.
@@ -82,6 +89,7 @@ impl fmt::Display for Summary {
             (counters.not_monitored, "of people not monitored at the time"),
             (self.unknown_people_rows, "of people without rules"),
             (self.bad_rows, "bad rows"),
+            (self.refused_rules, "rules refused"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
@@ -93,6 +101,13 @@ impl fmt::Display for Summary {
         let unnamed = self.bad_rows.saturating_sub(self.named_bad_rows.len() as u64);
         if unnamed > 0 {
             write!(f, "\nand {unnamed} more bad rows")?;
+        }
+        for rules in &self.named_refused_rules {
+            write!(f, "\nrules: {rules}")?;
+        }
+        let unnamed = self.refused_rules.saturating_sub(self.named_refused_rules.len() as u64);
+        if unnamed > 0 {
+            write!(f, "\nand {unnamed} more refused rules")?;
         }
         Ok(())
     }
@@ -146,8 +161,7 @@ pub fn run(
             }
         };
         while let Some(change) = pending.next_if(|change| change.at.is_none_or(|at| at <= row.received_at)) {
-            let at = change.at.unwrap_or(row.received_at);
-            replay.fold(at, change.input(), &names)?;
+            replay.change(&change, row.received_at, &names, &mut summary)?;
         }
         if names.people.contains_key(&row.person) {
             match row.record {
@@ -159,7 +173,9 @@ pub fn run(
                     names.devices.entry(device).or_insert(device_name);
                     replay.fold(row.received_at, Input::Report(&report), &names)?;
                 }
-                Record::Protected(fix) => replay.fold(row.received_at, Input::Protected(&fix), &names)?,
+                Record::Protected(fix) => {
+                    replay.fold(row.received_at, Input::Protected(&fix), &names)?;
+                }
             }
         } else {
             summary.unknown_people_rows += 1;
@@ -169,7 +185,7 @@ pub fn run(
     }
     if let Some(until) = until {
         while let Some(change) = pending.next_if(|change| change.at.is_none_or(|at| at <= until)) {
-            replay.fold(change.at.unwrap_or(until), change.input(), &names)?;
+            replay.change(&change, until, &names, &mut summary)?;
         }
         replay.fold(until, Input::Tick, &names)?;
     }
@@ -189,13 +205,34 @@ struct Replay<W> {
 }
 
 impl<W: Write> Replay<W> {
-    fn fold(&mut self, at: Timestamp, input: Input<'_>, names: &Names) -> Result<(), ReplayError> {
-        self.engine.fold(at, input, &mut self.events);
+    /// Puts rules or a layer in force, at their own time or else now.
+    fn change(
+        &mut self,
+        change: &rules::Change,
+        now: Timestamp,
+        names: &Names,
+        summary: &mut Summary,
+    ) -> Result<(), ReplayError> {
+        let outcome = self.fold(change.at.unwrap_or(now), change.input(), names)?;
+        if let Outcome::RulesRefused(fault) = outcome {
+            summary.refused_rules += 1;
+            if summary.named_refused_rules.len() < MAX_NAMED_RULES {
+                summary.named_refused_rules.push(RulesFileError {
+                    place: change.place.clone(),
+                    reason: fault.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, at: Timestamp, input: Input<'_>, names: &Names) -> Result<Outcome, ReplayError> {
+        let outcome = self.engine.fold(at, input, &mut self.events);
         for event in self.events.drain(..) {
             serde_json::to_writer(&mut self.out, &event::Line::new(&event, names)).map_err(io::Error::from)?;
             self.out.write_all(b"\n")?;
             self.written += 1;
         }
-        Ok(())
+        Ok(outcome)
     }
 }

@@ -45,7 +45,10 @@ pub enum ZonesCommand {
     /// A layer is replaced by what is in the file: zones that are not in it any more are gone. With --person as well, the layer is
     /// given to that person.
     ///
-    /// Nothing is changed when a zone is refused, unless --skip-refused is given; `homeward zones check` shows what would be.
+    /// Nothing is changed when a zone is refused, unless --skip-refused is given; `homeward zones check` shows what would be. Nor
+    /// where longitude and latitude seem to be swapped: a zone more than 1000 km from the zones of the person and the agencies'
+    /// other people (of a layer: from everybody's), that would lie within 200 km of one of them the other way round. --as-written
+    /// takes it as it is.
     ///
     /// Examples:
     ///   homeward zones import home.kml --person DEMO-0001 --kind inclusion --radius-m 80 --by officer
@@ -101,6 +104,9 @@ pub struct ImportArgs {
     /// Takes what is accepted even when something is refused.
     #[arg(long)]
     pub skip_refused: bool,
+    /// Takes zones far from the other ones as they are written, even where swapped coordinates would lie among them.
+    #[arg(long)]
+    pub as_written: bool,
     /// Who does this.
     #[command(flatten)]
     pub by: By,

@@ -38,5 +38,9 @@ fn run(rules: &Path, reports: &Path, events: &Path, until: Option<Timestamp>) ->
         .with_context(|| format!("{} with {}", reports.display(), rules.display()))?;
     output.finish()?;
     eprintln!("{summary}");
-    Ok(ExitCode::SUCCESS)
+    Ok(if summary.refused_rules == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

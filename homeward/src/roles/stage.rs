@@ -62,7 +62,7 @@ impl Stage {
 
     async fn gateway(&mut self) -> Result<()> {
         let settings = &self.config.gateway;
-        descriptors::raise(settings.max_sessions);
+        let file_tables = descriptors::tables(settings.max_sessions, settings.file_tables);
         let config = gateway::Config {
             native_listen: address(&settings.native_listen)?,
             jt808_listen: address(&settings.jt808_listen)?,
@@ -78,6 +78,7 @@ impl Stage {
             native_plaintext: settings.native_plaintext,
             hand_out_code: settings.jt808_hand_out_code.parse().unwrap_or_default(),
             max_sessions: settings.max_sessions,
+            file_tables,
             limits: gateway::Limits {
                 address_share_percent: settings.address_share_percent,
                 unproven_per_address: settings.address_unproven,

@@ -1,11 +1,12 @@
 //! The commands without database or network: decode, evaluate, replay.
 
 use std::{
+    fmt::Write as _,
     io::Write,
     process::{Command, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::installation::{BINARY, json_lines};
 
@@ -151,6 +152,52 @@ fn replay_needs_its_files_and_says_which() {
         json_lines(&events).is_empty() && !events.exists(),
         "a failed run leaves no result behind"
     );
+}
+
+#[test]
+fn replay_says_which_rules_are_refused_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let zone = |name: String| json!({"zone_id": name, "kind": "exclusion", "radius_m": 80, "geometry": {"type": "Point", "coordinates": [10.0, 50.0]}});
+    let person = |name: &str, zones: usize| {
+        let zones: Vec<Value> = (0..zones).map(|number| zone(format!("{name}-{number}"))).collect();
+        json!({"person_id": name, "time_zone": "Europe/Berlin", "zones": zones})
+    };
+    let mut reports = "person_id,device_id,received_at,fix_time,latitude,longitude,accuracy_m\n".to_owned();
+    for minute in 10..20 {
+        for name in ["many", "few"] {
+            let time = format!("2026-03-02T12:{minute}:00Z");
+            writeln!(reports, "{name},D-{name},{time},{time},50.0,10.0,5").unwrap();
+        }
+    }
+    std::fs::write(path("reports.csv"), reports).unwrap();
+    let run = |people: Value| {
+        std::fs::write(path("rules.json"), json!({ "people": people }).to_string()).unwrap();
+        let output = Command::new(BINARY)
+            .args(["replay", "--rules", &path("rules.json")])
+            .args(["--reports", &path("reports.csv"), "--events", &path("events.jsonl")])
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let events = || json_lines(&folder.path().join("events.jsonl"));
+
+    let (status, said) = run(json!([person("few", 1), person("many", 10_001)]));
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("1 rules refused"), "{said}");
+    assert!(
+        said.contains("rules: /people/1: 10001 zones and distances to keep, at most 10000 allowed"),
+        "{said}"
+    );
+    let told = events();
+    assert!(
+        !told.is_empty() && told.iter().all(|event| event["person_id"] == "few"),
+        "{told:?}"
+    );
+
+    let (status, said) = run(json!([person("few", 1), person("many", 10_000)]));
+    assert_eq!((status, said.contains("refused")), (Some(0), false), "{said}");
+    assert!(events().iter().any(|event| event["person_id"] == "many"));
 }
 
 #[test]

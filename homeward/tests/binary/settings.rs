@@ -18,7 +18,7 @@ fn homeward(arguments: &[&str], environment: &[(&str, &str)]) -> (bool, String, 
 
 #[test]
 fn mistakes_are_told_in_one_line_with_the_cure() {
-    let cases: [Case<'_>; 5] = [
+    let cases: [Case<'_>; 6] = [
         (&["run"], &[], &["database.url", "HOMEWARD_DATABASE_URL"]),
         (&["run", "--config", "nowhere.toml"], &[], &["nowhere.toml"]),
         (
@@ -30,6 +30,11 @@ fn mistakes_are_told_in_one_line_with_the_cure() {
             &["run"],
             &[("HOMEWARD_KONSOLE_LISTEN", "x")],
             &["HOMEWARD_KONSOLE_LISTEN", "config --defaults"],
+        ),
+        (
+            &["run"],
+            &[("HOMEWARD_GATEWAY_FILE_TABLES", "65")],
+            &["gateway.file_tables", "64", "limit of open files"],
         ),
         (&["decode", "--protocol", "morse"], &[], &["morse", "jt808"]),
     ];

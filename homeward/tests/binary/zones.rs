@@ -215,6 +215,31 @@ async fn import_adds_and_revises_zones_and_publishes_rules() {
     let has = |name: &[u8]| published.windows(name.len()).any(|window| window == name);
     assert!(has(&40.0_f64.to_le_bytes()) && !has(&25.0_f64.to_le_bytes()));
 
+    // Both orders are positions; the other zones know which is meant. The first zone in a new place is not asked about.
+    let place = |name: &str, text: &str| write(folder.path(), name, text);
+    let munich = place("munich.wkt", "POINT(11.575 48.137)\n");
+    let swapped = place("swapped.wkt", "POINT(48.2 11.6)\n");
+    let round = ["--person", "DEMO-0003", "--kind", "neutral", "--radius-m", "80"];
+    assert_eq!(
+        says(&[&[munich.as_str()], &round[..]].concat()),
+        "1 zones added, 0 changed, 0 as they were\n"
+    );
+    fails(
+        &[&[swapped.as_str()], &round[..]].concat(),
+        "feature 1 (swapped 1): longitude and latitude seem to be swapped",
+    );
+    fails(&[&swapped, "--layer", "fair", "--radius-m", "80"], "seem to be swapped");
+    assert_eq!(
+        says(&[&[swapped.as_str(), "--as-written"], &round[..]].concat()),
+        "1 zones added, 0 changed, 0 as they were\n"
+    );
+    // Its correction is not held against what it corrects.
+    let mended = place("swapped.wkt", "POINT(11.6 48.2)\n");
+    assert_eq!(
+        says(&[&[mended.as_str()], &round[..]].concat()),
+        "0 zones added, 1 changed, 0 as they were\n"
+    );
+
     let layer = [
         town.as_str(),
         "--skip-refused",

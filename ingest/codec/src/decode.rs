@@ -20,6 +20,7 @@ use crate::{
     teltonika::Teltonika,
 };
 
+mod ascii;
 mod vendor;
 
 use vendor::Conversation;
@@ -85,7 +86,7 @@ impl Lines {
             }
             number += 1;
             if let Some(answer) = self.decode(number, &text) {
-                serde_json::to_writer(&mut output, &answer)?;
+                answer.serialize(&mut serde_json::Serializer::with_formatter(&mut output, ascii::Ascii))?;
                 output.write_all(b"\n")?;
             }
         }

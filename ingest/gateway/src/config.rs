@@ -29,6 +29,8 @@ pub struct Config {
     pub native_plaintext: bool,
     /// Sessions at a time, of all protocols.
     pub max_sessions: usize,
+    /// Tables of open files that sessions are spread over, each with a thread; 1: none beside the process's own. See [`crate::tables`].
+    pub file_tables: usize,
     /// What one address and one device may have.
     pub limits: limits::Settings,
     /// From connecting to the first good frame (native: the welcome); as long again for the handshake of TLS.
@@ -69,6 +71,7 @@ impl Default for Config {
             native_tls: None,
             native_plaintext: false,
             max_sessions: 20_000,
+            file_tables: 1,
             limits: limits::Settings::default(),
             hello_within: Duration::from_secs(10),
             idle_after: Duration::from_mins(10),

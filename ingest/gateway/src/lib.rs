@@ -12,6 +12,7 @@ mod commands;
 mod config;
 mod directory;
 mod elsewhere;
+mod home;
 mod lanes;
 mod limits;
 mod network;
@@ -22,6 +23,8 @@ mod refusals;
 mod rotation;
 mod server;
 mod session;
+pub mod tables;
+mod threads;
 pub mod tls;
 mod udp;
 

@@ -31,6 +31,7 @@ use crate::{
     commands::{self, Commands},
     config::Transport,
     elsewhere::Elsewhere,
+    home::Home,
     lanes::{Health, Lanes},
     limits::{Limits, Place},
     presence::Presence,
@@ -38,6 +39,7 @@ use crate::{
     refusals::Refusals,
     rotation::Rotation,
     session::{self, Line, Shared, Writer, jt808::Jt808, native::Native, vendor::Vendor},
+    threads::{Plan, Threads},
     tls, udp,
 };
 
@@ -77,6 +79,14 @@ pub enum Error {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
+    /// There are no threads with tables of open files of their own.
+    #[error("gateway.file_tables: no {tables} threads with tables of open files of their own: {source}; set it to 1")]
+    Tables {
+        /// How many there were to be.
+        tables: usize,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 impl Error {
@@ -101,6 +111,7 @@ pub struct Handle {
     database: Option<Database>,
     sessions: TaskTracker,
     listeners: Vec<JoinHandle<()>>,
+    threads: Option<Threads>,
     _writers: Vec<AbortOnDropHandle<()>>,
     commands: commands::Tasks,
     abort: CancellationToken,
@@ -109,12 +120,13 @@ pub struct Handle {
 /// A socket that is bound, and what is spoken on it.
 enum Bound {
     Tcp(Protocol, TcpListener),
+    /// Its connections are taken by threads; this keeps the address until they listen.
+    Kept(TcpSocket),
     Udp(Protocol, UdpSocket),
 }
 
 impl Gateway {
     /// Listens. `database`: where refusals, bad frames and signs of life are written; `None`: they are only counted.
-    #[expect(clippy::unused_async, reason = "it spawns tasks: async says that it needs a runtime")]
     pub async fn start(
         config: Config,
         log: Arc<dyn Log>,
@@ -122,11 +134,12 @@ impl Gateway {
         database: Option<Database>,
     ) -> Result<Handle, Error> {
         let acceptor = acceptor(&config)?.map(Arc::new);
+        let tables = config.file_tables.max(1);
         // All addresses before anything runs: a gateway that cannot listen everywhere does not start.
         let mut addresses = BTreeMap::new();
         let mut sockets = Vec::new();
         for (protocol, transport, address) in config.listeners() {
-            let bound = bind(protocol, transport, address).map_err(|source| Error::Listen {
+            let bound = bind(protocol, transport, address, tables).map_err(|source| Error::Listen {
                 protocol,
                 address,
                 source,
@@ -174,8 +187,16 @@ impl Gateway {
             async move { refusals.write(database).await }
         };
         writers.push(AbortOnDropHandle::new(tokio::spawn(counted)));
+        let home = if tables > 1 {
+            let (home, keep) = Home::there();
+            writers.push(AbortOnDropHandle::new(tokio::spawn(keep)));
+            home
+        } else {
+            Home::Here
+        };
         let shared = Arc::new(Shared {
             config,
+            home,
             commands,
             log,
             lanes,
@@ -199,10 +220,26 @@ impl Gateway {
             database,
             sessions: TaskTracker::new(),
             listeners: Vec::new(),
+            threads: None,
             _writers: writers,
             commands: command_tasks,
             abort: CancellationToken::new(),
         };
+        if tables > 1 {
+            let tcp = |((protocol, transport), address): (&(Protocol, Transport), &SocketAddr)| {
+                (*transport == Transport::Tcp).then_some((*protocol, *address))
+            };
+            let plan = Plan {
+                tables,
+                addresses: handle.addresses.iter().filter_map(tcp).collect(),
+                acceptor: acceptor.clone(),
+                shared: Arc::clone(&shared),
+                sessions: handle.sessions.clone(),
+                abort: handle.abort.clone(),
+            };
+            handle.threads = Some(Threads::start(plan).await?);
+        }
+        metrics::gauge!("homeward_gateway_file_tables").set(tables as f64);
         for socket in sockets {
             let (shared, tasks, abort) = (Arc::clone(&shared), handle.sessions.clone(), handle.abort.clone());
             let task = match socket {
@@ -216,6 +253,10 @@ impl Gateway {
                         abort,
                     };
                     tokio::spawn(accept.run())
+                }
+                Bound::Kept(socket) => {
+                    drop(socket);
+                    continue;
                 }
                 Bound::Udp(Protocol::Eelink, socket) => tokio::spawn(udp::run::<Eelink>(socket, shared, tasks, abort)),
                 Bound::Udp(_, socket) => tokio::spawn(udp::run::<Teltonika>(socket, shared, tasks, abort)),
@@ -252,6 +293,9 @@ impl Handle {
         for listener in self.listeners.drain(..) {
             let _ = listener.await;
         }
+        for closed in self.threads.iter_mut().flat_map(|threads| threads.closed.drain(..)) {
+            let _ = closed.await;
+        }
         self.sessions.close();
         if tokio::time::timeout(within, self.sessions.wait()).await.is_err() {
             warn!(
@@ -260,6 +304,9 @@ impl Handle {
             );
             self.abort.cancel();
             self.sessions.wait().await;
+        }
+        if let Some(threads) = self.threads.take() {
+            let _ = tokio::time::timeout(within, threads.ended).await;
         }
         let flush = self
             .shared
@@ -278,6 +325,8 @@ impl Drop for Handle {
         for listener in &self.listeners {
             listener.abort();
         }
+        // Threads of sessions end when there are none.
+        self.sessions.close();
         self.abort.cancel();
     }
 }
@@ -303,8 +352,18 @@ fn acceptor(config: &Config) -> Result<Option<tls::Acceptor>, Error> {
     }
 }
 
-fn bind(protocol: Protocol, transport: Transport, address: SocketAddr) -> io::Result<(Bound, SocketAddr)> {
+fn bind(
+    protocol: Protocol,
+    transport: Transport,
+    address: SocketAddr,
+    tables: usize,
+) -> io::Result<(Bound, SocketAddr)> {
     match transport {
+        Transport::Tcp if tables > 1 => {
+            let socket = tcp(address)?;
+            let bound = socket.local_addr()?;
+            Ok((Bound::Kept(socket), bound))
+        }
         Transport::Tcp => {
             let listener = listen(address)?;
             let bound = listener.local_addr()?;
@@ -323,9 +382,13 @@ fn bind(protocol: Protocol, transport: Transport, address: SocketAddr) -> io::Re
     }
 }
 
-/// Several gateways may listen on one address, so that one takes over from another without a gap; the kernel shares connections out
-/// among them, of the same user only.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    tcp(address)?.listen(BACKLOG)
+}
+
+/// Several gateways, and threads of one, may listen on one address, so that one takes over from another without a gap; the kernel shares
+/// connections out among them, of the same user only.
+fn tcp(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -336,20 +399,22 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // Every connection has it from here; the kernel would hold megabytes for one that sends and is not read.
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }
 
-struct Accept {
-    protocol: Protocol,
-    listener: TcpListener,
-    acceptor: Option<Arc<tls::Acceptor>>,
-    shared: Arc<Shared>,
-    sessions: TaskTracker,
-    abort: CancellationToken,
+/// Takes the connections of one listener.
+pub(crate) struct Accept {
+    pub(crate) protocol: Protocol,
+    pub(crate) listener: TcpListener,
+    pub(crate) acceptor: Option<Arc<tls::Acceptor>>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sessions: TaskTracker,
+    pub(crate) abort: CancellationToken,
 }
 
 impl Accept {
-    async fn run(self) {
+    /// Until the gateway drains.
+    pub(crate) async fn run(self) {
         let draining = self.shared.draining.clone();
         loop {
             let accepted = tokio::select! {

@@ -33,6 +33,8 @@ use crate::{
     Config, Directory, Known,
     clone::Registry,
     commands::{Commands, Order, Orders},
+    directory::Found,
+    home::Home,
     lanes::Lanes,
     limits::{self, Guard, Limits, Paced, Place},
     presence::Presence,
@@ -58,6 +60,7 @@ pub(crate) struct Stop(pub(crate) &'static str);
 /// What all sessions of a gateway share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    pub(crate) home: Home,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) directory: Directory,
@@ -77,6 +80,16 @@ impl Shared {
     /// What a device means by its codes: its own profile, or the protocol's.
     pub(crate) fn profile(&self, protocol: Protocol, known: &Known) -> &Profile {
         self.config.profiles.of_device(&known.profile, protocol)
+    }
+
+    /// Looks a device up; one that is not in the copy is asked for where the database is.
+    pub(crate) async fn find(&self, protocol: Protocol, identity: &str) -> Found {
+        if let Some(known) = self.directory.get(protocol, identity) {
+            return Found::Known(known);
+        }
+        let (directory, identity) = (self.directory.clone(), identity.to_owned());
+        let asked = async move { directory.find(protocol, &identity).await };
+        self.home.run(asked).await.unwrap_or(Found::Unavailable)
     }
 }
 

@@ -316,6 +316,22 @@ pub enum RulesFault {
         /// As given.
         end_us: i64,
     },
+    /// One person's zones are walked through for each of their reports.
+    #[error("{zones} zones and distances to keep, at most {most} allowed")]
+    TooManyZones {
+        /// How many came.
+        zones: usize,
+        /// What is allowed.
+        most: usize,
+    },
+    /// What people have in common is numbered, and the numbers have run out.
+    #[error("there are {most} different {what} already: use one of them")]
+    TooManyKinds {
+        /// Of what.
+        what: &'static str,
+        /// What there is room for.
+        most: usize,
+    },
     /// Not a point in time that can be told.
     #[error("{microseconds} microseconds since 1970 is no time")]
     Time {

@@ -1,7 +1,7 @@
 //! Late reports, copies and crashes, over what the simulator's people go through: every scenario, schedules over both changes of the
 //! clocks, leave and holidays, all sorts of fixes, straps, copied devices, and reports whose time cannot be believed.
 //!
-//! The engine has laws of its own over random tracks (`geofence/engine/tests/laws.rs`); this shares no code with them.
+//! The engine has laws of its own over random tracks (`geofence/engine/tests/laws`); this shares no code with them.
 
 #![allow(
     clippy::unwrap_used,

@@ -33,6 +33,8 @@ pub struct RulesFileError {
 /// What takes effect, and when; `None`: before the first report.
 pub(super) struct Change {
     pub(super) at: Option<Timestamp>,
+    /// Where it stands in the file, as a JSON pointer.
+    pub(super) place: String,
     what: What,
 }
 
@@ -71,9 +73,11 @@ pub(super) fn read(json: &str, names: &mut Names) -> Result<Vec<Change>, RulesFi
     let mut changes = Vec::with_capacity(file.people.len() + file.layers.len());
     let layers: HashSet<&str> = file.layers.iter().map(|layer| layer.layer_id.as_str()).collect();
     for (index, layer) in file.layers.iter().enumerate() {
-        let what = What::Layer(Arc::new(read_layer(layer, &format!("/layers/{index}"), names)?));
+        let place = format!("/layers/{index}");
+        let what = What::Layer(Arc::new(read_layer(layer, &place, names)?));
         changes.push(Change {
             at: layer.effective_at,
+            place,
             what,
         });
     }
@@ -92,6 +96,7 @@ pub(super) fn read(json: &str, names: &mut Names) -> Result<Vec<Change>, RulesFi
         let rules = read_person(person, &place, names)?;
         changes.push(Change {
             at: person.effective_at,
+            place,
             what: What::Rules(Box::new(rules)),
         });
     }

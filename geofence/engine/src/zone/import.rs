@@ -5,10 +5,12 @@
 //! depth and positions; XML entities are not expanded. Coordinates are WGS-84, or are converted on the way in (see
 //! [`datum`](super::datum)), and the zone says from what.
 
+mod crs;
 mod fault;
 mod geojson;
 mod kml;
 mod limit;
+mod swapped;
 mod wkt;
 
 use std::io::{BufReader, Read};
@@ -19,6 +21,7 @@ use proto::rules::{Datum, Geometry, LonLat, Polygon, ZoneKind};
 pub use self::geojson::{geometry, to_feature, to_geojson};
 pub use fault::{FeatureError, FeatureFault, ImportError};
 pub use limit::Limits;
+pub use swapped::seems_swapped;
 
 use super::{area::area_m2, datum};
 
@@ -239,6 +242,17 @@ fn checked(mut geometry: Geometry, options: &Options) -> Result<Geometry, Featur
         convert(&mut geometry, options.datum);
     }
     geometry.validate()?;
+    let size = match &geometry {
+        Geometry::Circle { radius_m, .. } => Some((RADIUS, *radius_m)),
+        Geometry::Corridor { half_width_m, .. } => Some((HALF_WIDTH, *half_width_m)),
+        Geometry::Polygons(_) => None,
+    };
+    let least = options.limits.min_size_m;
+    if let Some((name, metres)) = size
+        && metres < least
+    {
+        return Err(FeatureFault::TooSmall { name, metres, least });
+    }
     let area_m2 = area_m2(&geometry);
     // Written so that an area that is no number is refused.
     if area_m2 <= options.limits.max_area_m2 {

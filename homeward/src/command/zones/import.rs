@@ -8,9 +8,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use casedb::{
     GenericClient, authority, rules,
-    zone::{self, Audience, PersonZone, Shape, Zone, ZoneKind},
+    zone::{self, Audience, PersonZone, Shape, Zone, ZoneKind, whereabouts},
 };
-use engine::zone::import::{ImportedZone, to_geojson};
+use engine::zone::import::{ImportedZone, seems_swapped, to_geojson};
 use jiff::Timestamp;
 use proto::{LayerId, PersonId, ZoneId, wire};
 use uuid::Uuid;
@@ -68,6 +68,9 @@ pub async fn run(config: Config, arguments: ImportArgs) -> Result<ExitCode> {
         }
         None => orders::author(&transaction, &arguments.by, &authority::ZONES).await?,
     };
+    if !arguments.as_written {
+        refuse_swapped(&transaction, &arguments, person, &named).await?;
+    }
     let now = Timestamp::now();
     let said = match (&arguments.layer, person) {
         (Some(label), person) => {
@@ -85,6 +88,39 @@ pub async fn run(config: Config, arguments: ImportArgs) -> Result<ExitCode> {
     transaction.commit().await.context("commit")?;
     println!("{said}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses zones that lie among the other ones only with longitude and latitude the other way round.
+async fn refuse_swapped(
+    client: &impl GenericClient,
+    arguments: &ImportArgs,
+    person: Option<PersonId>,
+    named: &[Named],
+) -> Result<()> {
+    // A layer that is given to somebody may be a whole country's.
+    let person = person.filter(|_| arguments.layer.is_none());
+    let labels: Vec<&str> = named.iter().map(|one| one.label.as_str()).collect();
+    let expected = whereabouts::expected(client, person, &labels).await?;
+    let swapped: Vec<&Named> = named
+        .iter()
+        .filter(|one| seems_swapped(&one.zone.geometry, &expected))
+        .collect();
+    for one in &swapped {
+        eprintln!(
+            "refused   feature {} ({}): longitude and latitude seem to be swapped; it lies more than 1000 km from all other zones, \
+             and among them the other way round",
+            one.zone.index + 1,
+            one.label
+        );
+    }
+    if !swapped.is_empty() {
+        bail!(
+            "longitude and latitude seem to be swapped in {} zones, nothing is changed; mend them, or take them as they are with \
+             --as-written",
+            swapped.len()
+        );
+    }
+    Ok(())
 }
 
 /// Finds each zone's name and kind.

@@ -153,7 +153,7 @@ impl Jt808 {
             }
         };
         let identity = header.phone.identity();
-        let known = match peer.shared.directory.find(Protocol::Jt808, &identity).await {
+        let known = match peer.shared.find(Protocol::Jt808, &identity).await {
             Found::Known(known) => known,
             Found::Unknown => return self.refuse(&header, &identity, "unknown device", peer).await,
             // Without an answer the terminal tries again; an answer would be a lie.

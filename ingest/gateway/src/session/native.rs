@@ -182,7 +182,7 @@ impl Native {
             return Err(Stop("malformed"));
         }
         // Everybody is asked for the proof: a stranger learns nothing of which devices there are.
-        if let Found::Unavailable = peer.shared.directory.find(Protocol::Native, &hello.device).await {
+        if let Found::Unavailable = peer.shared.find(Protocol::Native, &hello.device).await {
             peer.send(&gateway::refusal("try again later", 10)).await?;
             return Err(Stop("directory"));
         }

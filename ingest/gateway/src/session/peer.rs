@@ -357,7 +357,9 @@ impl Peer {
             drop(held);
             Ok(answer)
         };
-        self.under_way.push(append.boxed(), backlog_bytes, upto);
+        let appended = self.shared.home.run(append);
+        let told = appended.map(|appended| appended.unwrap_or(Err(Stop("stream"))));
+        self.under_way.push(told.boxed(), backlog_bytes, upto);
     }
 
     /// Puts a frame into quarantine; counts it in any case. Of a frame of a protected person's device, which may say where they

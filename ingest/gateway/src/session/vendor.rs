@@ -87,7 +87,7 @@ impl<T: Talk> Vendor<T> {
         let Some(identity) = named.clone().or_else(|| self.identity.clone()) else {
             return self.bad(&Fault::Incomplete("frame before the log-in"), frame, peer);
         };
-        let known = match peer.shared.directory.find(T::PROTOCOL, &identity).await {
+        let known = match peer.shared.find(T::PROTOCOL, &identity).await {
             Found::Known(known) => known,
             Found::Unknown => return self.refuse(frame, &identity, "unknown device", peer, received_at).await,
             // Without an answer the device tries again; an answer would be a lie.

@@ -147,7 +147,7 @@ impl Scene {
     }
 }
 
-async fn told(line: &mut NativeLine) -> wire::DeviceCommand {
+pub(super) async fn told(line: &mut NativeLine) -> wire::DeviceCommand {
     match line.answer().await {
         Some(Body::Command(command)) => command,
         other => panic!("{other:?}"),

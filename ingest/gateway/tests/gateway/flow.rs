@@ -41,14 +41,14 @@ async fn open(config: Config, log: &MemoryLog) -> Handle {
         .unwrap()
 }
 
-struct TrackerLine {
-    stream: TcpStream,
+pub(super) struct TrackerLine {
+    pub(super) stream: TcpStream,
     buffer: BytesMut,
-    tracker: Tracker,
+    pub(super) tracker: Tracker,
 }
 
 impl TrackerLine {
-    async fn open(handle: &Handle, imei: &str) -> Self {
+    pub(super) async fn open(handle: &Handle, imei: &str) -> Self {
         let address = handle.address(Protocol::Teltonika, Transport::Tcp).unwrap();
         let mut line = Self {
             stream: TcpStream::connect(address).await.unwrap(),
@@ -60,7 +60,7 @@ impl TrackerLine {
         line
     }
 
-    async fn answer(&mut self) -> Option<TrackerAnswer> {
+    pub(super) async fn answer(&mut self) -> Option<TrackerAnswer> {
         loop {
             if let Some(answer) = self.tracker.read(&mut self.buffer) {
                 return Some(answer);
@@ -78,7 +78,7 @@ impl TrackerLine {
     }
 }
 
-fn place(ago_s: i64) -> TrackerLocation {
+pub(super) fn place(ago_s: i64) -> TrackerLocation {
     let now = Timestamp::now();
     let time = Timestamp::from_millisecond(now.as_millisecond() - ago_s * 1_000).unwrap();
     TrackerLocation {
@@ -349,8 +349,18 @@ async fn diligent(address: SocketAddr, device: &'static str, stop: Arc<std::sync
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_gateway_takes_over_from_another_on_the_same_port() {
+    takes_over(file_tables()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_gateway_takes_over_from_another_where_each_has_several_tables() {
+    takes_over(2).await;
+}
+
+async fn takes_over(file_tables: usize) {
     let log = MemoryLog::new(4);
-    let mut running = open(all(), &log).await;
+    let first = Config { file_tables, ..all() };
+    let mut running = open(first, &log).await;
     let address = running.native.unwrap();
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let devices: Vec<_> = ["HW-1", "HW-2"]
@@ -360,6 +370,7 @@ async fn one_gateway_takes_over_from_another_on_the_same_port() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let same_port = Config {
             native_listen: Some(address),
+            file_tables,
             ..config()
         };
         let next = open(same_port, &log).await;

@@ -9,7 +9,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::*;
 
-fn certificate(folder: &Path) -> (tls::Files, Vec<u8>) {
+pub(super) fn certificate(folder: &Path) -> (tls::Files, Vec<u8>) {
     let files = tls::Files {
         certificate: folder.join("gateway.pem"),
         key: folder.join("gateway.key"),
@@ -21,15 +21,15 @@ fn certificate(folder: &Path) -> (tls::Files, Vec<u8>) {
 }
 
 /// A device of the native protocol behind TLS.
-struct Secure {
+pub(super) struct Secure {
     stream: TlsStream<TcpStream>,
-    binding: tls::Binding,
+    pub(super) binding: tls::Binding,
     buffer: BytesMut,
     answers: client::Answers,
 }
 
 impl Secure {
-    async fn open(handle: &Handle, pem: &[u8]) -> Self {
+    pub(super) async fn open(handle: &Handle, pem: &[u8]) -> Self {
         let (stream, binding) = tls::connect(handle.native.unwrap(), "gateway.test", pem).await.unwrap();
         Self {
             stream,
@@ -39,17 +39,21 @@ impl Secure {
         }
     }
 
-    async fn send(&mut self, bytes: &[u8]) {
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
 
-    async fn answer(&mut self) -> Option<Body> {
+    pub(super) async fn answer(&mut self) -> Option<Body> {
         answer(&mut self.stream, &mut self.buffer, &mut self.answers).await
     }
 
     /// Version 2, with a value that is the connection's own or another's.
     async fn log_in(&mut self, secret: &[u8], binding: tls::Binding) -> Body {
-        self.send(&client::bound_hello("HW-1", [7; 16], "test")).await;
+        self.log_in_as("HW-1", secret, binding).await
+    }
+
+    pub(super) async fn log_in_as(&mut self, device: &str, secret: &[u8], binding: tls::Binding) -> Body {
+        self.send(&client::bound_hello(device, [7; 16], "test")).await;
         let Some(Body::Challenge(challenge)) = self.answer().await else {
             panic!("no challenge")
         };
@@ -57,7 +61,7 @@ impl Secure {
             device_nonce: &[7; 16],
             gateway_nonce: &challenge.gateway_nonce,
             binding: Some(&binding),
-            device: "HW-1",
+            device,
         };
         self.send(&client::bound_proof(secret, &claim)).await;
         self.answer().await.unwrap()

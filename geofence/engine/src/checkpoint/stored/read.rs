@@ -123,12 +123,12 @@ impl<'a> Part<'a> {
                 silence_after_s,
                 grace_s,
                 late_return_s,
-                time_zone: engine.book.time_zone_number(&time_zone(&stored.time_zone).ok()?),
+                time_zone: engine.book.time_zone_number(&time_zone(&stored.time_zone).ok()?)?,
                 points: engine.book.points_number(OrderPoints {
                     exclusion_entry,
                     home_exit,
                     attendance,
-                }),
+                })?,
                 layer_set: 0,
             });
         }

@@ -34,6 +34,9 @@ pub enum ImportError {
         /// The member `type`, or what there is instead.
         found: String,
     },
+    /// The member `crs` of the whole.
+    #[error("the zones are in {0}: only WGS-84 can be read (CRS84, EPSG:4326, EPSG:4490), convert them first")]
+    Crs(String),
     /// Not XML.
     #[error("the zones cannot be read as XML, near byte {offset}: {reason}")]
     Xml {
@@ -70,6 +73,19 @@ pub enum FeatureFault {
     Mixed {
         /// How many.
         parts: usize,
+    },
+    /// The member `crs` of a feature or a geometry.
+    #[error("the coordinates are in {0}: only WGS-84 can be read (CRS84, EPSG:4326, EPSG:4490), convert them first")]
+    Crs(String),
+    /// A circle or corridor so small that nobody can be told to be in it.
+    #[error("{name} is {metres} m, at least {least} m expected: no position is known so well")]
+    TooSmall {
+        /// Which property.
+        name: &'static str,
+        /// As given.
+        metres: f64,
+        /// What is allowed.
+        least: f64,
     },
     /// A point needs a radius.
     #[error("the point has no property radius_m")]

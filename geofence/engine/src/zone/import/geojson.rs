@@ -6,7 +6,7 @@ use geojson::{Feature, GeometryValue, JsonObject, JsonValue, Position};
 use proto::rules::{Geometry, GeometryError, GeometryFault, LonLat, Polygon};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::{Draft, FeatureFault, HALF_WIDTH, ImportError, Limits, RADIUS, Raw, text};
+use super::{Draft, FeatureFault, HALF_WIDTH, ImportError, Limits, RADIUS, Raw, crs, text};
 
 /// Values of one feature, for each position that a zone may have: its array and up to three numbers.
 const VALUES_PER_VERTEX: usize = 4;
@@ -49,6 +49,12 @@ pub(super) fn read(input: impl BufRead, limits: &Limits, take: &mut Take<'_>) ->
         .and_then(JsonValue::as_str)
         .unwrap_or("a document without a type")
         .to_owned();
+    // It may stand behind the features, which were told by then.
+    if let Some(name) = crs::other(&members)
+        && found == "FeatureCollection"
+    {
+        return Err(ImportError::Crs(name));
+    }
     match found.as_str() {
         "FeatureCollection" if had_features => Ok(()),
         "Feature" if whole => take(draft(JsonValue::Object(members))),
@@ -227,12 +233,27 @@ fn draft(feature: JsonValue) -> Draft {
     let told = feature.get("properties").and_then(JsonValue::as_object).cloned();
     let raw = serde_json::from_value::<Feature>(feature)
         .map_err(|error| FeatureFault::Malformed(error.to_string()))
-        .and_then(|feature| raw(&feature.geometry.ok_or(FeatureFault::NoGeometry)?.value));
+        .and_then(|feature| {
+            told_crs(feature.foreign_members.as_ref())?;
+            shape(&feature.geometry.ok_or(FeatureFault::NoGeometry)?)
+        });
     Draft {
         id,
         properties: told.unwrap_or_default(),
         raw,
     }
+}
+
+fn told_crs(members: Option<&JsonObject>) -> Result<(), FeatureFault> {
+    match members.and_then(crs::other) {
+        Some(name) => Err(FeatureFault::Crs(name)),
+        None => Ok(()),
+    }
+}
+
+fn shape(geometry: &geojson::Geometry) -> Result<Raw, FeatureFault> {
+    told_crs(geometry.foreign_members.as_ref())?;
+    raw(&geometry.value)
 }
 
 fn raw(value: &GeometryValue) -> Result<Raw, FeatureFault> {
@@ -251,7 +272,7 @@ fn raw(value: &GeometryValue) -> Result<Raw, FeatureFault> {
                 GeometryValue::GeometryCollection { .. } => {
                     Err(FeatureFault::Unsupported("GeometryCollection within another"))
                 }
-                value => raw(value),
+                _ => shape(geometry),
             });
             Raw::collection(parts.collect::<Result<_, _>>()?)?
         }
@@ -260,8 +281,8 @@ fn raw(value: &GeometryValue) -> Result<Raw, FeatureFault> {
 }
 
 /// Makes a zone's geometry of GeoJSON's, with every check; heights are dropped. `size_m` is a point's radius, a line's half-width.
-pub fn geometry(shape: &geojson::Geometry, size_m: Option<f64>) -> Result<Geometry, FeatureFault> {
-    let geometry = raw(&shape.value)?.shaped(size_m, size_m)?;
+pub fn geometry(written: &geojson::Geometry, size_m: Option<f64>) -> Result<Geometry, FeatureFault> {
+    let geometry = shape(written)?.shaped(size_m, size_m)?;
     geometry.validate()?;
     Ok(geometry)
 }

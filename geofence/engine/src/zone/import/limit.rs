@@ -18,6 +18,9 @@ pub struct Limits {
     /// Area of one zone in square metres; 500,000 km²: larger than nearly every province, smaller than mistakes (a ring taken for
     /// the rest of the world, kilometres for metres).
     pub max_area_m2: f64,
+    /// Radius of a circle, half-width of a corridor, metres; 5 m: a fix under the open sky is some 3 m off, and zones are not drawn
+    /// better than 2 m. Degrees or kilometres taken for metres are smaller.
+    pub min_size_m: f64,
 }
 
 impl Default for Limits {
@@ -27,6 +30,7 @@ impl Default for Limits {
             max_features: 100_000,
             max_vertices: MAX_VERTICES,
             max_area_m2: 500_000e6,
+            min_size_m: 5.0,
         }
     }
 }
@@ -39,6 +43,7 @@ impl Limits {
             max_features: usize::MAX,
             max_vertices: MAX_VERTICES,
             max_area_m2: f64::INFINITY,
+            min_size_m: 0.0,
         }
     }
 }

@@ -161,7 +161,7 @@ fn wkt_is_read_and_each_refusal_told() {
     feature 8: latitude 91 is outside -90..90; longitude and latitude seem to be swapped
     feature 9: line 11, column 17: a number expected
     feature 10: the feature has no geometry
-    feature 11: line 13, column 10: only SRID 4326 (WGS-84) can be read
+    feature 11: line 13, column 10: only SRID 4326 (WGS-84) or 4490 can be read
     feature 12: a MULTIPOINT is no zone: a Point with radius_m, a LineString with half_width_m, a Polygon or a MultiPolygon is
     feature 13: line 15, column 1: POINT, LINESTRING, POLYGON or MULTIPOLYGON expected
     feature 14: line 16, column 12: the geometry has ended: a new line expected
@@ -214,6 +214,80 @@ fn geojson_is_read_and_each_refusal_told() {
     feature 11: half-width 0 m is not a positive number
     feature 12: not a GeoJSON feature: an object expected
     "#);
+}
+
+/// GeoJSON of before RFC 7946 may say what its coordinates are.
+#[test]
+fn coordinates_in_another_system_are_refused() {
+    let point = |more: &str| {
+        format!(
+            r#"{{"type":"Feature"{more},"properties":{{"radius_m":80}},"geometry":{{"type":"Point","coordinates":[8,8]}}}}"#
+        )
+    };
+    let crs = |name: &str| format!(r#","crs":{{"type":"name","properties":{{"name":"{name}"}}}}"#);
+    let collection = |before: &str, after: &str| {
+        let feature = point("");
+        format!(r#"{{"type":"FeatureCollection"{before},"features":[{feature}]{after}}}"#)
+    };
+    for name in [
+        "urn:ogc:def:crs:OGC:1.3:CRS84",
+        "EPSG:4326",
+        "urn:ogc:def:crs:EPSG::4490",
+    ] {
+        for text in [
+            point(&crs(name)),
+            collection(&crs(name), ""),
+            collection("", &crs(name)),
+            collection(r#","crs":null"#, ""),
+        ] {
+            assert!(import(&text, &Options::default())[0].is_ok(), "{text}");
+        }
+    }
+    let mercator = crs("urn:ogc:def:crs:EPSG::3857");
+    for text in [collection(&mercator, ""), collection("", &mercator)] {
+        let error = read(text.as_bytes(), &Options::default()).unwrap_err().to_string();
+        assert!(error.contains("in urn:ogc:def:crs:EPSG::3857: only WGS-84"), "{error}");
+    }
+    let inner = r#"{"type":"Feature","properties":{"radius_m":80},"geometry":{"type":"Point","coordinates":[8,8]CRS}}"#;
+    let within = r#"{"type":"Feature","properties":{"radius_m":80},"geometry":{"type":"GeometryCollection",
+        "geometries":[{"type":"Point","coordinates":[8,8]CRS}]}}"#;
+    for text in [
+        point(&mercator),
+        inner.replace("CRS", &mercator),
+        within.replace("CRS", &mercator),
+    ] {
+        let told = refusals(&import(&text, &Options::default()));
+        assert!(
+            told[0].contains("in urn:ogc:def:crs:EPSG::3857: only WGS-84"),
+            "{told:?}"
+        );
+    }
+    assert!(import(&inner.replace("CRS", ""), &Options::default())[0].is_ok());
+    let told: ::geojson::Geometry = serde_json::from_str(
+        r#"{"type":"Point","coordinates":[8,8],"crs":{"type":"name","properties":{"name":"EPSG:3857"}}}"#,
+    )
+    .unwrap();
+    assert!(matches!(geometry(&told, Some(80.0)), Err(FeatureFault::Crs(_))));
+}
+
+#[test]
+fn what_is_too_small_to_be_in_is_refused() {
+    let options = |size: f64| Options {
+        radius_m: Some(size),
+        half_width_m: Some(size),
+        ..Options::default()
+    };
+    let text = "POINT(8 8)\nLINESTRING(8 8,8.1 8.1)";
+    assert!(import(text, &options(5.0)).iter().all(Result::is_ok));
+    insta::assert_snapshot!(refusals(&import(text, &options(0.08))).join("\n"), @r"
+    feature 1: radius_m is 0.08 m, at least 5 m expected: no position is known so well
+    feature 2: half_width_m is 0.08 m, at least 5 m expected: no position is known so well
+    ");
+    let options = Options {
+        limits: Limits::none(),
+        ..options(0.08)
+    };
+    assert!(import(text, &options).iter().all(Result::is_ok));
 }
 
 #[test]

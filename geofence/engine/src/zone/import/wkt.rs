@@ -7,7 +7,7 @@ use std::io::{BufRead, ErrorKind};
 
 use proto::rules::{GeometryError, LonLat, Polygon};
 
-use super::{Draft, FeatureFault, ImportError, Limits, Raw};
+use super::{Draft, FeatureFault, ImportError, Limits, Raw, crs};
 
 /// Collections within collections.
 const MAX_DEPTH: usize = 4;
@@ -154,8 +154,8 @@ impl<'a> Cursor<'a> {
         {
             self.at += 5;
             let srid = self.skip_while(|character| character.is_ascii_digit());
-            if srid != "4326" {
-                return Err(self.fault("only SRID 4326 (WGS-84) can be read"));
+            if !crs::is_wgs84_code(&srid) {
+                return Err(self.fault("only SRID 4326 (WGS-84) or 4490 can be read"));
             }
             self.expect(';')?;
         }
