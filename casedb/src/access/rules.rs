@@ -737,7 +737,7 @@ pub const RULES: &[Rule] = &[
         &[
             read(CASE, ACTION),
             read_but(ANALYST, &["text", "record"], ACTION),
-            add(CASE, OWN_ACTION),
+            right(CASE, Op::Insert, Columns::But(&["action_id"]), OWN_ACTION),
         ],
     ),
     rule(
@@ -874,8 +874,8 @@ pub const RULES: &[Rule] = &[
         &[
             read(CASE, Rows::SeenForUs),
             read(PROVIDER, COVERED_NOTE),
-            add(CASE, OWN_NOTE),
-            add(PROVIDER, COVERED_OWN_NOTE),
+            right(CASE, Op::Insert, Columns::But(&["note_id"]), OWN_NOTE),
+            right(PROVIDER, Op::Insert, Columns::But(&["note_id"]), COVERED_OWN_NOTE),
         ],
     ),
     rule(
