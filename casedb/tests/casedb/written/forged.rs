@@ -69,7 +69,8 @@ const PLACES: &str = "INSERT INTO person (person_id, reference, display_name, po
         VALUES (md5('approval')::uuid, md5('draft')::uuid, 'approved', md5('supervisorsocial')::uuid, 'supervisor', md5('harbour.social')::uuid, now() - interval '84 days'),
             (md5('entered')::uuid, md5('lapsed')::uuid, 'approved', md5('supervisorsocial')::uuid, 'supervisor', md5('harbour.social')::uuid, now() - interval '84 days');
     INSERT INTO order_notice (notice_id, order_id, step, given_to, done_at, recorded_by)
-        SELECT gen_random_uuid(), md5('draft')::uuid, s, 'x', now() - interval '84 days', md5('social_workersocial')::uuid FROM law_steps('cn', false) s;
+        SELECT gen_random_uuid(), o.order_id, s, 'x', now() - interval '84 days', md5('social_workersocial')::uuid
+        FROM supervision_order o CROSS JOIN law_steps(o.profile, false) s WHERE o.order_id IN (md5('draft')::uuid, md5('lapsed')::uuid);
     INSERT INTO device (device_id, protocol, identity) VALUES (md5('here')::uuid, 'native', 'HW-1'), (md5('there')::uuid, 'native', 'HW-2');
     INSERT INTO device_assignment (assignment_id, device_id, person_id, assigned_at) VALUES
         (md5('here')::uuid, md5('here')::uuid, md5('own')::uuid, now() - interval '1 day'), (md5('there')::uuid, md5('there')::uuid, md5('foreign')::uuid, now() - interval '1 day')";
@@ -124,9 +125,10 @@ async fn no_row_written_by_hand_gives_an_order_force_that_nobody_gave_it() {
         .unwrap();
         let db = casedb::Database::connect(&test.url, 2).await.unwrap();
         let mut pooled = db.client().await.unwrap();
-        let tx = access::begin(&mut pooled, &me).await.unwrap();
+        let head = user(&client, Role::Supervisor, Branch::SocialWork).await;
+        let tx = access::begin(&mut pooled, &head).await.unwrap();
         let lapsed = OrderId::new(id(&client, "lapsed").await);
-        order::review(&tx, lapsed, order::Outcome::Continue, "seen", me.user_id, now)
+        order::review(&tx, lapsed, order::Outcome::Continue, "seen", head.user_id, now)
             .await
             .unwrap();
         tx.commit().await.unwrap();
