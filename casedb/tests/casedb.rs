@@ -38,6 +38,8 @@ mod incident_law;
 mod incidents;
 #[path = "casedb/law.rs"]
 mod law;
+#[path = "casedb/opened.rs"]
+mod opened;
 #[path = "casedb/orders.rs"]
 mod orders;
 #[path = "casedb/people.rs"]

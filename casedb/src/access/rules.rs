@@ -324,7 +324,6 @@ const ZONE: Rows = Rows::ThroughForUs(
     "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[])
     AND EXISTS (SELECT FROM access_zone a WHERE a.zone_id = {t}.zone_id)",
 );
-const OF_ZONE: Rows = Rows::ThroughForUs("EXISTS (SELECT FROM zone z WHERE z.zone_id = {t}.zone_id)");
 const SEEN_OF_ZONE: Rows = Rows::ThroughForUs(
     "EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
     AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
@@ -335,6 +334,19 @@ const OWN_PUBLICATION: Rows = Rows::ThroughForUs(
     AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
     AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
 );
+/// Not from a time when the zone was for the other audience alone.
+const OF_ZONE_NOW: Rows = Rows::ThroughForUs(
+    "EXISTS (SELECT FROM zone z WHERE z.zone_id = {t}.zone_id)
+    AND NOT EXISTS (SELECT FROM access_hidden_revision h WHERE h.zone_id = {t}.zone_id AND h.revision = {t}.revision)",
+);
+const OF_PUBLICATION: Rows = Rows::ThroughForUs(
+    "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[])
+    AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
+    AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
+);
+/// Whoever sees somebody whom the cause concerns.
+const OF_CONCERNED: Rows =
+    Rows::Through("EXISTS (SELECT FROM incident i WHERE i.merged_into = {t}.incident_id AND i.person_id IS NOT NULL)");
 const LEAVE: Rows = Rows::ThroughForUs(
     "EXISTS (SELECT FROM leave_pass l WHERE l.leave_id = {t}.leave_id)
     AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
@@ -570,6 +582,7 @@ pub const RULES: &[Rule] = &[
         "device_cell",
         "where a device is, coarsely: the alert worker alone counts by it",
     ),
+    rule("cause_cell", &[read(CASE, OF_CONCERNED)]),
     rule("device_status", &[read(CASE_ANALYST, DEVICE), read(ADMIN, Rows::All)]),
     nobody("device_session", "what gateways tell each other"),
     rule("quarantined_device", &[read(KEEPERS, Rows::All)]),
@@ -580,7 +593,11 @@ pub const RULES: &[Rule] = &[
     ),
     // Zones and rules.
     rule("zone", &[read(CASE_ANALYST, ZONE)]),
-    rule("zone_revision", &[read(CASE_ANALYST, OF_ZONE)]),
+    rule("zone_revision", &[read(CASE_ANALYST, OF_ZONE_NOW)]),
+    nobody(
+        "zone_past_audience",
+        "for whom a zone was: the policies ask through access_hidden_revision",
+    ),
     rule(
         "person_zone",
         &[read(CASE_ANALYST, SEEN_OF_ZONE), read(PROVIDER, COVERED_SCHEDULE)],
@@ -588,7 +605,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "zone_publication",
         &[
-            read(CASE, SEEN_OF_ZONE),
+            read(CASE, OF_PUBLICATION),
             right(CASE, Op::Insert, Columns::But(&["published_at"]), OWN_PUBLICATION),
         ],
     ),
@@ -944,6 +961,7 @@ pub const RULES: &[Rule] = &[
         "access_hidden_contact",
         &[read(CASE_PROVIDER, Rows::Through("ids alone"))],
     ),
+    rule("access_hidden_revision", &[read(EVERYBODY, Rows::Through("ids alone"))]),
     rule("access_hidden_zone", &[read(EVERYBODY, Rows::Through("ids alone"))]),
     nobody("casedb_migration", "the program's own"),
     nobody("stream_migrations", "the program's own"),
