@@ -94,7 +94,7 @@ BEGIN
 END $$;
 
 -- A stretch that an order is past: as it lapsed, of the order's own person, and no longer than the order itself.
-CREATE FUNCTION order_past_term_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION order_past_term_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('order_past_term', NEW.order_id::text, CASE WHEN NOT EXISTS (SELECT FROM supervision_order o
         WHERE o.order_id = NEW.order_id AND o.person_id = NEW.person_id AND law_review_months(o.profile) IS NOT NULL
@@ -103,22 +103,22 @@ BEGIN
         THEN 'the order did not lapse so' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER order_past_term_by_role AFTER INSERT ON order_past_term FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION order_past_term_by_role();
+CREATE TRIGGER order_past_term_of_role AFTER INSERT ON order_past_term FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION order_past_term_of_role();
 
 -- Papers may be older than the order by a month, as the program lets them be (casedb/src/order/steps.rs).
-CREATE FUNCTION order_notice_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION order_notice_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('order_notice', NEW.order_id::text, CASE WHEN NEW.done_at < (SELECT o.created_at FROM supervision_order o
         WHERE o.order_id = NEW.order_id) - interval '31 days' THEN 'it was done long before the order was drawn up' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER order_notice_by_role AFTER INSERT ON order_notice FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION order_notice_by_role();
+CREATE TRIGGER order_notice_of_role AFTER INSERT ON order_notice FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION order_notice_of_role();
 
 -- The next review is due the law's months after the one before it, or after the order took effect; two days are for calendars. One that is
 -- asked for is due now.
-CREATE FUNCTION order_review_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION order_review_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     longest interval;
     starts  timestamptz;
@@ -133,8 +133,8 @@ BEGIN
             THEN 'the next one is due at another time' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER order_review_by_role AFTER INSERT OR UPDATE ON order_review FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION order_review_by_role();
+CREATE TRIGGER order_review_of_role AFTER INSERT OR UPDATE ON order_review FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION order_review_of_role();
 
 -- What is wrong with an order's rules of priorities; NULL: nothing. As alerts/core/src/priority/order.rs has it, and a test holds the two
 -- together: kinds that there are, each once, and none less urgent than it may be.
@@ -164,7 +164,7 @@ CREATE FUNCTION order_rules_wrong(rules jsonb) RETURNS text LANGUAGE sql IMMUTAB
 $$;
 
 -- From now on; those of an order that has not taken effect from its start.
-CREATE FUNCTION order_priority_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION order_priority_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('order_priority', NEW.order_id::text, CASE
         WHEN order_rules_wrong(NEW.rules) IS NOT NULL THEN order_rules_wrong(NEW.rules)
@@ -175,11 +175,11 @@ BEGIN
             THEN 'it is not the next revision' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER order_priority_by_role AFTER INSERT ON order_priority FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION order_priority_by_role();
+CREATE TRIGGER order_priority_of_role AFTER INSERT ON order_priority FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION order_priority_of_role();
 
 -- What is published is what stands when the transaction ends: a publication by itself says nothing.
-CREATE FUNCTION zone_publication_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION zone_publication_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('zone_publication', NEW.zone_id::text, CASE WHEN NOT EXISTS (
         SELECT FROM person_zone pz JOIN zone z USING (zone_id)
@@ -195,12 +195,12 @@ BEGIN
             AND n.number = NEW.number - 1) THEN 'it is not the next publication' END);
     RETURN NULL;
 END $$;
-CREATE CONSTRAINT TRIGGER zone_publication_by_role AFTER INSERT ON zone_publication DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-    WHEN (NOT access_unlimited()) EXECUTE FUNCTION zone_publication_by_role();
+CREATE CONSTRAINT TRIGGER zone_publication_of_role AFTER INSERT ON zone_publication DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (NOT access_unlimited()) EXECUTE FUNCTION zone_publication_of_role();
 
 -- Leave is asked for, or told as approved outside; who decides here is written when it is decided, and only then. A pass opens the
 -- person's own zones.
-CREATE FUNCTION leave_pass_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION leave_pass_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('leave_pass', NEW.leave_id::text, CASE
         WHEN TG_OP = 'INSERT' AND num_nonnulls(NEW.decided_by, NEW.decided_at) > 0 THEN 'it is asked for before it is decided'
@@ -209,29 +209,29 @@ BEGIN
             AND (OLD.state <> 'requested' OR NEW.state = 'requested' OR NEW.decided_by IS NULL) THEN 'it is decided once, by somebody' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER leave_pass_by_role AFTER INSERT OR UPDATE ON leave_pass FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION leave_pass_by_role();
+CREATE TRIGGER leave_pass_of_role AFTER INSERT OR UPDATE ON leave_pass FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION leave_pass_of_role();
 
-CREATE FUNCTION leave_pass_zone_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION leave_pass_zone_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('leave_pass_zone', NEW.leave_id::text, CASE WHEN NOT EXISTS (SELECT FROM leave_pass l JOIN person_zone z USING (person_id)
         WHERE l.leave_id = NEW.leave_id AND z.zone_id = NEW.zone_id AND z.removed_at IS NULL) THEN 'the zone is not one of the person' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER leave_pass_zone_by_role AFTER INSERT ON leave_pass_zone FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION leave_pass_zone_by_role();
+CREATE TRIGGER leave_pass_zone_of_role AFTER INSERT ON leave_pass_zone FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION leave_pass_zone_of_role();
 
 -- Records of an incident's course without a user are the program's, also those of earlier versions.
-CREATE FUNCTION incident_action_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION incident_action_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('incident_action', NEW.incident_id::text, CASE WHEN NEW.action = 'carry_over' THEN 'that record is the program''s' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER incident_action_by_role AFTER INSERT ON incident_action FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION incident_action_by_role();
+CREATE TRIGGER incident_action_of_role AFTER INSERT ON incident_action FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION incident_action_of_role();
 
 -- A message that was given up is queued once more; nothing else is done to messages by hand.
-CREATE FUNCTION notification_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION notification_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('notification', NEW.notification_id::text, CASE
         WHEN NEW IS NOT DISTINCT FROM OLD THEN NULL
@@ -239,12 +239,12 @@ BEGIN
             OR (OLD.receipt IS NULL AND NEW.send_key IS DISTINCT FROM OLD.send_key) THEN 'only what was given up is queued once more' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER notification_by_role AFTER UPDATE ON notification FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION notification_by_role();
+CREATE TRIGGER notification_of_role AFTER UPDATE ON notification FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION notification_of_role();
 
 -- A command is for a device that the person wears now, under an order in force, of what the program would send (casedb/src/command.rs, a test
 -- holds the two together), and not for years; at most twenty wait. The lock makes the commands of one device follow each other.
-CREATE FUNCTION device_command_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION device_command_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     said constant jsonb := NEW.parameters;
 BEGIN
@@ -273,12 +273,12 @@ BEGIN
             AND c.state IN ('queued', 'sent', 'delivered') AND c.expires_at > NEW.created_at) > 20 THEN 'twenty commands wait already' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER device_command_by_role AFTER INSERT ON device_command FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION device_command_by_role();
+CREATE TRIGGER device_command_of_role AFTER INSERT ON device_command FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION device_command_of_role();
 
 -- What becomes of a command is the gateways' to say. A user takes back one that waits; a newer interval takes the place of one, and a way
 -- back is not needed where what it takes back never went out.
-CREATE FUNCTION device_command_cancelled_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION device_command_cancelled_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('device_command', NEW.command_id::text, CASE
         WHEN OLD.state <> 'queued' OR NEW.state <> 'cancelled' THEN 'users take back what waits, nothing else'
@@ -292,20 +292,20 @@ BEGIN
     RETURN NULL;
 END $$;
 -- At the end of the transaction: the newer one is placed after those whose place it takes.
-CREATE CONSTRAINT TRIGGER device_command_cancelled_by_role AFTER UPDATE ON device_command DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-    WHEN (NEW.* IS DISTINCT FROM OLD.* AND NOT access_unlimited()) EXECUTE FUNCTION device_command_cancelled_by_role();
+CREATE CONSTRAINT TRIGGER device_command_cancelled_of_role AFTER UPDATE ON device_command DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (NEW.* IS DISTINCT FROM OLD.* AND NOT access_unlimited()) EXECUTE FUNCTION device_command_cancelled_of_role();
 
 -- A note puts right one of the same person; an outcome is of the person's own violation, and the next revision.
-CREATE FUNCTION person_note_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION person_note_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('person_note', NEW.note_id::text, CASE WHEN NEW.corrects IS NOT NULL AND NOT EXISTS (SELECT FROM person_note n
         WHERE n.note_id = NEW.corrects AND n.person_id = NEW.person_id) THEN 'it corrects a note about somebody else' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER person_note_by_role AFTER INSERT ON person_note FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION person_note_by_role();
+CREATE TRIGGER person_note_of_role AFTER INSERT ON person_note FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION person_note_of_role();
 
-CREATE FUNCTION violation_outcome_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION violation_outcome_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('violation_outcome', NEW.violation_id::text, CASE
         WHEN NOT EXISTS (SELECT FROM event e WHERE e.violation_id = NEW.violation_id AND e.person_id = NEW.person_id) THEN 'it is somebody else''s violation'
@@ -313,20 +313,20 @@ BEGIN
             THEN 'it is not the next revision' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER violation_outcome_by_role AFTER INSERT ON violation_outcome FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION violation_outcome_by_role();
+CREATE TRIGGER violation_outcome_of_role AFTER INSERT ON violation_outcome FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION violation_outcome_of_role();
 
 -- A device that somebody wears is not retired by hand.
-CREATE FUNCTION device_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION device_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM written_wrongly('device', NEW.device_id::text, CASE WHEN NEW.retired_at IS NOT NULL AND OLD.retired_at IS NULL
         AND EXISTS (SELECT FROM device_assignment a WHERE a.device_id = NEW.device_id AND a.ended_at IS NULL) THEN 'somebody wears it' END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER device_by_role AFTER UPDATE ON device FOR EACH ROW WHEN (NOT access_unlimited()) EXECUTE FUNCTION device_by_role();
+CREATE TRIGGER device_of_role AFTER UPDATE ON device FOR EACH ROW WHEN (NOT access_unlimited()) EXECUTE FUNCTION device_of_role();
 
 -- Emergency access is told to both sides, or it is not opened; what a review says of it is said once, and the note with it.
-CREATE FUNCTION break_glass_by_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION break_glass_of_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         PERFORM written_wrongly('break_glass', NEW.break_glass_id::text, CASE
@@ -338,10 +338,10 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER break_glass_by_role AFTER UPDATE ON break_glass FOR EACH ROW WHEN (NOT access_unlimited())
-    EXECUTE FUNCTION break_glass_by_role();
+CREATE TRIGGER break_glass_of_role AFTER UPDATE ON break_glass FOR EACH ROW WHEN (NOT access_unlimited())
+    EXECUTE FUNCTION break_glass_of_role();
 CREATE CONSTRAINT TRIGGER break_glass_told_both AFTER INSERT ON break_glass DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-    WHEN (NOT access_unlimited()) EXECUTE FUNCTION break_glass_by_role();
+    WHEN (NOT access_unlimited()) EXECUTE FUNCTION break_glass_of_role();
 
 -- And it opens nothing before it is committed: what was seen stays seen, also when the transaction is rolled back.
 CREATE OR REPLACE FUNCTION access_opened(viewer uuid) RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER ROWS 5

@@ -218,7 +218,7 @@ async fn leave_is_what_was_asked_for() {
             "INSERT INTO leave_pass (leave_id, person_id, starts_at, ends_at, reason, approved_by, state, created_by, decided_by, decided_at)
                 VALUES (gen_random_uuid(), md5('own')::uuid, now(), now() + interval '400 days', 'x', 'x', 'approved', md5('social_workersocial')::uuid, md5('supervisorsocial')::uuid, now())",
             "INSERT INTO leave_pass (leave_id, person_id, starts_at, ends_at, reason, approved_by, created_by)
-                VALUES (gen_random_uuid(), md5('own')::uuid, '-infinity', now() + interval '1 day', 'x', 'x', md5('social_workersocial')::uuid)",
+                VALUES (gen_random_uuid(), md5('own')::uuid, '1800-01-01', now() + interval '1 day', 'x', 'x', md5('social_workersocial')::uuid)",
             "UPDATE leave_pass SET ends_at = ends_at + interval '10 years'",
             "UPDATE leave_pass SET created_by = md5('supervisorsocial')::uuid",
             "UPDATE leave_pass SET state = 'approved', approved_by = 'supervisor.social', decided_by = md5('supervisorsocial')::uuid, decided_at = now()",
