@@ -297,8 +297,9 @@ async fn no_role_writes_in_anothers_name_at_another_time_or_moves_a_row() {
                                     let known = [
                                         SqlState::CHECK_VIOLATION,
                                         SqlState::INSUFFICIENT_PRIVILEGE,
-                                        // The law counts the days first.
+                                        // The law of leave counts days first; of infinities there are none (PostgreSQL before and from 17).
                                         SqlState::DATETIME_FIELD_OVERFLOW,
+                                        SqlState::FEATURE_NOT_SUPPORTED,
                                     ]
                                     .contains(&code);
                                     if !known {
