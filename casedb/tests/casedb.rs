@@ -64,6 +64,8 @@ mod unreadable;
 mod upgrade;
 #[path = "casedb/wide.rs"]
 mod wide;
+#[path = "casedb/written.rs"]
+mod written;
 #[path = "casedb/zones.rs"]
 mod zones;
 

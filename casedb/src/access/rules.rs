@@ -199,8 +199,11 @@ const fn read_but(roles: &'static [Role], columns: &'static [&'static str], rows
 const fn add(roles: &'static [Role], rows: Rows) -> Right {
     right(roles, Op::Insert, Columns::All, rows)
 }
-const fn change(roles: &'static [Role], rows: Rows) -> Right {
-    right(roles, Op::Update, Columns::All, rows)
+const fn add_only(roles: &'static [Role], columns: &'static [&'static str], rows: Rows) -> Right {
+    right(roles, Op::Insert, Columns::Only(columns), rows)
+}
+const fn change_only(roles: &'static [Role], columns: &'static [&'static str], rows: Rows) -> Right {
+    right(roles, Op::Update, Columns::Only(columns), rows)
 }
 const fn rule(table: &'static str, rights: &'static [Right]) -> Rule {
     Rule { table, rights, why: "" }
@@ -384,7 +387,8 @@ pub const RULES: &[Rule] = &[
     // Agencies and users.
     rule(
         "agency",
-        &[read(EVERYBODY, Rows::All), add(ADMIN, SUBTREE), change(ADMIN, SUBTREE)],
+        // Its place, kind, level, laws and time zone say who sees whom and who approves what: the command line asks what follows.
+        &[read(EVERYBODY, Rows::All), change_only(ADMIN, &["name"], SUBTREE)],
     ),
     rule(
         "app_user",
@@ -402,11 +406,23 @@ pub const RULES: &[Rule] = &[
                 Rows::All,
             ),
             read_but(ADMIN, &["password_hash"], SUBTREE),
-            add(ADMIN, SUBTREE),
-            right(
+            add_only(
                 ADMIN,
-                Op::Update,
-                Columns::Only(&[
+                &[
+                    "user_id",
+                    "username",
+                    "display_name",
+                    "role",
+                    "agency_id",
+                    "password_hash",
+                    "locale",
+                    "email",
+                ],
+                SUBTREE,
+            ),
+            change_only(
+                ADMIN,
+                &[
                     "display_name",
                     "role",
                     "agency_id",
@@ -415,7 +431,7 @@ pub const RULES: &[Rule] = &[
                     "email",
                     "phone",
                     "disabled_at",
-                ]),
+                ],
                 SUBTREE,
             ),
         ],
@@ -445,35 +461,107 @@ pub const RULES: &[Rule] = &[
         &[
             read(CASE, Rows::Seen),
             read_but(ANALYST, &["grounds", "conditions"], Rows::Seen),
-            add(CASE, OWN_ORDER),
-            change(CASE, Rows::Seen),
+            add_only(
+                CASE,
+                &[
+                    "order_id",
+                    "person_id",
+                    "profile",
+                    "legal_basis",
+                    "ground_codes",
+                    "grounds",
+                    "conditions",
+                    "starts_at",
+                    "ends_at",
+                    "made_by",
+                ],
+                OWN_ORDER,
+            ),
+            // Whose it is, on which grounds, and who drew it up stays.
+            change_only(
+                CASE,
+                &["conditions", "ends_at", "revoked_at", "effective_from", "lapses_at"],
+                Rows::Seen,
+            ),
         ],
     ),
     rule("order_term", &[read(CASE_ANALYST, Rows::Seen)]),
     rule(
         "order_past_term",
-        &[read(CASE_ANALYST, Rows::Seen), add(CASE, Rows::Seen)],
+        &[
+            read(CASE_ANALYST, Rows::Seen),
+            add_only(CASE, &["order_id", "person_id", "starts_at", "ends_at"], Rows::Seen),
+        ],
     ),
     rule("order_revision", &[read(CASE, Rows::Seen)]),
-    rule("order_approval", &[read(CASE, OF_ORDER), add(CASE, OWN_DECISION)]),
-    rule("order_extension", &[read(CASE, OF_ORDER), add(CASE, OWN_REQUEST)]),
-    rule("order_notice", &[read(CASE, OF_ORDER), add(CASE, OWN_STEP)]),
+    rule(
+        "order_approval",
+        &[
+            read(CASE, OF_ORDER),
+            right(CASE, Op::Insert, Columns::But(&["recorded_at"]), OWN_DECISION),
+        ],
+    ),
+    rule(
+        "order_extension",
+        &[
+            read(CASE, OF_ORDER),
+            right(CASE, Op::Insert, Columns::But(&["recorded_at"]), OWN_REQUEST),
+        ],
+    ),
+    rule(
+        "order_notice",
+        &[
+            read(CASE, OF_ORDER),
+            right(CASE, Op::Insert, Columns::But(&["recorded_at"]), OWN_STEP),
+        ],
+    ),
     rule(
         "order_review",
-        &[read(CASE, OF_ORDER), add(CASE, OF_ORDER), change(CASE, OF_ORDER)],
+        &[
+            read(CASE, OF_ORDER),
+            add_only(CASE, &["review_id", "order_id", "kind", "due_at", "cause"], OF_ORDER),
+            change_only(
+                CASE,
+                &[
+                    "outcome",
+                    "note",
+                    "done_by",
+                    "done_at",
+                    "done_recorded_at",
+                    "next_due_at",
+                ],
+                OF_ORDER,
+            ),
+        ],
     ),
     rule("order_warning", &[read(CASE, OF_ORDER)]),
-    rule("order_priority", &[read(CASE, OF_ORDER), add(CASE, OWN_SETTING)]),
+    rule(
+        "order_priority",
+        &[
+            read(CASE, OF_ORDER),
+            right(CASE, Op::Insert, Columns::But(&["recorded_at"]), OWN_SETTING),
+        ],
+    ),
     rule(
         "device",
         &[
             read_but(CASE_ANALYST, &["secret", "next_secret"], DEVICE),
             read_but(ADMIN, &["secret", "next_secret"], Rows::All),
-            right(ADMIN, Op::Insert, Columns::But(&["secret", "next_secret"]), Rows::All),
-            right(
+            add_only(
                 ADMIN,
-                Op::Update,
-                Columns::Only(&["model", "profile", "allowed_networks", "retired_at"]),
+                &[
+                    "device_id",
+                    "protocol",
+                    "identity",
+                    "model",
+                    "profile",
+                    "allowed_networks",
+                ],
+                Rows::All,
+            ),
+            change_only(
+                ADMIN,
+                &["model", "profile", "allowed_networks", "retired_at"],
                 Rows::All,
             ),
         ],
@@ -516,7 +604,10 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "zone_publication",
-        &[read(CASE, OF_PUBLICATION), add(CASE, OWN_PUBLICATION)],
+        &[
+            read(CASE, OF_PUBLICATION),
+            right(CASE, Op::Insert, Columns::But(&["published_at"]), OWN_PUBLICATION),
+        ],
     ),
     rule("zone_layer", &[read(CASE_ANALYST, Rows::All)]),
     rule("zone_layer_revision", &[read(CASE_ANALYST, Rows::All)]),
@@ -527,10 +618,45 @@ pub const RULES: &[Rule] = &[
     rule("holiday", &[read(CASE_ANALYST, Rows::All)]),
     rule(
         "leave_pass",
-        &[read(CASE, Rows::Seen), add(CASE, OWN_LEAVE), change(CASE, Rows::Seen)],
+        &[
+            read(CASE, Rows::Seen),
+            add_only(
+                CASE,
+                &[
+                    "leave_id",
+                    "person_id",
+                    "starts_at",
+                    "ends_at",
+                    "reason",
+                    "approved_by",
+                    "created_by",
+                    "state",
+                ],
+                OWN_LEAVE,
+            ),
+            // What was asked for stays.
+            change_only(
+                CASE,
+                &[
+                    "withdrawn_at",
+                    "state",
+                    "decided_by",
+                    "decided_at",
+                    "decision_note",
+                    "approved_by",
+                ],
+                Rows::Seen,
+            ),
+        ],
     ),
     rule("leave_pass_zone", &[read(CASE, LEAVE), add(CASE, LEAVE)]),
-    rule("order_change", &[read(CASE, CHANGE), add(CASE, OWN_CHANGE)]),
+    rule(
+        "order_change",
+        &[
+            read(CASE, CHANGE),
+            add_only(CASE, &["changed_by", "person_id", "what", "detail"], OWN_CHANGE),
+        ],
+    ),
     // Protected people: for the police alone.
     rule("protected_person", &[read(CASE, PROTECTED)]),
     rule("proximity", &[read(CASE, Rows::SeenByPolice)]),
@@ -592,7 +718,34 @@ pub const RULES: &[Rule] = &[
                 ],
                 COVERED_INCIDENT,
             ),
-            change(CASE, INCIDENTS),
+            // What follows from its course. What it is about, and what its events say, is the program's.
+            change_only(
+                CASE,
+                &[
+                    "state",
+                    "closing_code",
+                    "severity",
+                    "audience",
+                    "ongoing",
+                    "acknowledged_by",
+                    "acknowledged_at",
+                    "closed_by",
+                    "closed_at",
+                    "version",
+                    "round",
+                    "round_at",
+                    "deadline_at",
+                    "escalated_lap",
+                    "escalated_step",
+                    "suspended_until",
+                    "suspended_authority",
+                    "suspended_reason",
+                    "merged_into",
+                    "course",
+                    "climb",
+                ],
+                INCIDENTS,
+            ),
         ],
     ),
     rule("incident_event", &[read(CASE_ANALYST, INCIDENT)]),
@@ -601,7 +754,7 @@ pub const RULES: &[Rule] = &[
         &[
             read(CASE, ACTION),
             read_but(ANALYST, &["text", "record"], ACTION),
-            add(CASE, OWN_ACTION),
+            right(CASE, Op::Insert, Columns::But(&["action_id"]), OWN_ACTION),
         ],
     ),
     rule(
@@ -634,7 +787,11 @@ pub const RULES: &[Rule] = &[
             read_but(ADMIN, &["secret"], SUBTREE),
             read_only(MESSENGERS, &["target_id", "agency_id"], Rows::All),
             add(ADMIN, SUBTREE),
-            change(ADMIN, SUBTREE),
+            change_only(
+                ADMIN,
+                &["address", "secret", "max_severity", "locale", "template"],
+                SUBTREE,
+            ),
             right(ADMIN, Op::Delete, Columns::All, SUBTREE),
         ],
     ),
@@ -644,8 +801,27 @@ pub const RULES: &[Rule] = &[
         &[
             // What a device says in words may say where it is: command_words() gives it for a declared reading.
             read_but(CASE, &["result"], Rows::Seen),
-            add(CASE, OWN_COMMAND),
-            change(CASE, Rows::Seen),
+            add_only(
+                CASE,
+                &[
+                    "command_id",
+                    "device_id",
+                    "person_id",
+                    "kind",
+                    "parameters",
+                    "requested_by",
+                    "purpose",
+                    "case_number",
+                    "idempotency_key",
+                    "reverts",
+                    "created_at",
+                    "not_before",
+                    "expires_at",
+                ],
+                OWN_COMMAND,
+            ),
+            // To take back what waits; the rest is the gateways'.
+            change_only(CASE, &["state", "outcome", "ended_at", "cancelled_by"], Rows::Seen),
         ],
     ),
     rule("device_command_step", &[read(CASE, OF_COMMAND)]),
@@ -682,8 +858,11 @@ pub const RULES: &[Rule] = &[
         "push_subscription",
         &[
             read_but(EVERYBODY, &["p256dh", "auth"], GLASS),
-            add(EVERYBODY, GLASS),
-            change(EVERYBODY, GLASS),
+            add_only(
+                EVERYBODY,
+                &["subscription_id", "user_id", "endpoint", "p256dh", "auth"],
+                GLASS,
+            ),
             right(EVERYBODY, Op::Delete, Columns::All, GLASS),
         ],
     ),
@@ -714,8 +893,8 @@ pub const RULES: &[Rule] = &[
         &[
             read(CASE, Rows::SeenForUs),
             read(PROVIDER, COVERED_NOTE),
-            add(CASE, OWN_NOTE),
-            add(PROVIDER, COVERED_OWN_NOTE),
+            right(CASE, Op::Insert, Columns::But(&["note_id"]), OWN_NOTE),
+            right(PROVIDER, Op::Insert, Columns::But(&["note_id"]), COVERED_OWN_NOTE),
         ],
     ),
     rule(
