@@ -70,7 +70,7 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
     let server = Running::start(site, "run", "run", arguments.protocol, &[]).await?;
     let client = site.client().await?;
     say("wait for the rules to be published");
-    published(&client).await?;
+    site.ruled().await?;
     let ramp = 500.0;
     let begins = arguments.devices as f64 / ramp + WARM;
     let upload = begins + arguments.seconds;
@@ -190,20 +190,6 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
         }
     );
     Ok(kept)
-}
-
-/// Waits until everybody's rules are in the stream.
-async fn published(client: &Client) -> Result<()> {
-    const LEFT: &str = "SELECT count(*) FROM person_rules WHERE published IS NULL";
-    for _ in 0..600 {
-        if client.query_one(LEFT, &[]).await?.get::<_, i64>(0) == 0 {
-            // The engine takes them from there.
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    anyhow::bail!("the rules are not published after two minutes")
 }
 
 /// A live report in history.

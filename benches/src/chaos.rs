@@ -1,7 +1,9 @@
-//! `homeward-bench chaos`: faults drawn from a seed while devices report and upload twelve hours of stored reports; afterwards what was
-//! acknowledged is held against what is in history.
+//! `homeward-bench chaos`: faults drawn from a seed while devices report and upload twelve hours of stored reports, on the way through zones
+//! that they must not enter or leave; afterwards what was acknowledged is held against what is in history, and what was raised against an
+//! undisturbed judgement of the same reports.
 
 mod fault;
+mod judgement;
 mod stage;
 
 use std::{path::Path, time::Duration};
@@ -11,10 +13,11 @@ use clap::Args;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 pub use fault::Fault;
+pub use judgement::Judgement;
 
 use crate::{
     descriptors,
-    load::{Backlog, Load, Milliseconds, Plan, Speech, Start, Verdict, settled},
+    load::{Backlog, Load, Milliseconds, Plan, Speech, Start, Verdict, Walk, settled},
     machine,
     server::Disk,
     site::{Place, Site, Stream, say},
@@ -23,6 +26,8 @@ use stage::Stage;
 
 /// Everything runs undisturbed at first.
 const CALM: f64 = 4.0;
+/// Each device calls for help at one of its first so many reports.
+const HELP: u32 = 5;
 /// After the last fault, for everything to be acknowledged.
 const PATIENCE: f64 = 180.0;
 
@@ -65,23 +70,36 @@ pub struct Arguments {
 pub struct Outcome {
     /// Reports.
     pub verdict: Verdict,
+    /// Violations and incidents.
+    pub judgement: Judgement,
     /// Each fault with how often it struck.
     pub faults: Vec<(Fault, usize)>,
     /// Why no disk was filled, where that was to be.
     pub no_disk: Option<String>,
 }
 
-/// Runs and prints; false when a round lost or doubled something.
+impl Outcome {
+    /// Nothing was lost or doubled, and everything was told once and no more.
+    pub fn is_kept(&self) -> bool {
+        self.verdict.is_perfect() && self.judgement.agrees()
+    }
+}
+
+/// Runs and prints; false when a round lost or doubled something, or told what an undisturbed one would not.
 pub async fn run(arguments: Arguments) -> Result<bool> {
     println!("# chaos, {}, load {:.2}", machine::describe(), machine::load());
     println!(
-        "| stream | seed | faults | lines that broke | made / acknowledged / in history | lost / twice / never sent | slowest acknowledgement | drained | |"
+        "| stream | seed | faults | lines that broke | made / acknowledged / in history | lost / twice / never sent | violations (while the faults were on) / taken back / different | slowest acknowledgement | drained | |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     let mut kept = true;
     for round in 0..arguments.rounds {
-        let outcome = once(&arguments, arguments.seed + round).await?;
-        kept &= outcome.verdict.is_perfect();
+        let seed = arguments.seed + round;
+        let outcome = once(&arguments, seed).await?;
+        kept &= outcome.is_kept();
+        for difference in &outcome.judgement.differences {
+            say(&format!("seed {seed}: {difference}"));
+        }
         if let Some(why) = outcome.no_disk {
             say(&format!("no disk was filled: {why}"));
         }
@@ -89,7 +107,8 @@ pub async fn run(arguments: Arguments) -> Result<bool> {
     println!(
         "\n{}",
         if kept {
-            "kept: what was acknowledged is in history, exactly once, and nothing else is"
+            "kept: what was acknowledged is in history, exactly once, and nothing else is; what was raised is what an undisturbed \
+            judgement of it raises, each event on one incident"
         } else {
             "NOT kept: see the figures above"
         }
@@ -126,16 +145,12 @@ pub async fn once(arguments: &Arguments, seed: u64) -> Result<Outcome> {
     };
     let site = Site::within(&place, arguments.stream, &postgres, &kafka).await?;
     site.register(arguments.speech(), arguments.devices).await?;
+    site.zones(arguments.devices).await?;
     let mut stage = Stage::new(site, disk, arguments.speech()).await?;
     let result = strike(arguments, seed, &mut stage).await;
     stage.close();
     let _ = (clear(&postgres), clear(&kafka));
-    let (verdict, faults) = result?;
-    Ok(Outcome {
-        verdict,
-        faults,
-        no_disk,
-    })
+    Ok(Outcome { no_disk, ..result? })
 }
 
 impl Arguments {
@@ -145,7 +160,9 @@ impl Arguments {
     }
 }
 
-async fn strike(arguments: &Arguments, seed: u64, stage: &mut Stage) -> Result<(Verdict, Vec<(Fault, usize)>)> {
+async fn strike(arguments: &Arguments, seed: u64, stage: &mut Stage) -> Result<Outcome> {
+    say("wait for the rules to be published");
+    stage.site.ruled().await?;
     let until = CALM + arguments.seconds;
     let plan = Plan {
         speech: arguments.speech(),
@@ -157,15 +174,15 @@ async fn strike(arguments: &Arguments, seed: u64, stage: &mut Stage) -> Result<(
         every: Duration::from_secs_f64(arguments.every),
         live_from: Duration::from_secs_f64(1.0),
         live_until: Duration::from_secs_f64(until),
-        help: 0,
+        help: HELP,
         backlog: Some(Backlog {
             at: Duration::from_secs_f64(arguments.seconds / 4.0),
             reports: arguments.hours * 60,
         }),
         give_up: Duration::from_secs_f64(until + PATIENCE),
     };
-    let load = Load::start(&plan, Start::now());
-    let start = load.start.instant;
+    let load = Load::walking(&plan, Start::now(), Walk::Zones);
+    let (start, begun) = (load.start.instant, load.start.wall);
     let mut random = StdRng::seed_from_u64(seed);
     let possible = stage.possible(&arguments.only);
     let mut struck = Vec::new();
@@ -209,6 +226,8 @@ async fn strike(arguments: &Arguments, seed: u64, stage: &mut Stage) -> Result<(
     settled(&client, acknowledged, Duration::from_secs(45)).await?;
     let drained = healed.elapsed().as_secs_f64();
     let verdict = Verdict::find(&client, &told).await?;
+    say("compare what was raised");
+    let judgement = Judgement::find(&stage.site, begun).await?;
 
     let mut faults: Vec<(Fault, usize)> = Vec::new();
     for fault in possible {
@@ -220,9 +239,16 @@ async fn strike(arguments: &Arguments, seed: u64, stage: &mut Stage) -> Result<(
             .flat_map(|told| told.live.iter().map(|(_, took)| *took))
             .collect(),
     );
+    let outcome = Outcome {
+        verdict,
+        judgement,
+        faults,
+        no_disk: None,
+    };
+    let (faults, judgement) = (&outcome.faults, &outcome.judgement);
     let list: Vec<_> = faults.iter().map(|(fault, count)| format!("{fault} {count}")).collect();
     println!(
-        "| {:?} | {seed} | {} | {breaks} | {} / {} / {} | {} / {} / {} | {:.1} s | {drained:.1} s | {} |",
+        "| {:?} | {seed} | {} | {breaks} | {} / {} / {} | {} / {} / {} | {} ({}) / {} / {} | {:.1} s | {drained:.1} s | {} |",
         arguments.stream,
         list.join(", "),
         verdict.made,
@@ -231,10 +257,14 @@ async fn strike(arguments: &Arguments, seed: u64, stage: &mut Stage) -> Result<(
         verdict.lost,
         verdict.doubled,
         verdict.invented,
+        judgement.wanted,
+        judgement.live,
+        judgement.withdrawn,
+        judgement.differences.len(),
         live.at(1.0) / 1e3,
-        if verdict.is_perfect() { "kept" } else { "**NOT kept**" }
+        if outcome.is_kept() { "kept" } else { "**NOT kept**" }
     );
-    Ok((verdict, faults))
+    Ok(outcome)
 }
 
 /// Waits for the devices, and goes on starting what has ended.

@@ -4,10 +4,12 @@
 //! acknowledged, and connects again when the line breaks; so that afterwards what was acknowledged can be held against what is stored.
 
 mod device;
+mod encryption;
 mod figures;
 mod ledger;
 mod session;
 mod tongue;
+mod walk;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -22,10 +24,14 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use tokio::{task::JoinSet, time::Instant};
 
+use crate::site::say;
+
 pub use device::Told;
+pub(crate) use encryption::settings as encryption;
 pub use figures::{Milliseconds, percentile};
 pub use ledger::{Verdict, settled};
 pub(crate) use tongue::{identity, secret};
+pub use walk::Walk;
 
 /// What the devices speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,16 +44,29 @@ pub enum Speech {
     Gt06,
     /// Eelink.
     Eelink,
+    /// Homeward's own in clear, as behind a proxy that ends TLS.
+    Native,
+    /// Homeward's own over TLS 1.3, each device with a key of its own and a proof that is bound to its connection.
+    NativeTls,
 }
 
 impl Speech {
-    /// As the case database and the settings name it.
+    /// As the command line names it.
     pub const fn name(self) -> &'static str {
+        match self {
+            Self::NativeTls => "native-tls",
+            _ => self.protocol(),
+        }
+    }
+
+    /// As the case database and the settings name it.
+    pub const fn protocol(self) -> &'static str {
         match self {
             Self::Jt808 => "jt808",
             Self::Teltonika => "teltonika",
             Self::Gt06 => "gt06",
             Self::Eelink => "eelink",
+            Self::Native | Self::NativeTls => "native",
         }
     }
 }
@@ -135,11 +154,24 @@ pub struct Load {
 impl Load {
     /// Starts the devices.
     pub fn start(plan: &Plan, start: Start) -> Self {
+        Self::walking(plan, start, Walk::default())
+    }
+
+    /// The same, of devices that walk like that.
+    pub fn walking(plan: &Plan, start: Start, walk: Walk) -> Self {
         let gauges = Arc::new(Gauges::default());
-        let shared = Arc::new(plan.clone());
+        let trust = (plan.speech == Speech::NativeTls).then(|| encryption::trust(plan.gateway));
+        let shared = Arc::new(device::Common {
+            plan: plan.clone(),
+            start,
+            walk,
+            // Without it no device gets a session, which every bench finds out.
+            trust: trust.and_then(|trust| trust.inspect_err(|error| say(&format!("{error:#}"))).ok()),
+            gauges: Arc::clone(&gauges),
+        });
         let mut devices = JoinSet::new();
         for index in plan.first..plan.first + plan.devices {
-            devices.spawn(device::Device::new(index, Arc::clone(&shared), start, Arc::clone(&gauges)).run());
+            devices.spawn(device::Device::new(index, Arc::clone(&shared)).run());
         }
         Self { start, gauges, devices }
     }

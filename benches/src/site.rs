@@ -27,6 +27,8 @@ use crate::{
 const PEOPLE: &str = include_str!("site/people.sql");
 /// A device for each.
 const DEVICES: &str = include_str!("site/devices.sql");
+/// Zones of each.
+const ZONES: &str = include_str!("site/zones.sql");
 
 /// Where a bench runs.
 #[derive(Debug, Clone, Args)]
@@ -156,15 +158,36 @@ impl Site {
     pub async fn register(&self, speech: Speech, devices: usize) -> Result<()> {
         let people = PEOPLE.replace("{last}", &(devices.max(1) - 1).to_string());
         let identities: Vec<String> = (0..devices).map(|index| load::identity(speech, index)).collect();
-        let secret = |index| (speech == Speech::Jt808).then(|| load::secret(index).into_bytes());
-        let secrets: Vec<Option<Vec<u8>>> = (0..devices).map(secret).collect();
+        let secrets: Vec<Option<Vec<u8>>> = (0..devices).map(|index| load::secret(speech, index)).collect();
         let client = self.client().await?;
         client.batch_execute(&people).await.context("register the people")?;
         client
-            .execute(DEVICES, &[&speech.name(), &identities, &secrets])
+            .execute(DEVICES, &[&speech.protocol(), &identities, &secrets])
             .await
             .context("register the devices")?;
         Ok(client.batch_execute("ANALYZE").await?)
+    }
+
+    /// Gives the people of devices 0 to `devices` the zones that [`load::Walk::Zones`] goes through.
+    pub async fn zones(&self, devices: usize) -> Result<()> {
+        let zones = ZONES.replace("{last}", &(devices.max(1) - 1).to_string());
+        let client = self.client().await?;
+        client.batch_execute(&zones).await.context("draw the zones")
+    }
+
+    /// Waits until everybody's rules lie in the stream, which is when history has read them there: what comes before them is not judged.
+    pub async fn ruled(&self) -> Result<()> {
+        const LEFT: &str =
+            "SELECT count(*) FROM person_rules WHERE person_id NOT IN (SELECT person_id FROM rules_revision)";
+        let client = self.client().await?;
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_mins(2) {
+            if client.query_one(LEFT, &[]).await?.try_get::<_, i64>(0)? == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        bail!("the rules are not in the stream after two minutes")
     }
 
     /// Drops the database and stops the servers.
@@ -212,12 +235,15 @@ impl Running {
         own: &[(&str, String)],
     ) -> Result<Self> {
         let metrics = format!("127.0.0.1:{}", free_port()?);
-        let listen = format!("HOMEWARD_GATEWAY_{}_LISTEN", speech.name().to_uppercase());
+        let listen = format!("HOMEWARD_GATEWAY_{}_LISTEN", speech.protocol().to_uppercase());
         let mut all = vec![
             (listen.as_str(), gateway.to_owned()),
             ("HOMEWARD_METRICS_LISTEN", metrics.clone()),
             ("HOMEWARD_CONSOLE_LISTEN", format!("127.0.0.1:{}", free_port()?)),
         ];
+        if speech == Speech::NativeTls {
+            all.extend(load::encryption(gateway)?);
+        }
         all.extend(own.iter().cloned());
         Ok(Self {
             process: site.start(name, &[command], &all)?,

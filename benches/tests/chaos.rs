@@ -1,9 +1,12 @@
-//! A minute of faults on servers of its own, for each kind of stream: what was acknowledged is in history, exactly once.
+//! Half a minute of faults on servers of its own, for each kind of stream: what was acknowledged is in history, exactly once, and what was
+//! raised is what an undisturbed judgement of it raises.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use clap::Parser;
 use homeward_benches::chaos::{self, Fault};
+
+const SEED: u64 = 4;
 
 #[derive(Parser)]
 struct Line {
@@ -28,10 +31,8 @@ fn line(stream: &str) -> Option<chaos::Arguments> {
         &binary,
         "--folder",
         &folder,
-        "--seed",
-        "4",
         "--seconds",
-        "30",
+        "20",
         "--devices",
         "20",
         "--hours",
@@ -42,7 +43,7 @@ fn line(stream: &str) -> Option<chaos::Arguments> {
 
 async fn nothing_is_lost(stream: &str) {
     let Some(arguments) = line(stream) else { return };
-    let outcome = chaos::once(&arguments, 4).await.unwrap();
+    let outcome = chaos::once(&arguments, SEED).await.unwrap();
     if let Some(why) = &outcome.no_disk {
         eprintln!("skipped: the full disk: {why}");
     }
@@ -55,10 +56,13 @@ async fn nothing_is_lost(stream: &str) {
         let struck = outcome.faults.iter().find(|(kind, _)| *kind == fault).unwrap().1;
         assert!(struck > 0, "{fault} did not happen: nothing is shown");
     }
-    let verdict = outcome.verdict;
+    let (verdict, judgement) = (outcome.verdict, &outcome.judgement);
     // Twelve hours of each device, and what it reported meanwhile.
     assert!(verdict.acknowledged > 20 * 720, "{verdict:?}");
-    assert!(verdict.is_perfect(), "{verdict:?}");
+    assert!(verdict.is_perfect(), "seed {SEED}: {verdict:?}");
+    // Everybody calls for help, and a quarter goes in and out while the faults are on.
+    assert!(judgement.live > 20 && judgement.wanted > 20 * 12, "{judgement:?}");
+    assert!(judgement.agrees(), "seed {SEED}: {judgement:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

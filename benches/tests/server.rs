@@ -1,5 +1,5 @@
 //! PostgreSQL is killed under the whole installation, three times, and started again: the process lives through it, nothing acknowledged
-//! is lost or stored twice, and the incidents are those of an undisturbed run with the same seed.
+//! is lost or stored twice, and the incidents are those of an undisturbed run with the same seed. And the benches' devices are heard in every protocol.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,19 +9,19 @@
 )]
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
+use clap::ValueEnum;
 use homeward_benches::{
-    load::Speech,
+    load::{Backlog, Load, Plan, Speech, Start},
     process::free_port,
     site::{Place, Running, Site, Stream},
 };
-use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
+use testkit::incidents::{Incidents, all_in_history, astray, settle};
 
 const KILLS: usize = 3;
 const SECONDS: &str = "60";
@@ -37,9 +37,6 @@ const WORLD: [&str; 8] = [
     INTERVAL,
 ];
 
-/// Person, kind and zone of each incident, with its onsets in seconds from the start.
-type Incidents = BTreeMap<(String, String, String), Vec<f64>>;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_database_server_costs_nothing() {
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
@@ -50,25 +47,55 @@ async fn a_killed_database_server_costs_nothing() {
     let (calm, wild) = (run("calm", 0), run("wild", KILLS));
     let (calm, wild) = (calm.await.unwrap(), wild.await.unwrap());
     assert!(calm.len() >= 30, "only {} incidents: nothing is shown", calm.len());
-    assert_eq!(
-        calm.keys().collect::<Vec<_>>(),
-        wild.keys().collect::<Vec<_>>(),
-        "incidents of the undisturbed run (left) and of the disturbed one (right)"
-    );
-    let interval: f64 = INTERVAL.parse().unwrap();
-    for (key, onsets) in calm {
-        let others = &wild[&key];
-        assert_eq!(
-            onsets.len(),
-            others.len(),
-            "{key:?}: {onsets:?} undisturbed, {others:?} disturbed"
-        );
-        for (onset, other) in onsets.iter().zip(others) {
-            assert!(
-                (onset - other).abs() <= interval,
-                "{key:?}: onset {onset} undisturbed, {other} disturbed"
-            );
+    let differences = calm.differences(&wild, INTERVAL.parse().unwrap());
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
+/// Devices of the benches sign in, report and are acknowledged over TLS and in clear, whatever they speak.
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_of_every_speech_are_acknowledged() {
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    let (Some(binary), Some(database)) = (
+        testkit::setting("HOMEWARD_BIN"),
+        testkit::setting("HOMEWARD_TEST_POSTGRES_PLAIN"),
+    ) else {
+        return;
+    };
+    for speech in Speech::value_variants() {
+        let place = Place {
+            homeward: PathBuf::from(&binary),
+            database_url: Some(database.clone()),
+            edition: "plain".to_owned(),
+            folder: PathBuf::from(format!(".homeward/test/speech-{}", speech.name())),
+        };
+        let site = Site::new(&place, Stream::Postgres).await.unwrap();
+        site.register(*speech, 3).await.unwrap();
+        let gateway = Running::start(&site, "gateway", "gateway", *speech, &[]).await.unwrap();
+        let plan = Plan {
+            speech: *speech,
+            gateway: gateway.address().unwrap(),
+            first: 0,
+            devices: 3,
+            addresses: 1,
+            ramp: 100.0,
+            every: Duration::from_secs(1),
+            live_from: Duration::ZERO,
+            live_until: Duration::from_secs(2),
+            help: 0,
+            backlog: Some(Backlog {
+                at: Duration::ZERO,
+                reports: 30,
+            }),
+            give_up: Duration::from_mins(1),
+        };
+        let told = Load::start(&plan, Start::now()).finish().await;
+        for told in told {
+            assert!(told.made.len() > 30, "{}: {told:?}", speech.name());
+            assert_eq!(told.made.len(), told.acknowledged.len(), "{}: {told:?}", speech.name());
+            assert_eq!(told.breaks, 0, "{}", speech.name());
         }
+        gateway.process.stop().unwrap();
+        site.close().await.unwrap();
     }
 }
 
@@ -134,15 +161,19 @@ async fn life(homeward: PathBuf, name: &str, kills: usize) -> Incidents {
         "only {} reports were acknowledged",
         reports.len()
     );
-    all_in_history(&site, &reports).await;
-    settle(&site).await;
+    let client = site.client().await.unwrap();
+    all_in_history(&client, &reports, Duration::from_mins(1)).await.unwrap();
+    settle(&client).await.unwrap();
+    let astray = astray(&client).await.unwrap();
+    assert!(astray.is_empty(), "{astray:#?}");
     // Ready again, all of it.
     running.ready(&site.log("run")).await.unwrap();
     let start = json_lines(&site.log("simulate"))
         .into_iter()
         .find(|line| line["type"] == "start")
         .unwrap();
-    let found = incidents(&site, start["start"].as_str().unwrap().parse().unwrap()).await;
+    let start = start["start"].as_str().unwrap().parse().unwrap();
+    let found = Incidents::read(&client, start).await.unwrap();
     running.process.stop().unwrap();
     site.close().await.unwrap();
     found
@@ -157,65 +188,4 @@ fn json_lines(path: &Path) -> Vec<Value> {
     text.lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect()
-}
-
-/// Every acknowledged report is in history, exactly once.
-async fn all_in_history(site: &Site, reports: &[Value]) {
-    const STORED: &str = "SELECT device_id::text, fix_time, count(*) FROM position GROUP BY 1, 2";
-    let text = |report: &Value, key: &str| report[key].as_str().unwrap().to_owned();
-    let wanted: BTreeSet<(String, i64)> = reports
-        .iter()
-        .map(|report| {
-            let time: Timestamp = text(report, "fix_time").parse().unwrap();
-            (text(report, "device_id"), time.as_second())
-        })
-        .collect();
-    let client = site.client().await.unwrap();
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        let mut stored = BTreeSet::new();
-        for row in client.query(STORED, &[]).await.unwrap() {
-            let (device, time, count): (String, Timestamp, i64) = (row.get(0), row.get(1), row.get(2));
-            assert_eq!(count, 1, "device {device} at {time} is stored {count} times");
-            stored.insert((device, time.as_second()));
-        }
-        let missing = wanted.difference(&stored).count();
-        if missing == 0 {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{missing} acknowledged reports are not in history"
-        );
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// Waits until no event has come for a while.
-async fn settle(site: &Site) {
-    let client = site.client().await.unwrap();
-    let (mut before, mut quiet) = (-1_i64, 0);
-    while quiet < 8 {
-        let count = client
-            .query_one("SELECT count(*) FROM event", &[])
-            .await
-            .unwrap()
-            .get(0);
-        quiet = if count == before { quiet + 1 } else { 0 };
-        before = count;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-async fn incidents(site: &Site, start: Timestamp) -> Incidents {
-    const SQL: &str = "SELECT p.reference, i.kind, coalesce(i.zone_id::text, ''), i.onset_at
-        FROM incident i JOIN person p USING (person_id) ORDER BY i.onset_at";
-    let mut all = Incidents::new();
-    for row in site.client().await.unwrap().query(SQL, &[]).await.unwrap() {
-        let onset: Timestamp = row.get(3);
-        all.entry((row.get(0), row.get(1), row.get(2)))
-            .or_default()
-            .push(onset.duration_since(start).as_secs_f64());
-    }
-    all
 }

@@ -171,6 +171,9 @@ const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway,
             ELSE COALESCE(device_status.cloned_since, excluded.cloned_at) END
     WHERE device_status.last_seen_at < excluded.last_seen_at";
 
+const CLOCKS: &str = "SELECT device_id, (extract(epoch FROM clock_delay) * 1e6)::bigint, clock_at FROM device_status
+    WHERE device_id = ANY ($1) AND clock_delay IS NOT NULL AND clock_at IS NOT NULL";
+
 /// A sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sign {
@@ -383,6 +386,22 @@ pub async fn seen(client: &impl GenericClient, seen: &[Sign], gateway: &str) -> 
         [&devices, &times, &delays, &gateway, &acknowledged, &cloned];
     execute(client, SEEN, &values).await?;
     Ok(())
+}
+
+/// By how much live reports of devices came after what their clocks said, the last time that this was measured, and when that was.
+pub async fn clocks(
+    client: &impl GenericClient,
+    devices: &[DeviceId],
+) -> Result<Vec<(DeviceId, SignedDuration, Timestamp)>, Error> {
+    let devices: Vec<Uuid> = devices.iter().copied().map(DeviceId::uuid).collect();
+    let found = rows(client, CLOCKS, &[&devices]).await?;
+    found
+        .iter()
+        .map(|row| {
+            let delay = SignedDuration::from_micros(row.try_get(1)?);
+            Ok((DeviceId::new(row.try_get(0)?), delay, row.try_get(2)?))
+        })
+        .collect()
 }
 
 async fn notify(client: &impl GenericClient, payload: &str) -> Result<(), Error> {

@@ -1,7 +1,10 @@
-//! What tests share: databases of their own on the test clusters, the Kafka test broker, the shared data.
+//! What tests share: databases of their own on the test clusters, the Kafka test broker, the shared data, the comparison of
+//! a disturbed run with an undisturbed one.
 //!
 //! Servers are started by `make test` and named by the environment; a test that lacks one says so and is skipped, except
 //! where `CI=true`, where it fails.
+
+pub mod incidents;
 
 use std::{env, path::PathBuf, time::Duration};
 

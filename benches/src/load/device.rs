@@ -7,10 +7,11 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use gateway::tls::Trust;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
-    Gauges, Plan, Start, address,
+    Gauges, Plan, Start, Walk, address,
     session::Session,
     tongue::{Report, Said, Tag},
 };
@@ -60,10 +61,18 @@ struct Sent {
     reports: Vec<Report>,
 }
 
+/// What the devices of a load share.
+pub(super) struct Common {
+    pub(super) plan: Plan,
+    pub(super) start: Start,
+    pub(super) walk: Walk,
+    /// Of devices that speak TLS.
+    pub(super) trust: Option<Trust>,
+    pub(super) gauges: Arc<Gauges>,
+}
+
 pub(super) struct Device {
-    plan: Arc<Plan>,
-    start: Start,
-    gauges: Arc<Gauges>,
+    common: Arc<Common>,
     next_due: Instant,
     number: u32,
     live: VecDeque<Waiting>,
@@ -75,7 +84,8 @@ pub(super) struct Device {
 }
 
 impl Device {
-    pub(super) fn new(index: usize, plan: Arc<Plan>, start: Start, gauges: Arc<Gauges>) -> Self {
+    pub(super) fn new(index: usize, common: Arc<Common>) -> Self {
+        let Common { plan, start, walk, .. } = &*common;
         // Evenly over the interval, in an order that has nothing to do with that of connecting.
         let share = (index as f64 * 0.618_033_988_75).fract();
         let next_due = start.instant + plan.live_from + plan.every.mul_f64(share);
@@ -84,6 +94,7 @@ impl Device {
             ago.map(|minutes| Report {
                 second: start.second - 60 * minutes,
                 help: false,
+                walk: *walk,
             })
             .collect()
         });
@@ -93,9 +104,7 @@ impl Device {
             ..Told::default()
         };
         Self {
-            plan,
-            start,
-            gauges,
+            common,
             next_due,
             number: 0,
             live: VecDeque::new(),
@@ -109,19 +118,26 @@ impl Device {
 
     /// Connects, reports, connects again; until everything is acknowledged or it is time to give up.
     pub(super) async fn run(mut self) -> Told {
-        let nth = (self.told.index - self.plan.first) as f64;
-        sleep_until(self.start.instant + Duration::from_secs_f64(nth / self.plan.ramp)).await;
+        let nth = (self.told.index - self.common.plan.first) as f64;
+        sleep_until(self.common.start.instant + Duration::from_secs_f64(nth / self.common.plan.ramp)).await;
         let mut pause = FIRST_PAUSE;
         while !self.finished() && Instant::now() < self.give_up() {
-            let from = address(self.told.index, self.plan.addresses);
-            let open = Session::open(self.told.index, self.plan.speech, from, self.plan.gateway);
+            let plan = &self.common.plan;
+            let from = address(self.told.index, plan.addresses);
+            let open = Session::open(
+                self.told.index,
+                plan.speech,
+                from,
+                plan.gateway,
+                self.common.trust.as_ref(),
+            );
             if let Ok(Ok(mut session)) = timeout(ANSWER, open).await {
                 if let Some(since) = self.away_since.take() {
                     self.told.longest_away_ms = self.told.longest_away_ms.max(since.elapsed().as_secs_f64() * 1e3);
                 }
-                self.gauges.connected.fetch_add(1, Ordering::Relaxed);
+                self.common.gauges.connected.fetch_add(1, Ordering::Relaxed);
                 let outcome = self.talk(&mut session).await;
-                self.gauges.connected.fetch_sub(1, Ordering::Relaxed);
+                self.common.gauges.connected.fetch_sub(1, Ordering::Relaxed);
                 if outcome.is_ok() {
                     break;
                 }
@@ -138,12 +154,12 @@ impl Device {
     }
 
     fn give_up(&self) -> Instant {
-        self.start.instant + self.plan.give_up
+        self.common.start.instant + self.common.plan.give_up
     }
 
     /// All is said and acknowledged, and nothing more will come: until then a device keeps its line.
     fn finished(&self) -> bool {
-        Instant::now() >= self.start.instant + self.plan.live_until
+        Instant::now() >= self.common.start.instant + self.common.plan.live_until
             && self.live.is_empty()
             && self.stored.is_empty()
             && self.sent.is_empty()
@@ -172,15 +188,15 @@ impl Device {
     /// When something is to be done, whatever the gateway says.
     fn wake(&self) -> Instant {
         let mut wake = self.give_up();
-        let last = self.start.instant + self.plan.live_until;
+        let last = self.common.start.instant + self.common.plan.live_until;
         if Instant::now() < last {
             wake = wake.min(self.next_due).min(last);
         }
         if let Some(sent) = self.sent.front() {
             wake = wake.min(sent.at + ANSWER);
         }
-        if let Some(backlog) = self.plan.backlog.filter(|_| !self.stored.is_empty()) {
-            let begins = self.start.instant + backlog.at;
+        if let Some(backlog) = self.common.plan.backlog.filter(|_| !self.stored.is_empty()) {
+            let begins = self.common.start.instant + backlog.at;
             if begins > Instant::now() {
                 wake = wake.min(begins);
             }
@@ -191,19 +207,20 @@ impl Device {
     /// Makes the reports that are due.
     fn make(&mut self) {
         let now = Instant::now();
-        let last = self.start.instant + self.plan.live_until;
+        let last = self.common.start.instant + self.common.plan.live_until;
         while self.next_due <= now.min(last) {
             let due = self.next_due;
-            let since = due.duration_since(self.start.instant);
+            let since = due.duration_since(self.common.start.instant);
             self.number += 1;
             let report = Report {
-                second: self.start.second + since.as_secs().cast_signed(),
-                help: self.plan.help > 0
-                    && self.told.index as u64 * 7 % u64::from(self.plan.help) + 1 == u64::from(self.number),
+                second: self.common.start.second + since.as_secs().cast_signed(),
+                help: self.common.plan.help > 0
+                    && self.told.index as u64 * 7 % u64::from(self.common.plan.help) + 1 == u64::from(self.number),
+                walk: self.common.walk,
             };
             self.told.made.push(report.second);
             self.live.push_back(Waiting { report, due });
-            self.next_due = due + self.plan.every;
+            self.next_due = due + self.common.plan.every;
         }
         // What found no line in time is a stored report, and goes after the older ones.
         while let Some(oldest) = self.live.front()
@@ -214,8 +231,8 @@ impl Device {
     }
 
     async fn send(&mut self, session: &mut Session) -> Result<()> {
-        let begun = |backlog: super::Backlog| self.start.instant + backlog.at <= Instant::now();
-        let upload = self.plan.backlog.is_none_or(begun);
+        let begun = |backlog: super::Backlog| self.common.start.instant + backlog.at <= Instant::now();
+        let upload = self.common.plan.backlog.is_none_or(begun);
         while self.sent.len() < WINDOW {
             if let Some(waiting) = self.live.pop_front() {
                 let reports = vec![waiting.report];
@@ -249,21 +266,22 @@ impl Device {
             return;
         };
         let Some(sent) = self.sent.remove(position) else { return };
-        self.gauges
+        self.common
+            .gauges
             .acknowledged
             .fetch_add(sent.reports.len() as u64, Ordering::Relaxed);
         self.told
             .acknowledged
             .extend(sent.reports.iter().map(|report| report.second));
         if let Some(due) = sent.due {
-            let made = due.duration_since(self.start.instant).as_secs_f64() * 1e3;
+            let made = due.duration_since(self.common.start.instant).as_secs_f64() * 1e3;
             self.told.live.push((made, due.elapsed().as_secs_f64() * 1e3));
             return;
         }
         let left = self.stored_left;
         self.stored_left = left.saturating_sub(sent.reports.len());
         if left > 0 && self.stored_left == 0 {
-            self.told.backlog_done_s = Some(self.start.instant.elapsed().as_secs_f64());
+            self.told.backlog_done_s = Some(self.common.start.instant.elapsed().as_secs_f64());
         }
     }
 

@@ -7,13 +7,18 @@ use bytes::BytesMut;
 use codec::{
     Piece, eelink, gt06,
     jt808::{self, Framer as Jt808Framer, Item, Variant, id},
+    native::{
+        self,
+        handshake::{Claim, NONCE_BYTES},
+    },
     teltonika,
 };
+use gateway::tls::Binding;
 use jiff::Timestamp;
-use proto::wire::Alarm;
+use proto::wire::{self, Alarm, Strap, gateway_frame::Body};
 use tokio_util::codec::Decoder;
 
-use super::Speech;
+use super::{Speech, Walk};
 
 /// What a device reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub(super) struct Report {
     pub(super) second: i64,
     /// It calls for help.
     pub(super) help: bool,
+    /// What it does.
+    pub(super) walk: Walk,
 }
 
 /// Names a message on the way until it is answered.
@@ -34,6 +41,8 @@ pub(super) enum Said {
     Welcome,
     /// This message and what is in it is durable.
     Done(Tag),
+    /// This is to be sent before anything else.
+    Next(Vec<u8>),
     /// Something that needs no reaction.
     Other,
 }
@@ -59,10 +68,19 @@ pub(super) enum Tongue {
         terminal: eelink::terminal::Terminal,
         framer: eelink::Framer,
     },
+    Native {
+        nonce: [u8; NONCE_BYTES],
+        /// Over TLS: what the proof is tied to.
+        binding: Option<Binding>,
+        framer: native::client::Answers,
+        next: Tag,
+        /// Answers name the last report that is durable: they come in the order of the messages.
+        sent: VecDeque<(u64, Tag)>,
+    },
 }
 
 impl Tongue {
-    pub(super) fn new(speech: Speech, index: usize) -> Result<Self> {
+    pub(super) fn new(speech: Speech, index: usize, binding: Option<Binding>) -> Result<Self> {
         let identity = identity(speech, index);
         let number = "a number that the protocol has no room for";
         Ok(match speech {
@@ -83,13 +101,24 @@ impl Tongue {
                 terminal: eelink::terminal::Terminal::new(&identity).context(number)?,
                 framer: eelink::Framer::default(),
             },
+            Speech::NativeTls if binding.is_none() => bail!("the connection is not encrypted"),
+            Speech::Native | Speech::NativeTls => Self::Native {
+                nonce: rand::random(),
+                binding,
+                framer: native::client::Answers::default(),
+                next: 0,
+                sent: VecDeque::new(),
+            },
         })
     }
 
     /// The first bytes of a session; the answer is [`Said::Welcome`].
     pub(super) fn sign_in(&mut self, index: usize) -> Vec<u8> {
         match self {
-            Self::Jt808 { terminal, .. } => terminal.authenticate(secret(index).as_bytes()).to_vec(),
+            Self::Jt808 { terminal, .. } => {
+                let code = secret(Speech::Jt808, index).unwrap_or_default();
+                terminal.authenticate(&code).to_vec()
+            }
             Self::Teltonika { terminal, .. } => terminal.login().to_vec(),
             Self::Gt06 { terminal, .. } => terminal.log_in(0x3607, 0).to_vec(),
             Self::Eelink { terminal, .. } => {
@@ -97,6 +126,14 @@ impl Tongue {
                 let mut wire = BytesMut::new();
                 package.write(&mut wire);
                 wire.to_vec()
+            }
+            Self::Native { nonce, binding, .. } => {
+                let hello = if binding.is_some() {
+                    native::client::bound_hello
+                } else {
+                    native::client::hello
+                };
+                hello(&identity(Speech::Native, index), *nonce, "bench 1").to_vec()
             }
         }
     }
@@ -135,7 +172,10 @@ impl Tongue {
                 let mut last = 0;
                 for report in reports {
                     let (time, latitude, longitude) = place(index, *report);
-                    let location = eelink::terminal::Location::new(time, latitude, longitude);
+                    let location = eelink::terminal::Location {
+                        strap: strap(index, *report),
+                        ..eelink::terminal::Location::new(time, latitude, longitude)
+                    };
                     for package in terminal.report(&location, &alarms(*report)) {
                         last = package.sequence;
                         package.write(&mut wire);
@@ -143,13 +183,43 @@ impl Tongue {
                 }
                 last
             }
+            Self::Native { next, sent, .. } => {
+                let reports: Vec<_> = reports.iter().map(|report| of_native(index, *report, stored)).collect();
+                *next = next.wrapping_add(1);
+                sent.push_back((reports.last().map_or(0, |report| report.sequence), *next));
+                wire.extend_from_slice(&native::client::reports(reports));
+                *next
+            }
         };
         (tag, wire.to_vec())
     }
 
     /// Takes what the gateway says out of the buffer; `None`: more bytes are needed.
-    pub(super) fn hear(&mut self, buffer: &mut BytesMut) -> Result<Option<Said>> {
+    pub(super) fn hear(&mut self, index: usize, buffer: &mut BytesMut) -> Result<Option<Said>> {
         Ok(match self {
+            Self::Native {
+                nonce,
+                binding,
+                framer,
+                sent,
+                ..
+            } => match framer.decode(buffer)? {
+                Some(native::Item::Frame(frame)) => Some(match frame.body {
+                    Some(Body::Challenge(challenge)) => {
+                        Said::Next(proof(index, nonce, &challenge.gateway_nonce, binding.as_ref()))
+                    }
+                    Some(Body::Welcome(_)) => Said::Welcome,
+                    Some(Body::Refusal(refusal)) => bail!("refused: {}", refusal.reason),
+                    Some(Body::Acknowledgement(answer)) if answer.rejected.is_empty() => match sent.pop_front() {
+                        Some((last, tag)) if last == answer.sequence => Said::Done(tag),
+                        other => bail!("{} was acknowledged, {other:?} was sent", answer.sequence),
+                    },
+                    Some(Body::Acknowledgement(answer)) => bail!("reports were refused: {:?}", answer.rejected),
+                    _ => Said::Other,
+                }),
+                Some(native::Item::Malformed(malformed)) => bail!("bad frame: {}", malformed.fault),
+                None => None,
+            },
             Self::Jt808 { framer, .. } => match framer.decode(buffer)? {
                 Some(Item::Frame(frame)) => Some(from_jt808(&jt808::terminal::answer(&frame)?)?),
                 Some(Item::Text(_)) => Some(Said::Other),
@@ -208,8 +278,11 @@ fn from_jt808(answer: &jt808::terminal::Answer) -> Result<Said> {
     })
 }
 
-/// What a device calls itself: a terminal phone number, or an IMEI with its check digit.
+/// What a device calls itself: a terminal phone number, a name, or an IMEI with its check digit.
 pub(crate) fn identity(speech: Speech, index: usize) -> String {
+    if speech.protocol() == Speech::Native.name() {
+        return format!("BENCH-{index:06}");
+    }
     if speech == Speech::Jt808 {
         return format!("139{index:08}");
     }
@@ -226,18 +299,42 @@ pub(crate) fn identity(speech: Speech, index: usize) -> String {
     format!("{digits}{}", (10 - sum % 10) % 10)
 }
 
-/// The authentication code of JT/T 808; the other protocols have none.
-pub(crate) fn secret(index: usize) -> String {
-    format!("c{index}")
+/// What a device proves itself by: the authentication code of JT/T 808, the key of the native protocol; the others have none.
+pub(crate) fn secret(speech: Speech, index: usize) -> Option<Vec<u8>> {
+    match speech {
+        Speech::Jt808 => Some(format!("c{index}").into_bytes()),
+        Speech::Native | Speech::NativeTls => Some(format!("{index:032}").into_bytes()),
+        Speech::Teltonika | Speech::Gt06 | Speech::Eelink => None,
+    }
 }
 
-/// A walk around a block, in nobody's town.
+/// The answer to a challenge.
+fn proof(index: usize, device_nonce: &[u8], gateway_nonce: &[u8], binding: Option<&Binding>) -> Vec<u8> {
+    let secret = secret(Speech::Native, index).unwrap_or_default();
+    let device = identity(Speech::Native, index);
+    let claim = Claim {
+        device_nonce,
+        gateway_nonce,
+        binding,
+        device: &device,
+    };
+    // Of both versions the proof is made over the claim.
+    native::client::bound_proof(&secret, &claim).to_vec()
+}
+
+/// When and where.
 fn place(index: usize, report: Report) -> (Timestamp, f64, f64) {
     let time = Timestamp::from_second(report.second).unwrap_or_default();
-    let angle = (report.second % 3_600) as f64 / 3_600.0 * std::f64::consts::TAU;
-    let (north, east) = ((index % 200) as f64 * 0.01, (index / 200 % 200) as f64 * 0.01);
-    let (latitude, longitude) = (44.0 + north + 0.001 * angle.sin(), 7.0 + east + 0.001 * angle.cos());
+    let (latitude, longitude) = report.walk.place(index, report.second);
     (time, latitude, longitude)
+}
+
+fn strap(index: usize, report: Report) -> Strap {
+    match report.walk.strap_is_open(index, report.second) {
+        None => Strap::Unspecified,
+        Some(true) => Strap::Open,
+        Some(false) => Strap::Closed,
+    }
 }
 
 fn alarms(report: Report) -> Vec<Alarm> {
@@ -250,6 +347,7 @@ fn of_jt808(index: usize, report: Report) -> jt808::terminal::Location {
         satellites: Some(9),
         battery_percent: Some(80),
         speed_kmh: 4.0,
+        strap: strap(index, report),
         alarms: alarms(report),
         ..jt808::terminal::Location::new(time, latitude, longitude)
     }
@@ -260,6 +358,7 @@ fn of_teltonika(index: usize, report: Report) -> teltonika::terminal::Location {
     teltonika::terminal::Location {
         satellites: Some(9),
         battery_percent: Some(80),
+        strap: strap(index, report),
         alarms: alarms(report),
         ..teltonika::terminal::Location::new(time, latitude, longitude)
     }
@@ -271,6 +370,30 @@ fn of_gt06(index: usize, report: Report, stored: bool) -> gt06::terminal::Locati
         stored,
         alarms: alarms(report),
         ..gt06::terminal::Location::new(time, latitude, longitude)
+    }
+}
+
+fn of_native(index: usize, report: Report, stored: bool) -> wire::DeviceReport {
+    let (time, latitude, longitude) = place(index, report);
+    #[expect(clippy::cast_possible_truncation, reason = "degrees times 1e7 fit")]
+    let e7 = |degrees: f64| (degrees * 1e7).round() as i32;
+    wire::DeviceReport {
+        // Each second has one report at most, so its number lasts as long as the report.
+        sequence: report.second.cast_unsigned(),
+        fix_time_us: time.as_microsecond(),
+        stored,
+        position: Some(wire::Position {
+            latitude_e7: e7(latitude),
+            longitude_e7: e7(longitude),
+            valid: true,
+            source: wire::FixSource::Gnss.into(),
+            satellites: Some(9),
+            ..wire::Position::default()
+        }),
+        battery_percent: Some(80),
+        strap: strap(index, report).into(),
+        alarms: alarms(report).into_iter().map(i32::from).collect(),
+        ..wire::DeviceReport::default()
     }
 }
 

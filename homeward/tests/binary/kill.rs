@@ -1,14 +1,11 @@
 //! `kill -9` of the whole process at 20 random moments of a 60-second simulation: nothing acknowledged is lost, nothing is
 //! stored or raised twice, and the incidents are those of an undisturbed run with the same seed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use serde_json::Value;
+use testkit::incidents::{Incidents, all_in_history, astray, settle};
 
 use super::installation::{Installation, Running, json_lines, streams};
 
@@ -25,9 +22,6 @@ const WORLD: [&str; 8] = [
     "--interval",
     INTERVAL,
 ];
-
-/// What must be alike: person, kind and zone (the rule) of each incident, with its onset in seconds from the start.
-type Incidents = BTreeMap<(String, String, String), Vec<f64>>;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_twenty_times_and_nothing_is_lost_or_doubled() {
@@ -49,37 +43,14 @@ async fn killed_twenty_times_and_nothing_is_lost_or_doubled() {
         calm.len()
     );
     for (stream, wild) in killed {
-        compare(&stream, &calm, &wild.await.unwrap());
+        let differences = calm.differences(&wild.await.unwrap(), INTERVAL.parse().unwrap());
+        assert!(differences.is_empty(), "{stream}: {differences:#?}");
     }
 }
 
 /// How often the process has come up.
 fn starts(server: &Running) -> usize {
     server.text().matches("ready roles").count()
-}
-
-fn compare(stream: &str, calm: &Incidents, wild: &Incidents) {
-    assert_eq!(
-        calm.keys().collect::<Vec<_>>(),
-        wild.keys().collect::<Vec<_>>(),
-        "{stream}: incidents of the undisturbed run (left) and of the killed one (right)"
-    );
-    let interval: f64 = INTERVAL.parse().unwrap();
-    for (key, onsets) in calm {
-        let others = &wild[key];
-        assert_eq!(
-            onsets.len(),
-            others.len(),
-            "{stream} {key:?}: {onsets:?} undisturbed, {others:?} killed"
-        );
-        for (onset, other) in onsets.iter().zip(others) {
-            let apart = (onset - other).abs();
-            assert!(
-                apart <= interval,
-                "{stream} {key:?}: onset {onset} undisturbed, {other} killed"
-            );
-        }
-    }
 }
 
 async fn run(stream: String, kills: usize) -> Incidents {
@@ -136,92 +107,21 @@ async fn run(stream: String, kills: usize) -> Incidents {
         "only {} reports were acknowledged",
         reports.len()
     );
-    wait_for_history(&installation, &reports).await;
-    settle(&installation).await;
+    let client = installation.client().await;
+    all_in_history(&client, &reports, Duration::from_secs(30))
+        .await
+        .unwrap();
+    settle(&client).await.unwrap();
+    let astray = astray(&client).await.unwrap();
+    assert!(astray.is_empty(), "{stream}: {astray:#?}");
     let start = simulator
         .lines()
         .into_iter()
         .find(|line| line["type"] == "start")
         .unwrap();
     let start: Timestamp = start["start"].as_str().unwrap().parse().unwrap();
-    let incidents = incidents(&installation, start).await;
+    let incidents = Incidents::read(&client, start).await.unwrap();
     server.terminate().await;
     installation.database.drop_now().await.unwrap();
     incidents
-}
-
-/// Every acknowledged report is in history, exactly once.
-async fn wait_for_history(installation: &Installation, reports: &[Value]) {
-    const STORED: &str = "SELECT device_id::text, sequence, fix_time, count(*) FROM position GROUP BY 1, 2, 3";
-    let client = installation.client().await;
-    let key = |device: &str, time: Timestamp| (device.to_owned(), time.as_second());
-    let wanted: BTreeSet<_> = reports
-        .iter()
-        .map(|report| {
-            key(
-                report["device_id"].as_str().unwrap(),
-                report["fix_time"].as_str().unwrap().parse().unwrap(),
-            )
-        })
-        .collect();
-    assert_eq!(
-        wanted.len(),
-        reports.len(),
-        "the simulator counts an acknowledgement twice"
-    );
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let rows = client.query(STORED, &[]).await.unwrap();
-        let mut stored = BTreeSet::new();
-        for row in &rows {
-            let (device, time): (String, Timestamp) = (row.get(0), row.get(2));
-            let count: i64 = row.get(3);
-            assert_eq!(count, 1, "device {device} at {time} is stored {count} times");
-            assert!(
-                stored.insert(key(&device, time)),
-                "device {device} at {time} is stored twice"
-            );
-        }
-        let missing: Vec<_> = wanted.difference(&stored).collect();
-        if missing.is_empty() {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{} acknowledged reports are not in history: {:?}",
-            missing.len(),
-            missing.first()
-        );
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// Waits until no event has come for a while.
-async fn settle(installation: &Installation) {
-    let client = installation.client().await;
-    let (mut before, mut quiet) = (-1_i64, 0);
-    while quiet < 8 {
-        let count: i64 = client
-            .query_one("SELECT count(*) FROM event", &[])
-            .await
-            .unwrap()
-            .get(0);
-        quiet = if count == before { quiet + 1 } else { 0 };
-        before = count;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-async fn incidents(installation: &Installation, start: Timestamp) -> Incidents {
-    const SQL: &str = "SELECT p.reference, i.kind, coalesce(i.zone_id::text, ''), i.onset_at
-        FROM incident i JOIN person p USING (person_id) ORDER BY i.onset_at";
-    let mut all = Incidents::new();
-    for row in installation.client().await.query(SQL, &[]).await.unwrap() {
-        let onset: Timestamp = row.get(3);
-        let seconds = onset.duration_since(start).as_secs_f64();
-        all.entry((row.get(0), row.get(1), row.get(2)))
-            .or_default()
-            .push(seconds);
-    }
-    all
 }

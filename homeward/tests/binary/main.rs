@@ -26,4 +26,5 @@ mod pipeline;
 mod profiles;
 mod proof;
 mod settings;
+mod told;
 mod zones;

@@ -31,7 +31,7 @@ pub mod id {
     pub const HEARTBEAT: u16 = 0x0002;
     /// Terminal logs out (8.7).
     pub const LOGOUT: u16 = 0x0003;
-    /// Request for the server's time (2019, 8.4).
+    /// Request for the server's time (2019; its section was counted, not read: 8.4).
     pub const TIME_QUERY: u16 = 0x0004;
     /// Registration (8.5).
     pub const REGISTER: u16 = 0x0100;

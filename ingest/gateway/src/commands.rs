@@ -171,10 +171,8 @@ impl Commands {
             return;
         }
         let others = self.others(device, session);
-        let made_at = fix_time
-            .saturating_add(self.0.clocks.slow_by(device))
-            .unwrap_or(fix_time);
-        for command_id in self.0.pending.located(device, &others, made_at, received_at) {
+        let made = (fix_time, self.0.clocks.slow_by(device));
+        for command_id in self.0.pending.located(device, &others, made, received_at) {
             let what = What::Ended(Outcome::Located, String::new(), Some(fix_time));
             self.tell(device, command_id, what);
         }
@@ -191,7 +189,25 @@ impl Commands {
 
     /// Notes what the device's clock said in a report that it does not call stored; after [`Self::located`] of the same.
     pub(crate) fn timed(&self, device: DeviceId, device_time: Timestamp, received_at: Timestamp) {
-        self.0.clocks.note(device, device_time, received_at);
+        if self.0.clocks.note(device, device_time, received_at) {
+            self.is_slower(device);
+        }
+    }
+
+    /// Takes in by how much the device's clock was slow over another connection, as the case database has it.
+    fn remember(&self, device: DeviceId, slow_by: SignedDuration, measured_at: Timestamp) {
+        if self.0.clocks.remember(device, slow_by, self.local(measured_at)) {
+            self.is_slower(device);
+        }
+    }
+
+    /// Positions that looked older than a locate-now may be its answer.
+    fn is_slower(&self, device: DeviceId) {
+        let slow_by = self.0.clocks.slow_by(device);
+        for (command_id, fix_time) in self.0.pending.located_after_all(device, slow_by) {
+            let what = What::Ended(Outcome::Located, String::new(), Some(fix_time));
+            self.tell(device, command_id, what);
+        }
     }
 
     /// The device's other sessions, while it is suspected of being two: what one was told, another does not answer.

@@ -40,6 +40,9 @@ const BACKLOG_IN_FLIGHT: u32 = 4_096;
 const LIVE_WITHIN: SignedDuration = SignedDuration::from_secs(180);
 /// What a record costs beside its bytes while it waits.
 const RECORD_OVERHEAD: usize = 128;
+/// Of the gateway's room one part in so many is for sessions that have little of it: their live reports are read also when others have
+/// filled the rest with what they had stored.
+const RESERVED: usize = 4;
 /// A live append that takes longer is worth saying.
 const SLOW: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -129,6 +132,16 @@ impl Drop for Held {
     }
 }
 
+/// A session that has something under way, until dropped.
+#[derive(Debug)]
+pub(crate) struct Busy(Arc<Lanes>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The lanes of a gateway.
 pub(crate) struct Lanes {
     log: Arc<dyn Log>,
@@ -145,6 +158,8 @@ pub(crate) struct Lanes {
     /// Bytes of records that are not durable yet, and how many there may be before sessions stop reading.
     held: AtomicUsize,
     room: usize,
+    /// Sessions that have something under way.
+    busy: AtomicUsize,
     /// The gateway ends: what has not begun will not begin.
     draining: CancellationToken,
 }
@@ -177,6 +192,7 @@ impl Lanes {
             pace: Pace::new(backlog_per_second),
             held: AtomicUsize::new(0),
             room,
+            busy: AtomicUsize::new(0),
             draining,
         })
     }
@@ -192,9 +208,26 @@ impl Lanes {
         }
     }
 
-    /// False when so much waits that sessions with something under way should stop reading.
+    /// Counts a session that has something under way.
+    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// False when so much waits that nobody with something under way should be read.
     pub(crate) fn has_room(&self) -> bool {
         self.held.load(Ordering::Relaxed) < self.room
+    }
+
+    /// False when so much waits that a session with so many bytes of backlog under way should stop reading. What is reserved is shared
+    /// evenly: who has more of it than the others waits, who has next to nothing is read as long as there is any room.
+    pub(crate) fn has_room_for(&self, backlog: usize) -> bool {
+        let held = self.held.load(Ordering::Relaxed);
+        let reserved = self.room / RESERVED;
+        if held < self.room - reserved {
+            return true;
+        }
+        held < self.room && backlog < (reserved / self.busy.load(Ordering::Relaxed).max(1)).max(1)
     }
 
     /// True while the stream takes appends.
@@ -441,6 +474,38 @@ fn jittered(pause: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_have_stored_takes_no_room_from_who_has_little_under_way() {
+        let lanes = Lanes::new(
+            Arc::new(stream::memory::MemoryLog::new(1)),
+            4_000,
+            1,
+            CancellationToken::new(),
+        );
+        let holds = |bytes: usize| {
+            lanes.held.fetch_add(bytes, Ordering::Relaxed);
+            Held {
+                lanes: Arc::clone(&lanes),
+                bytes,
+            }
+        };
+        let all: Vec<_> = (0..10).map(|_| lanes.begin()).collect();
+        let first = holds(2_999);
+        assert!(lanes.has_room_for(2_999));
+        let second = holds(1);
+        // A tenth of the reserve each.
+        assert!(lanes.has_room_for(0) && lanes.has_room_for(99) && !lanes.has_room_for(100));
+        drop(all);
+        assert!(lanes.has_room_for(999) && !lanes.has_room_for(1_000));
+        let third = holds(1_000);
+        assert!(!lanes.has_room_for(0) && !lanes.has_room());
+        drop((second, third));
+        assert!(lanes.has_room_for(2_999));
+        drop(first);
+        assert_eq!(lanes.held.load(Ordering::Relaxed), 0);
+        assert_eq!(lanes.busy.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn what_was_stored_or_is_old_takes_the_backlog_lane() {

@@ -278,32 +278,53 @@ pub enum ConnectError {
     Io(#[from] io::Error),
 }
 
-/// A device's side, as the simulator and tests play it: trusts the certificates or authorities in `pem` and no others.
+/// A device's side, as the simulator, benches and tests play it: whom it trusts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Trust(Arc<ClientConfig>);
+
+impl Trust {
+    /// The certificates or authorities in `pem`, and no others.
+    pub fn new(pem: &[u8]) -> Result<Self, ConnectError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            roots.add(certificate.map_err(ConnectError::Trust)?)?;
+        }
+        if roots.is_empty() {
+            return Err(ConnectError::Trust(pem::Error::NoItemsFound));
+        }
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// Begins to speak TLS over a connection with somebody who proves that name.
+    pub async fn connect(
+        &self,
+        socket: TcpStream,
+        name: &str,
+    ) -> Result<(client::TlsStream<TcpStream>, Binding), ConnectError> {
+        let name = ServerName::try_from(name.to_owned())?;
+        let stream = TlsConnector::from(Arc::clone(&self.0)).connect(name, socket).await?;
+        let binding = stream
+            .get_ref()
+            .1
+            .export_keying_material(Binding::default(), EXPORTER, None)?;
+        Ok((stream, binding))
+    }
+}
+
+/// Connects, and trusts the certificates or authorities in `pem` and no others.
 pub async fn connect(
     address: SocketAddr,
     name: &str,
     pem: &[u8],
 ) -> Result<(client::TlsStream<TcpStream>, Binding), ConnectError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        roots.add(certificate.map_err(ConnectError::Trust)?)?;
-    }
-    if roots.is_empty() {
-        return Err(ConnectError::Trust(pem::Error::NoItemsFound));
-    }
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from(name.to_owned())?;
+    let trust = Trust::new(pem)?;
     let socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
-    let binding = stream
-        .get_ref()
-        .1
-        .export_keying_material(Binding::default(), EXPORTER, None)?;
-    Ok((stream, binding))
+    trust.connect(socket, name).await
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{Command, Message, Profile, Protocol, Unsupported, cursor::Cursor};
 const INTERVAL: u32 = 0x0029;
 /// Parameter: the same while asleep.
 const INTERVAL_ASLEEP: u32 = 0x0027;
-/// Flags of a text: urgent, on the display, read aloud (8.23, table 36). 2019 reads the first bit as "service".
+/// Flags of a text: urgent, on the display, read aloud (8.23, table 38). 2019 reads the first bit as "service".
 const TEXT_FLAGS: u8 = 0x01 | 0x04 | 0x08;
 /// 2019: a notification.
 const TEXT_KIND: u8 = 1;

@@ -1,4 +1,4 @@
-//! Position reports: the fixed part (8.18, table 21), and the compact form of locks.
+//! Position reports: the fixed part (8.18, table 23), and the compact form of locks.
 
 use bytes::Bytes;
 

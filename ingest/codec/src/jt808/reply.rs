@@ -5,7 +5,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{Frame, Header, Missing, id};
 
-/// Result of a general answer (8.2, table 4).
+/// Result of a general answer (8.2, table 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Done: the device may forget the message.

@@ -1,4 +1,4 @@
-//! Times as packed decimal digits, at GMT+8 (8.18, table 22).
+//! Times as packed decimal digits, at GMT+8 (8.18, table 23).
 
 use jiff::{Timestamp, tz::TimeZone};
 

@@ -5,9 +5,12 @@
 //! their way, and a report of yesterday would pass for new. So the difference is believed only when it stays the same: reports that
 //! are [`SPAN`] and more apart by our clock are as far apart by the device's. A backlog that is sent all at once is not like that: its
 //! times run faster than ours. What makes a clock look less slow is believed at once.
+//!
+//! What was measured over an earlier connection, here or at another gateway, is one of those reports ([`Clocks::remember`]): a device
+//! whose clock is as slow as it was is believed from its first report on.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Mutex, PoisonError},
 };
 
@@ -31,16 +34,28 @@ struct Clock {
 }
 
 impl Clock {
-    fn note(&mut self, difference: SignedDuration, received_at: Timestamp) {
-        self.slow_by = self.slow_by.min(difference);
+    /// True when the clock is believed to be slower than before.
+    fn note(&mut self, difference: SignedDuration, received_at: Timestamp) -> bool {
+        let before = self.slow_by;
+        self.slow_by = before.min(difference);
         let (maybe, since) = self.maybe;
         if difference > MOST || (difference - maybe).abs() > SAME {
             self.maybe = (difference, received_at);
-            return;
-        }
-        if received_at.duration_since(since) >= SPAN {
+        } else if received_at.duration_since(since) >= SPAN {
             self.slow_by = maybe.min(difference);
         }
+        self.slow_by > before
+    }
+
+    /// Takes a difference of an earlier time as the first of those that stay the same.
+    fn remember(&mut self, difference: SignedDuration, received_at: Timestamp) -> bool {
+        let (maybe, since) = self.maybe;
+        if difference > MOST || (difference - maybe).abs() > SAME || received_at >= since {
+            return false;
+        }
+        // What has come since is as far apart by the device's clock as by ours.
+        self.maybe = (difference, received_at);
+        self.note(maybe, since)
     }
 }
 
@@ -51,7 +66,8 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
-    pub(super) fn note(&self, device: DeviceId, device_time: Timestamp, received_at: Timestamp) {
+    /// Notes a report; true when the device's clock is believed to be slower than before.
+    pub(super) fn note(&self, device: DeviceId, device_time: Timestamp, received_at: Timestamp) -> bool {
         let difference = received_at.duration_since(device_time);
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
         of.entry(device)
@@ -59,7 +75,23 @@ impl Clocks {
                 slow_by: SignedDuration::ZERO,
                 maybe: (difference, received_at),
             })
-            .note(difference, received_at);
+            .note(difference, received_at)
+    }
+
+    /// Takes in what was measured over another connection, at a time by our clock; the device may have reported over this one, or not yet.
+    /// True when its clock is believed to be slower than before.
+    pub(super) fn remember(&self, device: DeviceId, difference: SignedDuration, received_at: Timestamp) -> bool {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        match of.entry(device) {
+            Entry::Occupied(mut known) => known.get_mut().remember(difference, received_at),
+            Entry::Vacant(unknown) => {
+                unknown.insert(Clock {
+                    slow_by: SignedDuration::ZERO,
+                    maybe: (difference, received_at),
+                });
+                false
+            }
+        }
     }
 
     /// What is to be added to the device's times; nothing of a device that is not known well enough.
@@ -101,6 +133,37 @@ mod tests {
             believed([(0, 0), (10, -3_000), (20, 0), (30, 1), (45, 0)]),
             [0, -3_000, -3_000, -3_000, 0]
         );
+    }
+
+    #[test]
+    fn what_was_measured_before_is_believed_when_it_is_still_so() {
+        let device = DeviceId::from_name("a device");
+        let at = |second: i64| Timestamp::from_second(NOON + second).expect("a time");
+        let slow = SignedDuration::from_secs(62);
+        let believed = |clocks: &Clocks| clocks.slow_by(device).as_secs();
+        // Before the first report over this connection, and after it.
+        let clocks = Clocks::default();
+        assert!(!clocks.remember(device, slow, at(-3_600)));
+        assert_eq!(believed(&clocks), 0, "a report must say so, too");
+        assert!(clocks.note(device, at(-60), at(0)));
+        assert_eq!(believed(&clocks), 60);
+        let clocks = Clocks::default();
+        assert!(!clocks.note(device, at(-60), at(0)));
+        assert!(clocks.remember(device, slow, at(-3_600)));
+        assert_eq!(believed(&clocks), 60);
+        // Not when it is another difference now, when it is too great for a clock, or when it is of just now.
+        for (before, measured) in [
+            (60, (90, -3_600)),
+            (3_000, (3_000, -3_600)),
+            (60, (60, -5)),
+            (60, (60, 5)),
+        ] {
+            let clocks = Clocks::default();
+            clocks.note(device, at(-before), at(0));
+            let (difference, when) = measured;
+            clocks.remember(device, SignedDuration::from_secs(difference), at(when));
+            assert_eq!(believed(&clocks), 0, "{before} s, {measured:?}");
+        }
     }
 
     #[test]

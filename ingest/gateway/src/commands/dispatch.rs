@@ -2,7 +2,10 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use casedb::{Database, Error, Listener, Notice, command};
+use casedb::{
+    Database, Error, Listener, Notice,
+    command::{self, Instruction},
+};
 use jiff::Timestamp;
 use proto::DeviceId;
 use rand::RngExt;
@@ -108,6 +111,20 @@ async fn take(commands: &Commands, database: &Database, devices: &[DeviceId]) ->
         let client = database.client().await?;
         let now = command::clock(&client).await?;
         let claimed = command::claim(&client, devices, &commands.0.gateway, now, AT_ONCE).await?;
+        let located = claimed
+            .iter()
+            .filter(|command| command.instruction == Instruction::Locate)
+            .map(|command| command.device_id);
+        let located: Vec<_> = located.collect();
+        if !located.is_empty() {
+            // What is claimed goes out, whether this can be read or not.
+            match casedb::device::clocks(&client, &located).await {
+                Ok(clocks) => clocks
+                    .into_iter()
+                    .for_each(|(device, slow_by, at)| commands.remember(device, slow_by, at)),
+                Err(error) => debug!(%error, "devices' clocks cannot be read"),
+            }
+        }
         drop(client);
         let all = i64::try_from(claimed.len()).is_ok_and(|claimed| claimed < AT_ONCE);
         for command in claimed {

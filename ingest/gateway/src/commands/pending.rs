@@ -29,13 +29,25 @@ struct Sent {
     heard: bool,
     /// What it said.
     words: String,
+    /// Of the positions that came after a locate-now and looked older than it, the newest by the device's clock: it is the answer should
+    /// that clock turn out to be slow.
+    looked_old: Option<Timestamp>,
 }
 
 impl Sent {
+    /// True when a position of that time, by our clock, was made after this was sent.
+    fn is_answered_by(&self, made_at: Timestamp) -> bool {
+        made_at >= self.since.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN)
+    }
+
     /// True when one of these sessions was told.
     fn is_of(&self, sessions: &[u64]) -> bool {
         self.body.told.is_some_and(|told| sessions.contains(&told))
     }
+}
+
+fn by_our_clock(device_time: Timestamp, slow_by: SignedDuration) -> Timestamp {
+    device_time.saturating_add(slow_by).unwrap_or(device_time)
 }
 
 /// All of them, by device.
@@ -59,6 +71,7 @@ impl Pending {
             since,
             heard: false,
             words: String::new(),
+            looked_old: None,
         });
         self.count.fetch_add(1, Ordering::AcqRel);
     }
@@ -138,26 +151,44 @@ impl Pending {
         Some((command_id, What::Ended(outcome, text.to_owned(), None)))
     }
 
-    /// Finds the locate-nows that a position answers. `made_at`: by our clock. `others`: it does not answer what these sessions were
-    /// told.
+    /// Finds the locate-nows that a position answers. `slow_by`: the device's clock. `others`: it does not answer what these sessions
+    /// were told.
     pub(super) fn located(
         &self,
         device: DeviceId,
         others: &[u64],
-        made_at: Timestamp,
+        (fix_time, slow_by): (Timestamp, SignedDuration),
         received_at: Timestamp,
     ) -> Vec<Uuid> {
+        let made_at = by_our_clock(fix_time, slow_by);
         let mut found = Vec::new();
         self.retain_of(device, |sent| {
-            let answers = sent.body.command == Command::Locate
-                && received_at >= sent.since
-                && made_at >= sent.since.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN)
-                && !sent.is_of(others);
-            if answers {
-                count("locate", "located");
-                found.push(sent.body.command_id);
+            if sent.body.command != Command::Locate || received_at < sent.since || sent.is_of(others) {
+                return true;
             }
-            !answers
+            if !sent.is_answered_by(made_at) {
+                sent.looked_old = sent.looked_old.max(Some(fix_time));
+                return true;
+            }
+            count("locate", "located");
+            found.push(sent.body.command_id);
+            false
+        });
+        found
+    }
+
+    /// Finds the locate-nows whose answer has come already: the device's clock is slower than was believed then. Each with the fix's time.
+    pub(super) fn located_after_all(&self, device: DeviceId, slow_by: SignedDuration) -> Vec<(Uuid, Timestamp)> {
+        let mut found = Vec::new();
+        self.retain_of(device, |sent| {
+            let answer = sent
+                .looked_old
+                .filter(|fix_time| sent.is_answered_by(by_our_clock(*fix_time, slow_by)));
+            if let Some(fix_time) = answer {
+                count("locate", "located");
+                found.push((sent.body.command_id, fix_time));
+            }
+            answer.is_none()
         });
         found
     }

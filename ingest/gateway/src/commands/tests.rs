@@ -598,7 +598,10 @@ async fn a_device_with_a_slow_clock_is_located_and_an_old_position_is_not_believ
         let received_at = at - before.seconds();
         commands.timed(device, received_at - slow, received_at);
     }
-    // One that was sent late, and the one that answers.
+    // It was new after all. Now the clock is known: one that was sent late, and the one that answers.
+    assert!(!is_open());
+    ask().await;
+    let at = Timestamp::now();
     commands.located(device, 1, at - 3.minutes(), at);
     assert!(is_open());
     commands.located(device, 1, at - slow, at);
@@ -617,17 +620,59 @@ async fn a_device_with_a_slow_clock_is_located_and_an_old_position_is_not_believ
     assert!(!is_open());
 }
 
+#[tokio::test]
+async fn a_position_that_looked_old_is_the_answer_once_the_clock_is_known_to_be_slow() {
+    let (commands, device) = alone();
+    let orders = commands.enter(device, 1);
+    let slow = 90.seconds();
+    let ask = async || {
+        commands
+            .0
+            .mailboxes
+            .hand_over(Box::new(body(device, Command::Locate)), false, Timestamp::now())
+            .unwrap();
+        orders.next().await.sending(Reference::Lasting(3)).delivered();
+        Timestamp::now()
+    };
+    let report = |at: Timestamp| {
+        commands.located(device, 1, at - slow, at);
+        commands.timed(device, at - slow, at);
+    };
+    // Its first reports over this connection: the one that answers, and one half a minute after it.
+    let at = ask().await;
+    report(at);
+    assert_eq!(commands.0.pending.count(), 1, "it may be an old position");
+    // From the device's store: made before the question, whatever the clock.
+    commands.located(device, 1, at - 10.minutes(), at + 20.seconds());
+    assert_eq!(commands.0.pending.count(), 1);
+    commands.timed(device, at + 30.seconds() - slow, at + 30.seconds());
+    assert_eq!(commands.0.pending.count(), 0);
+
+    // Over another connection it was as slow: the first report is enough.
+    let (commands, device) = alone();
+    let orders = commands.enter(device, 1);
+    let body = Box::new(body(device, Command::Locate));
+    commands.0.mailboxes.hand_over(body, false, Timestamp::now()).unwrap();
+    commands.remember(device, SignedDuration::from_secs(91), at - 1.hour());
+    orders.next().await.sending(Reference::Lasting(3)).delivered();
+    let at = Timestamp::now();
+    commands.located(device, 1, at - slow, at);
+    commands.timed(device, at - slow, at);
+    assert_eq!(commands.0.pending.count(), 0);
+}
+
 #[test]
 fn other_devices_commands_are_left_alone() {
     let pending = Pending::default();
     let (one, other) = (DeviceId::from_name("one"), DeviceId::from_name("another"));
     let now = Timestamp::now();
+    let made = (now, SignedDuration::ZERO);
     for device in [one, other] {
         pending.add(&body(device, Command::Locate), now);
     }
-    assert_eq!(pending.located(one, &[], now, now).len(), 1);
+    assert_eq!(pending.located(one, &[], made, now).len(), 1);
     assert_eq!(pending.count(), 1);
-    assert_eq!(pending.located(one, &[], now, now).len(), 0);
-    assert_eq!(pending.located(other, &[], now, now).len(), 1);
+    assert_eq!(pending.located(one, &[], made, now).len(), 0);
+    assert_eq!(pending.located(other, &[], made, now).len(), 1);
     assert!(pending.is_empty());
 }

@@ -18,7 +18,7 @@ use crate::{
     Known,
     clone::{Rule, Said, Voice},
     commands::{Order, Orders, Reference},
-    lanes::Batch,
+    lanes::{Batch, Busy, Lanes},
     limits::Place,
     quarantine::Quarantine,
     records, tls,
@@ -45,10 +45,19 @@ pub(crate) struct UnderWay {
     acknowledged: u64,
     backlog_bytes: usize,
     live: usize,
+    /// While there is anything.
+    busy: Option<Busy>,
 }
 
 impl UnderWay {
-    fn push(&mut self, future: BoxFuture<'static, Result<Bytes, Stop>>, backlog_bytes: usize, upto: u64) {
+    fn push(
+        &mut self,
+        future: BoxFuture<'static, Result<Bytes, Stop>>,
+        backlog_bytes: usize,
+        upto: u64,
+        lanes: &Arc<Lanes>,
+    ) {
+        self.busy.get_or_insert_with(|| lanes.begin());
         self.futures.push_back(future);
         let bytes = u32::try_from(backlog_bytes).unwrap_or(u32::MAX);
         self.backlog.push_back((bytes, upto));
@@ -123,7 +132,7 @@ impl Peer {
     pub(super) fn may_read(&self) -> bool {
         self.paused.is_none()
             && self.under_way.has_room(self.shared.config.window)
-            && (self.under_way.is_empty() || self.shared.lanes.has_room())
+            && (self.under_way.is_empty() || self.shared.lanes.has_room_for(self.under_way.backlog_bytes))
     }
 
     /// When the session is next to look at the clock.
@@ -359,7 +368,8 @@ impl Peer {
         };
         let appended = self.shared.home.run(append);
         let told = appended.map(|appended| appended.unwrap_or(Err(Stop("stream"))));
-        self.under_way.push(told.boxed(), backlog_bytes, upto);
+        self.under_way
+            .push(told.boxed(), backlog_bytes, upto, &self.shared.lanes);
     }
 
     /// Puts a frame into quarantine; counts it in any case. Of a frame of a protected person's device, which may say where they

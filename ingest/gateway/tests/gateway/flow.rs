@@ -199,6 +199,48 @@ async fn live_reports_overtake_a_backlog() {
 }
 
 #[tokio::test]
+async fn a_full_room_leaves_live_reports_of_others_their_way() {
+    let log = MemoryLog::new(1);
+    // Three quarters of it are taken by some 600 stored reports, and at the slowest pace they are a few seconds' work.
+    let small = Config {
+        backlog_per_second: 200,
+        room_bytes: 200_000,
+        ..all()
+    };
+    let handle = open(small, &log).await;
+    let mut line = NativeLine::opened(&handle).await;
+    for batch in 0..16 {
+        let batch = (1..=64).map(|n| stored(batch * 64 + n)).collect();
+        line.send(&client::reports(batch)).await;
+    }
+    // The first are in the stream: the others wait for their turn.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while reports(&log).await.is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "nothing came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Another device has a few stored ones under way, and then says where it is now.
+    let mut other = NativeLine::open(handle.native).await;
+    assert!(matches!(other.log_in("HW-2", SECRET).await, Body::Welcome(_)));
+    other.send(&client::reports((1..=8).map(stored).collect())).await;
+    other.send(&client::reports(vec![report(9)])).await;
+    let live = |report: &wire::Report| report.sequence == 9 && !report.backfill;
+    let before = loop {
+        let found = reports(&log).await;
+        if let Some(at) = found.iter().position(live) {
+            break at;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the live report did not come");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(before < 500, "the live report came after {before} stored ones");
+    // In order, and nothing is left out.
+    assert_eq!((other.acknowledged().await, other.acknowledged().await), (8, 9));
+    while line.acknowledged().await < 1_024 {}
+    assert_eq!(reports(&log).await.len(), 1_033);
+}
+
+#[tokio::test]
 async fn sessions_outlive_a_stream_that_goes_away_and_comes_back() {
     let log = MemoryLog::new(4);
     let handle = open(all(), &log).await;
