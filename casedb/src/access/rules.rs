@@ -796,6 +796,7 @@ pub const FUNCTIONS: &[(&str, &[Role])] = &[
     ("open_break_glass(uuid, uuid, text, text, integer)", CASE),
     ("break_glass_opener(text)", CASE),
     ("law_profiles_of(uuid)", CASE),
+    ("incident_patience(uuid, uuid)", CASE),
     ("access_frame(text, text, text, timestamptz, name)", FRAME_KEEPERS),
     ("declare_frame(bigint, text, text)", FRAME_KEEPERS),
     ("read_frame(bigint)", FRAME_KEEPERS),

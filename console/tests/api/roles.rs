@@ -348,6 +348,21 @@ async fn every_deed_is_done_as_the_role() -> Result<()> {
         .post(&path(other, "merge"), json!({"into": number, "why": "one cause"}))
         .await?;
     assert_eq!(status, 200, "{merged}");
+    // Several at once are one step: where one cannot be, none is.
+    let nobody = room.fixture.incident("inland");
+    for also in [json!([nobody]), json!([one])] {
+        let versions = async || room.number("SELECT sum(version)::bigint FROM incident").await;
+        let (status, split) = chen.post(&path(other, "split"), json!({"why": "to try again"})).await?;
+        assert_eq!(status, 200, "{split}");
+        let apart = versions().await?;
+        let body = json!({"into": number, "why": "one cause", "also": also});
+        let (status, refused) = chen.post(&path(other, "merge"), body).await?;
+        assert!(matches!(status, 404 | 409 | 422), "{status} {refused}");
+        assert_eq!(versions().await?, apart, "nothing was merged");
+        let body = json!({"into": number, "why": "one cause", "also": [other]});
+        let (status, merged) = chen.post(&path(other, "merge"), body).await?;
+        assert_eq!(status, 200, "named twice is once: {merged}");
+    }
     let (status, apart) = chen.post(&path(other, "split"), json!({"why": "two causes"})).await?;
     assert_eq!(status, 200, "{apart}");
     assert_eq!(

@@ -66,7 +66,12 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
                 new_password.then(user::random_password)
             };
             set(&transaction, &username, &changes, password.as_deref()).await?;
-            escalation::still(&transaction, &config, held).await?;
+            if disable {
+                // Whose account is misused loses it now, whoever is left to call.
+                escalation::told(&transaction, &config).await?;
+            } else {
+                escalation::still(&transaction, &config, held).await?;
+            }
             transaction.commit().await.context("commit")?;
             println!("user {username} was changed");
             if let (Some(password), true) = (password, new_password) {
