@@ -187,7 +187,7 @@ pub async fn merge(
         return Err(ApiError::invalid("bad_value", format!("also: {MERGED_MAX} at most")));
     }
     for other in &asked.also {
-        Doing::new(&app, &caller.user, *other, None).must_see().await?;
+        Doing::new(&app, &caller.user, *other, None, once).must_see().await?;
     }
     let into = doing.numbered(asked.into).await?;
     let into =
