@@ -38,6 +38,8 @@ mod incident_law;
 mod incidents;
 #[path = "casedb/law.rs"]
 mod law;
+#[path = "casedb/opened.rs"]
+mod opened;
 #[path = "casedb/orders.rs"]
 mod orders;
 #[path = "casedb/people.rs"]
@@ -60,6 +62,8 @@ mod support;
 mod upgrade;
 #[path = "casedb/wide.rs"]
 mod wide;
+#[path = "casedb/written.rs"]
+mod written;
 #[path = "casedb/zones.rs"]
 mod zones;
 

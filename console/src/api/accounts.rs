@@ -113,7 +113,8 @@ pub async fn add(
     let (password, hash) = fresh_password().await?;
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
-    account::fits(new.role, &place(&transaction, new.agency_id).await?)?;
+    let place = place(&transaction, new.agency_id).await?;
+    account::fits(new.role, &place.kind, &place.name)?;
     if once.again(&transaction, &caller.user).await? {
         // The first password got lost with its answer, and nobody has it: another takes its place.
         let accounts = account::list(&transaction).await?;
@@ -168,7 +169,7 @@ pub async fn change(
     if asked.role.is_some() || asked.agency_id.is_some() {
         let place = place(&transaction, asked.agency_id.unwrap_or(known.agency_id)).await?;
         let role = asked.role.or_else(|| Role::parse(&known.role));
-        account::fits(role.unwrap_or(Role::ServiceProvider), &place)?;
+        account::fits(role.unwrap_or(Role::ServiceProvider), &place.kind, &place.name)?;
     }
     let changes = Changes {
         display_name,

@@ -220,6 +220,11 @@ async fn administrators_look_after_the_accounts_of_their_branch() -> Result<()> 
         422,
         "no work for the role there"
     );
+    // Social work has its own agencies: not made there, nor turned into one.
+    let worker = json!({"username": "w.two", "display_name": "W", "role": "social_worker", "agency_id": agency("harbour.police"), "locale": "en"});
+    assert_eq!(berg.post("/api/v1/accounts", worker).await?.0, 422);
+    let path = format!("/api/v1/accounts/{}", made["user_id"].as_str().context("id")?);
+    assert_eq!(berg.post(&path, json!({"role": "social_worker"})).await?.0, 422);
     let password = made["password"].as_str().context("password")?;
     assert_eq!(room.try_log_in("new.one", password).await?.status(), 200);
 
