@@ -420,7 +420,7 @@ async fn emergency_access_is_told_or_opens_nothing() {
         let mut pooled = db.client().await.unwrap();
         let tx = access::begin(&mut pooled, &me).await.unwrap();
         let opening = Opening {
-            id: uuid::Uuid::now_v7(),
+            id: Uuid::now_v7(),
             reference: "B-1",
             reason: "somebody is in danger",
             case_number: "C-1",
