@@ -121,17 +121,18 @@ pub async fn places(client: &impl GenericClient) -> Result<Vec<Place>, Error> {
         .collect()
 }
 
-/// Refuses a role that an agency has no work for: service providers belong to agencies of that kind, and nobody else does.
-pub fn fits(role: Role, place: &Place) -> Result<(), Error> {
-    if (role == Role::ServiceProvider) == (place.kind == "service_provider") {
-        Ok(())
-    } else {
-        Err(Error::Input(format!(
-            "role {} does not go with agency {}",
-            role.name(),
-            place.name
-        )))
+/// Refuses a role that an agency has no work for: service providers belong to agencies of that kind, and nobody else does; social workers
+/// do not belong to the police. The database holds users' roles to the same (`app_user_fits`).
+pub fn fits(role: Role, kind: &str, agency: &str) -> Result<(), Error> {
+    let provides = (role == Role::ServiceProvider) == (kind == "service_provider");
+    if provides && !(role == Role::SocialWorker && kind == "police") {
+        return Ok(());
     }
+    let text = format!(
+        "role {} does not go with agency {agency}, which is of the kind {kind}",
+        role.name()
+    );
+    Err(Error::Input(text))
 }
 
 /// Changes an account; one that is disabled or has another role or agency is logged out everywhere.

@@ -1,6 +1,7 @@
 //! Agencies: a tree by `ltree` path, of police, social work, administration and contracted service providers.
 
-use jiff::Timestamp;
+use alerts::lifecycle::course::Patience;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -140,6 +141,8 @@ pub async fn set_level(client: &impl GenericClient, path: &str, level: Level) ->
     Ok(execute(client, SET_LEVEL, &[&path, &level.as_str()]).await? == 1)
 }
 
+const SET_PATIENCE: &str = "UPDATE agency SET acknowledged_min = $2, in_action_min = $3 WHERE path = $1::text::ltree";
+const PATIENCE: &str = "SELECT acknowledged_min, in_action_min FROM incident_patience($1, $2)";
 const SET_LAWS: &str = "UPDATE agency SET law_profiles = $2 WHERE path = $1::text::ltree";
 
 /// Says which law profiles hold for the people of an agency, and of those below it that say nothing of their own; none: any. False when
@@ -149,6 +152,43 @@ pub async fn set_laws(client: &impl GenericClient, path: &str, profiles: &[Strin
         crate::law::require(profile)?;
     }
     Ok(execute(client, SET_LAWS, &[&path, &profiles]).await? == 1)
+}
+
+/// Says for how long somebody who has an incident of an agency's people has it, and of those below it that say nothing of their own; `None`: as long as
+/// the agency above says. False when there is none of the path.
+pub async fn set_patience(client: &impl GenericClient, path: &str, patience: Option<&Patience>) -> Result<bool, Error> {
+    let minutes =
+        |lengths: [SignedDuration; 4]| lengths.map(|length| i32::try_from(length.as_mins()).unwrap_or(i32::MAX));
+    let checked = patience
+        .map(|patience| patience.check())
+        .transpose()
+        .map_err(|error| Error::Input(error.to_string()))?;
+    let acknowledged = checked.map(|patience| minutes(patience.acknowledged).to_vec());
+    let in_action = checked.map(|patience| minutes(patience.in_action).to_vec());
+    Ok(execute(client, SET_PATIENCE, &[&path, &acknowledged, &in_action]).await? == 1)
+}
+
+/// What the agencies say for a user who takes an incident on; `None`: nothing, so the installation's settings hold.
+pub async fn patience(
+    client: &impl GenericClient,
+    incident_id: Uuid,
+    user_id: Uuid,
+) -> Result<Option<Patience>, Error> {
+    let Some(row) = optional(client, PATIENCE, &[&incident_id, &user_id]).await? else {
+        return Ok(None);
+    };
+    let lengths = |minutes: Vec<i32>| -> Result<[SignedDuration; 4], Error> {
+        let lengths: Vec<SignedDuration> = minutes
+            .into_iter()
+            .map(|minutes| SignedDuration::from_mins(minutes.into()))
+            .collect();
+        <[SignedDuration; 4]>::try_from(lengths)
+            .map_err(|_| Error::Configuration("an agency's patience has four lengths".to_owned()))
+    };
+    Ok(Some(Patience {
+        acknowledged: lengths(row.try_get(0)?)?,
+        in_action: lengths(row.try_get(1)?)?,
+    }))
 }
 
 /// Lists an agency and everything below it.

@@ -23,7 +23,7 @@ use crate::{
     device::Cell,
     event::parse_audience,
     incident::{self, IncidentError, SystemIncident},
-    pool::{GenericClient, row, rows},
+    pool::{GenericClient, execute, row, rows},
 };
 
 /// The incident's kind.
@@ -59,6 +59,12 @@ const POPULATION: &str =
     FROM device_assignment a JOIN device d USING (device_id) JOIN person p ON p.person_id = a.person_id
     LEFT JOIN device_cell c ON c.device_id = a.device_id AND c.person_id = a.person_id AND c.heard_at > $1
     WHERE a.ended_at IS NULL AND NOT p.canary GROUP BY 1, 2, 3, 4, 5, 6, 7";
+/// A cell is a place: what everybody reads has a number of it, drawn by lot, and its name stands in `cause_cell` alone.
+const NUMBER: &str = "SELECT coalesce((SELECT c.number FROM cause_cell c JOIN incident i USING (incident_id)
+        WHERE c.name = $1 AND split_part(i.grouping_key, ':', 2) = $2 ORDER BY c.named_at DESC, c.incident_id LIMIT 1),
+    substr(replace(gen_random_uuid()::text, '-', ''), 1, 12))";
+const NAME: &str =
+    "INSERT INTO cause_cell (incident_id, number, name, named_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 /// A cell of longer ago says nothing of where a device is.
 const CELL_HOLDS: SignedDuration = SignedDuration::from_hours(24);
 const AGENCIES: &str = "SELECT pa.path::text AS police, sa.path::text AS social FROM person p
@@ -127,14 +133,22 @@ async fn one(
         .map(|concerned| concerned.person.uuid())
         .collect();
     let (police_agency, social_agency) = agencies(transaction, &hit).await?;
-    let says = |shared: &str| {
-        format!(
-            "{} people at once: {}. They share: {shared}.",
-            cause.concerned.len(),
-            cause.family.name()
-        )
+    let cell = match &cause.shared {
+        Shared::Cell(name) => Some((name, number(transaction, cause.family, name).await?)),
+        _ => None,
     };
-    let (key, text) = (key(cause), says(&common_words(&cause.shared)));
+    let (key, shared) = match &cell {
+        Some((_, number)) => (
+            cause.key_with(&format!("cell:{number}")),
+            format!("a cell, number {number}"),
+        ),
+        None => (cause.key(), cause.shared.words()),
+    };
+    let text = format!(
+        "{} people at once: {}. They share: {shared}.",
+        cause.concerned.len(),
+        cause.family.name()
+    );
     let system = SystemIncident {
         kind: KIND,
         person: None,
@@ -148,13 +162,16 @@ async fn one(
     };
     let raised = incident::raise_system(transaction, &system).await?;
     swept.raised += usize::from(raised.new);
+    if let Some((name, number)) = &cell {
+        let values: [&(dyn postgres_types::ToSql + Sync); 4] = [&raised.incident.incident_id, number, name, &now];
+        execute(transaction, NAME, &values).await?;
+    }
     incident::merge(
         transaction,
         &fresh,
         raised.incident.incident_id,
         Who::System(Part::Grouping),
-        // Stands with the incidents of those concerned: who reads it sees them.
-        &says(&cause.shared.words()),
+        &text,
         now,
     )
     .await?;
@@ -162,24 +179,9 @@ async fn one(
     Ok(())
 }
 
-/// What the cause's own incident says, which is seen also by agencies that see nobody concerned: a cell is a place.
-fn common_words(shared: &Shared) -> String {
-    match shared {
-        Shared::Cell(_) => "a radio cell, which the incidents of those concerned name".to_owned(),
-        other => other.words(),
-    }
-}
-
-/// The grouping key, in which a cell is not named.
-fn key(cause: &Cause) -> String {
-    match &cause.shared {
-        Shared::Cell(cell) => {
-            let digest = blake3::hash(cell.as_bytes()).to_hex();
-            let digest = digest.get(..16).unwrap_or_default();
-            cause.key_with(&format!("cell:{digest}"))
-        }
-        _ => cause.key(),
-    }
+/// The number by which records call a cell: it says nothing of the cell, and is the same as long as the name is kept somewhere.
+async fn number(transaction: &impl GenericClient, family: Family, name: &str) -> Result<String, crate::Error> {
+    Ok(row(transaction, NUMBER, &[&name, &family.name()]).await?.try_get(0)?)
 }
 
 async fn sightings(
@@ -337,14 +339,5 @@ mod tests {
             of(Some("East")),
             BTreeSet::from([told.clone(), Shared::Carrier("East".to_owned())])
         );
-        let cause = Cause {
-            family: Family::Silence,
-            shared: told,
-            concerned: Vec::new(),
-            severity: Severity::P3,
-            audience: Audience::Both,
-        };
-        assert!(key(&cause).starts_with("cause:silence:cell:") && !key(&cause).contains("4660"));
-        assert!(!common_words(&cause.shared).contains("4660"));
     }
 }

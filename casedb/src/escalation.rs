@@ -8,6 +8,7 @@ mod built_in;
 mod check;
 mod read;
 mod watch;
+mod whose;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,7 @@ use crate::user::{Branch, Role};
 pub use built_in::{DESK, OFFICERS, SUPERVISORS};
 pub use check::{Checked, Refused};
 pub use read::{ladder_revision, load};
-pub use watch::{Look, watch};
+pub use watch::{CHANNEL, Look, look, watch};
 pub use write::{NewAssignment, NewLadder, add_absence, assign, set_ladder, set_rota, take_back_absence, turn};
 
 /// Somebody who may be called.
@@ -68,6 +69,8 @@ pub struct Unit {
     pub name: String,
     /// Its branch.
     pub branch: Branch,
+    /// It was not taken out of use.
+    pub in_use: bool,
 }
 
 /// Whom an incident is about, as far as calling goes.
@@ -90,7 +93,7 @@ pub struct Plan {
     pub assignments: Vec<Assignment>,
     /// Rotas in their newest revision, by id, with their names.
     pub rotas: BTreeMap<Uuid, (String, Table)>,
-    /// Users with an account in use.
+    /// Users with an account in use, of agencies in use.
     pub members: BTreeMap<Uuid, Member>,
     /// Agencies.
     pub units: BTreeMap<Uuid, Unit>,
@@ -118,6 +121,17 @@ impl Plan {
         agency
             .and_then(|agency| self.units.get(&agency))
             .map(|unit| unit.path.as_str())
+    }
+
+    /// An agency, or the nearest above it, that is in use.
+    fn in_use(&self, agency: Uuid) -> Option<Uuid> {
+        let path = self.path(Some(agency))?;
+        let above = self
+            .units
+            .values()
+            .filter(|unit| unit.in_use && under(path, &unit.path));
+        let nearest = above.max_by_key(|unit| unit.path.matches('.').count());
+        nearest.map(|unit| unit.agency_id)
     }
 
     /// The agencies responsible and those above them, the nearest first.

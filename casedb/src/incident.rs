@@ -10,6 +10,7 @@ mod deeds;
 mod group;
 mod grow;
 mod ladder;
+pub(crate) mod look;
 mod row;
 mod store;
 mod system;

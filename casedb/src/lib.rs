@@ -19,6 +19,7 @@ pub mod checkpoint;
 pub mod command;
 pub mod contact;
 pub mod contract;
+pub mod csv;
 pub mod device;
 pub mod edition;
 mod error;
@@ -60,6 +61,6 @@ pub mod zone;
 
 pub use edition::{Chunks, Edition};
 pub use error::{Class, Error};
-pub use migrate::{migrate, migrate_to};
+pub use migrate::{migrate, migrate_audited_to, migrate_to};
 pub use pool::{Database, GenericClient, Listener, Notice, Object as Client, Transaction};
 pub use refused::Refused;

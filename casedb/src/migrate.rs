@@ -87,6 +87,13 @@ pub async fn migrate_to(url: &str, partitions: u32, version: i32) -> Result<(), 
     Ok(())
 }
 
+/// The same with its tables under the audit.
+#[doc(hidden)]
+pub async fn migrate_audited_to(url: &str, partitions: u32, version: i32) -> Result<(), Error> {
+    migrate_to(url, partitions, version).await?;
+    attach_audit(url).await
+}
+
 /// Takes tables that are new, or whose columns changed, under the audit.
 async fn attach_audit(url: &str) -> Result<(), Error> {
     let database = pool::Database::later(url, 1)?;

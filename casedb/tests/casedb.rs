@@ -38,6 +38,8 @@ mod incident_law;
 mod incidents;
 #[path = "casedb/law.rs"]
 mod law;
+#[path = "casedb/opened.rs"]
+mod opened;
 #[path = "casedb/orders.rs"]
 mod orders;
 #[path = "casedb/people.rs"]
@@ -62,6 +64,8 @@ mod unreadable;
 mod upgrade;
 #[path = "casedb/wide.rs"]
 mod wide;
+#[path = "casedb/written.rs"]
+mod written;
 #[path = "casedb/zones.rs"]
 mod zones;
 

@@ -49,7 +49,7 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     (
         "get",
         "/api/v1/incidents/{id}/evidence",
-        Admission::Roles(Reader::ROLES),
+        Admission::Roles(CaseReader::ROLES),
     ),
     (
         "post",

@@ -356,7 +356,7 @@ pub enum UserCommand {
         phone: Option<String>,
     },
     /// Changes an account: role, agency, name, password; disables it or lets it in again. Whoever is disabled, moved or given a new password is
-    /// logged out everywhere.
+    /// logged out everywhere. What would leave a ladder with nobody to call is refused, but for --disable: that is done, and told by an incident.
     ///
     /// Examples: homeward user set officer2 --disable; homeward user set officer2 --new-password
     Set {

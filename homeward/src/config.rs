@@ -125,6 +125,7 @@ pub struct Alerts {
     pub smtp_host: String,
     pub smtp_port: u16,
     pub smtp_security: String,
+    pub smtp_ca_file: String,
     pub smtp_username: String,
     pub smtp_password: Secret,
     pub smtp_from: String,
@@ -436,6 +437,9 @@ impl Config {
                 "alerts.smtp_security: {:?} is none of none, starttls, tls",
                 self.alerts.smtp_security
             );
+        }
+        if !self.alerts.smtp_ca_file.is_empty() && !Path::new(&self.alerts.smtp_ca_file).is_file() {
+            bail!("alerts.smtp_ca_file: there is no file {:?}", self.alerts.smtp_ca_file);
         }
         self.sms.gateway()?;
         self.push.service()?;

@@ -122,8 +122,8 @@ pub struct Protocols {
 }
 
 impl Protocols {
-    /// Checks a configuration for every instant from `from` to `to`; every fault is told. Calendars have no end, so this is done
-    /// again in time, before [`Protocols::until`].
+    /// Checks a configuration for every instant from `from` to `to`, for longer where crews come round later, and around every later date that a
+    /// rota or an absence names; every fault is told. What is not in it yet comes with time, so this is done again before [`Protocols::until`].
     pub fn new(
         ladders: impl IntoIterator<Item = Ladder>,
         assignments: Vec<Assignment>,

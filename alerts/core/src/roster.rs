@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Audience, rota::Rota};
+use crate::{
+    Audience,
+    rota::{Rota, around},
+};
 
 /// A way to call somebody. Wider than [`crate::route::Channel`], which is what the worker sends over today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -132,6 +135,21 @@ impl Roster {
             .collect()
     }
 
+    /// In which ways those whom this may call differ: who sees what, has an address where, and is away when.
+    pub fn ways(&self, callee: Callee) -> Vec<&User> {
+        let people = match callee {
+            Callee::User(user) => BTreeSet::from([user]),
+            Callee::Rota(rota) => self.rotas.get(&rota).map(Rota::people).unwrap_or_default(),
+        };
+        let mut ways: Vec<&User> = Vec::new();
+        for user in people.iter().filter_map(|user| self.users.get(user)) {
+            if !ways.contains(&user) {
+                ways.push(user);
+            }
+        }
+        ways
+    }
+
     /// Who is called at an instant: those on duty who are there and may see the incident, each over the first of the channels over
     /// which they can be reached. Nobody twice.
     pub fn reach(&self, callee: Callee, via: &[Via], audience: Audience, at: Timestamp) -> Vec<Called> {
@@ -148,6 +166,32 @@ impl Roster {
             Some(Called { user, via })
         };
         people.into_iter().filter_map(reached).collect()
+    }
+
+    /// In how many days whoever is called comes round: weeks, and the turns of crews.
+    pub fn cycle_days(&self, callee: Callee) -> i64 {
+        match callee {
+            Callee::User(_) => 1,
+            Callee::Rota(rota) => self.rotas.get(&rota).map_or(1, Rota::cycle_days),
+        }
+    }
+
+    /// What has a date of its own after an instant: the stretches around holidays, exceptions and absences, where crews come round in so many days.
+    pub fn dated(&self, callee: Callee, after: Timestamp, cycle_days: i64) -> Vec<(Timestamp, Timestamp)> {
+        let (people, mut stretches) = match callee {
+            Callee::User(user) => (BTreeSet::from([user]), Vec::new()),
+            Callee::Rota(rota) => match self.rotas.get(&rota) {
+                Some(rota) => (rota.people(), rota.dated(after, cycle_days)),
+                None => return Vec::new(),
+            },
+        };
+        let away = people
+            .iter()
+            .filter_map(|user| self.users.get(user))
+            .flat_map(|user| &user.away);
+        let bounds = away.flat_map(|(from, to)| [*from, *to]).filter(|at| *at > after);
+        stretches.extend(bounds.map(|at| around(at, cycle_days)));
+        stretches
     }
 
     /// The instants after `from` and before `to` at which [`Roster::reach`] may change.

@@ -282,6 +282,39 @@ impl Rota {
             .collect()
     }
 
+    /// In how many days all of it comes round, but for what has a date of its own: weeks, and the turns of crews.
+    pub fn cycle_days(&self) -> i64 {
+        let crews = self.table.shifts.iter().chain(&self.table.holiday_shifts);
+        crews.fold(7, |cycle, shift| match &shift.crew {
+            Crew::Fixed(_) => cycle,
+            Crew::Turns { days, teams, .. } => {
+                let teams = i64::try_from(teams.len()).unwrap_or(i64::MAX);
+                together(cycle, i64::from(*days).saturating_mul(teams))
+            }
+        })
+    }
+
+    /// The stretches after an instant in which something with a date of its own makes a difference: a holiday until the shifts that begin on it are
+    /// over; an exception from each of its ends on until crews have come round.
+    pub fn dated(&self, after: Timestamp, cycle_days: i64) -> Vec<(Timestamp, Timestamp)> {
+        let holidays = self.table.holidays.iter().filter_map(|day| {
+            let begins = self
+                .zone
+                .to_ambiguous_timestamp(day.to_datetime(Time::midnight()))
+                .earlier();
+            begins.ok().map(|at| around(at, 0))
+        });
+        let exceptions = self
+            .table
+            .exceptions
+            .iter()
+            .filter_map(|exception| self.limits(exception));
+        let exceptions = exceptions
+            .flat_map(|(from, to)| [from, to])
+            .map(|at| around(at, cycle_days));
+        holidays.chain(exceptions).filter(|(_, to)| *to > after).collect()
+    }
+
     /// The shifts that may touch a stretch of time, by the date on which they begin.
     fn shifts_of(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (&Shift, Date)> {
         let date = |at: Timestamp| self.zone.to_datetime(at).date();
@@ -336,6 +369,25 @@ impl Rota {
     fn holds(&self, exception: &Exception, at: Timestamp) -> bool {
         self.limits(exception).is_some_and(|(from, to)| from <= at && at < to)
     }
+}
+
+/// The first number of days after which both come round.
+pub(crate) fn together(one: i64, other: i64) -> i64 {
+    let (mut large, mut small) = (one.max(1), other.max(1));
+    while small != 0 {
+        (large, small) = (small, large % small);
+    }
+    (one.max(1) / large).saturating_mul(other.max(1))
+}
+
+/// From the day before an instant until crews have come round after it, and the shifts that began by then are over.
+pub(crate) fn around(at: Timestamp, cycle_days: i64) -> (Timestamp, Timestamp) {
+    let days = |days: i64| SignedDuration::from_hours(days.saturating_mul(24).min(24 * 400_000));
+    let from = at.checked_sub(days(1)).unwrap_or(Timestamp::MIN);
+    let to = at
+        .checked_add(days(cycle_days.saturating_add(4)))
+        .unwrap_or(Timestamp::MAX);
+    (from, to)
 }
 
 /// Those on duty, with an exception applied.

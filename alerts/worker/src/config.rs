@@ -2,7 +2,7 @@
 
 mod sms;
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use alerts::route::Channel;
 
@@ -114,6 +114,8 @@ pub struct SmtpConfig {
     pub port: u16,
     /// How the connection is protected.
     pub tls: SmtpTls,
+    /// A file of certificates (PEM) of authorities of the house's own, which are believed beside the public ones.
+    pub ca_file: Option<PathBuf>,
     /// Log-in, if the server wants one.
     pub credentials: Option<Credentials>,
     /// Sender, for instance `Homeward <homeward@agency.example>`.

@@ -3,8 +3,9 @@
 //! Any number of workers do this at once: each takes one incident on which something is due, which the others pass over, and writes all
 //! that is due on it in one transaction.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
+use alerts::roster::Via;
 use casedb::{
     Class, Database, escalation,
     incident::{self, Worked},
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::{WorkerConfig, WorkerError, backoff};
+use crate::{WorkerConfig, WorkerError, backoff, ladders::set_up};
 
 /// A deadline is not waited for more exactly than this.
 const SHORTEST: Duration = Duration::from_millis(5);
@@ -28,9 +29,10 @@ pub(crate) async fn run(
     queued: &watch::Sender<()>,
     stop: &CancellationToken,
 ) -> Result<(), WorkerError> {
+    let set_up = set_up(config);
     let mut failures = 0;
     while !stop.is_cancelled() {
-        let wait = match tick(db, Timestamp::now(), stop).await {
+        let wait = match tick(db, &set_up, Timestamp::now(), stop).await {
             Ok(done) => {
                 failures = 0;
                 if done.iter().any(|worked| worked.queued > 0) {
@@ -64,15 +66,21 @@ async fn pause(db: &Database, config: &WorkerConfig) -> Result<Duration, WorkerE
     Ok(left.clamp(SHORTEST, config.poll.max(SHORTEST)))
 }
 
-/// Does all that is due at `now`, one incident after the other. An incident that cannot be done is left for the next time, and does not
+/// Does all that is due at `now`, one incident after the other, over the channels that are `set_up`. An incident that cannot be done is left for the next time, and does not
 /// hold up the others.
-pub async fn tick(db: &Database, now: Timestamp, stop: &CancellationToken) -> Result<Vec<Worked>, WorkerError> {
+pub async fn tick(
+    db: &Database,
+    set_up: &BTreeSet<Via>,
+    now: Timestamp,
+    stop: &CancellationToken,
+) -> Result<Vec<Worked>, WorkerError> {
     let mut client = db.client().await?;
     match incident::next_deadline(&client).await? {
         Some(next) if next <= now => {}
         _ => return Ok(Vec::new()),
     }
-    let plan = escalation::load(&client).await?;
+    let mut plan = escalation::load(&client).await?;
+    plan.only_over(set_up);
     let mut done = Vec::new();
     let mut broken: Vec<Uuid> = Vec::new();
     while !stop.is_cancelled() {

@@ -6,6 +6,8 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "worker/calling.rs"]
+mod calling;
 #[path = "worker/canary.rs"]
 mod canary;
 #[path = "worker/corrections.rs"]
@@ -14,6 +16,8 @@ mod corrections;
 mod course;
 #[path = "worker/ladder.rs"]
 mod ladder;
+#[path = "worker/mail_tls.rs"]
+mod mail_tls;
 #[path = "worker/messages.rs"]
 mod messages;
 #[path = "worker/priorities.rs"]
@@ -22,8 +26,12 @@ mod priorities;
 mod providers;
 #[path = "worker/reading.rs"]
 mod reading;
+#[path = "worker/rough.rs"]
+mod rough;
 #[path = "worker/support.rs"]
 mod support;
+#[path = "worker/trouble.rs"]
+mod trouble;
 #[path = "worker/unfitted.rs"]
 mod unfitted;
 #[path = "worker/wide.rs"]

@@ -199,8 +199,11 @@ const fn read_but(roles: &'static [Role], columns: &'static [&'static str], rows
 const fn add(roles: &'static [Role], rows: Rows) -> Right {
     right(roles, Op::Insert, Columns::All, rows)
 }
-const fn change(roles: &'static [Role], rows: Rows) -> Right {
-    right(roles, Op::Update, Columns::All, rows)
+const fn add_only(roles: &'static [Role], columns: &'static [&'static str], rows: Rows) -> Right {
+    right(roles, Op::Insert, Columns::Only(columns), rows)
+}
+const fn change_only(roles: &'static [Role], columns: &'static [&'static str], rows: Rows) -> Right {
+    right(roles, Op::Update, Columns::Only(columns), rows)
 }
 const fn rule(table: &'static str, rights: &'static [Right]) -> Rule {
     Rule { table, rights, why: "" }
@@ -321,7 +324,6 @@ const ZONE: Rows = Rows::ThroughForUs(
     "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[])
     AND EXISTS (SELECT FROM access_zone a WHERE a.zone_id = {t}.zone_id)",
 );
-const OF_ZONE: Rows = Rows::ThroughForUs("EXISTS (SELECT FROM zone z WHERE z.zone_id = {t}.zone_id)");
 const SEEN_OF_ZONE: Rows = Rows::ThroughForUs(
     "EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
     AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
@@ -332,6 +334,19 @@ const OWN_PUBLICATION: Rows = Rows::ThroughForUs(
     AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
     AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
 );
+/// Not from a time when the zone was for the other audience alone.
+const OF_ZONE_NOW: Rows = Rows::ThroughForUs(
+    "EXISTS (SELECT FROM zone z WHERE z.zone_id = {t}.zone_id)
+    AND NOT EXISTS (SELECT FROM access_hidden_revision h WHERE h.zone_id = {t}.zone_id AND h.revision = {t}.revision)",
+);
+const OF_PUBLICATION: Rows = Rows::ThroughForUs(
+    "{t}.audience = ANY ((SELECT access_audiences(current_user))::text[])
+    AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
+    AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
+);
+/// Whoever sees somebody whom the cause concerns.
+const OF_CONCERNED: Rows =
+    Rows::Through("EXISTS (SELECT FROM incident i WHERE i.merged_into = {t}.incident_id AND i.person_id IS NOT NULL)");
 const LEAVE: Rows = Rows::ThroughForUs(
     "EXISTS (SELECT FROM leave_pass l WHERE l.leave_id = {t}.leave_id)
     AND NOT EXISTS (SELECT FROM access_hidden_zone h WHERE h.zone_id = {t}.zone_id)",
@@ -372,7 +387,8 @@ pub const RULES: &[Rule] = &[
     // Agencies and users.
     rule(
         "agency",
-        &[read(EVERYBODY, Rows::All), add(ADMIN, SUBTREE), change(ADMIN, SUBTREE)],
+        // Its place, kind, level, laws and time zone say who sees whom and who approves what: the command line asks what follows.
+        &[read(EVERYBODY, Rows::All), change_only(ADMIN, &["name"], SUBTREE)],
     ),
     rule(
         "app_user",
@@ -390,11 +406,23 @@ pub const RULES: &[Rule] = &[
                 Rows::All,
             ),
             read_but(ADMIN, &["password_hash"], SUBTREE),
-            add(ADMIN, SUBTREE),
-            right(
+            add_only(
                 ADMIN,
-                Op::Update,
-                Columns::Only(&[
+                &[
+                    "user_id",
+                    "username",
+                    "display_name",
+                    "role",
+                    "agency_id",
+                    "password_hash",
+                    "locale",
+                    "email",
+                ],
+                SUBTREE,
+            ),
+            change_only(
+                ADMIN,
+                &[
                     "display_name",
                     "role",
                     "agency_id",
@@ -403,7 +431,7 @@ pub const RULES: &[Rule] = &[
                     "email",
                     "phone",
                     "disabled_at",
-                ]),
+                ],
                 SUBTREE,
             ),
         ],
@@ -433,35 +461,107 @@ pub const RULES: &[Rule] = &[
         &[
             read(CASE, Rows::Seen),
             read_but(ANALYST, &["grounds", "conditions"], Rows::Seen),
-            add(CASE, OWN_ORDER),
-            change(CASE, Rows::Seen),
+            add_only(
+                CASE,
+                &[
+                    "order_id",
+                    "person_id",
+                    "profile",
+                    "legal_basis",
+                    "ground_codes",
+                    "grounds",
+                    "conditions",
+                    "starts_at",
+                    "ends_at",
+                    "made_by",
+                ],
+                OWN_ORDER,
+            ),
+            // Whose it is, on which grounds, and who drew it up stays.
+            change_only(
+                CASE,
+                &["conditions", "ends_at", "revoked_at", "effective_from", "lapses_at"],
+                Rows::Seen,
+            ),
         ],
     ),
     rule("order_term", &[read(CASE_ANALYST, Rows::Seen)]),
     rule(
         "order_past_term",
-        &[read(CASE_ANALYST, Rows::Seen), add(CASE, Rows::Seen)],
+        &[
+            read(CASE_ANALYST, Rows::Seen),
+            add_only(CASE, &["order_id", "person_id", "starts_at", "ends_at"], Rows::Seen),
+        ],
     ),
     rule("order_revision", &[read(CASE, Rows::Seen)]),
-    rule("order_approval", &[read(CASE, OF_ORDER), add(CASE, OWN_DECISION)]),
-    rule("order_extension", &[read(CASE, OF_ORDER), add(CASE, OWN_REQUEST)]),
-    rule("order_notice", &[read(CASE, OF_ORDER), add(CASE, OWN_STEP)]),
+    rule(
+        "order_approval",
+        &[
+            read(CASE, OF_ORDER),
+            right(CASE, Op::Insert, Columns::But(&["recorded_at"]), OWN_DECISION),
+        ],
+    ),
+    rule(
+        "order_extension",
+        &[
+            read(CASE, OF_ORDER),
+            right(CASE, Op::Insert, Columns::But(&["recorded_at"]), OWN_REQUEST),
+        ],
+    ),
+    rule(
+        "order_notice",
+        &[
+            read(CASE, OF_ORDER),
+            right(CASE, Op::Insert, Columns::But(&["recorded_at"]), OWN_STEP),
+        ],
+    ),
     rule(
         "order_review",
-        &[read(CASE, OF_ORDER), add(CASE, OF_ORDER), change(CASE, OF_ORDER)],
+        &[
+            read(CASE, OF_ORDER),
+            add_only(CASE, &["review_id", "order_id", "kind", "due_at", "cause"], OF_ORDER),
+            change_only(
+                CASE,
+                &[
+                    "outcome",
+                    "note",
+                    "done_by",
+                    "done_at",
+                    "done_recorded_at",
+                    "next_due_at",
+                ],
+                OF_ORDER,
+            ),
+        ],
     ),
     rule("order_warning", &[read(CASE, OF_ORDER)]),
-    rule("order_priority", &[read(CASE, OF_ORDER), add(CASE, OWN_SETTING)]),
+    rule(
+        "order_priority",
+        &[
+            read(CASE, OF_ORDER),
+            right(CASE, Op::Insert, Columns::But(&["recorded_at"]), OWN_SETTING),
+        ],
+    ),
     rule(
         "device",
         &[
             read_but(CASE_ANALYST, &["secret", "next_secret"], DEVICE),
             read_but(ADMIN, &["secret", "next_secret"], Rows::All),
-            right(ADMIN, Op::Insert, Columns::But(&["secret", "next_secret"]), Rows::All),
-            right(
+            add_only(
                 ADMIN,
-                Op::Update,
-                Columns::Only(&["model", "profile", "allowed_networks", "retired_at"]),
+                &[
+                    "device_id",
+                    "protocol",
+                    "identity",
+                    "model",
+                    "profile",
+                    "allowed_networks",
+                ],
+                Rows::All,
+            ),
+            change_only(
+                ADMIN,
+                &["model", "profile", "allowed_networks", "retired_at"],
                 Rows::All,
             ),
         ],
@@ -482,6 +582,7 @@ pub const RULES: &[Rule] = &[
         "device_cell",
         "where a device is, coarsely: the alert worker alone counts by it",
     ),
+    rule("cause_cell", &[read(CASE, OF_CONCERNED)]),
     rule("device_status", &[read(CASE_ANALYST, DEVICE), read(ADMIN, Rows::All)]),
     nobody("device_session", "what gateways tell each other"),
     rule("quarantined_device", &[read(KEEPERS, Rows::All)]),
@@ -492,14 +593,21 @@ pub const RULES: &[Rule] = &[
     ),
     // Zones and rules.
     rule("zone", &[read(CASE_ANALYST, ZONE)]),
-    rule("zone_revision", &[read(CASE_ANALYST, OF_ZONE)]),
+    rule("zone_revision", &[read(CASE_ANALYST, OF_ZONE_NOW)]),
+    nobody(
+        "zone_past_audience",
+        "for whom a zone was: the policies ask through access_hidden_revision",
+    ),
     rule(
         "person_zone",
         &[read(CASE_ANALYST, SEEN_OF_ZONE), read(PROVIDER, COVERED_SCHEDULE)],
     ),
     rule(
         "zone_publication",
-        &[read(CASE, SEEN_OF_ZONE), add(CASE, OWN_PUBLICATION)],
+        &[
+            read(CASE, OF_PUBLICATION),
+            right(CASE, Op::Insert, Columns::But(&["published_at"]), OWN_PUBLICATION),
+        ],
     ),
     rule("zone_layer", &[read(CASE_ANALYST, Rows::All)]),
     rule("zone_layer_revision", &[read(CASE_ANALYST, Rows::All)]),
@@ -510,10 +618,45 @@ pub const RULES: &[Rule] = &[
     rule("holiday", &[read(CASE_ANALYST, Rows::All)]),
     rule(
         "leave_pass",
-        &[read(CASE, Rows::Seen), add(CASE, OWN_LEAVE), change(CASE, Rows::Seen)],
+        &[
+            read(CASE, Rows::Seen),
+            add_only(
+                CASE,
+                &[
+                    "leave_id",
+                    "person_id",
+                    "starts_at",
+                    "ends_at",
+                    "reason",
+                    "approved_by",
+                    "created_by",
+                    "state",
+                ],
+                OWN_LEAVE,
+            ),
+            // What was asked for stays.
+            change_only(
+                CASE,
+                &[
+                    "withdrawn_at",
+                    "state",
+                    "decided_by",
+                    "decided_at",
+                    "decision_note",
+                    "approved_by",
+                ],
+                Rows::Seen,
+            ),
+        ],
     ),
     rule("leave_pass_zone", &[read(CASE, LEAVE), add(CASE, LEAVE)]),
-    rule("order_change", &[read(CASE, CHANGE), add(CASE, OWN_CHANGE)]),
+    rule(
+        "order_change",
+        &[
+            read(CASE, CHANGE),
+            add_only(CASE, &["changed_by", "person_id", "what", "detail"], OWN_CHANGE),
+        ],
+    ),
     // Protected people: for the police alone.
     rule("protected_person", &[read(CASE, PROTECTED)]),
     rule("proximity", &[read(CASE, Rows::SeenByPolice)]),
@@ -575,7 +718,34 @@ pub const RULES: &[Rule] = &[
                 ],
                 COVERED_INCIDENT,
             ),
-            change(CASE, INCIDENTS),
+            // What follows from its course. What it is about, and what its events say, is the program's.
+            change_only(
+                CASE,
+                &[
+                    "state",
+                    "closing_code",
+                    "severity",
+                    "audience",
+                    "ongoing",
+                    "acknowledged_by",
+                    "acknowledged_at",
+                    "closed_by",
+                    "closed_at",
+                    "version",
+                    "round",
+                    "round_at",
+                    "deadline_at",
+                    "escalated_lap",
+                    "escalated_step",
+                    "suspended_until",
+                    "suspended_authority",
+                    "suspended_reason",
+                    "merged_into",
+                    "course",
+                    "climb",
+                ],
+                INCIDENTS,
+            ),
         ],
     ),
     rule("incident_event", &[read(CASE_ANALYST, INCIDENT)]),
@@ -584,7 +754,7 @@ pub const RULES: &[Rule] = &[
         &[
             read(CASE, ACTION),
             read_but(ANALYST, &["text", "record"], ACTION),
-            add(CASE, OWN_ACTION),
+            right(CASE, Op::Insert, Columns::But(&["action_id"]), OWN_ACTION),
         ],
     ),
     rule(
@@ -617,7 +787,11 @@ pub const RULES: &[Rule] = &[
             read_but(ADMIN, &["secret"], SUBTREE),
             read_only(MESSENGERS, &["target_id", "agency_id"], Rows::All),
             add(ADMIN, SUBTREE),
-            change(ADMIN, SUBTREE),
+            change_only(
+                ADMIN,
+                &["address", "secret", "max_severity", "locale", "template"],
+                SUBTREE,
+            ),
             right(ADMIN, Op::Delete, Columns::All, SUBTREE),
         ],
     ),
@@ -627,8 +801,27 @@ pub const RULES: &[Rule] = &[
         &[
             // What a device says in words may say where it is: command_words() gives it for a declared reading.
             read_but(CASE, &["result"], Rows::Seen),
-            add(CASE, OWN_COMMAND),
-            change(CASE, Rows::Seen),
+            add_only(
+                CASE,
+                &[
+                    "command_id",
+                    "device_id",
+                    "person_id",
+                    "kind",
+                    "parameters",
+                    "requested_by",
+                    "purpose",
+                    "case_number",
+                    "idempotency_key",
+                    "reverts",
+                    "created_at",
+                    "not_before",
+                    "expires_at",
+                ],
+                OWN_COMMAND,
+            ),
+            // To take back what waits; the rest is the gateways'.
+            change_only(CASE, &["state", "outcome", "ended_at", "cancelled_by"], Rows::Seen),
         ],
     ),
     rule("device_command_step", &[read(CASE, OF_COMMAND)]),
@@ -665,8 +858,11 @@ pub const RULES: &[Rule] = &[
         "push_subscription",
         &[
             read_but(EVERYBODY, &["p256dh", "auth"], GLASS),
-            add(EVERYBODY, GLASS),
-            change(EVERYBODY, GLASS),
+            add_only(
+                EVERYBODY,
+                &["subscription_id", "user_id", "endpoint", "p256dh", "auth"],
+                GLASS,
+            ),
             right(EVERYBODY, Op::Delete, Columns::All, GLASS),
         ],
     ),
@@ -695,8 +891,8 @@ pub const RULES: &[Rule] = &[
         &[
             read(CASE, Rows::SeenForUs),
             read(PROVIDER, COVERED_NOTE),
-            add(CASE, OWN_NOTE),
-            add(PROVIDER, COVERED_OWN_NOTE),
+            right(CASE, Op::Insert, Columns::But(&["note_id"]), OWN_NOTE),
+            right(PROVIDER, Op::Insert, Columns::But(&["note_id"]), COVERED_OWN_NOTE),
         ],
     ),
     rule(
@@ -765,6 +961,7 @@ pub const RULES: &[Rule] = &[
         "access_hidden_contact",
         &[read(CASE_PROVIDER, Rows::Through("ids alone"))],
     ),
+    rule("access_hidden_revision", &[read(EVERYBODY, Rows::Through("ids alone"))]),
     rule("access_hidden_zone", &[read(EVERYBODY, Rows::Through("ids alone"))]),
     nobody("casedb_migration", "the program's own"),
     nobody("stream_migrations", "the program's own"),
@@ -794,6 +991,7 @@ pub const FUNCTIONS: &[(&str, &[Role])] = &[
     ("open_break_glass(uuid, uuid, text, text, integer)", CASE),
     ("break_glass_opener(text)", CASE),
     ("law_profiles_of(uuid)", CASE),
+    ("incident_patience(uuid, uuid)", CASE),
     ("access_frame(text, text, text, timestamptz, name)", FRAME_KEEPERS),
     ("declare_frame(bigint, text, text)", FRAME_KEEPERS),
     ("read_frame(bigint)", FRAME_KEEPERS),

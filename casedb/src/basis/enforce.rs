@@ -53,6 +53,10 @@ const EVENTS: &str = "SELECT DISTINCT e.event_id, e.payload FROM event e, basis_
 const EVENT: &str = "UPDATE event SET payload = $2 WHERE event_id = $1";
 const ANSWERS: &str = "UPDATE device_command c SET fix_time = NULL, result = '' FROM basis_gaps($1) g
     WHERE c.person_id = $1 AND c.fix_time >= g.starts AND c.fix_time < g.ends";
+/// Names of radio cells that were the person's place then (`crate::cause`).
+const CELLS: &str = "DELETE FROM cause_cell c USING basis_gaps($1) g, incident i, incident_action a
+    WHERE i.person_id = $1 AND i.onset_at >= g.starts AND i.onset_at < g.ends AND a.incident_id = i.incident_id
+        AND a.record #>> '{why,into}' = c.incident_id::text";
 /// Since when: of a person who never had a basis, since ever.
 const SINCE: &str = "SELECT CASE WHEN bool_or(starts = '-infinity' AND ends = 'infinity') THEN 'epoch'
     ELSE min(starts) FILTER (WHERE starts > '-infinity') END FROM basis_gaps($1)";
@@ -135,6 +139,7 @@ pub async fn enforce(database: &Database, person_id: PersonId, now: Timestamp) -
         .await?;
     }
     execute(&transaction, ANSWERS, &[&person]).await?;
+    execute(&transaction, CELLS, &[&person]).await?;
     if let Some(terms) = Terms::read(&transaction, person_id).await? {
         for found in rows(&transaction, EVENTS, &[&person]).await? {
             if let Some(trimmed) = terms.trimmed(found.try_get(1)?) {

@@ -6,13 +6,12 @@ use alerts::{Audience, Severity};
 use jiff::{SignedDuration, Timestamp};
 use proto::PersonId;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use super::life;
 use crate::{
     Database, Error,
-    incident::{IncidentError, SystemIncident, end_system, raise_system},
-    pool::{GenericClient, optional, row, rows},
+    incident::{IncidentError, SystemIncident, look, raise_system},
+    pool::{GenericClient, row, rows},
 };
 
 /// How often is looked.
@@ -98,9 +97,7 @@ async fn fitted(database: &Database, now: Timestamp) -> Result<(), IncidentError
         } else {
             "No order is in force any more."
         };
-        let transaction = client.transaction().await?;
-        end_system(&transaction, Some(person), UNFITTED, text, now).await?;
-        transaction.commit().await.map_err(Error::from)?;
+        look::over(&mut client, Some(person), UNFITTED, text, now).await?;
     }
     Ok(())
 }
@@ -114,14 +111,7 @@ pub async fn raise(database: &Database, now: Timestamp) -> Result<usize, Inciden
         if now.duration_since(silent.silent_since) < LEAST {
             continue;
         }
-        let transaction = client.transaction().await?;
         let key = format!("device_silent:{}", silent.assignment_id);
-        if optional(&transaction, TOLD, &[&silent.person_id, &key, &silent.silent_since])
-            .await?
-            .is_some()
-        {
-            continue;
-        }
         let heard = if silent.never_heard {
             "was never heard since it was fitted"
         } else {
@@ -142,23 +132,18 @@ pub async fn raise(database: &Database, now: Timestamp) -> Result<usize, Inciden
             text: &text,
             at: now,
         };
-        if raise_system(&transaction, &system).await?.new {
-            raised += 1;
-        }
-        transaction.commit().await.map_err(Error::from)?;
+        let told: (&'static str, &[&(dyn postgres_types::ToSql + Sync)]) =
+            (TOLD, &[&silent.person_id, &key, &silent.silent_since]);
+        raised += usize::from(look::tell(&mut client, told, &system).await?);
     }
     Ok(raised)
 }
 
 /// Looks every minute until it is stopped. What goes wrong is tried again the next time.
 pub async fn watch(database: Database, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = stop.cancelled() => return,
-        }
-        if let Err(error) = raise(&database, Timestamp::now()).await {
-            warn!(%error, "devices that are fitted but silent cannot be told of yet");
-        }
-    }
+    let what = "devices that are fitted but silent";
+    look::watch(database, EVERY, stop, what, |database, now| async move {
+        raise(&database, now).await
+    })
+    .await;
 }

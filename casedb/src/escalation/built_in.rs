@@ -65,15 +65,17 @@ pub(super) fn ladder(severity: Severity) -> Ladder {
     }
 }
 
-/// The consoles that show an incident. Of what concerns nobody in particular, those at the top of each branch.
+/// The consoles that show an incident: those of the agencies responsible, or where one is out of use, of the nearest above it. Of what concerns
+/// nobody in particular, those at the top of each branch.
 pub(super) fn desks(plan: &Plan, concerned: &Concerned) -> Vec<(Uuid, Audience)> {
     let top = |branch: Branch| {
-        let own = plan.units.values().filter(|unit| unit.branch == branch);
+        let own = plan.units.values().filter(|unit| unit.branch == branch && unit.in_use);
         own.min_by_key(|unit| (unit.path.matches('.').count(), &unit.path))
             .map(|unit| unit.agency_id)
     };
-    let police = concerned.police.or_else(|| top(Branch::Police));
-    let social = concerned.social.or_else(|| top(Branch::SocialWork));
+    let of = |agency: Option<Uuid>, branch| agency.map_or_else(|| top(branch), |agency| plan.in_use(agency));
+    let police = of(concerned.police, Branch::Police);
+    let social = of(concerned.social, Branch::SocialWork);
     let mut desks: Vec<(Uuid, Audience)> = police.map(|agency| (agency, Audience::Police)).into_iter().collect();
     match social {
         // One agency for both.

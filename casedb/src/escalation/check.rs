@@ -1,29 +1,30 @@
-//! Refuses what could leave nobody to call, for every unit that has people.
+//! Refuses what could leave nobody to call, for everybody whose incidents there may be.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+};
 
 use alerts::{
-    ladder::{Fault, Faults, Protocols},
+    ladder::{Assignment, Fault, Faults, Ladder, Protocols, Scope},
     roster::{Callee, Via},
+    rota::Rota,
 };
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{Concerned, DESK, OFFICERS, Plan, SUPERVISORS};
-use crate::{
-    Error,
-    pool::{GenericClient, rows},
-};
+use super::{Concerned, DESK, OFFICERS, Plan, SUPERVISORS, whose};
+use crate::{Error, pool::GenericClient};
 
-/// How far ahead a configuration is checked.
+/// How far ahead every instant is checked; later dates that are named are checked as well.
 const AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// What a check found to be right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked {
-    /// For how many different pairs of agencies.
+    /// For how many different pairs of agencies with people.
     pub pairs: usize,
-    /// Up to when; to be done again before.
+    /// Up to when; around later dates that rotas and absences name as well.
     pub until: Timestamp,
 }
 
@@ -43,47 +44,25 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-const PAIRS: &str = "SELECT DISTINCT police_agency_id, social_agency_id FROM person ORDER BY 1, 2";
-
-/// The agencies that have people together, and nobody's.
-pub(super) async fn pairs(client: &impl GenericClient) -> Result<Vec<Concerned>, Error> {
-    let mut pairs = vec![Concerned {
-        person: None,
-        police: None,
-        social: None,
-    }];
-    for row in rows(client, PAIRS, &[]).await? {
-        pairs.push(Concerned {
-            person: None,
-            police: row.try_get(0)?,
-            social: row.try_get(1)?,
-        });
-    }
-    Ok(pairs)
-}
-
 fn built_in(rota: Uuid) -> bool {
     [DESK, OFFICERS, SUPERVISORS].contains(&rota)
 }
 
 impl Plan {
-    /// Checks everything for each pair of agencies that has people, at every instant from `from` on. A ladder that is for one unit or person alone
+    /// Checks everything for all whose incidents there may be, at every instant from `from` on. A ladder that is for one unit or person alone
     /// is asked for those alone.
-    pub(super) fn check(
-        &self,
-        pairs: &[(Concerned, Vec<Uuid>)],
-        from: Timestamp,
-        ahead: SignedDuration,
-    ) -> Result<Checked, Refused> {
-        let until = from.checked_add(ahead).unwrap_or(Timestamp::MAX);
+    fn check(&self, whose: &[(Concerned, Vec<Uuid>)], from: Timestamp) -> Result<Checked, Refused> {
+        let until = from.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
         let mut refused: Vec<(String, Vec<Fault>)> = Vec::new();
         let (ladders, assignments) = self.assigned();
-        for (n, (concerned, people)) in pairs.iter().enumerate() {
+        let called = self.called(&ladders);
+        let mut seen = HashSet::new();
+        for (n, (concerned, people)) in whose.iter().enumerate() {
             let units = self.units_of(concerned);
-            let own = |scope: alerts::ladder::Scope| match scope {
-                alerts::ladder::Scope::Everywhere => true,
-                alerts::ladder::Scope::Unit(unit) => units.contains(&unit),
-                alerts::ladder::Scope::Person(person) => people.contains(&person.uuid()),
+            let own = |scope: Scope| match scope {
+                Scope::Everywhere => true,
+                Scope::Unit(unit) => units.contains(&unit),
+                Scope::Person(person) => people.contains(&person.uuid()),
             };
             let assignments: Vec<_> = assignments.iter().filter(|one| own(one.scope)).copied().collect();
             let wanted: Vec<_> = ladders
@@ -92,6 +71,11 @@ impl Plan {
                 .filter(|ladder| n == 0 || assignments.iter().any(|one| one.ladder == ladder.ladder))
                 .cloned()
                 .collect();
+            // Where the same people may be called by the same ladders, the answer is the same.
+            let alike = n > 0 && !seen.insert(self.reachable(concerned, &called, &assignments));
+            if alike {
+                continue;
+            }
             if let Err(Faults(mut faults)) = Protocols::new(wanted, assignments, self.roster(concerned), from, until) {
                 // A built-in rota is there; that it has nobody is a fault only where nobody else is called.
                 // So is a user who may not see the people of these agencies: others are called about them.
@@ -115,13 +99,45 @@ impl Plan {
         // Nobody's incidents are everybody's; said once is enough.
         refused.dedup_by(|one, other| one.1 == other.1);
         if refused.is_empty() {
+            let pairs = whose
+                .iter()
+                .filter(|(concerned, _)| concerned.police.is_some() && concerned.social.is_some());
             Ok(Checked {
-                pairs: pairs.len(),
+                pairs: pairs.count(),
                 until,
             })
         } else {
             Err(Refused(refused))
         }
+    }
+
+    /// Everybody whom a ladder may call by name or by a rota of this installation.
+    fn called(&self, ladders: &[Ladder]) -> BTreeSet<Uuid> {
+        let mut called = BTreeSet::new();
+        for step in ladders.iter().flat_map(|ladder| &ladder.steps) {
+            match step.call {
+                Callee::User(user) => drop(called.insert(user)),
+                Callee::Rota(rota) => {
+                    let table = self.rotas.get(&rota).map(|(_, table)| table.clone());
+                    called.extend(
+                        table
+                            .and_then(|table| Rota::new(table).ok())
+                            .iter()
+                            .flat_map(Rota::people),
+                    );
+                }
+            }
+        }
+        called
+    }
+
+    /// All that a check of these incidents depends on, but for who it is on the built-in rotas: whom of those that are called they may be told,
+    /// how each of the others can be reached, and which ladders are for them.
+    fn reachable(&self, concerned: &Concerned, called: &BTreeSet<Uuid>, assignments: &[Assignment]) -> String {
+        let roster = self.roster(concerned);
+        let by_name: Vec<&Uuid> = called.iter().filter(|user| roster.has(Callee::User(**user))).collect();
+        let built_in = [DESK, OFFICERS, SUPERVISORS].map(|rota| roster.ways(Callee::Rota(rota)));
+        format!("{by_name:?} {built_in:?} {assignments:?}")
     }
 
     fn handler(&self, user: Uuid) -> bool {
@@ -145,16 +161,10 @@ impl Plan {
     }
 
     fn of(&self, concerned: &Concerned) -> String {
-        let names: Vec<&str> = [concerned.police, concerned.social]
-            .into_iter()
-            .flatten()
-            .filter_map(|agency| self.units.get(&agency))
-            .map(|unit| unit.path.as_str())
-            .collect();
-        if names.is_empty() {
-            "incidents about nobody in particular".to_owned()
-        } else {
-            format!("people of {}", names.join(" and "))
+        match (self.path(concerned.police), self.path(concerned.social)) {
+            (Some(police), Some(social)) => format!("people of {police} and {social}"),
+            (Some(alone), None) | (None, Some(alone)) => format!("incidents of {alone} about nobody in particular"),
+            (None, None) => "incidents about nobody in particular".to_owned(),
         }
     }
 
@@ -171,27 +181,6 @@ impl Plan {
         client: &impl GenericClient,
         from: Timestamp,
     ) -> Result<Result<Checked, Refused>, Error> {
-        self.checked_for(client, from, AHEAD).await
-    }
-
-    /// The same, for so long from `from` on.
-    pub(super) async fn checked_for(
-        &self,
-        client: &impl GenericClient,
-        from: Timestamp,
-        ahead: SignedDuration,
-    ) -> Result<Result<Checked, Refused>, Error> {
-        const PEOPLE: &str = "SELECT DISTINCT p.person_id FROM person p JOIN ladder_assignment a USING (person_id)
-            WHERE p.police_agency_id = $1 AND p.social_agency_id = $2";
-        let mut all = Vec::new();
-        for concerned in pairs(client).await? {
-            let people = rows(client, PEOPLE, &[&concerned.police, &concerned.social])
-                .await?
-                .iter()
-                .map(|row| row.try_get(0))
-                .collect::<Result<Vec<Uuid>, _>>()?;
-            all.push((concerned, people));
-        }
-        Ok(self.check(&all, from, ahead))
+        Ok(self.check(&whose::all(self, client).await?, from))
     }
 }

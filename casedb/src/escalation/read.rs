@@ -36,8 +36,8 @@ const MEMBERS: &str = "SELECT u.user_id, u.username, u.display_name, u.role, u.e
             AND NOT EXISTS (SELECT FROM absence t WHERE t.takes_back = s.absence_id) ORDER BY s.absence_id) AS away_from,
         ARRAY(SELECT s.ends_at FROM absence s WHERE s.user_id = u.user_id AND s.takes_back IS NULL AND s.ends_at > now() - interval '7 days'
             AND NOT EXISTS (SELECT FROM absence t WHERE t.takes_back = s.absence_id) ORDER BY s.absence_id) AS away_to
-    FROM app_user u JOIN agency a USING (agency_id) WHERE u.disabled_at IS NULL";
-const UNITS: &str = "SELECT agency_id, path::text AS path, name, kind FROM agency";
+    FROM app_user u JOIN agency a USING (agency_id) WHERE u.disabled_at IS NULL AND a.disabled_at IS NULL";
+const UNITS: &str = "SELECT agency_id, path::text AS path, name, kind, disabled_at IS NULL AS in_use FROM agency";
 const ROTAS: &str = "SELECT DISTINCT ON (r.rota_id) r.rota_id, o.name, r.revision, r.time_zone, r.overlap_s
     FROM rota_revision r JOIN rota o USING (rota_id) ORDER BY r.rota_id, r.revision DESC";
 const SHIFTS: &str = "SELECT s.on_holidays, s.days, s.starts, s.ends, s.turn_from, s.turn_days,
@@ -134,6 +134,7 @@ fn unit(row: &Row) -> Result<(Uuid, Unit), Error> {
         path: row.try_get("path")?,
         name: row.try_get("name")?,
         branch: branch(row)?,
+        in_use: row.try_get("in_use")?,
     };
     Ok((agency_id, unit))
 }

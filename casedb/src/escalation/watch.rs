@@ -1,18 +1,20 @@
-//! Looks again at what was right when it was set: rotas run out, people leave, holidays come, a channel is set up no more.
+//! Looks again at what was right when it was set: people leave, accounts are disabled, a channel is set up no more, time brings what two rotas of odd
+//! lengths come to.
 
 use std::collections::BTreeSet;
 
 use alerts::{Audience, Severity, ladder::Fault, roster::Via};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Plan, Refused, load};
 use crate::{
     Database, Error,
     incident::{self, IncidentError, SystemIncident},
+    pool::Transaction,
 };
 
-/// A gap within this is told.
-const AHEAD: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// Told at the commit of whatever changes who can be called, how, about whom and by which ladder (V0087).
+pub const CHANNEL: &str = "homeward_calling";
 
 /// The incident's kind.
 const KIND: &str = "nobody_to_call";
@@ -24,35 +26,39 @@ const KEY: &str = "ladders";
 pub enum Look {
     /// Nothing is configured: the built-in ladders hold, which nobody can break.
     BuiltIn,
-    /// Somebody can be called at every instant of the next two weeks.
+    /// Somebody can be called at every instant.
     Whole,
     /// Nobody could be; `true`: that is new.
     Gap(bool),
 }
 
-/// Checks ladders and rotas for the next two weeks, with the channels that are `set_up` here. A gap is an incident of the system, raised
+/// Checks ladders and rotas as when they are set, with the channels that are `set_up` here. A gap is an incident of the system, raised
 /// once; it is over when it is mended.
 pub async fn watch(database: &Database, set_up: &BTreeSet<Via>, now: Timestamp) -> Result<Look, IncidentError> {
     let mut client = database.client().await?;
     let transaction = client.transaction().await.map_err(Error::from)?;
-    let mut plan = load(&transaction).await?;
+    let look = look(&transaction, set_up, now).await?;
+    transaction.commit().await.map_err(Error::from)?;
+    Ok(look)
+}
+
+/// The same in the transaction of a change that cannot be refused.
+pub async fn look(
+    transaction: &Transaction<'_>,
+    set_up: &BTreeSet<Via>,
+    now: Timestamp,
+) -> Result<Look, IncidentError> {
+    let mut plan = load(transaction).await?;
     plan.only_over(set_up);
     if plan.assignments.is_empty() {
         let text = "No ladder is configured any more: the built-in ones hold.";
-        incident::end_system(&transaction, None, KEY, text, now).await?;
-        transaction.commit().await.map_err(Error::from)?;
+        incident::end_system(transaction, None, KEY, text, now).await?;
         return Ok(Look::BuiltIn);
     }
-    let look = match plan.checked_for(&transaction, now, AHEAD).await? {
+    Ok(match plan.checked(transaction, now).await? {
         Ok(_) => {
-            incident::end_system(
-                &transaction,
-                None,
-                KEY,
-                "Somebody can be called at every instant again.",
-                now,
-            )
-            .await?;
+            let text = "Somebody can be called at every instant again.";
+            incident::end_system(transaction, None, KEY, text, now).await?;
             Look::Whole
         }
         Err(refused) => {
@@ -68,11 +74,9 @@ pub async fn watch(database: &Database, set_up: &BTreeSet<Via>, now: Timestamp) 
                 text: &text,
                 at: now,
             };
-            Look::Gap(incident::raise_system(&transaction, &system).await?.new)
+            Look::Gap(incident::raise_system(transaction, &system).await?.new)
         }
-    };
-    transaction.commit().await.map_err(Error::from)?;
-    Ok(look)
+    })
 }
 
 /// The first instant, and which ladder; no names of people.

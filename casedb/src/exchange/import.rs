@@ -229,6 +229,26 @@ pub(super) async fn quieten(client: &impl GenericClient, tables: &[&str]) -> Res
     Ok(back)
 }
 
+/// Rules of the database that rows of before them need not keep until they are changed (`NOT VALID`: how long words may be, say). What such
+/// a row was when it went out it is when it comes back.
+const LENIENT: &str = "SELECT c.relname::text, k.conname::text, pg_get_constraintdef(k.oid)
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+    WHERE k.contype = 'c' AND NOT k.convalidated AND c.relnamespace = 'public'::regnamespace AND c.relname = ANY ($1) ORDER BY 1, 2";
+
+/// Takes these rules away for the transaction; what is returned brings them back as they were, for all that is written from then on.
+async fn relax(client: &impl GenericClient, tables: &[&str]) -> Result<Vec<String>, Error> {
+    let mut back = Vec::new();
+    for found in rows(client, LENIENT, &[&tables]).await? {
+        let (table, name, rule): (String, String, String) = (found.try_get(0)?, found.try_get(1)?, found.try_get(2)?);
+        let (table, name) = (quoted(&table), quoted(&name));
+        client
+            .batch_execute(&format!("ALTER TABLE {table} DROP CONSTRAINT {name}"))
+            .await?;
+        back.push(format!("ALTER TABLE {table} ADD CONSTRAINT {name} {rule}"));
+    }
+    Ok(back)
+}
+
 /// Says that the transaction may take long, and that it restores.
 pub(super) const RESTORING: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
     SET LOCAL timezone = 'UTC'; SET LOCAL homeward.import = 'on'; SET LOCAL homeward.deletion = 'on'; SET LOCAL homeward.erasure = 'on'";
@@ -245,7 +265,8 @@ pub async fn import(
     transaction.batch_execute(RESTORING).await?;
     let tables = catalog::read(transaction).await?;
     let names: Vec<&str> = manifest.tables.keys().map(String::as_str).collect();
-    let back = quieten(transaction, &names).await?;
+    let mut back = quieten(transaction, &names).await?;
+    back.extend(relax(transaction, &names).await?);
     let mut lines = Lines::new(input);
     lines.next()?;
     let mut done = Imported::default();

@@ -11,6 +11,7 @@ use super::{IncidentError, IncidentRow, acting, answered_for, by_user, close_mer
 use crate::{
     Database, Error,
     access::{Beyond, step_out},
+    agency,
     pool::{GenericClient, optional},
 };
 
@@ -60,10 +61,12 @@ pub enum Deed<'a> {
         /// May be empty unless the code needs one.
         text: &'a str,
     },
-    /// Merges it into another that has the same cause.
+    /// Merges it into another that has the same cause, with further ones: all of them, or none.
     Merge {
         /// The other.
         into: Uuid,
+        /// Further ones, merged with it.
+        also: &'a [Uuid],
         /// The cause.
         why: &'a str,
     },
@@ -102,7 +105,8 @@ pub async fn act(
     .await
 }
 
-/// The same where it is configured for how long somebody has an incident.
+/// The same where it is configured for how long somebody has an incident: by this installation, unless the agency responsible or one above it says
+/// something else.
 pub async fn act_with(
     transaction: &impl GenericClient,
     incident_id: Uuid,
@@ -140,7 +144,11 @@ pub async fn act_with(
             answered_for(transaction, &closed, now).await?;
             Ok(closed)
         }
-        Deed::Merge { into, why } => merge(transaction, &[incident_id], into, Who::User(user_id), why, now).await,
+        Deed::Merge { into, also, why } => {
+            let mut all = vec![incident_id];
+            all.extend_from_slice(also);
+            merge(transaction, &all, into, Who::User(user_id), why, now).await
+        }
         Deed::Split { why } => {
             found(transaction, incident_id).await?;
             let outside = step_out(transaction, Beyond::Family).await?;
@@ -156,7 +164,8 @@ pub async fn act_with(
             by_user(transaction, incident_id, change, audience, None, now).await
         }
         Deed::Acknowledge | Deed::StartAction | Deed::TakeOver { .. } | Deed::Suspend(_) | Deed::Resume { .. } => {
-            let change = |course: &Course| change(course, deed, user_id, patience, now);
+            let own = agency::patience(transaction, incident_id, user_id).await?;
+            let change = |course: &Course| change(course, deed, user_id, &own.unwrap_or(*patience), now);
             by_user(transaction, incident_id, change, Audience::Both, expected_version, now).await
         }
     }

@@ -216,7 +216,9 @@ async fn begin(
             audience: course.audience(),
             ..climb.run
         };
-        return Ok(Some((ladder, Climb { run, ..climb })));
+        let climb = Climb { run, ..climb };
+        let anew = plan_anew(&climb, &ladder, plan, concerned);
+        return Ok(Some(anew.unwrap_or((ladder, climb))));
     }
     let protocols = plan.protocols(concerned);
     let endless = before.grouping_key.starts_with("escalation:");
@@ -232,6 +234,36 @@ async fn begin(
     };
     let begun = ladder.and_then(|ladder| Some((ladder, Run::begin(course, ladder, endless)?)));
     Ok(begun.map(|(ladder, (run, progress))| (ladder.clone(), Climb { run, progress })))
+}
+
+/// A run without end begins each lap with the ladder that holds then: what has failed because its ladder called nobody must come to one that does.
+/// `None` within a lap, and of runs that end.
+fn plan_anew(climb: &Climb, ladder: &Ladder, plan: &Plan, concerned: &Concerned) -> Option<(Ladder, Climb)> {
+    let Progress::Waiting { lap, step, due, called } = climb.progress else {
+        return None;
+    };
+    let over = called && usize::try_from(step).is_ok_and(|step| step >= ladder.steps.len());
+    let lap = match step {
+        0 => lap,
+        _ if over => lap.saturating_add(1),
+        _ => return None,
+    };
+    if !climb.run.endless {
+        return None;
+    }
+    let ladder = plan.protocols(concerned).fallback(climb.run.audience).cloned()?;
+    let run = Run {
+        ladder: ladder.ladder,
+        revision: ladder.revision,
+        ..climb.run
+    };
+    let progress = Progress::Waiting {
+        lap,
+        step: 0,
+        due,
+        called: false,
+    };
+    Some((ladder, Climb { run, progress }))
 }
 
 fn place(lap: u32, step: u32) -> String {
@@ -304,10 +336,15 @@ async fn message(
         Some(row) => row.try_get(0)?,
         None => None,
     };
-    if plan.members.contains_key(&called.user) {
+    if let Some(member) = plan.members.get(&called.user) {
         let place = usize::try_from(call.key.step).unwrap_or(usize::MAX);
         let via = ladder.steps.get(place).map_or(&[][..], |step| step.via.as_slice());
-        let channels: Vec<Channel> = via.iter().filter_map(|via| Channel::parse(via.name())).collect();
+        // Those over which there is an address, and which are set up.
+        let channels: Vec<Channel> = via
+            .iter()
+            .filter(|via| member.via.contains(via))
+            .filter_map(|via| Channel::parse(via.name()))
+            .collect();
         let call = notification::Call {
             incident_id: before.incident_id,
             event_id,

@@ -3,9 +3,10 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use super::{Overdue, Profile, RequiredStep, profiles};
+use super::{Level, Overdue, Profile, RequiredStep, profiles};
 use crate::Error;
 
 const KNOWN: &str = "SELECT prosrc FROM pg_proc WHERE oid = $1::text::regprocedure";
@@ -16,6 +17,8 @@ pub(crate) async fn install(client: &Client) -> Result<(), Error> {
         ("law_steps(text, boolean)", "SETOF text", steps(profiles())),
         ("law_review_months(text)", "integer", review_months(profiles())),
         ("law_term_months(text, boolean)", "integer", term_months(profiles())),
+        ("law_approval(text)", "jsonb", approvals(profiles())),
+        ("law_leave_tiers(text)", "jsonb", leave_tiers(profiles())),
     ] {
         let known: String = client.query_one(KNOWN, &[&signature]).await?.try_get(0)?;
         if known != body {
@@ -84,6 +87,45 @@ fn term_months(profiles: &[Profile]) -> String {
     )
 }
 
+/// What a profile asks of who approves an order.
+fn approvals(profiles: &[Profile]) -> String {
+    by_profile(profiles, |profile| {
+        let approval = &profile.approval;
+        json!({
+            "authority": approval.authority.as_str(),
+            "roles": approval.roles.iter().map(|role| role.name()).collect::<Vec<_>>(),
+            "level": approval.level.map(Level::as_str),
+            "branches": approval.branches.iter().map(|branch| branch.name()).collect::<Vec<_>>(),
+        })
+    })
+}
+
+/// What it asks of who approves leave, by tier.
+fn leave_tiers(profiles: &[Profile]) -> String {
+    by_profile(profiles, |profile| {
+        let tiers = profile.leave_tiers.iter().map(|tier| {
+            json!({
+                "up_to_days": tier.up_to_days,
+                "roles": tier.roles.iter().map(|role| role.name()).collect::<Vec<_>>(),
+                "level": tier.level.map(Level::as_str),
+                "above": tier.above,
+                "told": tier.told,
+            })
+        });
+        tiers.collect()
+    })
+}
+
+/// Words and numbers of the program alone are in it: nothing to be quoted.
+fn by_profile(profiles: &[Profile], of: impl Fn(&Profile) -> Value) -> String {
+    let mut text = "SELECT CASE $1".to_owned();
+    for profile in profiles {
+        let _ = write!(text, " WHEN '{}' THEN '{}'::jsonb", profile.name, of(profile));
+    }
+    text.push_str(" WHEN NULL THEN NULL END");
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +152,11 @@ mod tests {
             assert!(terms.contains(row), "{row}: {terms}");
         }
         assert!(!terms.contains("generic"));
+        let approvals = approvals(profiles());
+        let cn = r#"WHEN 'cn' THEN '{"authority":"user","branches":["social_work","administration"],"level":"county","roles":["supervisor"]}'"#;
+        assert!(approvals.contains(cn), "{approvals}");
+        let tiers = leave_tiers(profiles());
+        let most = r#"{"above":true,"level":null,"roles":["supervisor"],"told":false,"up_to_days":null}]'::jsonb"#;
+        assert!(tiers.contains(most), "{tiers}");
     }
 }

@@ -56,7 +56,7 @@ pub enum Called {
 
 const ADDRESSES: &str = "SELECT u.email, u.phone, u.locale,
         EXISTS (SELECT FROM push_subscription s WHERE s.user_id = u.user_id) AS push
-    FROM app_user u WHERE u.user_id = $1 AND u.disabled_at IS NULL";
+    FROM app_user u JOIN agency a USING (agency_id) WHERE u.user_id = $1 AND u.disabled_at IS NULL AND a.disabled_at IS NULL";
 
 fn address(row: &Row, user_id: Uuid, channel: Channel) -> Result<Option<String>, Error> {
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());

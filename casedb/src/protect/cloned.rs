@@ -9,13 +9,12 @@ use alerts::{Audience, Severity};
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Row;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
     Database, Error,
-    incident::{IncidentError, SystemIncident, end_system, raise_system},
-    pool::{optional, rows},
+    incident::{IncidentError, SystemIncident, look},
+    pool::rows,
 };
 
 /// The incident's kind, and the first part of its grouping key.
@@ -61,10 +60,6 @@ pub async fn raise(database: &Database, now: Timestamp) -> Result<usize, Inciden
     for row in rows(&client, CLONED, &[&calm]).await? {
         let cloned = read(&row)?;
         let key = format!("{KIND}:{}", cloned.assignment_id);
-        let transaction = client.transaction().await.map_err(Error::from)?;
-        if optional(&transaction, TOLD, &[&key, &cloned.since]).await?.is_some() {
-            continue;
-        }
         let text = format!(
             "two devices speak under the name of {}, which {} carries, since {}; the positions of both are compared: nearness may be told \
              falsely, or not at all",
@@ -81,30 +76,23 @@ pub async fn raise(database: &Database, now: Timestamp) -> Result<usize, Inciden
             text: &text,
             at: now,
         };
-        raised += usize::from(raise_system(&transaction, &system).await?.new);
-        transaction.commit().await.map_err(Error::from)?;
+        raised += usize::from(look::tell(&mut client, (TOLD, &[&key, &cloned.since]), &system).await?);
     }
     for row in rows(&client, OVER, &[&calm, &KIND]).await? {
         let key: String = row.try_get(0).map_err(Error::from)?;
-        let transaction = client.transaction().await.map_err(Error::from)?;
         let text = "one device alone has spoken under the name for 30 min, or nobody carries it any more";
-        end_system(&transaction, None, &key, text, now).await?;
-        transaction.commit().await.map_err(Error::from)?;
+        look::over(&mut client, None, &key, text, now).await?;
     }
     Ok(raised)
 }
 
 /// Looks every few seconds until it is stopped. What goes wrong is tried again the next time.
 pub async fn watch(database: Database, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = stop.cancelled() => return,
-        }
-        if let Err(error) = raise(&database, Timestamp::now()).await {
-            warn!(%error, "cloned devices of protected people cannot be told of yet");
-        }
-    }
+    let what = "cloned devices of protected people";
+    look::watch(database, EVERY, stop, what, |database, now| async move {
+        raise(&database, now).await
+    })
+    .await;
 }
 
 fn read(row: &Row) -> Result<Cloned, Error> {

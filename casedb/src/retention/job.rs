@@ -125,6 +125,19 @@ const COMMANDS: [(&str, &str, &str); 2] = [
         commands!("DELETE FROM ", ""),
     ),
 ];
+/// Names of radio cells, each the place of everybody whom its root cause concerned: gone with the history of the first of them.
+macro_rules! cells {
+    ($what:literal) => {
+        concat!(
+            $what,
+            " FROM cause_cell c WHERE EXISTS (SELECT FROM incident_action a, ",
+            due!("incident", "onset_at"),
+            " AND a.incident_id = d.incident_id AND a.record #>> '{why,into}' = c.incident_id::text)"
+        )
+    };
+}
+const CELLS: &str = cells!("SELECT count(*)");
+const DELETE_CELLS: &str = cells!("DELETE");
 /// Hourly figures: counts, no places, but of somebody.
 const FIGURES: &str = concat!("DELETE FROM ", due!("position_hour_rolled", "hour"));
 /// Raw frames that the person's devices sent while they wore them.
@@ -401,6 +414,11 @@ async fn person(database: &Database, terms: &Terms, plan: &Plan, ran: &mut Ran, 
             execute(&transaction, FIGURES, &values).await?;
         }
         gone.push(("quarantined_frame", frames));
+        let cells: i64 = row(&transaction, CELLS, &values).await?.try_get(0)?;
+        if !ran.dry {
+            execute(&transaction, DELETE_CELLS, &values).await?;
+        }
+        gone.push(("cause_cell", cells));
     }
     let record = plan.record_is_due(now);
     if record {

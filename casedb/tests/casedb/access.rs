@@ -96,7 +96,7 @@ const fn side(branch: Branch) -> &'static str {
 }
 
 /// Rows by table, as JSON texts.
-type Snapshot = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Snapshot = BTreeMap<String, BTreeSet<String>>;
 
 async fn snapshot(client: &Client) -> Snapshot {
     let mut all = Snapshot::new();
@@ -110,7 +110,7 @@ async fn snapshot(client: &Client) -> Snapshot {
 }
 
 /// Puts the rows of a kind in and returns those that are new.
-async fn put(client: &Client, me: &User, kind: Kind) -> Snapshot {
+pub(crate) async fn put(client: &Client, me: &User, kind: Kind) -> Snapshot {
     let before = snapshot(client).await;
     let foreign = kind == Kind::Foreign;
     let (place, person) = if foreign {
@@ -165,12 +165,12 @@ async fn put(client: &Client, me: &User, kind: Kind) -> Snapshot {
     after
 }
 
-struct Shape {
-    columns: Vec<String>,
-    key: Vec<String>,
+pub(crate) struct Shape {
+    pub(crate) columns: Vec<String>,
+    pub(crate) key: Vec<String>,
 }
 
-async fn shapes(client: &Client) -> BTreeMap<String, Shape> {
+pub(crate) async fn shapes(client: &Client) -> BTreeMap<String, Shape> {
     let sql = "SELECT c.relname::text,
             array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''),
             coalesce(array_agg(a.attname::text) FILTER (WHERE a.attnum = ANY (i.indkey)), array_agg(a.attname::text))
@@ -192,7 +192,7 @@ async fn shapes(client: &Client) -> BTreeMap<String, Shape> {
 }
 
 /// The columns that a right covers, of those that there are.
-fn covered(columns: Columns, shape: &Shape) -> Vec<&str> {
+pub(crate) fn covered(columns: Columns, shape: &Shape) -> Vec<&str> {
     let all = shape.columns.iter().map(String::as_str);
     match columns {
         Columns::All => all.collect(),

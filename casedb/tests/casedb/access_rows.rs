@@ -14,12 +14,12 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
         VALUES (md5('{k}person')::uuid, 'MX-{k}', 'Name of {k}', '{police}', '{social}', 'Asia/Shanghai')"),
     ("supervision_order", "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at, made_by)
         VALUES (md5('{k}order')::uuid, '{person}', 'act', now(), now() + interval '1 day', '{user}')"),
-    ("order_past_term", "INSERT INTO order_past_term (order_id, person_id, starts_at, ends_at)
-        VALUES (md5('{k}order')::uuid, '{person}', now() - interval '1 day', now())"),
+    ("order_past_term", "SET LOCAL homeward.import = 'on'; INSERT INTO order_past_term (order_id, person_id, starts_at, ends_at)
+        VALUES (md5('{k}order')::uuid, '{person}', now() - interval '1 day', now()); SET LOCAL homeward.import = ''"),
     ("order_extension", "INSERT INTO order_extension (extension_id, order_id, from_end, to_end, reason, requested_by, requested_at)
         VALUES (md5('{k}extension')::uuid, md5('{k}order')::uuid, now(), now() + interval '1 day', 'r', '{user}', now())"),
-    ("order_approval", "INSERT INTO order_approval (approval_id, order_id, decision, decided_by, role, agency_id, decided_at)
-        VALUES (md5('{k}approval')::uuid, md5('{k}order')::uuid, 'refused', '{user}', 'r', '{agency}', now())"),
+    ("order_approval", "SET LOCAL homeward.import = 'on'; INSERT INTO order_approval (approval_id, order_id, decision, decided_by, role, agency_id, decided_at)
+        VALUES (md5('{k}approval')::uuid, md5('{k}order')::uuid, 'refused', '{user}', 'r', '{agency}', now()); SET LOCAL homeward.import = ''"),
     ("order_notice", "INSERT INTO order_notice (notice_id, order_id, step, given_to, done_at, recorded_by)
         VALUES (md5('{k}notice')::uuid, md5('{k}order')::uuid, 'copy_sent', 'x', now(), '{user}')"),
     ("order_review", "INSERT INTO order_review (review_id, order_id, kind, due_at) VALUES (md5('{k}review')::uuid, md5('{k}order')::uuid, 'asked', now())"),
@@ -95,6 +95,9 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
         VALUES (md5('{k}event')::uuid, md5('{k}violation')::uuid, '{person}', 'exclusion_entry', 'onset', md5('{k}zone')::uuid, 1, 1, now(), now(), false, 'x')"),
     ("incident", "INSERT INTO incident (incident_id, person_id, grouping_key, kind, zone_id, severity, audience, state, onset_at)
         VALUES (md5('{k}incident')::uuid, '{person}', 'matrix {k}', 'exclusion_entry', md5('{k}zone')::uuid, 1, '{audience}', 'raised', now())"),
+    ("cause_cell", "INSERT INTO incident (incident_id, person_id, grouping_key, kind, zone_id, severity, audience, state, onset_at, merged_into)
+        VALUES (md5('{k}member')::uuid, '{person}', 'matrix member {k}', 'silence', md5('{k}zone')::uuid, 1, '{audience}', 'raised', now(), md5('{k}incident')::uuid);
+        INSERT INTO cause_cell (incident_id, number, name) VALUES (md5('{k}incident')::uuid, substr(md5('{k}'), 1, 12), '460-00-1-1')"),
     ("incident_event", "INSERT INTO incident_event (incident_id, event_id) VALUES (md5('{k}incident')::uuid, md5('{k}event')::uuid)"),
     ("incident_action", "INSERT INTO incident_action (incident_id, action, user_id, audience, text)
         VALUES (md5('{k}incident')::uuid, 'note', '{user}', '{audience}', 'words')"),
@@ -137,6 +140,7 @@ pub(crate) const ELSEWHERE: &[&str] = &[
     "access_zone",
     "access_hidden_zone",
     "access_hidden_contact",
+    "access_hidden_revision",
     "access_contact",
     "violation",
     "audit_head",

@@ -219,20 +219,35 @@ async fn a_cell_that_fails_is_one_incident_with_that_cause() {
         let (cause, key, told): (Uuid, String, String) = (row.get(0), row.get(1), row.get(2));
         assert!(key.starts_with("cause:silence:cell:"), "{key}");
         assert!(told.contains("200 people at once: silence"), "{told}");
+        let number = key.rsplit(':').next().unwrap().to_owned();
         assert!(
-            // The ids of incidents in it may have any four digits.
-            !key.contains("4660") && !told.contains("460-00-") && !told.contains("9488-4660"),
-            "a cell is a place: {key} {told}"
+            told.contains(&format!("They share: a cell, number {number}.")),
+            "{told}"
         );
         let count = async |sql: &str| -> i64 { client.query_one(sql, &[]).await.unwrap().get(0) };
         assert_eq!(
             count(
                 "SELECT count(DISTINCT a.incident_id) FROM incident_action a JOIN incident i USING (incident_id)
-                WHERE i.merged_into IS NOT NULL AND a.text LIKE '%share: cell 460-00-9488-4660.%'"
+                WHERE i.merged_into IS NOT NULL AND a.text LIKE '%They share: a cell, number %'"
             )
             .await,
             200,
-            "who sees one of those concerned reads which cell"
+            "the records of those concerned say what sort of cause it was"
+        );
+        // A cell is a place: its name stands beside the cause, and nowhere else.
+        let anywhere = "SELECT (SELECT count(*) FROM incident i WHERE to_jsonb(i)::text LIKE '%460-00-%')
+            + (SELECT count(*) FROM incident_action a WHERE to_jsonb(a)::text LIKE '%460-00-%')
+            + (SELECT count(*) FROM audit_pending p WHERE to_jsonb(p)::text LIKE '%460-00-%')
+            + (SELECT count(*) FROM outbox o WHERE to_jsonb(o)::text LIKE '%460-00-%')";
+        assert_eq!(count(anywhere).await, 0);
+        let named = "SELECT count(*) FROM cause_cell WHERE (number, name, incident_id)
+            IN (SELECT split_part(grouping_key, ':', 4), '460-00-9488-4660', incident_id FROM incident WHERE person_id IS NULL)";
+        assert_eq!(count(named).await, 1);
+        // Who is hit later is of the same number.
+        assert_eq!(sweep(&db, 211).await, Swept::default());
+        assert_eq!(
+            count("SELECT count(*) FROM incident WHERE kind = 'root_cause'").await,
+            1
         );
         let calling: Vec<Uuid> = client
             .query(

@@ -157,9 +157,11 @@ async fn fill(
     client
         .batch_execute(&format!(
             "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at, made_by) VALUES ('{order}', '{id}', 'invented act', now() - interval '30 days', now() + interval '30 days', '{foreign}');
+            SELECT set_config('homeward.import', 'on', false);
             INSERT INTO order_past_term (order_id, person_id, starts_at, ends_at) VALUES ('{order}', '{id}', now() - interval '40 days', now() - interval '35 days');
             INSERT INTO order_extension (extension_id, order_id, from_end, to_end, reason, requested_by, requested_at) VALUES ('{order}', '{order}', now(), now() + interval '60 days', 'needed', '{foreign}', now());
             INSERT INTO order_approval (approval_id, order_id, extension_id, decision, decided_by, role, agency_id, decided_at) VALUES ('{order}', '{order}', '{order}', 'approved', '{user}', 'supervisor', '{police}', now());
+            SELECT set_config('homeward.import', '', false);
             INSERT INTO order_notice (notice_id, order_id, step, given_to, done_at, recorded_by) VALUES ('{order}', '{order}', 'notice_signed', 'the person', now(), '{user}');
             INSERT INTO order_review (review_id, order_id, kind, due_at) VALUES ('{order}', '{order}', 'periodic', now());
             INSERT INTO order_warning VALUES ('{order}', 'order_ends', now(), 14, now());
@@ -175,6 +177,7 @@ async fn fill(
             INSERT INTO person_zone (person_id, zone_id, schedule) VALUES ('{id}', '{zone}', '{{\"weekly\":[]}}'), ('{id}', '{shared}', NULL);
             INSERT INTO zone_publication (person_id, zone_id, number, published_by, reason, label, kind, audience, geometry, radius_m)
                 VALUES ('{id}', '{zone}', 1, '{foreign}', 'needed', 'Home', 'inclusion', 'both', '{{\"type\":\"Point\",\"coordinates\":[1.5e-7,59.9]}}', 33.3), ('{id}', '{shared}', 1, NULL, '', 'Shared', 'exclusion', 'both', '{{}}', 1);
+            INSERT INTO zone_past_audience VALUES ('{zone}', now() - interval '3 days', 'police');
             INSERT INTO person_layer VALUES ('{id}', '{foreign}');
             INSERT INTO leave_pass (leave_id, person_id, starts_at, ends_at, reason, approved_by, created_by) VALUES ('{leave}', '{id}', now(), now() + interval '1 day', 'family', 'somebody', '{user}');
             INSERT INTO leave_pass_zone VALUES ('{leave}', '{zone}');
@@ -268,6 +271,7 @@ async fn fill(
         client
             .batch_execute(&format!(
                 "INSERT INTO incident (incident_id, person_id, grouping_key, kind, severity, audience, state, onset_at, acknowledged_by) VALUES ('{incident}', '{id}', 'g{n}', 'home_exit', 2, 'both', 'raised', now(), '{foreign}');
+                INSERT INTO cause_cell (incident_id, number, name) VALUES ('{incident}', substr(md5('{incident}'), 1, 12), '460-00-9488-466{n}');
                 INSERT INTO incident_event VALUES ('{incident}', '{event}');
                 INSERT INTO incident_action (incident_id, action, user_id, text, event_id) VALUES ('{incident}', 'note', '{user}', 'words', '{event}');
                 INSERT INTO notification (notification_id, idempotency_key, incident_id, event_id, channel, recipient) VALUES ('{incident}', '{incident}', '{incident}', '{event}', 'mail', 'a@example.org');"
@@ -690,6 +694,62 @@ async fn what_holds_up_a_wipe_is_told_with_numbers_and_the_cure() {
             .unwrap();
         drop(client);
         wipe(&db, Subject::Agency(world.root)).await;
+        test.drop_now().await.unwrap();
+    }
+}
+
+/// Words from before there were bounds: kept as they are here, and as they are when they come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_from_before_the_bounds_come_back_as_they_went() {
+    for (test, db) in migrated().await {
+        let world = world(&db, 7).await;
+        let client = db.client().await.unwrap();
+        let id = world.people[0].person_id.uuid();
+        // As a database has them that was upgraded: put in without the rules, which hold again afterwards.
+        let rules = "SELECT c.relname::text, k.conname::text, pg_get_constraintdef(k.oid) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+            WHERE k.contype = 'c' AND NOT k.convalidated AND c.relnamespace = 'public'::regnamespace ORDER BY 1, 2";
+        let held = async || -> Vec<(String, String, String)> {
+            let found = client.query(rules, &[]).await.unwrap();
+            found.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+        };
+        let before = held().await;
+        assert!(before.len() > 40, "{}", before.len());
+        for (table, name, _) in &before {
+            client
+                .batch_execute(&format!("ALTER TABLE {table} DROP CONSTRAINT {name}"))
+                .await
+                .unwrap();
+        }
+        client
+            .batch_execute(&format!(
+                "UPDATE person SET display_name = repeat('Invented ', 500) || chr(8238) || 'x' WHERE person_id = '{id}';
+                UPDATE supervision_order SET grounds = repeat('g', 20000), legal_basis = chr(27) || '[31m' WHERE person_id = '{id}';
+                INSERT INTO person_note (person_id, text, happened_at, written_by) SELECT '{id}', ' ', now(), '{0}';
+                INSERT INTO person_note (person_id, text, happened_at, written_by) SELECT '{id}', repeat(chr(7) || 'n', 4900), now(), '{0}';
+                UPDATE zone SET label = repeat('z', 2000) WHERE zone_id IN (SELECT zone_id FROM person_zone WHERE person_id = '{id}');
+                UPDATE agency SET name = repeat('a', 1000);
+                UPDATE app_user SET display_name = E'two\\nlines'",
+                world.user
+            ))
+            .await
+            .unwrap();
+        for (table, name, rule) in &before {
+            let back = format!("ALTER TABLE {table} ADD CONSTRAINT {name} {rule}");
+            client.batch_execute(&back).await.unwrap();
+        }
+        for subject in [Subject::Person(id), Subject::Agency(world.root)] {
+            let first = export(&db, subject).await;
+            wipe(&db, subject).await;
+            import(&db, &first).await.unwrap();
+            let second = export(&db, subject).await;
+            assert!(first == second, "{subject}: {}", differ(&first, &second));
+            assert_eq!(held().await, before, "the rules hold again");
+            let written =
+                "INSERT INTO person_note (person_id, text, happened_at, written_by) VALUES ($1, ' ', now(), $2)";
+            let error = casedb::Error::from(client.execute(written, &[&id, &world.user]).await.unwrap_err());
+            assert_eq!(error.constraint(), Some("person_note_text_words"), "{error}");
+        }
+        drop(client);
         test.drop_now().await.unwrap();
     }
 }

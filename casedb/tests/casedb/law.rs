@@ -14,6 +14,8 @@ use uuid::Uuid;
 
 use super::support::{add_order, add_person, migrated};
 
+#[path = "law/approvals.rs"]
+mod approvals;
 #[path = "law/dwelling.rs"]
 mod dwelling;
 #[path = "law/effect.rs"]

@@ -267,3 +267,60 @@ async fn commands_go_with_the_term_of_their_basis() {
         test.drop_now().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_name_of_a_cell_goes_with_the_first_history_of_those_concerned() {
+    for (test, db) in migrated().await {
+        let start: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
+        let now: Timestamp = "2026-11-01T12:00:00Z".parse().unwrap();
+        let terms = Terms {
+            movement_months: 3,
+            record_months: 60,
+        };
+        let (over, goes_on) = (add_person(&db, "over").await, add_person(&db, "goes_on").await);
+        under(&db, over.person_id, start, start + (10 * DAY).hours()).await;
+        under(&db, goes_on.person_id, start, now + 1.hour()).await;
+        let client = db.client().await.unwrap();
+        client
+            .batch_execute("ALTER TABLE incident DISABLE TRIGGER incident_law")
+            .await
+            .unwrap();
+        // Two causes: one concerned both, the other who goes on alone.
+        for (cause, people) in [
+            ("both", &[over.person_id, goes_on.person_id][..]),
+            ("one", &[goes_on.person_id]),
+        ] {
+            let insert = "WITH c AS (INSERT INTO incident (incident_id, person_id, grouping_key, kind, severity, audience, state, onset_at)
+                    VALUES (md5($1)::uuid, NULL, 'cause:silence:cell:' || $1, 'root_cause', 3, 'both', 'raised', $2))
+                SELECT 1";
+            client.execute(insert, &[&cause, &start]).await.unwrap();
+            let named = "INSERT INTO cause_cell (incident_id, number, name) VALUES (md5($1)::uuid, substr(md5($1), 1, 12), '460-00-9488-4660')";
+            client.execute(named, &[&cause]).await.unwrap();
+            for person in people {
+                let member = "WITH i AS (INSERT INTO incident (incident_id, person_id, grouping_key, kind, severity, audience, state, onset_at)
+                        VALUES (gen_random_uuid(), $1, 'silence ' || $2::text, 'silence', 3, 'both', 'raised', $3) RETURNING incident_id)
+                    INSERT INTO incident_action (incident_id, action, text, version, record)
+                    SELECT incident_id, 'merge', 'x', 1, jsonb_build_object('why', jsonb_build_object('change', 'merge', 'into', md5($2)::uuid)) FROM i";
+                let onset = start + 30.hours();
+                client.execute(member, &[&person.uuid(), &cause, &onset]).await.unwrap();
+            }
+        }
+        let left = async || -> Vec<String> {
+            let sql = "SELECT i.grouping_key FROM cause_cell c JOIN incident i USING (incident_id) ORDER BY 1";
+            client
+                .query(sql, &[])
+                .await
+                .unwrap()
+                .iter()
+                .map(|row| row.get(0))
+                .collect()
+        };
+        let dry = retention::run(&db, &terms, now, true, &mut |_| {}).await.unwrap();
+        assert_eq!((dry.rows["cause_cell"], left().await.len()), (1, 2));
+        let ran = retention::run(&db, &terms, now, false, &mut |_| {}).await.unwrap();
+        assert_eq!(ran.rows["cause_cell"], 1);
+        assert_eq!(left().await, ["cause:silence:cell:one"]);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}

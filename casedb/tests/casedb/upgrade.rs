@@ -1,7 +1,15 @@
 //! What an upgrade makes of what an earlier version left open.
 
 use alerts::Severity;
-use casedb::{Database, escalation, incident, migrate, migrate_to};
+use casedb::{
+    Database,
+    audit::{
+        key::Key,
+        sealer,
+        verify::{self, Trust},
+    },
+    escalation, incident, migrate, migrate_audited_to, migrate_to,
+};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -123,6 +131,109 @@ async fn open_incidents_of_before_begin_to_call_one_after_the_other() {
             assert!(begun > 0);
         }
         drop((client, own, database));
+        test.drop_now().await.unwrap();
+    }
+}
+
+/// The newest version whose records of a root cause named the radio cell.
+const NAMED: i32 = 73;
+
+/// Of V0082: the cell's name leaves records and grouping keys, and stands beside the cause; the audit's chain tells of it and holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_cells_leave_the_records_and_the_chain_holds() {
+    for test in testkit::databases().await.unwrap() {
+        migrate_audited_to(&test.url, PARTITIONS, NAMED).await.unwrap();
+        let client = testkit::connect(&test.url).await.unwrap();
+        let db = Database::connect(&test.url, 4).await.unwrap();
+        let key = Key::from_secret([9; 32]);
+        let says = |cell: &str| format!("7 people at once: silence. They share: cell {cell}.");
+        client
+            .batch_execute("ALTER TABLE incident DISABLE TRIGGER incident_law")
+            .await
+            .unwrap();
+        // Two causes of one kind, one of another; a note in somebody's own words.
+        for (cause, cell) in [("a", "460-00-9488-4660"), ("b", "310-410-7-12"), ("c", "carrier")] {
+            let said = if cell == "carrier" {
+                "7 people at once: silence. They share: carrier East.".to_owned()
+            } else {
+                says(cell)
+            };
+            let shared = if cell == "carrier" {
+                "carrier:East".to_owned()
+            } else {
+                format!("cell:{cause}00ff")
+            };
+            let insert =
+                "INSERT INTO incident (incident_id, person_id, grouping_key, kind, severity, audience, state, onset_at)
+                VALUES (md5($1)::uuid, NULL, 'cause:silence:' || $2, 'root_cause', 3, 'both', 'raised', now())";
+            client.execute(insert, &[&cause, &shared]).await.unwrap();
+            for n in 0..3 {
+                let person = Uuid::now_v7();
+                testkit::supervise(&client, person).await.unwrap();
+                let insert = "WITH i AS (INSERT INTO incident (incident_id, person_id, grouping_key, kind, severity, audience, state, onset_at, merged_into)
+                        VALUES (gen_random_uuid(), $1, 'silence:' || $2, 'silence', 3, 'both', 'raised', now(), md5($3)::uuid) RETURNING incident_id)
+                    INSERT INTO incident_action (incident_id, action, text, version, record)
+                    SELECT incident_id, 'merge', $4, 1, jsonb_build_object('why', jsonb_build_object('change', 'merge', 'into', md5($3)::uuid, 'why', $4::text)) FROM i";
+                client
+                    .execute(insert, &[&person, &n.to_string(), &cause, &said])
+                    .await
+                    .unwrap();
+            }
+        }
+        client
+            .batch_execute("ALTER TABLE incident ENABLE TRIGGER incident_law")
+            .await
+            .unwrap();
+        sealer::seal_waiting(&db).await.unwrap();
+        sealer::sign(&db, &key, None).await.unwrap().unwrap();
+        let told = async |sql: &str| -> i64 { client.query_one(sql, &[]).await.unwrap().get(0) };
+        assert_eq!(
+            told("SELECT count(*) FROM incident_action WHERE text LIKE '%share: cell %'").await,
+            6
+        );
+
+        migrate(&test.url, PARTITIONS).await.unwrap();
+        let anywhere =
+            "SELECT (SELECT count(*) FROM incident i WHERE to_jsonb(i)::text ~ '(460-00|310-410)-|:[ab]00ff')
+            + (SELECT count(*) FROM incident_action a WHERE to_jsonb(a)::text ~ '(460-00|310-410)-')";
+        assert_eq!(told(anywhere).await, 0);
+        let names: Vec<(String, String)> = client
+            .query(
+                "SELECT c.name, i.grouping_key FROM cause_cell c JOIN incident i USING (incident_id)
+                WHERE i.grouping_key = 'cause:silence:cell:' || c.number ORDER BY c.name DESC",
+                &[],
+            )
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| (row.get(0), row.get(1)))
+            .collect();
+        assert_eq!(
+            names.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            ["460-00-9488-4660", "310-410-7-12"]
+        );
+        let written = "SELECT count(*) FROM incident_action a JOIN incident m USING (incident_id) JOIN cause_cell c ON c.incident_id = m.merged_into
+            WHERE a.text = '7 people at once: silence. They share: a cell, number ' || c.number || '.' AND a.record #>> '{why,why}' = a.text";
+        assert_eq!(told(written).await, 6);
+        assert_eq!(
+            told("SELECT count(*) FROM incident_action WHERE text LIKE '%They share: carrier East.'").await,
+            3
+        );
+        let changed = client.execute("UPDATE incident_action SET text = 'x'", &[]).await;
+        assert!(changed.is_err(), "records stay as they are again");
+        sealer::seal_waiting(&db).await.unwrap();
+        sealer::sign(&db, &key, None).await.unwrap().unwrap();
+        assert!(
+            told("SELECT count(*) FROM audit_entry WHERE act = 'migrate' AND table_name = 'incident_action'").await
+                >= 6
+        );
+        let trust = Trust {
+            key: Some(key.public()),
+            anchors: Vec::new(),
+        };
+        let report = verify::database(&db, &trust, &mut |_| {}).await.unwrap();
+        assert!(report.faults.is_empty(), "{:?}", report.faults);
+        drop((client, db));
         test.drop_now().await.unwrap();
     }
 }

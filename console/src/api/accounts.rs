@@ -112,7 +112,8 @@ pub async fn add(
     let (password, hash) = fresh_password().await?;
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
-    account::fits(new.role, &place(&transaction, new.agency_id).await?)?;
+    let place = place(&transaction, new.agency_id).await?;
+    account::fits(new.role, &place.kind, &place.name)?;
     let user = NewUser {
         username: username.to_owned(),
         display_name: display_name.to_owned(),
@@ -158,7 +159,7 @@ pub async fn change(
     if asked.role.is_some() || asked.agency_id.is_some() {
         let place = place(&transaction, asked.agency_id.unwrap_or(known.agency_id)).await?;
         let role = asked.role.or_else(|| Role::parse(&known.role));
-        account::fits(role.unwrap_or(Role::ServiceProvider), &place)?;
+        account::fits(role.unwrap_or(Role::ServiceProvider), &place.kind, &place.name)?;
     }
     let changes = Changes {
         display_name,

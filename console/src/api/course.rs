@@ -9,6 +9,7 @@ use casedb::{
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{
     doing::Doing,
@@ -59,7 +60,14 @@ pub struct Merge {
     pub into: i64,
     /// The cause; not blank.
     pub why: String,
+    /// Further incidents that are merged with it, in the same transaction: all of them, or none.
+    #[serde(default)]
+    #[schema(max_items = 500)]
+    pub also: Vec<Uuid>,
 }
+
+/// The most incidents merged at once.
+const MERGED_MAX: usize = 500;
 
 fn words<'a>(text: &'a str, field: &str) -> Result<&'a str, ApiError> {
     let text = checked_text(text)?;
@@ -156,7 +164,7 @@ pub async fn resume(
     doing.deed(&Deed::Resume { why }, &seen).await
 }
 
-/// Merges an incident into another that has the same cause. At P1, and where only a person may judge, it goes on calling.
+/// Merges an incident into another that has the same cause, with further ones where they are named. At P1, and where only a person may judge, it goes on calling.
 #[utoipa::path(post, path = "/api/v1/incidents/{id}/merge", tag = "incidents", params(("id" = Uuid, Path), DetailQuery), request_body = Merge, responses(
     (status = 200, body = IncidentDetail),
     (status = 401, description = "No session", body = ErrorBody),
@@ -175,10 +183,17 @@ pub async fn merge(
     let why = words(&asked.why, "why")?;
     let doing = Doing::new(&app, &caller.user, incident_id, None);
     doing.must_see().await?;
+    if asked.also.len() > MERGED_MAX {
+        return Err(ApiError::invalid("bad_value", format!("also: {MERGED_MAX} at most")));
+    }
+    for other in &asked.also {
+        Doing::new(&app, &caller.user, *other, None).must_see().await?;
+    }
     let into = doing.numbered(asked.into).await?;
     let into =
         into.ok_or_else(|| ApiError::invalid("bad_value", format!("into: there is no incident {}", asked.into)))?;
-    doing.deed(&Deed::Merge { into, why }, &seen).await
+    let also = &asked.also;
+    doing.deed(&Deed::Merge { into, also, why }, &seen).await
 }
 
 /// Takes an incident out of the one it was merged into: it stands for itself again.

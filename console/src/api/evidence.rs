@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 
 use crate::{
     ApiError, App,
-    authorise::{Asked, Authorised, Id, Reader},
+    authorise::{Asked, Authorised, CaseReader, Id},
     error::ErrorBody,
 };
 
@@ -42,7 +42,7 @@ pub struct EvidenceQuery {
     (status = 422, description = "`purpose_required`, `case_required`, `bad_value`", body = ErrorBody),
 ))]
 pub async fn download(
-    caller: Authorised<Reader>,
+    caller: Authorised<CaseReader>,
     State(app): State<App>,
     Id(incident_id): Id,
     Asked(asked): Asked<EvidenceQuery>,

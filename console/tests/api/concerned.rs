@@ -30,15 +30,22 @@ async fn a_cause_lists_those_whom_the_viewer_sees_by_risk() -> Result<()> {
     .await?;
     let cell = hit(
         &room,
-        "cause:no_fix:cell:00ff",
-        "8 people at once: no fix. They share: cell 460-00-9488-4660.",
+        "cause:no_fix:cell:0123456789ab",
+        "8 people at once: no fix. They share: a cell, number 0123456789ab.",
     )
+    .await?;
+    room.sql(&format!(
+        "INSERT INTO cause_cell (incident_id, number, name) VALUES ('{cell}', '0123456789ab', '460-00-9488-4660')"
+    ))
     .await?;
     let path = |id: Uuid| format!("/api/v1/incidents/{id}/concerned");
 
     let officer = room.log_in("chen.yu").await?;
     let list = officer.get(&path(carrier)).await?;
-    assert_eq!(list["cause"], json!({"kind": "carrier", "value": "Invented: North"}));
+    assert_eq!(
+        list["cause"],
+        json!({"kind": "carrier", "number": null, "value": "Invented: North"})
+    );
     let concerned = list["concerned"].as_array().context("concerned")?;
     // Seven of the eight are the town's; one incident is for social work alone.
     assert_eq!((concerned.len(), &list["more"]), (6, &json!(false)));
@@ -50,7 +57,13 @@ async fn a_cause_lists_those_whom_the_viewer_sees_by_risk() -> Result<()> {
     assert!(!list.to_string().contains("HB-2063") && !list.to_string().contains("HB-2102"));
     assert_eq!(
         officer.get(&path(cell)).await?["cause"],
-        json!({"kind": "cell", "value": "460-00-9488-4660"})
+        json!({"kind": "cell", "number": "0123456789ab", "value": "460-00-9488-4660"})
+    );
+    // Analysts see figures, no place.
+    let analyst = room.log_in("novak").await?;
+    assert_eq!(
+        analyst.get(&path(cell)).await?["cause"],
+        json!({"kind": "cell", "number": "0123456789ab", "value": null})
     );
 
     // The inland sees its one, and who sees nobody concerned learns no cell.
@@ -62,7 +75,10 @@ async fn a_cause_lists_those_whom_the_viewer_sees_by_risk() -> Result<()> {
     let list = inland.get(&path(cell)).await?;
     assert_eq!(
         (&list["cause"], &list["concerned"]),
-        (&json!({"kind": "cell", "value": null}), &json!([]))
+        (
+            &json!({"kind": "cell", "number": "0123456789ab", "value": null}),
+            &json!([])
+        )
     );
     assert_eq!(
         officer.refused(&path(Uuid::now_v7())).await?,

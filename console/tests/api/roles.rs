@@ -220,6 +220,11 @@ async fn administrators_look_after_the_accounts_of_their_branch() -> Result<()> 
         422,
         "no work for the role there"
     );
+    // Social work has its own agencies: not made there, nor turned into one.
+    let worker = json!({"username": "w.two", "display_name": "W", "role": "social_worker", "agency_id": agency("harbour.police"), "locale": "en"});
+    assert_eq!(berg.post("/api/v1/accounts", worker).await?.0, 422);
+    let path = format!("/api/v1/accounts/{}", made["user_id"].as_str().context("id")?);
+    assert_eq!(berg.post(&path, json!({"role": "social_worker"})).await?.0, 422);
     let password = made["password"].as_str().context("password")?;
     assert_eq!(room.try_log_in("new.one", password).await?.status(), 200);
 
@@ -348,6 +353,21 @@ async fn every_deed_is_done_as_the_role() -> Result<()> {
         .post(&path(other, "merge"), json!({"into": number, "why": "one cause"}))
         .await?;
     assert_eq!(status, 200, "{merged}");
+    // Several at once are one step: where one cannot be, none is.
+    let nobody = room.fixture.incident("inland");
+    for also in [json!([nobody]), json!([one])] {
+        let versions = async || room.number("SELECT sum(version)::bigint FROM incident").await;
+        let (status, split) = chen.post(&path(other, "split"), json!({"why": "to try again"})).await?;
+        assert_eq!(status, 200, "{split}");
+        let apart = versions().await?;
+        let body = json!({"into": number, "why": "one cause", "also": also});
+        let (status, refused) = chen.post(&path(other, "merge"), body).await?;
+        assert!(matches!(status, 404 | 409 | 422), "{status} {refused}");
+        assert_eq!(versions().await?, apart, "nothing was merged");
+        let body = json!({"into": number, "why": "one cause", "also": [other]});
+        let (status, merged) = chen.post(&path(other, "merge"), body).await?;
+        assert_eq!(status, 200, "named twice is once: {merged}");
+    }
     let (status, apart) = chen.post(&path(other, "split"), json!({"why": "two causes"})).await?;
     assert_eq!(status, 200, "{apart}");
     assert_eq!(

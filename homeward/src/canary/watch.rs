@@ -11,6 +11,7 @@ use casedb::{
     Database, canary,
     incident::{SystemIncident, end_system, raise_system},
 };
+use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -264,21 +265,30 @@ impl Watcher {
             watcher: &self.name,
             at: unheard.at,
         };
-        let mut left = Vec::new();
-        for way in std::mem::take(&mut unheard.ways) {
-            if let Err(error) = self.alarm.tell(way, &word).await {
-                warn!(?way, %error, "could not tell it; trying again");
-                left.push(way);
-            }
+        // All at once: one way that hangs must not keep the others waiting.
+        let word = &word;
+        let tells = unheard.ways.iter().map(|way| async move {
+            let told = self.alarm.tell(*way, word).await;
+            told.inspect_err(|error| warn!(?way, %error, "could not tell it; trying again"))
+                .err()
+                .map(|_| *way)
+        });
+        let (left, written) = tokio::join!(join_all(tells), self.written(unheard));
+        unheard.ways = left.into_iter().flatten().collect();
+        unheard.written = written;
+    }
+
+    /// Writes it into the case database, unless that was done.
+    async fn written(&self, unheard: &Unheard) -> bool {
+        if unheard.written {
+            return true;
         }
-        unheard.ways = left;
-        if !unheard.written {
-            match tokio::time::timeout(WITHIN, self.write(unheard)).await {
-                Ok(Ok(())) => unheard.written = true,
-                Ok(Err(error)) => warn!(error = format!("{error:#}"), "could not write it down; trying again"),
-                Err(_) => warn!("could not write it down: the case database does not answer; trying again"),
-            }
+        match tokio::time::timeout(WITHIN, self.write(unheard)).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => warn!(error = format!("{error:#}"), "could not write it down; trying again"),
+            Err(_) => warn!("could not write it down: the case database does not answer; trying again"),
         }
+        false
     }
 
     async fn write(&self, unheard: &Unheard) -> Result<()> {

@@ -29,7 +29,7 @@ pub enum LadderCommand {
     /// Stores ladders out of a file (TOML, or JSON by its ending), each as a new revision.
     ///
     /// A round of calls that has begun goes on with the revision it began with. A configuration that could leave nobody to call at
-    /// any instant of the next 400 days is refused, and the instant is named; nothing is stored then.
+    /// any instant of the next 400 days, or on a later date that rotas and absences name, is refused, and the instant is named; nothing is stored then.
     ///
     /// A file, with everything there is:
     ///
@@ -55,7 +55,7 @@ pub enum LadderCommand {
         #[command(flatten)]
         by: By,
     },
-    /// Checks all that is stored for the next 400 days. To be done again before the day that it names.
+    /// Checks all that is stored, as `set` does. Workers do the same every hour and after each change.
     Check,
     /// Says whose incidents a ladder is for. The person's comes before the nearest unit's, before everybody's.
     ///

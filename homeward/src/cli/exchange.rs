@@ -31,6 +31,9 @@ pub struct ExportTo {
     /// Written; only its owner may read it. It holds positions, names and the keys of devices.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Writes over a file that is there.
+    #[arg(long)]
+    pub force: bool,
     #[command(flatten)]
     pub by: MaybeBy,
 }

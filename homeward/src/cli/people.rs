@@ -61,6 +61,16 @@ pub enum AgencyCommand {
         /// for no prescription.
         #[arg(long, value_name = "NAME", value_delimiter = ',')]
         laws: Vec<String>,
+        /// After how many minutes an incident of its people that somebody has acknowledged goes back to everybody if nothing follows, for P1 to P4:
+        /// `--acknowledged-min 5,15,480,1440`. Holds for agencies below it that say nothing of their own.
+        #[arg(long, value_name = "MINUTES", value_delimiter = ',', requires = "in_action_min")]
+        acknowledged_min: Vec<u32>,
+        /// The same of one that somebody acts on.
+        #[arg(long, value_name = "MINUTES", value_delimiter = ',', requires = "acknowledged_min")]
+        in_action_min: Vec<u32>,
+        /// Takes both back: what the agency above says holds, at the top the settings.
+        #[arg(long, conflicts_with = "acknowledged_min")]
+        inherit_patience: bool,
         #[command(flatten)]
         by: MaybeBy,
     },

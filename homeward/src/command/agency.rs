@@ -1,16 +1,17 @@
 //! `homeward agency …`: the tree of agencies.
 
-use anyhow::{Context, Result, bail};
+use alerts::lifecycle::course::Patience;
+use anyhow::{Context, Result, anyhow, bail};
 use casedb::{
     GenericClient,
     agency::{self, Agency},
     authority, note,
     user::{self, User},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{orders, table::aligned};
+use super::{escalation, orders, table::aligned};
 use crate::{
     cli::people::{AgencyCommand, AgencyKind, MaybeBy},
     config::Config,
@@ -46,7 +47,9 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
         AgencyCommand::Move { path, to, by } => {
             agency::check_path(&to)?;
             in_branch(&transaction, &by, &[&path, &to]).await?;
+            let held = escalation::holds(&transaction, &config).await?;
             let moved = agency::relocate(&transaction, &path, &to).await?;
+            escalation::still(&transaction, &config, held).await?;
             println!("{moved} agencies moved from {path} to {to}");
         }
         AgencyCommand::Set {
@@ -54,12 +57,21 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
             name,
             time_zone,
             laws,
+            acknowledged_min,
+            in_action_min,
+            inherit_patience,
             by,
         } => {
             in_branch(&transaction, &by, &[&path]).await?;
             let mut agency = found(&transaction, &path).await?;
-            if name.is_none() && time_zone.is_none() && laws.is_empty() {
-                bail!("nothing to set: give --name, --time-zone or --laws");
+            let patience = patience(&acknowledged_min, &in_action_min)?;
+            if name.is_none() && time_zone.is_none() && laws.is_empty() && patience.is_none() && !inherit_patience {
+                bail!(
+                    "nothing to set: give --name, --time-zone, --laws, --acknowledged-min with --in-action-min, or --inherit-patience"
+                );
+            }
+            if patience.is_some() || inherit_patience {
+                agency::set_patience(&transaction, &path, patience.as_ref()).await?;
             }
             if !laws.is_empty() {
                 let any = laws == ["any"];
@@ -93,13 +105,33 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
                 let count = agency::enable(&transaction, &path).await?;
                 println!("{count} agencies are in use again");
             } else {
+                let held = escalation::holds(&transaction, &config).await?;
                 let count = agency::disable(&transaction, &path, Timestamp::now()).await?;
+                escalation::still(&transaction, &config, held).await?;
                 println!("{count} agencies are out of use; their users are signed out");
             }
         }
     }
     transaction.commit().await.context("commit")?;
     Ok(())
+}
+
+/// Four lengths each, or nothing.
+fn patience(acknowledged_min: &[u32], in_action_min: &[u32]) -> Result<Option<Patience>> {
+    if acknowledged_min.is_empty() {
+        return Ok(None);
+    }
+    let lengths = |minutes: &[u32], name: &str| {
+        let lengths: Vec<SignedDuration> = minutes
+            .iter()
+            .map(|minutes| SignedDuration::from_mins((*minutes).into()))
+            .collect();
+        <[SignedDuration; 4]>::try_from(lengths).map_err(|_| anyhow!("{name}: four numbers of minutes, for P1 to P4"))
+    };
+    Ok(Some(Patience {
+        acknowledged: lengths(acknowledged_min, "--acknowledged-min")?,
+        in_action: lengths(in_action_min, "--in-action-min")?,
+    }))
 }
 
 /// Finds an agency by its path.

@@ -14,8 +14,8 @@ use alerts::{
 };
 use anyhow::{Context, Result, anyhow, bail};
 use casedb::{
-    GenericClient, agency, authority,
-    escalation::{self, Checked, Concerned, NewAssignment, Plan, Refused},
+    GenericClient, Transaction, agency, authority,
+    escalation::{self, Checked, Concerned, Look, NewAssignment, Plan, Refused},
     order,
     user::User,
 };
@@ -73,6 +73,19 @@ pub(super) async fn still(client: &impl GenericClient, config: &Config, held: bo
         }
         Ok(_) => Ok(()),
     }
+}
+
+/// After a change that cannot wait, as an account that is disabled: says where somebody could be left whom nobody is called about, and raises that as
+/// an incident in the same transaction.
+pub(super) async fn told(transaction: &Transaction<'_>, config: &Config) -> Result<()> {
+    let look = escalation::look(transaction, &set_up(config), Timestamp::now()).await?;
+    if matches!(look, Look::Gap(_)) {
+        eprintln!(
+            "note: a ladder is left with nobody to call at some instant: an incident says so. `homeward ladder check` names it, `homeward ladder set` or \
+             `homeward rota set` mends it"
+        );
+    }
+    Ok(())
 }
 
 /// The dry run.
@@ -344,7 +357,7 @@ fn accepted(plan: &Plan, outcome: Result<Checked, Refused>) -> Result<Checked> {
 
 fn said(checked: &Checked) -> String {
     format!(
-        "checked for {} pairs of agencies up to {}: check again before",
+        "checked for {} pairs of agencies, every instant up to {} and around the later dates that rotas and absences name",
         checked.pairs,
         checked.until.strftime("%Y-%m-%d")
     )

@@ -33,11 +33,13 @@ use crate::{
 };
 
 pub async fn export(config: Config, command: ExportCommand) -> Result<()> {
+    let (ExportCommand::Person { to, .. } | ExportCommand::Agency { to, .. }) = &command;
+    free(to)?;
     let database = orders::connect(&config).await?;
     let mut client = database.client().await?;
-    let (subject, to) = match &command {
-        ExportCommand::Person { person, to } => (of_person(&client, person).await?.0, to),
-        ExportCommand::Agency { agency, to } => (of_agency(&client, agency).await?.0, to),
+    let subject = match &command {
+        ExportCommand::Person { person, .. } => of_person(&client, person).await?.0,
+        ExportCommand::Agency { agency, .. } => of_agency(&client, agency).await?.0,
     };
     // An export of positions is a reading of them: no record, no export.
     let transaction = client.transaction().await.context("transaction")?;
@@ -70,6 +72,8 @@ pub async fn export(config: Config, command: ExportCommand) -> Result<()> {
     file.and_then(|file| file.sync_all())
         .with_context(|| format!("cannot write {}", partial.display()))?;
     if partial != to.out {
+        // Somebody else may have written it meanwhile.
+        free(to)?;
         std::fs::rename(&partial, &to.out).with_context(|| format!("cannot write {}", to.out.display()))?;
     }
     let rows: u64 = done.tables.values().sum();
@@ -220,6 +224,17 @@ fn decode(table: &str, column: &str, bytes: &[u8]) -> Option<Value> {
         ("event", "payload") => serde_json::from_str(&engine::replay::line(&wire::Event::decode(bytes).ok()?)).ok(),
         _ => None,
     }
+}
+
+/// Refuses to write over a file that is there. Devices such as /dev/stdout are written to.
+fn free(to: &ExportTo) -> Result<()> {
+    if !to.force && to.out.is_file() {
+        bail!(
+            "{} is there already: name another file, or say --force",
+            to.out.display()
+        );
+    }
+    Ok(())
 }
 
 /// Begins the file beside its place, readable by its owner alone.

@@ -47,13 +47,17 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
         } => {
             let transaction = client.transaction().await.context("transaction")?;
             let held = escalation::holds(&transaction, &config).await?;
-            let agency_id = match &agency {
+            let agency = match &agency {
                 Some(path) => match agency::by_path(&transaction, path).await? {
-                    Some(agency) => Some(agency.agency_id),
+                    Some(agency) => Some(agency),
                     None => bail!("there is no agency {path:?}; an agency's path is like demo.police"),
                 },
                 None => None,
             };
+            let agency_id = agency.as_ref().map(|agency| agency.agency_id);
+            if role.is_some() || agency.is_some() {
+                fits(&transaction, &username, role, agency).await?;
+            }
             let changes = Changes {
                 display_name: display_name.as_deref(),
                 role: role.map(Into::into),
@@ -66,7 +70,12 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
                 new_password.then(user::random_password)
             };
             set(&transaction, &username, &changes, password.as_deref()).await?;
-            escalation::still(&transaction, &config, held).await?;
+            if disable {
+                // Whose account is misused loses it now, whoever is left to call.
+                escalation::told(&transaction, &config).await?;
+            } else {
+                escalation::still(&transaction, &config, held).await?;
+            }
             transaction.commit().await.context("commit")?;
             println!("user {username} was changed");
             if let (Some(password), true) = (password, new_password) {
@@ -91,6 +100,7 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
     if !(1..=64).contains(&username.len()) || !username.chars().all(plain) {
         bail!("{username:?} cannot be a name to sign in: use a-z, 0-9, dot, dash and underscore, at most 64 of them");
     }
+    account::fits(role.into(), agency.kind.as_str(), &agency.name)?;
     if user::find(&client, &username).await?.is_some() {
         bail!("there is a user {username:?} already");
     }
@@ -115,6 +125,27 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
     if made {
         println!("password: {password}");
     }
+    Ok(())
+}
+
+/// Refuses a role that the agency has no work for: what is not changed is as it is.
+async fn fits(
+    client: &impl GenericClient,
+    username: &str,
+    role: Option<Role>,
+    agency: Option<agency::Agency>,
+) -> Result<()> {
+    let accounts = account::list(client).await?;
+    let Some(known) = accounts.iter().find(|account| account.username == username) else {
+        bail!("there is no user {username:?}");
+    };
+    let agency = match agency {
+        Some(agency) => agency,
+        None => agency::read(client, known.agency_id).await?,
+    };
+    let role = role.map(Into::into).or_else(|| user::Role::parse(&known.role));
+    let role = role.with_context(|| format!("user {username:?}: unknown role"))?;
+    account::fits(role, agency.kind.as_str(), &agency.name)?;
     Ok(())
 }
 

@@ -269,6 +269,7 @@ pub fn smtp(config: &Config) -> Option<SmtpConfig> {
         host: settings.smtp_host.clone(),
         port: settings.smtp_port,
         tls: settings.smtp_security.parse().unwrap_or_default(),
+        ca_file: (!settings.smtp_ca_file.is_empty()).then(|| settings.smtp_ca_file.clone().into()),
         credentials,
         from: settings.smtp_from.clone(),
         timeout: Duration::from_secs(15),

@@ -209,3 +209,46 @@ async fn whatever_dies_is_told_past_it_and_so_is_its_return() {
     }
     installation.database.drop_now().await.unwrap();
 }
+
+/// Parts that stand still are there, hold their connections, and do nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_still_is_told_like_what_is_gone() {
+    let Some(database) = testkit::database().await.unwrap() else {
+        return;
+    };
+    let installation = Installation::new(database, "postgres");
+    let (address, heard) = receiver().await;
+    let quiet = [("HOMEWARD_METRICS_LISTEN", "")];
+    let start = |role: &str| installation.start_with(role, &[role], &quiet);
+    let (history, alerts, geofence) = (start("history"), start("alerts"), start("geofence"));
+    let mut gateway = installation.start("gateway", &["gateway"]);
+    installation.wait_ready(&mut gateway).await;
+    let own = [("HOMEWARD_CANARY_WEBHOOK", address.as_str())];
+    let canary = installation.start_with("canary", &["canary"], &[&SETTINGS[..], &own, &quiet].concat());
+    let within = Duration::from_secs(8) + SLACK;
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert!(
+        heard.lock().unwrap().is_empty(),
+        "{:?}\n{}",
+        heard.lock().unwrap(),
+        canary.text()
+    );
+    let mut told = 0;
+    for (part, stages) in [
+        (&geofence, &["decision"][..]),
+        // Events and messages are its work; which of them is missed first depends on where it stood still.
+        (&alerts, &["decision", "incident", "message"]),
+        (&gateway, &["gateway", "stream"]),
+    ] {
+        part.signal("STOP");
+        let blind = next(&heard, told, within, &canary).await;
+        assert_eq!(blind["type"], "platform.blind", "{blind}");
+        assert!(stages.contains(&blind["stage"].as_str().unwrap()), "{blind}");
+        part.signal("CONT");
+        let seeing = next(&heard, told + 1, Duration::from_secs(40), &canary).await;
+        assert_eq!(seeing["type"], "platform.seeing", "{seeing}");
+        told += 2;
+    }
+    drop((history, alerts, geofence, gateway, canary));
+    installation.database.drop_now().await.unwrap();
+}

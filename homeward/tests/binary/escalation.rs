@@ -137,7 +137,7 @@ async fn at_one_moment(installation: &Installation, folder: &std::path::Path) {
         "add",
         "second",
         "--role",
-        "duty_officer",
+        "duty-officer",
         "--agency",
         "demo.police",
     ];
@@ -184,4 +184,119 @@ async fn at_one_moment(installation: &Installation, folder: &std::path::Path) {
     assert_eq!(done, 1, "{said:?}");
     assert!(said.iter().any(|said| said.contains("nobody to call")), "{said:?}");
     assert!(run(installation, &["ladder", "check"]).0);
+}
+
+/// What could leave nobody to call, by every command that could do it: refused with the instant, or done and told where it cannot wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_lost_by_any_command() {
+    let Some(database) = testkit::database().await.unwrap() else {
+        return;
+    };
+    let installation = Installation::new(database, "postgres");
+    installation.succeed(&["demo", "seed", "--devices", "2"]);
+    let sql = tokio_postgres::connect(&installation.settings["HOMEWARD_DATABASE_URL"], tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(sql.1);
+    let sql = sql.0;
+    let folder = installation.folder.path().to_owned();
+    let does = |words: &str| run(&installation, &words.split(' ').collect::<Vec<_>>());
+    let refused = |words: &str, because: &str| {
+        let (done, said, error) = does(words);
+        assert!(
+            !done && error.contains(because) && said.is_empty(),
+            "{words}: {said}{error}"
+        );
+    };
+    let set = |what: &str, text: &str| {
+        let path = folder.join("set.toml");
+        std::fs::write(&path, text).unwrap();
+        run(&installation, &[what, "set", path.to_str().unwrap(), "--by", "officer"])
+    };
+    let ladder = |calls: &[&str], more: &str| {
+        let steps: String = calls
+            .iter()
+            .map(|call| format!("[[ladders.steps]]\n{call}\nvia = [\"console\"]\nwait = \"5m\"\n"))
+            .collect();
+        format!("[[ladders]]\nname = \"own\"\n{steps}[[assignments]]\nladder = \"own\"\n{more}")
+    };
+    for (name, role, agency) in [
+        ("chief", "supervisor", "demo"),
+        ("second", "duty-officer", "demo.police"),
+    ] {
+        let (done, _, error) = does(&format!("user add {name} --role {role} --agency {agency}"));
+        assert!(done, "{error}");
+    }
+
+    // A ladder for everything but P3: the built-in one fills in, and no priority is without.
+    for severity in ["severity = 1", "severity = 2", "severity = 4"] {
+        let (done, _, error) = set("ladder", &ladder(&["user = \"chief\""], severity));
+        assert!(done, "{error}");
+    }
+    let (done, said, error) = does("protocol DEMO-0001");
+    assert!(
+        done && said.contains("P3 an incident, for both: ladder built-in P3")
+            && said.matches("ladder own").count() == 3,
+        "{said}{error}"
+    );
+    // Everybody's, for all.
+    assert!(set("ladder", &ladder(&["user = \"chief\""], "")).0);
+
+    // Nobody else is called: he stays callable, whatever is asked for.
+    let nobody = "nobody to call";
+    refused("user set chief --role auditor", nobody);
+    refused("user set chief --agency demo.social", nobody);
+    refused(
+        "rota away chief --from 2031-01-01T00:00:00Z --to 2031-01-02T00:00:00Z --by officer",
+        "nobody to call at 2031-01-01T00:00:00Z",
+    );
+    // An agency moved from under him.
+    for path in ["county", "county.police"] {
+        let (done, _, error) = does(&format!(
+            "agency add {path} --name C --kind police --time-zone Asia/Shanghai"
+        ));
+        assert!(done, "{error}");
+    }
+    refused("agency move demo.police county.police.demo", nobody);
+
+    // A rota of two, with the years ahead: holidays, a swap, and both away at one time.
+    let shifts = "name = \"desk\"\ntime_zone = \"Asia/Shanghai\"\n[[shifts]]\nfrom = \"00:00\"\nto = \"00:00\"\ncrew = [\"officer\", \"second\"]\n";
+    assert!(set("rota", shifts).0);
+    let police = "person = \"DEMO-0001\"\naudience = \"police\"\n";
+    let (done, _, error) = set(
+        "ladder",
+        &ladder(&["rota = \"desk\""], police).replace("\"own\"", "\"desk\""),
+    );
+    assert!(done, "{error}");
+    let away =
+        |who: &str| format!("rota away {who} --from 2032-05-01T00:00:00Z --to 2032-05-03T00:00:00Z --by officer");
+    assert!(does(&away("second")).0);
+    refused(&away("officer"), "nobody to call at 2032-05-01T00:00:00Z");
+    let holiday =
+        format!("{shifts}[[exceptions]]\nfrom = \"2033-10-01T02:00\"\nto = \"2033-10-01T03:00\"\ninstead = []\n");
+    let (done, _, error) = set("rota", &holiday);
+    assert!(
+        !done && error.contains("nobody to call at 2033-09-30T18:00:00Z"),
+        "{error}"
+    );
+
+    // Both of the desk go, one after the other: the first may, the second may not, but is disabled where it must be. That is told.
+    assert!(does("user set second --role auditor").0);
+    refused("user set officer --role auditor", nobody);
+    let open = "SELECT count(*) FROM incident WHERE kind = 'nobody_to_call' AND state <> 'closed' AND ongoing";
+    let count = async || sql.query_one(open, &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(count().await, 0);
+    let (done, said, error) = does("user set officer --disable");
+    assert!(
+        done && said.contains("user officer was changed") && error.contains("an incident says so"),
+        "{said}{error}"
+    );
+    assert_eq!(count().await, 1);
+    let (done, _, error) = does("ladder check");
+    assert!(
+        !done && error.contains("ladder desk, audience police: nobody to call at "),
+        "{error}"
+    );
+    assert!(does("user set officer --enable").0);
+    assert!(does("ladder check").0);
 }

@@ -130,6 +130,14 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Lets it stand still (`STOP`), or go on (`CONT`).
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success(), "{name}");
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -142,8 +142,21 @@ async fn what_the_demo_has_of_its_richest_person_comes_back_byte_for_byte() {
         server.terminate().await;
 
         for (kind, name) in [("person", person.as_str()), ("agency", "demo")] {
-            let (one, two) = (installation.path("one.jsonl"), installation.path("two.jsonl"));
-            installation.succeed(&["export", kind, name, "--out", one.to_str().unwrap()]);
+            let (one, two) = (
+                installation.path(&format!("{kind}.jsonl")),
+                installation.path(&format!("{kind}-again.jsonl")),
+            );
+            // A file that is there is written over by --force alone.
+            std::fs::write(&one, "something else").unwrap();
+            let over = std::process::Command::new(super::installation::BINARY)
+                .args(["export", kind, name, "--out", one.to_str().unwrap()])
+                .envs(&installation.settings)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&over.stderr);
+            assert!(!over.status.success() && said.contains("--force"), "{said}");
+            assert_eq!(std::fs::read(&one).unwrap(), b"something else");
+            installation.succeed(&["export", kind, name, "--force", "--out", one.to_str().unwrap()]);
             let wrong = std::process::Command::new(super::installation::BINARY)
                 .args(["wipe", kind, name, "--confirm", "somebody else"])
                 .envs(&installation.settings)

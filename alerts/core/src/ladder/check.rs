@@ -6,7 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::{Assignment, LAPS_MAX, Ladder, Protocols, STEPS_MAX, Scope, WAIT};
-use crate::{Audience, Severity, roster::Callee};
+use crate::{
+    Audience, Severity,
+    roster::Callee,
+    rota::{around, together},
+};
+
+/// Rotas that come round together only after longer are looked at for so long.
+const CYCLE_MAX_DAYS: i64 = 3_660;
 
 const AUDIENCES: [Audience; 3] = [Audience::Police, Audience::SocialWork, Audience::Both];
 
@@ -231,14 +238,47 @@ impl Protocols {
     /// The first instant at which no step of a ladder would call anybody. Between two changes of duty nothing changes, so those are
     /// all that must be looked at.
     fn first_gap(&self, ladder: &Ladder, audience: Audience, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
-        let changes = ladder
+        let mut looked_to = from;
+        for (start, end) in self.stretches(ladder, from, to) {
+            let start = start.max(looked_to);
+            if end <= start {
+                continue;
+            }
+            let changes = ladder
+                .steps
+                .iter()
+                .flat_map(|step| self.roster.changes(step.call, start, end));
+            let instants: BTreeSet<Timestamp> = std::iter::once(start).chain(changes).collect();
+            let gap = instants.into_iter().find(|at| {
+                let nobody = |step: &super::Step| self.roster.reach(step.call, &step.via, audience, *at).is_empty();
+                ladder.steps.iter().all(nobody)
+            });
+            if gap.is_some() {
+                return gap;
+            }
+            looked_to = end;
+        }
+        None
+    }
+
+    /// When it must be looked at, in order: up to `to`, or until all crews have come round; after that nothing is new but around what has a date of
+    /// its own, however far ahead.
+    fn stretches(&self, ladder: &Ladder, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+        let cycles = || ladder.steps.iter().map(|step| self.roster.cycle_days(step.call));
+        let all = cycles().fold(1, together);
+        let cycle = if all <= CYCLE_MAX_DAYS {
+            all
+        } else {
+            // That two rotas of odd lengths meet just so is found by looking again, every hour.
+            cycles().max().unwrap_or(1).min(CYCLE_MAX_DAYS)
+        };
+        let to = to.max(around(from, cycle).1);
+        let dated = ladder
             .steps
             .iter()
-            .flat_map(|step| self.roster.changes(step.call, from, to));
-        let instants: BTreeSet<Timestamp> = std::iter::once(from).chain(changes).collect();
-        instants.into_iter().find(|at| {
-            let nobody = |step: &super::Step| self.roster.reach(step.call, &step.via, audience, *at).is_empty();
-            ladder.steps.iter().all(nobody)
-        })
+            .flat_map(|step| self.roster.dated(step.call, to, cycle));
+        let mut stretches: Vec<_> = std::iter::once((from, to)).chain(dated).collect();
+        stretches.sort_unstable();
+        stretches
     }
 }

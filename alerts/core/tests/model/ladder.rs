@@ -12,9 +12,12 @@ use homeward_alerts_core::{
     Audience, Severity,
     ladder::{Assignment, Fault, Ladder, Protocols, Scope, Step, Subject, What, dry_run},
     roster::{Called, Callee, Roster, User, Via},
-    rota::{Crew, Day, Rota, Shift, Table},
+    rota::{Crew, Day, Exception, Rota, Shift, Table},
 };
-use jiff::{SignedDuration, Timestamp, civil::time};
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::{date, time},
+};
 use proto::PersonId;
 use uuid::Uuid;
 
@@ -327,4 +330,174 @@ fn a_ladder_with_a_delay_leaves_the_consoles_that_time_first() {
         told,
         ["2026-06-03T10:07:00Z", "2026-06-03T10:12:00Z", "2026-06-03T10:22:00Z"]
     );
+}
+
+/// One whose crews change at the hours given, each a day of the week's shift, and what else is said of it.
+fn rota(change: impl FnOnce(&mut Table)) -> Rota {
+    let mut table = Table {
+        rota: OFFICE,
+        time_zone: "Europe/Berlin".into(),
+        overlap: SignedDuration::ZERO,
+        shifts: vec![Shift {
+            days: Day::ALL.to_vec(),
+            from: time(0, 0, 0, 0),
+            to: time(0, 0, 0, 0),
+            crew: Crew::Fixed(vec![OFFICER]),
+        }],
+        holidays: BTreeSet::new(),
+        holiday_shifts: Vec::new(),
+        exceptions: Vec::new(),
+    };
+    change(&mut table);
+    Rota::new(table).unwrap()
+}
+
+fn first_gap(rota: Rota, away: Vec<(Timestamp, Timestamp)>) -> Option<Timestamp> {
+    let mut officer = user(Audience::Both, &[Via::Sms]);
+    officer.away = away;
+    let roster = Roster::new(
+        [rota],
+        [(OFFICER, officer), (CHIEF, user(Audience::Both, &[Via::Mail]))],
+    );
+    let steps = vec![Step {
+        via: vec![Via::Sms],
+        ..step(Callee::Rota(OFFICE), Via::Sms, 5)
+    }];
+    match build(vec![ladder(ALL, steps)], vec![everywhere(ALL)], roster) {
+        Ok(_) => None,
+        Err(faults) => faults.iter().find_map(|fault| match fault {
+            Fault::Nobody { at, .. } => Some(*at),
+            _ => None,
+        }),
+    }
+}
+
+#[test]
+fn what_is_years_ahead_is_refused_where_it_has_a_date() {
+    assert_eq!(first_gap(rota(|_| ()), Vec::new()), None);
+    // On New Year's Day of 2031 the chief alone works, who has no telephone.
+    let holiday = rota(|table| {
+        table.holidays.insert(date(2031, 1, 1));
+        table.holiday_shifts = vec![Shift {
+            crew: Crew::Fixed(vec![CHIEF]),
+            ..table.shifts[0].clone()
+        }];
+    });
+    assert_eq!(first_gap(holiday, Vec::new()), Some(at("2030-12-31T23:00:00Z")));
+    // A swap of 2029 leaves nobody for an hour.
+    let swap = rota(|table| {
+        table.exceptions.push(Exception {
+            from: date(2029, 5, 1).at(2, 0, 0, 0),
+            to: date(2029, 5, 1).at(3, 0, 0, 0),
+            away: Some(OFFICER),
+            instead: Vec::new(),
+        });
+    });
+    assert_eq!(first_gap(swap, Vec::new()), Some(at("2029-05-01T00:00:00Z")));
+    // A leave in 2035, and one that begins then and has no end that anybody will see.
+    for until in ["2035-03-02T00:00:00Z", "2999-01-01T00:00:00Z"] {
+        let leave = vec![(at("2035-03-01T00:00:00Z"), at(until))];
+        assert_eq!(first_gap(rota(|_| ()), leave), Some(at("2035-03-01T00:00:00Z")));
+    }
+    // The third of three teams, whose turn of a year comes after two others, has no telephone; and so has the last of 60 weekly ones.
+    for (days, good, turn) in [(365, 2, "2028-06-01T22:00:00Z"), (7, 59, "2027-07-20T22:00:00Z")] {
+        let turns = rota(|table| {
+            let mut teams = vec![vec![OFFICER]; good];
+            teams.push(vec![CHIEF]);
+            table.shifts[0].crew = Crew::Turns {
+                from: date(2026, 6, 3),
+                days,
+                teams,
+            };
+        });
+        assert_eq!(first_gap(turns, Vec::new()), Some(at(turn)), "turns of {days} days");
+    }
+}
+
+#[test]
+fn two_rotas_that_leave_a_gap_only_together_are_refused() {
+    const OTHER: Uuid = Uuid::from_u128(51);
+    // Turns of 13 and of 17 weeks: nobody in both at once only after years.
+    let of = |id: Uuid, weeks: u16, good: usize| {
+        let mut teams = vec![vec![OFFICER]; good];
+        teams.push(vec![CHIEF]);
+        rota(|table| {
+            table.rota = id;
+            table.shifts[0].crew = Crew::Turns {
+                from: date(2026, 6, 1),
+                days: 7 * weeks,
+                teams,
+            };
+        })
+    };
+    let roster = Roster::new(
+        [of(OFFICE, 5, 6), of(OTHER, 8, 8)],
+        [
+            (OFFICER, user(Audience::Both, &[Via::Sms])),
+            (CHIEF, user(Audience::Both, &[Via::Mail])),
+        ],
+    );
+    let sms = |rota| Step {
+        via: vec![Via::Sms],
+        ..step(Callee::Rota(rota), Via::Sms, 5)
+    };
+    let steps = vec![sms(OFFICE), sms(OTHER)];
+    let faults = build(vec![ladder(ALL, steps)], vec![everywhere(ALL)], roster).unwrap_err();
+    let Fault::Nobody { at: gap, .. } = faults[0] else {
+        panic!()
+    };
+    assert!(gap > at("2027-08-01T00:00:00Z"), "{gap}");
+}
+
+/// The hour that clocks pass over, the one that comes twice, and a crew whose work it is.
+#[test]
+fn the_hour_in_which_clocks_change_is_covered_by_whose_it_is() {
+    let hours = |from: i8, to: i8, crew: Uuid| Shift {
+        days: Day::ALL.to_vec(),
+        from: time(from, 0, 0, 0),
+        to: time(to, 0, 0, 0),
+        crew: Crew::Fixed(vec![crew]),
+    };
+    for zone in ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"] {
+        let whole = rota(|table| {
+            table.time_zone = zone.into();
+            table.shifts = vec![hours(0, 2, OFFICER), hours(2, 3, OFFICER), hours(3, 0, OFFICER)];
+        });
+        assert_eq!(first_gap(whole, Vec::new()), None, "{zone}");
+        // Nobody from two to three; on every day but that on which there is no such hour.
+        let hole = rota(|table| {
+            table.time_zone = zone.into();
+            table.shifts = vec![hours(0, 2, OFFICER), hours(3, 0, OFFICER)];
+        });
+        assert!(first_gap(hole, Vec::new()).is_some(), "{zone}");
+    }
+    // A crew of that hour alone, on Sundays: where it is away on the one day on which the hour comes twice, both are without anybody.
+    let sundays = rota(|table| {
+        let days = Day::ALL.into_iter().filter(|day| *day != Day::Sunday).collect();
+        table.shifts = vec![
+            Shift {
+                days,
+                ..hours(0, 0, OFFICER)
+            },
+            Shift {
+                days: vec![Day::Sunday],
+                ..hours(0, 2, OFFICER)
+            },
+            Shift {
+                days: vec![Day::Sunday],
+                ..hours(2, 3, OFFICER)
+            },
+            Shift {
+                days: vec![Day::Sunday],
+                ..hours(3, 0, OFFICER)
+            },
+        ];
+        table.exceptions.push(Exception {
+            from: date(2026, 10, 25).at(2, 0, 0, 0),
+            to: date(2026, 10, 25).at(3, 0, 0, 0),
+            away: None,
+            instead: vec![CHIEF],
+        });
+    });
+    assert_eq!(first_gap(sundays, Vec::new()), Some(at("2026-10-25T00:00:00Z")));
 }

@@ -6,7 +6,7 @@ use lettre::{
     message::{Mailbox, header::ContentType},
     transport::smtp::{
         authentication,
-        client::{Tls, TlsParameters},
+        client::{Certificate, Tls, TlsParameters},
     },
 };
 
@@ -31,7 +31,16 @@ impl Mail {
             .from
             .parse()
             .map_err(|error| bad(format!("sender {:?}: {error}", config.from)))?;
-        let parameters = || TlsParameters::new(config.host.clone()).map_err(|error| bad(error.to_string()));
+        let parameters = || {
+            let mut parameters = TlsParameters::builder(config.host.clone());
+            if let Some(file) = &config.ca_file {
+                let named = |error: &dyn std::fmt::Display| bad(format!("{}: {error}", file.display()));
+                let pem = std::fs::read(file).map_err(|error| named(&error))?;
+                let authorities = Certificate::from_pem(&pem).map_err(|error| named(&error))?;
+                parameters = parameters.add_root_certificate(authorities);
+            }
+            parameters.build().map_err(|error| bad(error.to_string()))
+        };
         let tls = match config.tls {
             SmtpTls::None => Tls::None,
             SmtpTls::StartTls => Tls::Required(parameters()?),

@@ -24,17 +24,17 @@ use uuid::Uuid;
 
 use crate::support::{self, World, event};
 
-const START: i64 = 1_790_000_000;
+pub(crate) const START: i64 = 1_790_000_000;
 
-fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(START + second).unwrap()
 }
 
 /// The same numbers in every run.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -43,7 +43,7 @@ impl Dice {
     }
 }
 
-async fn raise(world: &World, person: PersonId, severity: Severity, second: i64) -> Result<Uuid> {
+pub(crate) async fn raise(world: &World, person: PersonId, severity: Severity, second: i64) -> Result<Uuid> {
     let mut client = world.db.client().await?;
     let transaction = client.transaction().await?;
     let key = format!("test:{second}");
@@ -63,14 +63,21 @@ async fn raise(world: &World, person: PersonId, severity: Severity, second: i64)
     Ok(raised.incident.incident_id)
 }
 
-async fn tick(world: &World, second: i64) -> Result<usize> {
-    Ok(deadlines::tick(&world.db, at(second), &CancellationToken::new())
-        .await?
-        .len())
+/// All channels that lead to users.
+pub(crate) fn all_ways() -> BTreeSet<Via> {
+    BTreeSet::from([Via::Mail, Via::Sms, Via::Push])
+}
+
+pub(crate) async fn tick(world: &World, second: i64) -> Result<usize> {
+    Ok(
+        deadlines::tick(&world.db, &all_ways(), at(second), &CancellationToken::new())
+            .await?
+            .len(),
+    )
 }
 
 /// What the ladder has done about an incident: word, lap and step, second at which it was due.
-async fn steps(world: &World, incident: Uuid) -> Vec<String> {
+pub(crate) async fn steps(world: &World, incident: Uuid) -> Vec<String> {
     world
         .strings(&format!(
             "SELECT concat_ws(' ', action, code, extract(epoch FROM due_at)::bigint - {START}) FROM incident_action
@@ -80,7 +87,7 @@ async fn steps(world: &World, incident: Uuid) -> Vec<String> {
 }
 
 /// Messages of the ladder about an incident, by key.
-async fn messages(world: &World, incident: Uuid) -> Vec<String> {
+pub(crate) async fn messages(world: &World, incident: Uuid) -> Vec<String> {
     world
         .strings(&format!(
             "SELECT idempotency_key FROM notification WHERE incident_id = '{incident}' AND idempotency_key LIKE '%@1:%' ORDER BY 1"
@@ -344,7 +351,7 @@ async fn an_incident_of_an_older_version_calls_from_now_on() -> Result<()> {
         ))
         .await;
     let later = Timestamp::now() + SignedDuration::from_secs(60);
-    let done = deadlines::tick(&world.db, later, &CancellationToken::new()).await?;
+    let done = deadlines::tick(&world.db, &all_ways(), later, &CancellationToken::new()).await?;
     assert_eq!((done.len(), done[0].called, done[0].failed), (1, 1, false));
     let words = world
         .strings("SELECT action FROM incident_action ORDER BY action_id")

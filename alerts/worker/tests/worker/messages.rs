@@ -330,6 +330,7 @@ fn a_password_does_not_show() {
         host: "mail.example".into(),
         port: 465,
         tls: SmtpTls::Tls,
+        ca_file: None,
         credentials: Some(worker::Credentials {
             username: "homeward".into(),
             password: "geheim".into(),

@@ -31,41 +31,41 @@ use crate::support::{self, Incident, MailServer, World, event, wait_for};
 
 /// How a provider behaves, by chance in a hundred.
 #[derive(Debug, Clone, Copy, Default)]
-struct Mood {
+pub(crate) struct Mood {
     /// Closes the connection unread.
-    down: u32,
+    pub(crate) down: u32,
     /// Answers later than anybody waits; takes the message all the same.
-    slow: u32,
+    pub(crate) slow: u32,
     /// Says no, and does not take it.
-    refuses: u32,
+    pub(crate) refuses: u32,
     /// Takes the message and breaks off before or within the answer.
-    breaks: u32,
+    pub(crate) breaks: u32,
     /// 429 with a time.
-    too_many: u32,
+    pub(crate) too_many: u32,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+pub(crate) struct Seen {
     /// Bodies by key, as taken first.
     taken: BTreeMap<String, String>,
     copies: usize,
     /// Copies that said something else than what was taken first under their key.
-    changed: usize,
-    requests: Vec<(Instant, String)>,
+    pub(crate) changed: usize,
+    pub(crate) requests: Vec<(Instant, String)>,
     paths: BTreeSet<String>,
     headers: Vec<String>,
     flying: usize,
     most_flying: usize,
 }
 
-struct Provider {
-    address: String,
+pub(crate) struct Provider {
+    pub(crate) address: String,
     mood: Arc<Mutex<Mood>>,
-    seen: Arc<Mutex<Seen>>,
+    pub(crate) seen: Arc<Mutex<Seen>>,
 }
 
 impl Provider {
-    async fn start(mood: Mood, seed: u64, slow: Duration) -> Result<Self> {
+    pub(crate) async fn start(mood: Mood, seed: u64, slow: Duration) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -156,11 +156,11 @@ impl Provider {
         *self.mood.lock().unwrap() = mood;
     }
 
-    fn taken(&self) -> BTreeMap<String, String> {
+    pub(crate) fn taken(&self) -> BTreeMap<String, String> {
         self.seen.lock().unwrap().taken.clone()
     }
 
-    fn gateway(&self, receipts: bool) -> SmsConfig {
+    pub(crate) fn gateway(&self, receipts: bool) -> SmsConfig {
         let url = format!("http://{}/sms?key={{token}}", self.address);
         let mut config = SmsConfig::new(&SmsSettings {
             url: &url,

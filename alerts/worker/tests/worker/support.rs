@@ -32,11 +32,12 @@ use stream::{
 };
 use testkit::TestDatabase;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::TcpListener,
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
     task::JoinHandle,
     time::Instant,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -531,10 +532,12 @@ impl Hook {
 }
 
 /// A mail server that takes everything, from everybody or from who proves to be somebody.
+#[derive(Clone)]
 pub(crate) struct MailServer {
     port: u16,
     mails: Arc<Mutex<Vec<String>>>,
     logged_in: Arc<Mutex<Vec<String>>>,
+    in_clear: Arc<Mutex<Vec<String>>>,
 }
 
 /// What a mail server asks for.
@@ -555,17 +558,70 @@ impl MailServer {
     }
 
     pub(crate) async fn asking(log_in: LogIn) -> Result<Self> {
+        Self::protected(log_in, None).await
+    }
+
+    /// One that begins with TLS, or offers it after a clear beginning, and then takes nothing before it.
+    pub(crate) async fn protected(log_in: LogIn, tls: Option<(SmtpTls, TlsAcceptor)>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
-        let (mails, logged_in) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
-        let (kept, names) = (Arc::clone(&mails), Arc::clone(&logged_in));
+        let server = Self {
+            port,
+            mails: Arc::default(),
+            logged_in: Arc::default(),
+            in_clear: Arc::default(),
+        };
+        let kept = server.clone();
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let (kept, names) = (Arc::clone(&kept), Arc::clone(&names));
-                tokio::spawn(async move { Self::converse(socket, log_in, kept, names).await });
+                let (kept, tls) = (kept.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => kept.converse(socket, log_in, true).await,
+                        Some((SmtpTls::Tls, acceptor)) => {
+                            let socket = acceptor.accept(socket).await?;
+                            kept.converse(socket, log_in, true).await
+                        }
+                        Some((_, acceptor)) => match kept.in_clear(socket).await? {
+                            Some(socket) => {
+                                let socket = acceptor.accept(socket).await?;
+                                kept.converse(socket, log_in, false).await
+                            }
+                            None => Ok(()),
+                        },
+                    }
+                });
             }
         });
-        Ok(Self { port, mails, logged_in })
+        Ok(server)
+    }
+
+    /// What was said before TLS, but for EHLO and STARTTLS.
+    pub(crate) fn said_in_clear(&self) -> Vec<String> {
+        self.in_clear.lock().unwrap().clone()
+    }
+
+    /// The conversation up to STARTTLS.
+    async fn in_clear(&self, socket: TcpStream) -> Result<Option<TcpStream>> {
+        let mut lines = BufReader::new(socket);
+        lines.write_all(b"220 test\r\n").await?;
+        let mut line = String::new();
+        while lines.read_line(&mut line).await? > 0 {
+            let answer: &[u8] = match line.trim_end().to_ascii_uppercase().as_str() {
+                "STARTTLS" => {
+                    lines.write_all(b"220 go ahead\r\n").await?;
+                    return Ok(Some(lines.into_inner()));
+                }
+                verb if verb.starts_with("EHLO") => b"250-test\r\n250 STARTTLS\r\n",
+                verb => {
+                    self.in_clear.lock().unwrap().push(verb.to_owned());
+                    b"530 first STARTTLS\r\n"
+                }
+            };
+            lines.write_all(answer).await?;
+            line.clear();
+        }
+        Ok(None)
     }
 
     /// Who logged in, by mechanism and name, in their order.
@@ -573,15 +629,13 @@ impl MailServer {
         self.logged_in.lock().unwrap().clone()
     }
 
-    async fn converse(
-        mut socket: tokio::net::TcpStream,
-        log_in: LogIn,
-        kept: Arc<Mutex<Vec<String>>>,
-        names: Arc<Mutex<Vec<String>>>,
-    ) -> Result<()> {
-        let (read, mut write) = socket.split();
+    async fn converse(&self, socket: impl AsyncRead + AsyncWrite + Unpin, log_in: LogIn, greets: bool) -> Result<()> {
+        let (kept, names) = (&self.mails, &self.logged_in);
+        let (read, mut write) = tokio::io::split(socket);
         let mut lines = BufReader::new(read).lines();
-        write.write_all(b"220 test\r\n").await?;
+        if greets {
+            write.write_all(b"220 test\r\n").await?;
+        }
         let mut known = log_in == LogIn::No;
         while let Some(line) = lines.next_line().await? {
             let verb = line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
@@ -650,6 +704,7 @@ impl MailServer {
             host: "127.0.0.1".into(),
             port: self.port,
             tls: SmtpTls::None,
+            ca_file: None,
             credentials: None,
             from: "Homeward <homeward@agency.example>".into(),
             timeout: Duration::from_secs(5),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, GenericClient,
-    pool::{optional, rows},
+    pool::{optional, row, rows},
     view::scoped,
 };
 
@@ -16,7 +16,10 @@ use crate::{
 pub struct SharedCause {
     /// `cell`, `firmware`, `model`, `carrier` or `platform`.
     pub kind: String,
-    /// Which; null for the platform, and for a radio cell where the viewer sees nobody concerned: it is a place.
+    /// Of a radio cell the number by which records call it; it says nothing of the cell.
+    pub number: Option<String>,
+    /// Which; null for the platform. A radio cell is a place: null where the viewer sees nobody concerned, or must see no place, and when
+    /// its name is deleted.
     pub value: Option<String>,
 }
 
@@ -64,8 +67,6 @@ pub struct ConcernedList {
 
 /// Most that are listed.
 const MOST: usize = 2_000;
-/// What the records of those concerned say of a cause begins so (`crate::cause`).
-const SHARE: &str = "They share: ";
 
 /// Reads whom an incident lists. `None`: there is no such incident, or the user may not see it.
 pub async fn concerned(
@@ -86,8 +87,9 @@ pub async fn concerned(
     let (kind, key): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
     let cause = match shared(key).filter(|_| kind == crate::cause::KIND) {
         Some(cause) if cause.kind == "cell" => Some(SharedCause {
+            number: cause.value,
             value: cell(client, user_id, incident_id).await?,
-            ..cause
+            kind: cause.kind,
         }),
         other => other,
     };
@@ -121,22 +123,25 @@ fn shared(key: &str) -> Option<SharedCause> {
     parts.next()?;
     Some(SharedCause {
         kind: parts.next()?.to_owned(),
+        number: None,
         value: parts.next().map(str::to_owned),
     })
 }
 
-/// The radio cell's name, which the key has not: from the records of those concerned whom the viewer sees.
+/// The radio cell's name, for who sees somebody concerned and may know a place.
 async fn cell(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Option<String>, Error> {
+    // Analysts see no place; where the cluster lacks the roles, the word alone says so.
+    const MAY: &str = "SELECT has_table_privilege(current_user, 'public.cause_cell', 'SELECT')
+        AND current_setting('homeward.role', true) IS DISTINCT FROM 'analyst'";
     const SQL: &str = scoped!(
-        "SELECT a.text FROM visible_incident i JOIN visible_action a USING (incident_id)
-        WHERE i.merged_into = $2 AND a.text LIKE '%They share: cell %' ORDER BY a.action_id DESC LIMIT 1"
+        "SELECT c.name FROM visible_incident i JOIN public.cause_cell c ON c.incident_id = i.merged_into
+        WHERE i.merged_into = $2 AND i.person_id IS NOT NULL LIMIT 1"
     );
-    let Some(row) = optional(client, SQL, &[&user_id, &incident_id]).await? else {
+    if !row(client, MAY, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(None);
-    };
-    let text: &str = row.try_get(0)?;
-    let said = text.rsplit_once(SHARE).map(|(_, said)| said.trim_end_matches('.'));
-    Ok(said.and_then(|said| said.strip_prefix("cell ")).map(str::to_owned))
+    }
+    let found = optional(client, SQL, &[&user_id, &incident_id]).await?;
+    Ok(found.map(|row| row.try_get(0)).transpose()?)
 }
 
 #[cfg(test)]
@@ -148,6 +153,7 @@ mod tests {
         let cause = |kind: &str, value: Option<&str>| {
             Some(SharedCause {
                 kind: kind.to_owned(),
+                number: None,
                 value: value.map(str::to_owned),
             })
         };

@@ -281,8 +281,9 @@ async fn a_term_longer_than_the_law_is_no_draft_by_hand() {
             tx.batch_execute(&format!("SET LOCAL homeward.import = '{word}'"))
                 .await
                 .unwrap();
-            let insert = "INSERT INTO supervision_order (order_id, person_id, profile, legal_basis, starts_at, ends_at, effective_from, made_by)
-                VALUES (gen_random_uuid(), $1, 'cn', 'x', now(), now() + interval '20 years', now(), $2)";
+            let insert =
+                "INSERT INTO supervision_order (order_id, person_id, profile, legal_basis, starts_at, ends_at, made_by)
+                VALUES (gen_random_uuid(), $1, 'cn', 'x', now(), now() + interval '20 years', $2)";
             let made = tx
                 .execute(insert, &[&office.person.uuid(), &office.worker.user_id])
                 .await;

@@ -15,7 +15,7 @@ export function CauseWords({ cause }: { cause: NonNullable<ConcernedList["cause"
   if (cause.kind === "platform") return kind;
   return (
     <>
-      {kind} {cause.value === null ? <span className="muted">{t("concerned.value_hidden")}</span> : <bdi className="mono">{cause.value}</bdi>}
+      {kind} {cause.number !== null && <bdi className="mono">{cause.number}</bdi>} {cause.value === null ? <span className="muted">{t("concerned.value_hidden")}</span> : <bdi className="mono">{cause.value}</bdi>}
     </>
   );
 }

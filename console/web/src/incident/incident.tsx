@@ -332,16 +332,18 @@ export function IncidentPage({ id, queue }: { id: string; queue: Queue }): React
             )}
           </div>
         )}
-        <form className="actions evidence" method="get" action={`/api/v1/incidents/${incident.incident_id}/evidence`} data-testid="evidence">
-          <input type="hidden" name="purpose" value="incident" />
-          <label className="field">
-            <span>{t("incident.evidence_case")}</span>
-            <input name="case" required maxLength={100} defaultValue={`#${incident.number}`} />
-          </label>
-          <button type="submit" title={t("incident.evidence_hint")}>
-            {t("incident.evidence")}
-          </button>
-        </form>
+        {handles && (
+          <form className="actions evidence" method="get" action={`/api/v1/incidents/${incident.incident_id}/evidence`} data-testid="evidence">
+            <input type="hidden" name="purpose" value="incident" />
+            <label className="field">
+              <span>{t("incident.evidence_case")}</span>
+              <input name="case" required maxLength={100} defaultValue={`#${incident.number}`} />
+            </label>
+            <button type="submit" title={t("incident.evidence_hint")}>
+              {t("incident.evidence")}
+            </button>
+          </form>
+        )}
         {problem && (
           <div className="problem" role="alert" data-testid="problem">
             {problem}

@@ -42,13 +42,14 @@ export function MergeBar(props: { chosen: Incident[]; clear: () => void; reload:
   const target = chosen.find((incident) => incident.incident_id === into) ?? chosen[0];
   const merge = async (): Promise<void> => {
     if (!target) return;
-    const others = chosen.filter((incident) => incident !== target);
-    const { done, problems } = await each(t, others, (incident) => api.merge(incident.incident_id, target.number, why.trim()));
-    setProblems(problems);
-    if (done.length > 0) {
-      setMerged({ number: String(target.number), incidents: done });
-      say(t("queue.merged", { count: done.length, number: `#${target.number}` }));
-    }
+    const [first, ...rest] = chosen.filter((incident) => incident !== target);
+    if (!first) return;
+    // All of them in one step, or none.
+    const also = rest.map((incident) => incident.incident_id);
+    await api.merge(first.incident_id, target.number, why.trim(), also);
+    setProblems([]);
+    setMerged({ number: String(target.number), incidents: [first, ...rest] });
+    say(t("queue.merged", { count: rest.length + 1, number: `#${target.number}` }));
     setWhy("");
     setInto(null);
     clear();

@@ -137,8 +137,8 @@ export const api = {
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/suspend${whyQuery(incident)}`, { authority, reason, until, version }),
   resume: (incident: string, why: string, version: Exact) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/resume${whyQuery(incident)}`, { why, version }),
-  merge: (incident: string, into: Exact, why: string) =>
-    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/merge${whyQuery(incident)}`, { into, why }),
+  merge: (incident: string, into: Exact, why: string, also: string[] = []) =>
+    request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/merge${whyQuery(incident)}`, { into, why, also }),
   split: (incident: string, why: string) =>
     request<IncidentDetail>("POST", `/api/v1/incidents/${id(incident)}/split${whyQuery(incident)}`, { why }),
   close: (incident: string, code: string, text: string, version: Exact) =>

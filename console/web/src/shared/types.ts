@@ -322,7 +322,8 @@ export interface Concerned {
 }
 
 export interface ConcernedList {
-  cause: { kind: string; value: string | null } | null;
+  /** `number`: of a radio cell, by which records call it; its `value` is a place and may be kept back. */
+  cause: { kind: string; number: string | null; value: string | null } | null;
   concerned: Concerned[];
   more: boolean;
 }
