@@ -125,6 +125,67 @@ async fn the_dry_run_names_who_is_called_and_gaps_are_refused() {
     assert!(!done && error.contains("laps = 0 is not 1 to 10"), "{error}");
 }
 
+/// Two changes that are right each, made at one moment, would leave nobody: the second looks after the first.
+async fn at_one_moment(installation: &Installation, folder: &std::path::Path) {
+    let two = folder.join("two.toml");
+    let step = |user: &str| format!("[[ladders.steps]]\nuser = \"{user}\"\nvia = [\"sms\"]\nwait = \"5m\"\n");
+    let text = format!("[[ladders]]\nname = \"phone\"\n{}{}", step("officer"), step("second"));
+    std::fs::write(&two, text).unwrap();
+    let phone = |user: &'static str, number: &'static str| ["user", "contact", user, "--phone", number];
+    let second = [
+        "user",
+        "add",
+        "second",
+        "--role",
+        "duty-officer",
+        "--agency",
+        "demo.police",
+    ];
+    let (done, _, error) = run(installation, &second);
+    assert!(done, "{error}");
+    assert!(run(installation, &phone("second", "+8613800000001")).0);
+    let (done, _, error) = run(
+        installation,
+        &["ladder", "set", two.to_str().unwrap(), "--by", "officer"],
+    );
+    assert!(done, "{error}");
+    // Both wait for their turn, so that both have begun before either is done.
+    let client = testkit::connect(&installation.database.url).await.unwrap();
+    client
+        .batch_execute("BEGIN; SELECT pg_advisory_xact_lock(7235419278)")
+        .await
+        .unwrap();
+    let changes = ["officer", "second"].map(|user| {
+        Command::new(BINARY)
+            .args(phone(user, ""))
+            .envs(&installation.settings)
+            .stderr(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let begun = std::time::Instant::now();
+    while client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < 2 {
+        assert!(begun.elapsed().as_secs() < 60, "a change did not wait for its turn");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    client.batch_execute("COMMIT").await.unwrap();
+    let ended: Vec<_> = changes
+        .into_iter()
+        .map(|change| change.wait_with_output().unwrap())
+        .collect();
+    let done = ended.iter().filter(|output| output.status.success()).count();
+    let said: Vec<_> = ended
+        .iter()
+        .map(|output| String::from_utf8_lossy(&output.stderr))
+        .collect();
+    assert_eq!(done, 1, "{said:?}");
+    assert!(said.iter().any(|said| said.contains("nobody to call")), "{said:?}");
+    assert!(run(installation, &["ladder", "check"]).0);
+}
+
 /// What could leave nobody to call, by every command that could do it: refused with the instant, or done and told where it cannot wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_lost_by_any_command() {
@@ -238,65 +299,4 @@ async fn nobody_is_lost_by_any_command() {
     );
     assert!(does("user set officer --enable").0);
     assert!(does("ladder check").0);
-}
-
-/// Two changes that are right each, made at one moment, would leave nobody: the second looks after the first.
-async fn at_one_moment(installation: &Installation, folder: &std::path::Path) {
-    let two = folder.join("two.toml");
-    let step = |user: &str| format!("[[ladders.steps]]\nuser = \"{user}\"\nvia = [\"sms\"]\nwait = \"5m\"\n");
-    let text = format!("[[ladders]]\nname = \"phone\"\n{}{}", step("officer"), step("second"));
-    std::fs::write(&two, text).unwrap();
-    let phone = |user: &'static str, number: &'static str| ["user", "contact", user, "--phone", number];
-    let second = [
-        "user",
-        "add",
-        "second",
-        "--role",
-        "duty_officer",
-        "--agency",
-        "demo.police",
-    ];
-    let (done, _, error) = run(installation, &second);
-    assert!(done, "{error}");
-    assert!(run(installation, &phone("second", "+8613800000001")).0);
-    let (done, _, error) = run(
-        installation,
-        &["ladder", "set", two.to_str().unwrap(), "--by", "officer"],
-    );
-    assert!(done, "{error}");
-    // Both wait for their turn, so that both have begun before either is done.
-    let client = testkit::connect(&installation.database.url).await.unwrap();
-    client
-        .batch_execute("BEGIN; SELECT pg_advisory_xact_lock(7235419278)")
-        .await
-        .unwrap();
-    let changes = ["officer", "second"].map(|user| {
-        Command::new(BINARY)
-            .args(phone(user, ""))
-            .envs(&installation.settings)
-            .stderr(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap()
-    });
-    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let begun = std::time::Instant::now();
-    while client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < 2 {
-        assert!(begun.elapsed().as_secs() < 60, "a change did not wait for its turn");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    client.batch_execute("COMMIT").await.unwrap();
-    let ended: Vec<_> = changes
-        .into_iter()
-        .map(|change| change.wait_with_output().unwrap())
-        .collect();
-    let done = ended.iter().filter(|output| output.status.success()).count();
-    let said: Vec<_> = ended
-        .iter()
-        .map(|output| String::from_utf8_lossy(&output.stderr))
-        .collect();
-    assert_eq!(done, 1, "{said:?}");
-    assert!(said.iter().any(|said| said.contains("nobody to call")), "{said:?}");
-    assert!(run(installation, &["ladder", "check"]).0);
 }
