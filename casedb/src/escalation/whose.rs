@@ -61,8 +61,8 @@ fn of_one_agency(plan: &Plan) -> impl Iterator<Item = Concerned> {
 
 /// A root cause is told to the nearest agencies above everybody whom it hits: of those with people, and where two branches with people meet.
 fn of_causes<'a>(plan: &Plan, pairs: impl Iterator<Item = &'a (Uuid, Uuid)> + Clone) -> BTreeSet<Concerned> {
-    let police = meeting(plan, pairs.clone().map(|pair| pair.0).collect());
-    let social = meeting(plan, pairs.clone().map(|pair| pair.1).collect());
+    let police = meeting(plan, &pairs.clone().map(|pair| pair.0).collect());
+    let social = meeting(plan, &pairs.clone().map(|pair| pair.1).collect());
     let above = |agency: Uuid, among: &BTreeMap<Uuid, String>| -> Vec<Uuid> {
         let path = plan.path(Some(agency)).unwrap_or_default();
         let found = among.iter().filter(|(_, root)| under(path, root));
@@ -85,7 +85,7 @@ fn of_causes<'a>(plan: &Plan, pairs: impl Iterator<Item = &'a (Uuid, Uuid)> + Cl
 }
 
 /// These agencies, and those at which the ways up from two of them meet.
-fn meeting(plan: &Plan, agencies: BTreeSet<Uuid>) -> BTreeMap<Uuid, String> {
+fn meeting(plan: &Plan, agencies: &BTreeSet<Uuid>) -> BTreeMap<Uuid, String> {
     let paths: BTreeSet<&str> = agencies.iter().filter_map(|agency| plan.path(Some(*agency))).collect();
     let below = |root: &str| -> usize {
         let rest = paths.iter().filter(|path| under(path, root));

@@ -28,7 +28,7 @@ pub async fn expected(
     person_id: Option<PersonId>,
     but: &[&str],
 ) -> Result<Vec<LonLat>, Error> {
-    let person_id = person_id.map(|person_id| person_id.uuid());
+    let person_id = person_id.map(PersonId::uuid);
     let mut places = Vec::new();
     for row in rows(client, EXPECTED, &[&person_id, &but]).await? {
         places.extend(geojson::first_position(&row.try_get(0)?));

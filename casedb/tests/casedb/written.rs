@@ -290,7 +290,7 @@ async fn no_role_writes_in_anothers_name_at_another_time_or_moves_a_row() {
                             );
                             match tried(&client, &me, &sql).await {
                                 Ok(rows) => {
-                                    wrong.push(format!("{role:?} {op:?} {table}.{column} = {value}: {rows} rows"))
+                                    wrong.push(format!("{role:?} {op:?} {table}.{column} = {value}: {rows} rows"));
                                 }
                                 Err(error) => {
                                     let code = error.code().cloned().unwrap();

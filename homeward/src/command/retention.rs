@@ -100,7 +100,9 @@ fn said(ran: &Ran) -> String {
     );
     text.push_str(&aligned(&rows, "  "));
     for (person, why) in &ran.failed {
-        text.push_str(&format!("not deleted: {person}: {why}\n"));
+        for part in ["not deleted: ", &person.to_string(), ": ", why, "\n"] {
+            text.push_str(part);
+        }
     }
     for certificate in &ran.certificates {
         text.push_str("certificate ");

@@ -214,10 +214,8 @@ async fn nobody_is_lost_by_any_command() {
         run(&installation, &[what, "set", path.to_str().unwrap(), "--by", "officer"])
     };
     let ladder = |calls: &[&str], more: &str| {
-        let steps: String = calls
-            .iter()
-            .map(|call| format!("[[ladders.steps]]\n{call}\nvia = [\"console\"]\nwait = \"5m\"\n"))
-            .collect();
+        let step = |call: &&str| format!("[[ladders.steps]]\n{call}\nvia = [\"console\"]\nwait = \"5m\"\n");
+        let steps = calls.iter().map(step).collect::<Vec<_>>().concat();
         format!("[[ladders]]\nname = \"own\"\n{steps}[[assignments]]\nladder = \"own\"\n{more}")
     };
     for (name, role, agency) in [

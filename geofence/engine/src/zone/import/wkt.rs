@@ -154,7 +154,7 @@ impl<'a> Cursor<'a> {
         {
             self.at += 5;
             let srid = self.skip_while(|character| character.is_ascii_digit());
-            if !crs::is_wgs84_code(&srid) {
+            if !crs::is_wgs84_code(srid) {
                 return Err(self.fault("only SRID 4326 (WGS-84) or 4490 can be read"));
             }
             self.expect(';')?;
