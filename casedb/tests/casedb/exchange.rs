@@ -746,8 +746,9 @@ async fn words_from_before_the_bounds_come_back_as_they_went() {
             assert_eq!(held().await, before, "the rules hold again");
             let written =
                 "INSERT INTO person_note (person_id, text, happened_at, written_by) VALUES ($1, ' ', now(), $2)";
-            let error = casedb::Error::from(client.execute(written, &[&id, &world.user]).await.unwrap_err());
-            assert_eq!(error.constraint(), Some("person_note_text_words"), "{error}");
+            let error = client.execute(written, &[&id, &world.user]).await.unwrap_err();
+            let rule = error.as_db_error().and_then(tokio_postgres::error::DbError::constraint);
+            assert_eq!(rule, Some("person_note_text_words"), "{error}");
         }
         drop(client);
         test.drop_now().await.unwrap();
