@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION plain_words(words text, most integer, lines boolean, 
 RETURN char_length(words) <= most
     AND CASE WHEN lines THEN words !~ '[\u0001-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]'
         ELSE words !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]' END
-    AND (empty AND words = '' OR words_show(words));
+    AND (words IS NULL OR empty AND words = '' OR words_show(words));
 
 CREATE OR REPLACE FUNCTION incident_worded(words text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN words_show(words);

@@ -137,7 +137,7 @@ async fn at_one_moment(installation: &Installation, folder: &std::path::Path) {
         "add",
         "second",
         "--role",
-        "duty-officer",
+        "duty_officer",
         "--agency",
         "demo.police",
     ];
@@ -220,7 +220,7 @@ async fn nobody_is_lost_by_any_command() {
     };
     for (name, role, agency) in [
         ("chief", "supervisor", "demo"),
-        ("second", "duty-officer", "demo.police"),
+        ("second", "duty_officer", "demo.police"),
     ] {
         let (done, _, error) = does(&format!("user add {name} --role {role} --agency {agency}"));
         assert!(done, "{error}");

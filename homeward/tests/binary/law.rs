@@ -46,11 +46,12 @@ async fn an_order_takes_effect_only_with_approval_and_steps() {
     };
     let desk = Desk(Installation::new(database, "postgres"));
     desk.says("demo seed --devices 2");
+    desk.says("agency add care --name Care --kind service_provider --time-zone Asia/Shanghai");
     for (name, role, agency) in [
         ("head", "supervisor", "demo.social"),
         ("chief", "supervisor", "demo"),
         ("clerk", "administrator", "demo"),
-        ("keeper", "service_provider", "demo.social"),
+        ("keeper", "service_provider", "care"),
     ] {
         desk.says(&format!("user add {name} --role {role} --agency {agency}"));
     }
