@@ -112,10 +112,6 @@ impl Field {
     /// Refuses a text that cannot be one; says why, where, and what to do.
     pub fn check(&self, text: &str) -> Result<(), Error> {
         let field = format!("{}.{}", self.table, self.column);
-        if !(self.empty && text.is_empty()) && is_blank(text) {
-            let said = format!("{} is blank: give it at least one character that shows", self.what);
-            return Err(Refused::new("text_blank", said).with("field", field).into());
-        }
         let length = text.chars().count();
         if length > self.most {
             let said = format!(
@@ -139,6 +135,10 @@ impl Field {
                 .with("found", code)
                 .with("place", place)
                 .into());
+        }
+        if !(self.empty && text.is_empty()) && is_blank(text) {
+            let said = format!("{} is blank: give it at least one character that shows", self.what);
+            return Err(Refused::new("text_blank", said).with("field", field).into());
         }
         Ok(())
     }

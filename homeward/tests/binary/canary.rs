@@ -247,13 +247,13 @@ async fn what_stands_still_is_told_like_what_is_gone() {
     let own = [("HOMEWARD_CANARY_WEBHOOK", address.as_str())];
     let canary = installation.start_with("canary", &["canary"], &[&SETTINGS[..], &own, &quiet].concat());
     let within = Duration::from_secs(8) + SLACK;
-    let mut told = settled(&heard, &canary).await;
     for (part, stages) in [
         (&geofence, &["decision"][..]),
         // Events and messages are its work; which of them is missed first depends on where it stood still.
         (&alerts, &["decision", "incident", "message"]),
         (&gateway, &["gateway", "stream"]),
     ] {
+        let told = settled(&heard, &canary).await;
         part.signal("STOP");
         let blind = next(&heard, told, within, &canary).await;
         assert_eq!(blind["type"], "platform.blind", "{blind}");
@@ -261,7 +261,6 @@ async fn what_stands_still_is_told_like_what_is_gone() {
         part.signal("CONT");
         let seeing = next(&heard, told + 1, Duration::from_secs(40), &canary).await;
         assert_eq!(seeing["type"], "platform.seeing", "{seeing}");
-        told += 2;
     }
     drop((history, alerts, geofence, gateway, canary));
     installation.database.drop_now().await.unwrap();

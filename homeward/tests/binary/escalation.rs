@@ -245,7 +245,7 @@ async fn nobody_is_lost_by_any_command() {
     refused("user set chief --role auditor", nobody);
     refused("user set chief --agency demo.social", nobody);
     refused(
-        "rota away chief --from 2031-01-01T00:00:00Z --to 2031-01-02T00:00:00Z --by officer",
+        "rota away chief 2031-01-01T00:00:00Z 2031-01-02T00:00:00Z --by officer",
         "nobody to call at 2031-01-01T00:00:00Z",
     );
     // An agency moved from under him.
@@ -267,7 +267,7 @@ async fn nobody_is_lost_by_any_command() {
     );
     assert!(done, "{error}");
     let away =
-        |who: &str| format!("rota away {who} --from 2032-05-01T00:00:00Z --to 2032-05-03T00:00:00Z --by officer");
+        |who: &str| format!("rota away {who} 2032-05-01T00:00:00Z 2032-05-03T00:00:00Z --by officer");
     assert!(does(&away("second")).0);
     refused(&away("officer"), "nobody to call at 2032-05-01T00:00:00Z");
     let holiday =
