@@ -159,7 +159,7 @@ async fn nobody_is_lost_by_any_command() {
     };
     for (name, role, agency) in [
         ("chief", "supervisor", "demo"),
-        ("second", "duty-officer", "demo.police"),
+        ("second", "duty_officer", "demo.police"),
     ] {
         let (done, _, error) = does(&format!("user add {name} --role {role} --agency {agency}"));
         assert!(done, "{error}");
