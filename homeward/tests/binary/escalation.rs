@@ -266,8 +266,7 @@ async fn nobody_is_lost_by_any_command() {
         &ladder(&["rota = \"desk\""], police).replace("\"own\"", "\"desk\""),
     );
     assert!(done, "{error}");
-    let away =
-        |who: &str| format!("rota away {who} 2032-05-01T00:00:00Z 2032-05-03T00:00:00Z --by officer");
+    let away = |who: &str| format!("rota away {who} 2032-05-01T00:00:00Z 2032-05-03T00:00:00Z --by officer");
     assert!(does(&away("second")).0);
     refused(&away("officer"), "nobody to call at 2032-05-01T00:00:00Z");
     let holiday =
