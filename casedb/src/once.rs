@@ -35,18 +35,12 @@ pub enum Claim {
 }
 
 /// Takes a key for a user, in the transaction of the deed. `object_id`: what the deed makes.
-pub async fn claim(
-    transaction: &impl GenericClient,
-    user_id: Uuid,
-    key: Key,
-    object_id: Uuid,
-    now: Timestamp,
-) -> Result<Claim, Error> {
-    const TAKE: &str = "INSERT INTO deed_key (user_id, key, digest, object_id, done_at) VALUES ($1, $2, $3, $4, $5)
+pub async fn claim(transaction: &impl GenericClient, user_id: Uuid, key: Key, object_id: Uuid) -> Result<Claim, Error> {
+    const TAKE: &str = "INSERT INTO deed_key (user_id, key, digest, object_id) VALUES ($1, $2, $3, $4)
         ON CONFLICT (user_id, key) DO NOTHING";
     const KNOWN: &str = "SELECT digest, object_id FROM deed_key WHERE user_id = $1 AND key = $2";
     let digest = key.digest.as_slice();
-    if execute(transaction, TAKE, &[&user_id, &key.id, &digest, &object_id, &now]).await? == 1 {
+    if execute(transaction, TAKE, &[&user_id, &key.id, &digest, &object_id]).await? == 1 {
         return Ok(Claim::First);
     }
     let known = row(transaction, KNOWN, &[&user_id, &key.id]).await?;

@@ -13,7 +13,6 @@ use casedb::{
     once::{self, Claim, Key},
     user::User,
 };
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -37,7 +36,7 @@ impl Once {
         object_id: Uuid,
     ) -> Result<Option<Uuid>, ApiError> {
         let Some(key) = self.0 else { return Ok(None) };
-        match once::claim(transaction, user.user_id, key, object_id, Timestamp::now()).await? {
+        match once::claim(transaction, user.user_id, key, object_id).await? {
             Claim::First => Ok(None),
             Claim::Done(object_id) => Ok(Some(object_id)),
             Claim::Other => Err(ApiError::invalid(

@@ -867,7 +867,13 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     // Requests that were served, so that they are not served twice.
-    rule("deed_key", &[read(EVERYBODY, GLASS), add(EVERYBODY, GLASS)]),
+    rule(
+        "deed_key",
+        &[
+            read(EVERYBODY, GLASS),
+            add_only(EVERYBODY, &["user_id", "key", "digest", "object_id"], GLASS),
+        ],
+    ),
     nobody("notification_hold", "receivers that asked to be left alone"),
     // Service providers, and what is written about people.
     rule("service_contract", &[read(CASE_ADMIN_PROVIDER, CONTRACT)]),

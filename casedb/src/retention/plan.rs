@@ -101,7 +101,9 @@ pub async fn plan(client: &impl GenericClient, terms: &Terms, person: Option<Uui
             profile,
         };
         let unknown_profile = rule.is_none().then(|| due.profile.clone());
-        let record_due = Some(later(ends_at, &terms.record()).max(row.try_get(7)?));
+        // `NULL` where every order was revoked.
+        let to_come: Option<Timestamp> = row.try_get(7)?;
+        let record_due = Some(later(ends_at, &terms.record())).max(to_come);
         match plans.last_mut().filter(|plan| plan.person_id == person_id) {
             Some(plan) => {
                 plan.record_due_at = plan.record_due_at.max(record_due);

@@ -25,7 +25,7 @@ macro_rules! rows_of {
 }
 
 /// What names the person, in an order in which it can go.
-const OF_PERSON: [Going; 29] = [
+const OF_PERSON: [Going; 30] = [
     rows_of!(
         "notification",
         "t.incident_id IN (SELECT i.incident_id FROM incident i WHERE i.person_id = $1)"
@@ -36,6 +36,10 @@ const OF_PERSON: [Going; 29] = [
     ),
     rows_of!(
         "incident_action",
+        "t.incident_id IN (SELECT i.incident_id FROM incident i WHERE i.person_id = $1)"
+    ),
+    rows_of!(
+        "cause_cell",
         "t.incident_id IN (SELECT i.incident_id FROM incident i WHERE i.person_id = $1)"
     ),
     rows_of!("incident"),

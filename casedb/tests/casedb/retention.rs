@@ -403,13 +403,13 @@ async fn whoever_cannot_go_holds_up_nobody_else() {
         }
         let mut client = db.client().await.unwrap();
         // A profile of another version of the program.
-        client
-            .execute(
-                "UPDATE supervision_order SET profile = 'of-tomorrow' WHERE person_id = $1",
-                &[&strange.person_id.uuid()],
-            )
-            .await
-            .unwrap();
+        let strange_profile = format!(
+            "SET session_replication_role = replica;
+            UPDATE supervision_order SET profile = 'of-tomorrow' WHERE person_id = '{}';
+            RESET session_replication_role",
+            strange.person_id.uuid()
+        );
+        client.batch_execute(&strange_profile).await.unwrap();
         // Somebody else's incident hangs on one that goes.
         let (into, others) = (
             raised(&db, root.person_id, "a").await,

@@ -99,7 +99,7 @@ async fn a_command_that_cannot_be_read_fails_and_the_others_go_out() {
             let sql = format!(
                 "INSERT INTO device_command (command_id, device_id, person_id, kind, parameters, requested_by, purpose, idempotency_key,
                     created_at, not_before, expires_at)
-                VALUES (gen_random_uuid(), $1, $2, '{kind}', '{parameters}', $3, 'duty', gen_random_uuid()::text, $4, $4, $4 + interval '1 hour')"
+                VALUES (gen_random_uuid(), $1, $2, '{kind}', '{parameters}', $3, 'duty', gen_random_uuid()::text, $4, $4, $4::timestamptz + interval '1 hour')"
             );
             client
                 .execute(&sql, &[&one.device.uuid(), &one.person.uuid(), &user, &now])

@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Instant};
 
-use alerts::{Audience, ClosingCode, Locale};
+use alerts::{Audience, ClosingCode, Locale, blank::is_blank};
 use axum::{Json, extract::State};
 use casedb::{
     access::{self, Access},
@@ -263,7 +263,7 @@ pub async fn note(
     Keyed(asked, once): Keyed<Note>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let text = checked_text(&asked.text)?;
-    if text.is_empty() {
+    if is_blank(text) {
         return Err(ApiError::invalid("text_required", "text is empty"));
     }
     let doing = Doing::new(&app, &caller.user, incident_id, None, once);
@@ -307,7 +307,7 @@ pub async fn close(
     }
     let code = ClosingCode::from_str(code).map_err(|error| ApiError::invalid("unknown_code", error.to_string()))?;
     let text = checked_text(asked.text.as_deref().unwrap_or_default())?;
-    if code.needs_text() && text.is_empty() {
+    if code.needs_text() && is_blank(text) {
         return Err(ApiError::invalid("text_required", format!("code {code} needs a text")));
     }
     let doing = Doing::new(&app, &caller.user, incident_id, asked.version, once);

@@ -195,7 +195,7 @@ async fn neither_frames_nor_words_are_kept_where_presence_is_all() {
                 let command = Uuid::now_v7();
                 let sql = "INSERT INTO device_command (command_id, device_id, person_id, kind, parameters, requested_by, purpose,
                         idempotency_key, created_at, not_before, expires_at)
-                    VALUES ($1, $2, $3, 'locate', '{\"kind\": \"locate\"}', $4, 'duty', $1::uuid::text, $5, $5, $5 + interval '1 minute')";
+                    VALUES ($1, $2, $3, 'locate', '{\"kind\": \"locate\"}', $4, 'duty', $1::uuid::text, $5, $5, $5::timestamptz + interval '1 minute')";
                 let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [
                     &command,
                     &device.uuid(),
