@@ -255,7 +255,10 @@ async fn nobody_is_lost_by_any_command() {
         ));
         assert!(done, "{error}");
     }
-    refused("agency move demo.police county.police.demo", nobody);
+    let (done, _, error) = does("agency move demo.police county.police.demo");
+    assert!(done, "he sees everybody through the social side: {error}");
+    refused("agency move demo.social county.police.social", nobody);
+    assert!(does("agency move county.police.demo demo.police").0);
 
     // A rota of two, with the years ahead: holidays, a swap, and both away at one time.
     let shifts = "name = \"desk\"\ntime_zone = \"Asia/Shanghai\"\n[[shifts]]\nfrom = \"00:00\"\nto = \"00:00\"\ncrew = [\"officer\", \"second\"]\n";
@@ -277,8 +280,12 @@ async fn nobody_is_lost_by_any_command() {
         "{error}"
     );
 
-    // Both of the desk go, one after the other: the first may, the second may not, but is disabled where it must be. That is told.
-    assert!(does("user set second --role auditor").0);
+    // Both of the desk go, one after the other: the first may when the desk does without, the second may not, but is disabled where it must
+    // be. That is told.
+    refused("user set second --role auditor", "second on rota desk is no user");
+    assert!(set("rota", &shifts.replace(", \"second\"", "")).0);
+    let (done, said, error) = does("user set second --role auditor");
+    assert!(done, "{said}{error}");
     refused("user set officer --role auditor", nobody);
     let open = "SELECT count(*) FROM incident WHERE kind = 'nobody_to_call' AND state <> 'closed' AND ongoing";
     let count = async || sql.query_one(open, &[]).await.unwrap().get::<_, i64>(0);
