@@ -85,7 +85,8 @@ const OF_PERSON: [Going; 30] = [
     rows_of!("monitoring_refusal"),
 ];
 /// Zones that nobody else has, when nothing names them any more.
-const OF_ZONES: [Going; 2] = [
+const OF_ZONES: [Going; 3] = [
+    rows_of!("zone_past_audience", "t.zone_id = ANY ($1)"),
     rows_of!("zone_revision", "t.zone_id = ANY ($1)"),
     rows_of!("zone", "t.zone_id = ANY ($1)"),
 ];

@@ -345,6 +345,8 @@ async fn everything_about_a_person_goes_but_what_is_said_to_stay() {
         assert_eq!(zones, 1, "{}: the zone that others have too", test.edition);
         let mut expected = others;
         *expected.entry("legal_hold").or_default() += 1;
+        // Which cell serves a device is kept for a day, under no hold.
+        expected.remove("device_cell");
         assert_eq!(
             own_rows(&db, other).await,
             expected,
@@ -404,9 +406,9 @@ async fn whoever_cannot_go_holds_up_nobody_else() {
         let mut client = db.client().await.unwrap();
         // A profile of another version of the program.
         let strange_profile = format!(
-            "SET session_replication_role = replica;
+            "ALTER TABLE supervision_order DISABLE TRIGGER USER;
             UPDATE supervision_order SET profile = 'of-tomorrow' WHERE person_id = '{}';
-            RESET session_replication_role",
+            ALTER TABLE supervision_order ENABLE TRIGGER USER",
             strange.person_id.uuid()
         );
         client.batch_execute(&strange_profile).await.unwrap();
