@@ -339,7 +339,7 @@ async fn a_session_that_gives_orders_back_gets_them_seldom() -> Result<()> {
     for _ in 0..3 {
         drop(next(&orders).await?);
     }
-    // After 1 s and 2 s, of which a claim that was on its way when it was given back passes the first; the fourth time, 4 s later, it is sent.
+    // After 1 s and 2 s, of which the first may be passed over (docs/gaps.md); the fourth time, 4 s later, it is sent.
     assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
     assert!(nothing(&orders).await);
     next(&orders).await?.sending(Reference::Lasting(1)).delivered();
