@@ -10,6 +10,7 @@
 mod desk;
 mod ear;
 mod protocols;
+mod tamper;
 
 use std::collections::BTreeSet;
 
