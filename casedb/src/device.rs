@@ -5,6 +5,7 @@ mod keys;
 pub mod life;
 mod list;
 pub mod silent;
+pub mod slow;
 pub mod voices;
 
 use std::collections::HashMap;
@@ -85,6 +86,17 @@ pub struct Entry {
     /// Terms of the wearer's orders that run now or later, or ended within 30 days, as `starts..ends`: what was made in one of them
     /// may come late. Without one nobody is monitored.
     pub terms: Vec<(Timestamp, Timestamp)>,
+    /// What gateways have learnt of its times.
+    pub zone: Option<Zone>,
+}
+
+/// What was learnt of the times of a device that states a time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zone {
+    /// The zone that it stated then, in seconds east of Greenwich.
+    pub offset_s: i32,
+    /// Whether its times are by that zone; otherwise they are UTC.
+    pub local: bool,
 }
 
 /// A protected person as a gateway sees them.
@@ -112,8 +124,9 @@ macro_rules! directory {
         concat!(
             "SELECT d.device_id, d.protocol, d.identity, d.secret, d.model, d.profile, d.allowed_networks::text[],
                 CASE WHEN d.next_secret_until > now() THEN d.next_secret END,
-                a.person_id, o.starts, o.ends, a.assigned_at, a.protected_id
+                a.person_id, o.starts, o.ends, a.assigned_at, a.protected_id, s.zone_offset_s, s.zone_local
             FROM device d
+            LEFT JOIN device_status s ON s.device_id = d.device_id
             LEFT JOIN device_assignment a ON a.device_id = d.device_id AND a.ended_at IS NULL
             LEFT JOIN LATERAL (
                 SELECT array_agg(GREATEST(starts_at, '1900-01-01') ORDER BY starts_at) AS starts,
@@ -157,11 +170,11 @@ const BY_IDENTITY: &str = "SELECT device_id, protocol, identity, secret, model, 
         CASE WHEN next_secret_until > now() THEN next_secret END
     FROM device WHERE protocol = $1 AND identity = $2";
 const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway, clock_delay, clock_at, acknowledged_sequence,
-        cloned_at, cloned_since)
+        cloned_at, cloned_since, clock_slow_since, zone_offset_s, zone_local)
     SELECT s.device_id, s.seen_at, $4, make_interval(secs => s.delay_us / 1e6), CASE WHEN s.delay_us IS NOT NULL THEN s.seen_at END,
-        s.acknowledged, s.cloned_at, s.cloned_at
-    FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $5::bigint[], $6::timestamptz[])
-        AS s (device_id, seen_at, delay_us, acknowledged, cloned_at)
+        s.acknowledged, s.cloned_at, s.cloned_at, CASE WHEN s.delay_us > $9 THEN s.seen_at END, s.zone_offset_s, s.zone_local
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $5::bigint[], $6::timestamptz[], $7::int[], $8::bool[])
+        AS s (device_id, seen_at, delay_us, acknowledged, cloned_at, zone_offset_s, zone_local)
     JOIN device USING (device_id)
     ON CONFLICT (device_id) DO UPDATE SET last_seen_at = excluded.last_seen_at, gateway = excluded.gateway,
         clock_delay = COALESCE(excluded.clock_delay, device_status.clock_delay),
@@ -169,11 +182,19 @@ const SEEN: &str = "INSERT INTO device_status (device_id, last_seen_at, gateway,
         acknowledged_sequence = GREATEST(excluded.acknowledged_sequence, device_status.acknowledged_sequence),
         cloned_at = GREATEST(excluded.cloned_at, device_status.cloned_at),
         cloned_since = CASE WHEN excluded.cloned_at - device_status.cloned_at >= interval '30 minutes' THEN excluded.cloned_at
-            ELSE COALESCE(device_status.cloned_since, excluded.cloned_at) END
+            ELSE COALESCE(device_status.cloned_since, excluded.cloned_at) END,
+        clock_slow_since = CASE WHEN excluded.clock_slow_since IS NOT NULL
+                THEN COALESCE(device_status.clock_slow_since, excluded.clock_slow_since)
+            WHEN excluded.clock_at IS NULL THEN device_status.clock_slow_since END,
+        zone_offset_s = COALESCE(excluded.zone_offset_s, device_status.zone_offset_s),
+        zone_local = COALESCE(excluded.zone_local, device_status.zone_local)
     WHERE device_status.last_seen_at < excluded.last_seen_at";
 
 const CLOCKS: &str = "SELECT device_id, (extract(epoch FROM clock_delay) * 1e6)::bigint, clock_at FROM device_status
     WHERE device_id = ANY ($1) AND clock_delay IS NOT NULL AND clock_at IS NOT NULL";
+
+/// A clock that is slower is wrong; below that the way of a report may explain it.
+pub const SLOW: SignedDuration = SignedDuration::from_mins(3);
 
 /// A sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,8 +203,10 @@ pub struct Sign {
     pub device_id: DeviceId,
     /// The latest.
     pub seen_at: Timestamp,
-    /// Receipt minus the device's clock, the smallest of its live reports; negative: its clock is ahead.
+    /// Receipt minus the device's clock, the smallest of the reports that it made just now; negative: its clock is ahead.
     pub delay: Option<SignedDuration>,
+    /// What was learnt of its times.
+    pub zone: Option<Zone>,
     /// Native: everything up to this number of its own is durable.
     pub acknowledged: Option<u64>,
     /// When two were last found to speak under its name.
@@ -383,8 +406,19 @@ pub async fn seen(client: &impl GenericClient, seen: &[Sign], gateway: &str) -> 
     let number = |acknowledged: u64| i64::try_from(acknowledged).ok().filter(|number| *number > 0);
     let acknowledged: Vec<Option<i64>> = seen.iter().map(|sign| sign.acknowledged.and_then(number)).collect();
     let cloned: Vec<Option<Timestamp>> = seen.iter().map(|sign| sign.cloned_at).collect();
-    let values: [&(dyn postgres_types::ToSql + Sync); 6] =
-        [&devices, &times, &delays, &gateway, &acknowledged, &cloned];
+    let offsets: Vec<Option<i32>> = seen.iter().map(|sign| sign.zone.map(|zone| zone.offset_s)).collect();
+    let local: Vec<Option<bool>> = seen.iter().map(|sign| sign.zone.map(|zone| zone.local)).collect();
+    let values: [&(dyn postgres_types::ToSql + Sync); 9] = [
+        &devices,
+        &times,
+        &delays,
+        &gateway,
+        &acknowledged,
+        &cloned,
+        &offsets,
+        &local,
+        &microseconds(SLOW),
+    ];
     execute(client, SEEN, &values).await?;
     Ok(())
 }
@@ -433,6 +467,10 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         }),
         assigned_at: row.try_get(11)?,
         terms: terms(row, 9)?,
+        zone: match (row.try_get(13)?, row.try_get(14)?) {
+            (Some(offset_s), Some(local)) => Some(Zone { offset_s, local }),
+            _ => None,
+        },
     })
 }
 

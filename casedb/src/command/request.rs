@@ -1,12 +1,13 @@
 //! Placing commands, and taking them back.
 
+use encoding_rs::GBK;
 use jiff::{SignedDuration, Timestamp};
 use proto::{DeviceId, PersonId};
 use uuid::Uuid;
 
 use super::{Command, Instruction, LONGEST_WAIT, MOST_OPEN, Outcome, State, columns, deliver, from_row};
 use crate::{
-    Database, Error,
+    Database, Error, Refused,
     access::Purpose,
     order,
     pool::{GenericClient, execute, optional, row, rows},
@@ -93,6 +94,7 @@ const BY_KEY: &str = columns!(
 );
 /// The lock makes the commands of one device follow each other.
 const DEVICE: &str = "SELECT lock_worn_device($1, $2)";
+const PROTOCOL: &str = "SELECT protocol FROM device WHERE device_id = $1";
 const OPEN: &str = "SELECT count(*) FROM device_command
     WHERE device_id = $1 AND state IN ('queued', 'sent', 'delivered') AND expires_at > $2";
 /// Ways back stay: the device may do yet what they take back (see [`super::deliver`]).
@@ -176,6 +178,9 @@ pub async fn place_in(
     if order::in_force(transaction, request.person_id, now).await?.is_none() {
         return Err(CommandError::NoLegalBasis);
     }
+    if let Instruction::Text { text } = &request.instruction {
+        writable(transaction, device_id, text).await?;
+    }
     let open: i64 = row(transaction, OPEN, &[&device_id, &now]).await?.try_get(0)?;
     if open >= MOST_OPEN {
         return Err(CommandError::TooMany);
@@ -217,6 +222,26 @@ pub async fn place_in(
         command,
         repeated: false,
     })
+}
+
+/// Refuses a text that the device's protocol cannot carry, before anybody counts on it: JT/T 808 writes texts in GBK, the others in
+/// Unicode.
+async fn writable(client: &impl GenericClient, device_id: Uuid, text: &str) -> Result<(), Error> {
+    let protocol = optional(client, PROTOCOL, &[&device_id]).await?;
+    let protocol: Option<String> = protocol.map(|found| found.try_get(0)).transpose()?;
+    if protocol.as_deref() != Some("jt808") {
+        return Ok(());
+    }
+    let lacks = |letter: &char| GBK.encode(letter.encode_utf8(&mut [0; 4])).2;
+    match text.chars().find(lacks) {
+        None => Ok(()),
+        Some(letter) => {
+            let why = format!(
+                "the device cannot show {letter:?}: its character set (GBK) does not have it; write the text without"
+            );
+            Err(Refused::new("text_letter", why).with("letter", letter).into())
+        }
+    }
 }
 
 /// The command that the key belongs to.

@@ -180,6 +180,31 @@ async fn a_repeated_request_is_the_same_command() {
 }
 
 #[tokio::test]
+async fn a_text_that_the_device_cannot_show_is_refused_with_the_letter() {
+    for (test, db) in migrated().await {
+        let stage = Stage::set(&db, "letters").await;
+        let text = |text: &str| Instruction::Text { text: text.to_owned() };
+        let odd = "你好 Zoë 😀";
+        stage.place(text(odd), stage.now).await; // any letter over the native protocol
+        let sql = "UPDATE device SET protocol = 'jt808' WHERE device_id = $1";
+        let client = db.client().await.unwrap();
+        client.execute(sql, &[&stage.device.uuid()]).await.unwrap();
+        stage.place(text("你好 Zoe，请回电"), stage.now).await;
+        for (words, letter) in [(odd, "ë"), ("Call ⠀ now", "⠀"), ("😀", "😀")] {
+            let refused = command::place(&db, &stage.request(text(words), None), stage.now).await;
+            let Err(CommandError::Database(casedb::Error::Refused(refused))) = refused else {
+                panic!("{words}: {refused:?}")
+            };
+            assert_eq!(refused.code, "text_letter");
+            assert_eq!(refused.values, [("letter", letter.to_owned())]);
+        }
+        assert_eq!(stage.all().await.len(), 2);
+        drop(client);
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_locate_ends_within_three_minutes_whatever_happens() {
     for (test, db) in migrated().await {
         let stage = Stage::set(&db, "locate").await;

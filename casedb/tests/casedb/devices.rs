@@ -1,11 +1,14 @@
 //! What a device is bound to, and the change of its key.
 
-use casedb::device::{self, Changes, Device, Rotation};
-use jiff::{Timestamp, ToSpan};
+use casedb::{
+    Database,
+    device::{self, Changes, Device, Rotation, slow},
+};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use proto::DeviceId;
 use uuid::Uuid;
 
-use crate::support::migrated;
+use crate::support::{add_order, add_person, migrated};
 
 fn native() -> Device {
     Device {
@@ -128,5 +131,98 @@ async fn a_next_key_takes_the_place_of_the_old_one_once_it_is_confirmed() {
                 .await
                 .is_err()
         );
+    }
+}
+
+/// A gateway heard the device, by so much after its clock; `None`: a heartbeat.
+async fn heard(database: &Database, device_id: DeviceId, seen_at: Timestamp, delay: Option<SignedDuration>) {
+    let sign = device::Sign {
+        device_id,
+        seen_at,
+        delay,
+        zone: None,
+        acknowledged: None,
+        cloned_at: None,
+    };
+    let client = database.client().await.unwrap();
+    device::seen(&client, &[sign], "g").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_clock_is_told_once_for_each_time_that_it_goes_on() {
+    for (test, database) in migrated().await {
+        let begin = Timestamp::now() - 2.hours();
+        let at = |minute: i64| begin + minute.minutes();
+        let (person, free) = (add_person(&database, "worn").await, add_person(&database, "free").await);
+        add_order(&database, person.person_id, begin).await;
+        let client = database.client().await.unwrap();
+        // Incidents are moved in time here.
+        let move_time = "ALTER TABLE incident DISABLE TRIGGER incident_law";
+        client.batch_execute(move_time).await.unwrap();
+        let (device, other) = (
+            native(),
+            Device {
+                identity: "HW-8".to_owned(),
+                ..native()
+            },
+        );
+        for (device, person) in [(&device, &person), (&other, &free)] {
+            device::register(&client, device).await.unwrap();
+            device::assign(&client, device.device_id, person.person_id, begin)
+                .await
+                .unwrap();
+        }
+        let late = SignedDuration::from_mins(35);
+        let raise = async |minute| slow::raise(&database, at(minute)).await.unwrap();
+        let ongoing = async || -> Vec<bool> {
+            let sql = "SELECT ongoing FROM incident WHERE kind = 'clock_skew' ORDER BY raised_at";
+            let rows = client.query(sql, &[]).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect()
+        };
+        // As late as a report may be; and without an order nobody is looked at.
+        heard(&database, device.device_id, at(0), Some(device::SLOW)).await;
+        heard(&database, other.device_id, at(0), Some(late)).await;
+        assert_eq!(raise(1).await, 0);
+        heard(&database, device.device_id, at(2), Some(late)).await;
+        assert_eq!((raise(2).await, raise(3).await), (1, 0));
+        // A heartbeat says nothing of the clock, nor does another measurement begin it anew.
+        heard(&database, device.device_id, at(4), None).await;
+        heard(
+            &database,
+            device.device_id,
+            at(5),
+            Some(late + SignedDuration::from_secs(2)),
+        )
+        .await;
+        assert_eq!(raise(6).await, 0);
+        assert_eq!(ongoing().await, [true]);
+        heard(&database, device.device_id, at(7), Some(SignedDuration::from_secs(1))).await;
+        assert_eq!(raise(8).await, 0);
+        assert_eq!(ongoing().await, [false]);
+        // Another time goes on in the incident that is still open.
+        heard(&database, device.device_id, at(9), Some(late)).await;
+        assert_eq!(raise(10).await, 0);
+        assert_eq!(ongoing().await, [true]);
+        // Closed by a person, it is not told again while it goes on; but the next time it is.
+        let close = format!(
+            "ALTER TABLE incident DISABLE TRIGGER USER;
+            UPDATE incident SET state = 'closed', closing_code = 'test', deadline_at = NULL, closed_at = '{}', raised_at = '{}' WHERE kind = 'clock_skew';
+            ALTER TABLE incident ENABLE TRIGGER USER; {move_time}",
+            at(11),
+            at(10)
+        );
+        client.batch_execute(&close).await.unwrap();
+        assert_eq!(raise(12).await, 0);
+        heard(&database, device.device_id, at(13), Some(SignedDuration::ZERO)).await;
+        heard(&database, device.device_id, at(14), Some(late)).await;
+        assert_eq!(raise(15).await, 1);
+        // Of who does not wear it any more it says nothing.
+        device::unassign(&client, device.device_id, at(16)).await.unwrap();
+        assert_eq!(raise(17).await, 0);
+        let mut left = ongoing().await;
+        left.remove(0);
+        assert_eq!(left, [false]);
+        drop(client);
+        test.drop_now().await.unwrap();
     }
 }

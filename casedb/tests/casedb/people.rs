@@ -519,6 +519,7 @@ async fn fitted_devices_that_say_nothing_are_found() {
                         device_id: device,
                         seen_at,
                         delay: None,
+                        zone: None,
                         acknowledged: None,
                         cloned_at: None,
                     }],

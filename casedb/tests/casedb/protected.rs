@@ -25,6 +25,7 @@ async fn marked(client: &casedb::Client, device_id: DeviceId, at: Timestamp, clo
         device_id,
         seen_at: at,
         delay: None,
+        zone: None,
         acknowledged: None,
         cloned_at: cloned.then_some(at),
     };

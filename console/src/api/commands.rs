@@ -118,7 +118,7 @@ pub async fn list(
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 404, description = "There is none, or the user may not see them", body = ErrorBody),
     (status = 409, description = "`conflict`: too many are open already", body = ErrorBody),
-    (status = 422, description = "`purpose_required`, `no_device`, `no_legal_basis`, `key_taken`, `bad_value`", body = ErrorBody),
+    (status = 422, description = "`purpose_required`, `no_device`, `no_legal_basis`, `key_taken`, `bad_value`, `refused_by_law`", body = ErrorBody),
 ))]
 pub async fn place(
     caller: Authorised<Handler>,

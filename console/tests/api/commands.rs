@@ -173,6 +173,16 @@ async fn what_cannot_be_is_named() -> Result<()> {
     }
     let (status, answer) = chen.send_with_key(&path(person), &"k".repeat(101), &locate()).await?;
     assert_eq!((status, &answer["error"]["code"]), (422, &json!("bad_value")));
+    // A letter that the device cannot show is named.
+    room.sql("UPDATE device SET protocol = 'jt808'").await?;
+    let odd = body(&json!({"kind": "text", "text": "你好 Zoë"}));
+    let (status, answer) = chen.post(&path(person), odd).await?;
+    assert_eq!(
+        (status, &answer["error"]["reason"]),
+        (422, &json!("text_letter")),
+        "{answer}"
+    );
+    assert_eq!(answer["error"]["values"]["letter"], "ë");
     room.sql("UPDATE supervision_order SET revoked_at = now() - interval '1 minute'")
         .await?;
     let (status, answer) = chen.post(&path(person), locate()).await?;

@@ -106,9 +106,13 @@ impl Stage {
         self.readiness.also(Box::new(move || health.check()));
         let stop = self.sources.clone();
         self.tasks.spawn(async move {
-            stop.cancelled().await;
+            let outcome = tokio::select! {
+                () = stop.cancelled() => Ok(()),
+                // The other sessions end in good order; then the process, and its supervisor starts it anew.
+                () = handle.failed() => Err(anyhow::anyhow!("a listener or a thread of sessions ended by a panic")),
+            };
             handle.drain(DRAIN / 2).await;
-            ("gateway", Ok(()))
+            ("gateway", outcome)
         });
         Ok(())
     }
@@ -220,6 +224,11 @@ impl Stage {
         self.tasks.spawn(async move {
             casedb::device::silent::watch(database, stop).await;
             ("devices that are fitted but silent", Ok(()))
+        });
+        let (database, stop) = (self.database.clone(), self.stages.clone());
+        self.tasks.spawn(async move {
+            casedb::device::slow::watch(database, stop).await;
+            ("devices whose clocks are slow", Ok(()))
         });
         let (database, stop) = (self.database.clone(), self.stages.clone());
         self.tasks.spawn(async move {

@@ -49,6 +49,8 @@ pub struct Unsupported {
     pub command: &'static str,
     /// What in the text would end, begin or split a command.
     pub refused: Option<char>,
+    /// What in the text the protocol's character set does not have.
+    pub lacks: Option<char>,
 }
 
 impl Unsupported {
@@ -59,7 +61,15 @@ impl Unsupported {
             profile: profile.name().to_owned(),
             command: command.name(),
             refused: profile.refused(command),
+            lacks: None,
         }
+    }
+
+    /// The same, where the protocol has no such letter.
+    #[must_use]
+    pub(crate) fn lacking(mut self, letter: Option<char>) -> Self {
+        self.lacks = letter;
+        self
     }
 
     fn reason(&self) -> String {
@@ -68,12 +78,16 @@ impl Unsupported {
             profile,
             command,
             refused,
+            lacks,
         } = self;
-        match refused {
-            Some(letter) => format!(
+        match (refused, lacks) {
+            (Some(letter), _) => format!(
                 "the text has {letter:?}, with which a device of {protocol} with profile {profile:?} takes a text for a command"
             ),
-            None => format!("{protocol} with profile {profile:?} has no words for {command}"),
+            (None, Some(letter)) => {
+                format!("the text has {letter:?}, which the character set of {protocol} does not have")
+            }
+            (None, None) => format!("{protocol} with profile {profile:?} has no words for {command}"),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use casedb::{
     Database, Notice,
-    device::{Carrier, Entry},
+    device::{Carrier, Entry, Zone},
     rules::DIRECTORY_CHANNEL,
 };
 use codec::Protocol;
@@ -63,6 +63,8 @@ pub struct Known {
     pub next_secret: Option<Vec<u8>>,
     /// Networks from which it may speak; none: from anywhere.
     pub networks: Vec<Network>,
+    /// What gateways have learnt of its times.
+    pub zone: Option<Zone>,
 }
 
 impl Known {
@@ -78,6 +80,7 @@ impl Known {
             terms: Vec::new(),
             next_secret: None,
             networks: Vec::new(),
+            zone: None,
         }
     }
 
@@ -419,6 +422,7 @@ fn entry(entry: Entry) -> Option<(Key, Arc<Known>)> {
             .iter()
             .map(|text| text.parse().unwrap_or(Network::NONE))
             .collect(),
+        zone: entry.zone,
     };
     Some((key(protocol, &entry.device.identity), Arc::new(known)))
 }

@@ -27,7 +27,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::session::Stop;
+use crate::{
+    failed::{FAILED, Failed},
+    session::Stop,
+};
 use pace::Pace;
 
 /// Records of one append on the live lane.
@@ -37,7 +40,7 @@ const BACKLOG_RECORDS: usize = 64;
 /// Records of the backlog on their way into the stream at a time.
 const BACKLOG_IN_FLIGHT: u32 = 4_096;
 /// A report this much older than its receipt is no live one, whatever the device says.
-const LIVE_WITHIN: SignedDuration = SignedDuration::from_secs(180);
+pub(crate) const LIVE_WITHIN: SignedDuration = SignedDuration::from_secs(180);
 /// What a record costs beside its bytes while it waits.
 const RECORD_OVERHEAD: usize = 128;
 /// Of the gateway's room one part in so many is for sessions that have little of it: their live reports are read also when others have
@@ -448,14 +451,22 @@ impl Drop for Slow<'_> {
     }
 }
 
-/// Whether a gateway's reports get into the stream; for `/readyz`.
+/// Whether a gateway hears devices, and their reports get into the stream; for `/readyz`.
 #[derive(Debug, Clone)]
-pub struct Health(pub(crate) Weak<Lanes>);
+pub struct Health {
+    pub(crate) lanes: Weak<Lanes>,
+    pub(crate) failed: Failed,
+}
 
 impl Health {
     /// `Ok`, or what is wrong.
     pub fn check(&self) -> Result<(), &'static str> {
-        let Some(lanes) = self.0.upgrade() else { return Ok(()) };
+        let Some(lanes) = self.lanes.upgrade() else {
+            return Ok(());
+        };
+        if self.failed.has() {
+            return Err(FAILED);
+        }
         if !lanes.is_up() {
             return Err("the stream takes no appends");
         }

@@ -10,7 +10,7 @@ use std::{
 
 use casedb::{
     Database,
-    device::{Sign, voices},
+    device::{Sign, Zone, voices},
 };
 use jiff::{SignedDuration, Timestamp};
 use proto::DeviceId;
@@ -34,7 +34,15 @@ impl Presence {
         self.note(device, now, None);
     }
 
-    /// Notes by how much a live report's receipt is after the device's clock: its skew and its way. The way is never negative, so
+    /// Notes what was learnt of the device's times.
+    pub(crate) fn learnt(&self, device: DeviceId, zone: Zone, now: Timestamp) {
+        self.merge(Sign {
+            zone: Some(zone),
+            ..sign(device, now)
+        });
+    }
+
+    /// Notes by how much the receipt of a report that was made just now is after the device's clock: its skew and its way. The way is never negative, so
     /// that the smallest of several is the nearest to the skew.
     pub(crate) fn clock(&self, device: DeviceId, device_time: Timestamp, received_at: Timestamp) {
         self.note(device, received_at, Some(received_at.duration_since(device_time)));
@@ -74,6 +82,7 @@ impl Presence {
         let sign = seen.entry(more.device_id).or_insert(more);
         sign.seen_at = sign.seen_at.max(more.seen_at);
         sign.cloned_at = sign.cloned_at.max(more.cloned_at);
+        sign.zone = more.zone.or(sign.zone);
         sign.delay = match (sign.delay, more.delay) {
             (Some(before), Some(now)) => Some(before.min(now)),
             (before, now) => before.or(now),
@@ -138,8 +147,11 @@ impl Presence {
         };
         if let Err(error) = written.await {
             // The next sign of life says the same of the rest.
-            for cloned in seen.iter().filter(|sign| sign.cloned_at.is_some()) {
-                self.merge(*cloned);
+            for once in seen
+                .iter()
+                .filter(|sign| sign.cloned_at.is_some() || sign.zone.is_some())
+            {
+                self.merge(*once);
             }
             if seen.is_empty() {
                 debug!(%error, "nothing is known of other gateways' sessions");
@@ -155,6 +167,7 @@ const fn sign(device_id: DeviceId, seen_at: Timestamp) -> Sign {
         device_id,
         seen_at,
         delay: None,
+        zone: None,
         acknowledged: None,
         cloned_at: None,
     }

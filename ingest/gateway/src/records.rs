@@ -30,8 +30,20 @@ pub(crate) fn take(
     received_at: Timestamp,
     batch: &mut Batch,
 ) -> Result<(), Fault> {
-    let lane = Lane::of(report.stored, report.fix_time, received_at);
-    match fate(protocol, known, report, received_at, shared.log.partitions())? {
+    let plausible = normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible;
+    // Made just now, whatever its clock says.
+    let slow = !report.stored
+        && plausible
+        && shared
+            .slow
+            .note(protocol, known.device_id, report.fix_time, received_at);
+    let lane = if slow {
+        Lane::Live
+    } else {
+        Lane::of(report.stored, report.fix_time, received_at)
+    };
+    let made_at = if slow { received_at } else { report.fix_time };
+    match fate(protocol, known, report, (made_at, received_at), shared.log.partitions())? {
         Fate::Append(record) => batch.extend(lane, [record]),
         Fate::Protected(records) => batch.extend(lane, records),
         Fate::Discard(reason) => {
@@ -48,10 +60,10 @@ pub(crate) fn take(
             .commands
             .located(known.device_id, session, report.fix_time, received_at);
     }
-    if !report.stored && normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible {
+    if !report.stored && plausible {
         shared.commands.timed(known.device_id, report.fix_time, received_at);
     }
-    if lane == Lane::Live && normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible {
+    if lane == Lane::Live && plausible {
         shared.presence.clock(known.device_id, report.fix_time, received_at);
     }
     Ok(())
@@ -145,12 +157,12 @@ enum Fate {
 const NO_BASIS: &str = "no_legal_basis";
 
 /// Decides a report's fate. Whether there is a legal basis is judged by when the report was made, whenever it comes: see
-/// `docs/retention.md`.
+/// `docs/retention.md`. That is the time that it states, or that of its receipt where the device's clock is known to be slow.
 fn fate(
     protocol: Protocol,
     known: &Known,
     report: &Report,
-    received_at: Timestamp,
+    (made_at, received_at): (Timestamp, Timestamp),
     partitions: u32,
 ) -> Result<Fate, Fault> {
     if let Some(carrier) = &known.protected {
@@ -161,8 +173,15 @@ fn fate(
     };
     // An impossible clock says nothing about when the report was made; history keeps such reports apart.
     let clock = normalize::clock(report.fix_time, received_at);
-    let capped;
+    let own_words;
     let report = match (known.is_monitored(report.fix_time), clock) {
+        // By a slow clock, after the end of the order.
+        _ if made_at != report.fix_time && !known.is_monitored(made_at) => return Ok(Fate::Discard(NO_BASIS)),
+        // By a slow clock, of a time before the order, or of the wearer before.
+        (monitored, _) if made_at != report.fix_time && !(monitored && known.is_of_wearer(report.fix_time)) => {
+            own_words = without_place(report, made_at);
+            &own_words
+        }
         (true, _) => report,
         (false, normalize::Clock::Plausible) => return Ok(Fate::Discard(NO_BASIS)),
         (false, clock) => {
@@ -172,8 +191,8 @@ fn fate(
             if clock == normalize::Clock::Old {
                 report
             } else {
-                capped = within(report, ends);
-                &capped
+                own_words = within(report, ends);
+                &own_words
             }
         }
     };
@@ -181,7 +200,7 @@ fn fate(
         return Ok(Fate::Discard("before_assignment"));
     }
     if clock == normalize::Clock::Plausible && !report.stored {
-        let seconds = received_at.duration_since(report.fix_time).as_secs_f64().max(0.0);
+        let seconds = received_at.duration_since(made_at).as_secs_f64().max(0.0);
         metrics::histogram!("homeward_stage_seconds", "stage" => "received").record(seconds);
     }
     let record = normalize::report(protocol, known.device_id, person, received_at, report)?;
@@ -195,9 +214,14 @@ fn fate(
 /// at the last moment of the order. Nothing with a later time is kept anywhere; where it was then nobody may know.
 fn within(report: &Report, ends: Timestamp) -> Report {
     let last = ends.saturating_sub(SignedDuration::from_micros(1)).unwrap_or(ends);
+    without_place(report, report.fix_time.min(last))
+}
+
+/// What the device says of itself, at another time than it states.
+fn without_place(report: &Report, at: Timestamp) -> Report {
     Report {
         fix: None,
-        fix_time: report.fix_time.min(last),
+        fix_time: at,
         // A cell is a place too.
         extra: Extra::default(),
         ..report.clone()

@@ -1,5 +1,8 @@
 //! Listening, and the end of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     io,
@@ -31,6 +34,7 @@ use crate::{
     commands::{self, Commands},
     config::Transport,
     elsewhere::Elsewhere,
+    failed::Failed,
     home::Home,
     lanes::{Health, Lanes},
     limits::{Limits, Place},
@@ -39,6 +43,7 @@ use crate::{
     refusals::Refusals,
     rotation::Rotation,
     session::{self, Line, Shared, Writer, jt808::Jt808, native::Native, vendor::Vendor},
+    slow::SlowClocks,
     threads::{Plan, Threads},
     tls, udp,
 };
@@ -115,6 +120,7 @@ pub struct Handle {
     _writers: Vec<AbortOnDropHandle<()>>,
     commands: commands::Tasks,
     abort: CancellationToken,
+    failed: Failed,
 }
 
 /// A socket that is bound, and what is spoken on it.
@@ -211,6 +217,9 @@ impl Gateway {
             next_session: AtomicU64::new(1),
             unreadable: session::native::Unreadable::default(),
             clocks: session::Clocks::default(),
+            slow: SlowClocks::default(),
+            #[cfg(test)]
+            fault: tokio::sync::Notify::new(),
         });
         let address = |protocol| addresses.get(&(protocol, Transport::Tcp)).copied();
         let mut handle = Handle {
@@ -225,6 +234,7 @@ impl Gateway {
             _writers: writers,
             commands: command_tasks,
             abort: CancellationToken::new(),
+            failed: Failed::default(),
         };
         if tables > 1 {
             let tcp = |((protocol, transport), address): (&(Protocol, Transport), &SocketAddr)| {
@@ -237,12 +247,15 @@ impl Gateway {
                 shared: Arc::clone(&shared),
                 sessions: handle.sessions.clone(),
                 abort: handle.abort.clone(),
+                failed: handle.failed.clone(),
             };
             handle.threads = Some(Threads::start(plan).await?);
         }
         metrics::gauge!("homeward_gateway_file_tables").set(tables as f64);
         for socket in sockets {
             let (shared, tasks, abort) = (Arc::clone(&shared), handle.sessions.clone(), handle.abort.clone());
+            let failed = handle.failed.clone();
+            let draining = shared.draining.clone();
             let task = match socket {
                 Bound::Tcp(protocol, listener) => {
                     let accept = Accept {
@@ -253,14 +266,18 @@ impl Gateway {
                         sessions: tasks,
                         abort,
                     };
-                    tokio::spawn(accept.run())
+                    tokio::spawn(failed.watch(draining, accept.run()))
                 }
                 Bound::Kept(socket) => {
                     drop(socket);
                     continue;
                 }
-                Bound::Udp(Protocol::Eelink, socket) => tokio::spawn(udp::run::<Eelink>(socket, shared, tasks, abort)),
-                Bound::Udp(_, socket) => tokio::spawn(udp::run::<Teltonika>(socket, shared, tasks, abort)),
+                Bound::Udp(Protocol::Eelink, socket) => {
+                    tokio::spawn(failed.watch(draining, udp::run::<Eelink>(socket, shared, tasks, abort)))
+                }
+                Bound::Udp(_, socket) => {
+                    tokio::spawn(failed.watch(draining, udp::run::<Teltonika>(socket, shared, tasks, abort)))
+                }
             };
             handle.listeners.push(task);
         }
@@ -279,9 +296,18 @@ impl Handle {
         self.sessions.len()
     }
 
-    /// Whether reports get into the stream, for as long as this gateway runs.
+    /// Whether devices are heard and reports get into the stream, for as long as this gateway runs.
     pub fn health(&self) -> Health {
-        Health(Arc::downgrade(&self.shared.lanes))
+        Health {
+            lanes: Arc::downgrade(&self.shared.lanes),
+            failed: self.failed.clone(),
+        }
+    }
+
+    /// Waits until a panic has ended a listener or a thread of sessions: devices may then come to where nobody answers. What is left of the
+    /// gateway goes on; [`Handle::drain`] it, and end the process, so that it is started anew.
+    pub fn failed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.failed.clone().happens()
     }
 
     /// Stops listening and reading, waits for the appends under way and their answers, and closes. What is not done

@@ -42,6 +42,7 @@ use crate::{
     quarantine::Quarantine,
     refusals::Refusals,
     rotation::Rotation,
+    slow::SlowClocks,
     tls,
 };
 
@@ -77,6 +78,10 @@ pub(crate) struct Shared {
     pub(crate) next_session: AtomicU64,
     pub(crate) unreadable: native::Unreadable,
     pub(crate) clocks: Clocks,
+    pub(crate) slow: SlowClocks,
+    /// Makes a thread of sessions panic.
+    #[cfg(test)]
+    pub(crate) fault: tokio::sync::Notify,
 }
 
 impl Shared {

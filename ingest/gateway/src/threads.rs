@@ -21,6 +21,7 @@ use tokio_util::{
 use tracing::error;
 
 use crate::{
+    failed::Failed,
     server::{Accept, Error, listen},
     session::Shared,
     tables, tls,
@@ -35,6 +36,7 @@ pub(crate) struct Plan {
     pub(crate) shared: Arc<Shared>,
     pub(crate) sessions: TaskTracker,
     pub(crate) abort: CancellationToken,
+    pub(crate) failed: Failed,
 }
 
 impl Plan {
@@ -104,7 +106,10 @@ fn open(plan: &Arc<Plan>, threads: &mut Vec<JoinHandle<()>>) -> Result<Closed, E
         let (plan, started) = (Arc::clone(plan), started.clone());
         let (close, is_closed) = oneshot::channel();
         let thread = thread::Builder::new().name(format!("sessions {number}"));
-        let thread = thread.spawn(move || serve(runtime, &plan, &started, close));
+        let thread = thread.spawn(move || {
+            let _noted = plan.failed.in_thread();
+            serve(runtime, &plan, &started, close);
+        });
         threads.push(thread.map_err(failed)?);
         closed.push(is_closed);
     }
@@ -134,11 +139,24 @@ fn serve(runtime: Runtime, plan: &Plan, started: &mpsc::Sender<Result<(), Error>
         tokio::select! {
             _ = join_all(listeners) => {}
             () = plan.abort.cancelled() => {}
+            () = fault(plan) => {}
         }
         drop(closed);
         plan.sessions.wait().await;
     });
     drop(runtime);
+}
+
+/// A test's way to make one of the threads panic.
+#[cfg(test)]
+async fn fault(plan: &Plan) {
+    plan.shared.fault.notified().await;
+    panic!("a test asked for it");
+}
+
+#[cfg(not(test))]
+async fn fault(_: &Plan) {
+    std::future::pending().await
 }
 
 /// Listens on all addresses; dropped, it ends.
@@ -161,6 +179,9 @@ fn listeners(plan: &Plan) -> Result<Vec<AbortOnDropHandle<()>>, Error> {
     }
     Ok(accepts
         .into_iter()
-        .map(|accept| AbortOnDropHandle::new(tokio::spawn(accept.run())))
+        .map(|accept| {
+            let watched = plan.failed.clone().watch(plan.shared.draining.clone(), accept.run());
+            AbortOnDropHandle::new(tokio::spawn(watched))
+        })
         .collect())
 }

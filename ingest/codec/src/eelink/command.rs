@@ -103,10 +103,16 @@ fn coordinate(text: &str, [positive, negative]: [u8; 2]) -> Option<(f64, &str)> 
     }
 }
 
-/// Digits, a point, digits.
+/// Digits, a point, digits, and then a separator or a unit: where a foreign sign stands in a number, nobody knows which it was.
 fn number(text: &str) -> Option<(f64, &str)> {
     let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
     let (digits, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
+    let (whole, parts) = digits.split_once('.')?;
+    let ends =
+        |letter: char| matches!(letter, ',' | ';' | '|' | '\0' | ' ' | '\r' | '\n') || letter.is_ascii_alphabetic();
+    if whole.is_empty() || parts.is_empty() || !rest.chars().next().is_none_or(ends) {
+        return None;
+    }
     Some((digits.parse().ok().filter(|value: &f64| value.is_finite())?, rest))
 }
 
@@ -135,6 +141,21 @@ mod tests {
         }
         for text in ["", "Lat:", "Lat:N1.0,Lon:X2.0", "Lat:N.,Lon:E.", "Lat:é1.0"] {
             assert_eq!(where_it_is(text), None, "{text}");
+        }
+        let good = "Lat:N31.83955,Lon:W82.61346,Course:0.00,Speed:0.00km/h,DateTime:2017-12-02 11:29:43";
+        assert!(where_it_is(good).is_some());
+        for (right, damaged) in [
+            ("N31.83955", "N3!.83955"),
+            ("N31.83955", "N31.8!955"),
+            ("N31.83955", "N31!83955"),
+            ("W82.61346", "W8\u{fffd}.61346"),
+            ("W82.61346", "W82"),
+            ("W82.61346", "W.61346"),
+            ("W82.61346", "W8.2.61346"),
+            ("0.00,Speed", "0.0*,Speed"),
+        ] {
+            let text = good.replacen(right, damaged, 1);
+            assert_eq!(where_it_is(&text), None, "{text}");
         }
     }
 

@@ -66,9 +66,12 @@ pub(super) fn modular(reader: &mut Reader<'_>) -> Result<Message, Fault> {
         if cursor.left() == 0 {
             break;
         }
-        let module = cursor.u16("module")?;
-        let length = cursor.u16("length of a module")?;
-        let value = cursor.take(length.into(), "module")?;
+        let (module, value) = match wide(&mut cursor) {
+            Ok(read) => read,
+            // What is cut off behind a good position, or a word of the device, costs only itself.
+            Err(_) if has_place || !events.is_empty() => break,
+            Err(fault) => return Err(fault),
+        };
         let mut inner = Cursor::new(value);
         match (module, value) {
             (0x0009, [count, ..]) => satellites = Some(u32::from(*count)),
@@ -119,6 +122,13 @@ pub(super) fn modular(reader: &mut Reader<'_>) -> Result<Message, Fault> {
         }
     }
     Ok(draft.finish())
+}
+
+/// A module whose length has two bytes.
+fn wide<'a>(cursor: &mut Cursor<'a>) -> Result<(u16, &'a [u8]), Fault> {
+    let module = cursor.u16("module")?;
+    let length = cursor.u16("length of a module")?;
+    Ok((module, cursor.take(length.into(), "module")?))
 }
 
 fn cell(cursor: &mut Cursor<'_>) -> Option<Cell> {

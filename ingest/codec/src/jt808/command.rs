@@ -28,8 +28,9 @@ pub fn command(header: &Header, serial: u16, command: &Command, profile: &Profil
     if profile.refused(command).is_some() {
         return Err(unsupported());
     }
+    let unwritable = |words: &str| unsupported().lacking(words.chars().find(is_lacking));
     if let Some(words) = profile.command_text(command) {
-        let body = text(header, &words).ok_or_else(unsupported)?;
+        let body = text(header, &words).ok_or_else(|| unwritable(&words))?;
         return frame(id::TEXT_DOWN, &body);
     }
     match command {
@@ -53,7 +54,7 @@ pub fn command(header: &Header, serial: u16, command: &Command, profile: &Profil
             }
         },
         Command::Text { text: words } if !profile.has_words_for(command) => {
-            let body = text(header, words).ok_or_else(unsupported)?;
+            let body = text(header, words).ok_or_else(|| unwritable(words))?;
             frame(id::TEXT_DOWN, &body)
         }
         Command::Text { .. } | Command::Vibrate => Err(unsupported()),
@@ -73,6 +74,11 @@ fn text(header: &Header, words: &str) -> Option<BytesMut> {
     }
     body.put_slice(&encoded);
     (body.len() <= MAX_BODY_BYTES).then_some(body)
+}
+
+/// GBK, the standard's character set, does not have it.
+fn is_lacking(letter: &char) -> bool {
+    GBK.encode(letter.encode_utf8(&mut [0; 4])).2
 }
 
 /// The terminal's side: what a frame of the platform asks for. An interval of 0 s ends temporary tracking.
@@ -208,9 +214,10 @@ mod tests {
                 error.to_string(),
                 "jt808 with profile \"jt808\" has no words for vibrate"
             );
-            assert!(
-                command(&header(variant), 1, &text("🙂"), profile).is_err(),
-                "not in GBK"
+            let error = command(&header(variant), 1, &text("你好 Zoë"), profile).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "the text has 'ë', which the character set of jt808 does not have"
             );
         }
     }

@@ -129,17 +129,26 @@ async fn take(commands: &Commands, database: &Database, devices: &[DeviceId]) ->
         let all = i64::try_from(claimed.len()).is_ok_and(|claimed| claimed < AT_ONCE);
         for command in claimed {
             count(command.instruction.kind(), "claimed");
-            let now = Timestamp::now();
-            let suspected = commands.0.registry.is_suspected(command.device_id, now);
-            let body = Box::new(Body::of(&command, commands));
-            if let Err(body) = commands.0.mailboxes.hand_over(body, suspected, now) {
-                // The session has gone meanwhile.
-                drop(Order::new(body, commands.clone()));
-            }
+            hand_over(commands, Box::new(Body::of(&command, commands)), Timestamp::now());
         }
         if all {
             return Ok(());
         }
+    }
+}
+
+/// Hands an order to the device's session, or puts it back. The session was asked before the order was claimed ([`take`]): it may have gone
+/// since, or have given another back, and then it is not to have the next at once.
+pub(super) fn hand_over(commands: &Commands, body: Box<Body>, now: Timestamp) {
+    let suspected = commands.0.registry.is_suspected(body.device, now);
+    let mailboxes = &commands.0.mailboxes;
+    let handed = if mailboxes.wants(body.device) {
+        mailboxes.hand_over(body, suspected, now)
+    } else {
+        Err(body)
+    };
+    if let Err(body) = handed {
+        drop(Order::new(body, commands.clone()));
     }
 }
 

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use proto::DeviceId;
 use tracing::{debug, info};
 
-use super::{Body, Commands, Order, Reference, What, count};
+use super::{Body, Commands, Reference, What, count, dispatch};
 use crate::refusals::Refusals;
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -87,10 +87,7 @@ fn hand_over(commands: &Commands, stop: Stop, now: Timestamp) {
         told: None,
         expires_at: now + WITHIN,
     });
-    let suspected = commands.0.registry.is_suspected(stop.device_id, now);
-    if let Err(body) = commands.0.mailboxes.hand_over(body, suspected, now) {
-        drop(Order::new(body, commands.clone()));
-    }
+    dispatch::hand_over(commands, body, now);
 }
 
 /// What became of one, in the words of its table.

@@ -16,7 +16,7 @@ use codec::Protocol;
 use super::{Known, Map};
 
 /// What the file begins with; the number grows when its shape changes.
-const HEADER: &[u8; 16] = b"homeward-dir\x00\x00\x00\x02";
+const HEADER: &[u8; 16] = b"homeward-dir\x00\x00\x00\x03";
 
 /// Reads the file. `None`: there is none, or not one of this version; the directory then comes from the database alone.
 pub(super) fn read(path: &Path) -> io::Result<Option<Map>> {
@@ -67,6 +67,7 @@ pub(super) fn write(path: &Path, map: &Map) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use casedb::device::Zone;
     use jiff::Timestamp;
     use proto::{DeviceId, PersonId};
 
@@ -76,6 +77,10 @@ mod tests {
         let known = Known {
             person_id: Some(PersonId::from_name("a person")),
             terms: vec![(Timestamp::UNIX_EPOCH, Timestamp::MAX)],
+            zone: Some(Zone {
+                offset_s: -14_400,
+                local: true,
+            }),
             ..Known::of(DeviceId::from_name("a device"), Some(b"key".to_vec()))
         };
         Map::from([((Protocol::Gt06, "490154203237518".to_owned()), Arc::new(known))])

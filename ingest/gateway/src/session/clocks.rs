@@ -8,15 +8,23 @@ use std::{
 use codec::Clock;
 use proto::DeviceId;
 
-/// A device that was without a network begins with its oldest reports, by which nothing can be learnt: so it is kept while this process
-/// runs. It grows with registered devices alone.
+use crate::Known;
+
+/// A device that was without a network begins with its oldest reports, by which nothing can be learnt. What this process has learnt is
+/// kept here; what it, or another, has learnt before is in the directory. It grows with registered devices alone.
 #[derive(Debug, Default)]
 pub(crate) struct Clocks(Mutex<HashMap<DeviceId, Clock>>);
 
 impl Clocks {
-    pub(super) fn of(&self, device: DeviceId) -> Option<Clock> {
+    pub(super) fn of(&self, known: &Known) -> Option<Clock> {
         let clocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        clocks.get(&device).copied()
+        let before = || {
+            known.zone.map(|zone| Clock {
+                offset_s: zone.offset_s.into(),
+                local: zone.local,
+            })
+        };
+        clocks.get(&known.device_id).copied().or_else(before)
     }
 
     pub(super) fn learn(&self, device: DeviceId, clock: Clock) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use casedb::device::Zone;
 use codec::{Decoded, Fault, Message, Piece, Protocol, Talk};
 use jiff::Timestamp;
 
@@ -113,11 +114,17 @@ impl<T: Talk> Vendor<T> {
             }
         };
         if named.is_some() {
-            if let Some(clock) = shared.clocks.of(known.device_id) {
+            if let Some(clock) = shared.clocks.of(&known) {
                 self.talk.recall(clock);
             }
         } else if let Some(clock) = self.talk.clock().filter(|clock| Some(*clock) != learnt) {
             shared.clocks.learn(known.device_id, clock);
+            if let Ok(offset_s) = clock.offset_s.try_into() {
+                let local = clock.local;
+                shared
+                    .presence
+                    .learnt(known.device_id, Zone { offset_s, local }, received_at);
+            }
         }
         self.identity = Some(identity);
         peer.belongs_to(&known);

@@ -9,7 +9,7 @@ use super::*;
 
 const PARTITIONS: u32 = 4;
 
-async fn prepared() -> Option<(TestDatabase, Database, PersonId)> {
+pub(super) async fn prepared() -> Option<(TestDatabase, Database, PersonId)> {
     let test = testkit::database().await.unwrap()?;
     casedb::migrate(&test.url, PARTITIONS).await.unwrap();
     postgres::migrate(&test.url, PARTITIONS).await.unwrap();
@@ -27,7 +27,7 @@ async fn prepared() -> Option<(TestDatabase, Database, PersonId)> {
     Some((test, database, person))
 }
 
-fn device(protocol: &str, identity: &str) -> casedb::device::Device {
+pub(super) fn device(protocol: &str, identity: &str) -> casedb::device::Device {
     casedb::device::Device {
         device_id: DeviceId::from_name(identity),
         protocol: protocol.to_owned(),

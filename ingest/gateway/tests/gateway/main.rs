@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod clocks;
 mod commands;
 mod database;
 mod datagrams;

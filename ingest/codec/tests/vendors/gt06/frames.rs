@@ -374,6 +374,26 @@ fn what_is_cut_off_behind_a_position_costs_only_itself() {
 }
 
 #[test]
+fn a_module_of_a_wrong_length_costs_only_itself_and_what_follows() {
+    // Position (module 0x33), event 0x10 (0x34), and a voltage (0x18) that is said to have more than there is.
+    let place = "0033 0012 6c0a4f10 09 0010 033ed750 0ce44b00 0c 150e";
+    let short = |modules: &str| short(kind::MODULES, modules);
+    let good = report(&short(&format!("{place} 0018 0002 017d")));
+    let fix = good.fix.unwrap();
+    assert_eq!((fix.latitude, fix.longitude, fix.valid), (30.25, 120.16, true));
+    assert_eq!(good.extra.battery_mv, Some(3_810));
+    for rest in ["0018 0a00 017d", "0018 00", "00", "0018 0002 017d 0029 000c 00000000"] {
+        let cut = report(&short(&format!("{place} {rest}")));
+        assert_eq!(cut.fix.map(|fix| fix.latitude), Some(30.25), "{rest}");
+    }
+    // Before it nothing is known yet; a position that is cut off is none.
+    for content in [&format!("0018 0a00 017d {place}"), "0033 0012 6c0a4f10 09 0010"] {
+        let fault = Gt06::default().take(&short(content), profile(), now()).unwrap_err();
+        assert_eq!(fault.reason(), "truncated", "{content}");
+    }
+}
+
+#[test]
 fn a_model_may_be_read_by_its_document() {
     let toml = "name = \"by-document\"\nprotocol = \"gt06\"\nextends = \"gt06\"\ntitle = \"t\"\nsource = \"s\"\n\
         [[item]]\nid = 0x0f00\nname = \"by the document\"\nlength = 1\nrules = [{ set = \"normal\" }]\n";
