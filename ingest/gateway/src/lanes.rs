@@ -40,7 +40,7 @@ const BACKLOG_RECORDS: usize = 64;
 /// Records of the backlog on their way into the stream at a time.
 const BACKLOG_IN_FLIGHT: u32 = 4_096;
 /// A report this much older than its receipt is no live one, whatever the device says.
-pub(crate) const LIVE_WITHIN: SignedDuration = SignedDuration::from_secs(180);
+pub(crate) const LIVE_WITHIN: SignedDuration = casedb::device::SLOW;
 /// What a record costs beside its bytes while it waits.
 const RECORD_OVERHEAD: usize = 128;
 /// Of the gateway's room one part in so many is for sessions that have little of it: their live reports are read also when others have
