@@ -9,6 +9,13 @@ const source = await readFile(createRequire(import.meta.url).resolve("axe-core/a
 export async function accessible(page, what) {
   // Past the page's own policy, which lets nothing else run.
   await page.evaluate(source);
+  // Colours on their way are nobody's; what moves without end is left.
+  await page.evaluate(() =>
+    Promise.race([
+      Promise.allSettled(document.getAnimations().filter((each) => each.effect?.getComputedTiming().iterations !== Infinity).map((each) => each.finished)),
+      new Promise((resolve) => setTimeout(resolve, 5_000)),
+    ]).then(() => undefined),
+  );
   const findings = await page.evaluate(async () => {
     const { violations } = await window.axe.run(document, {
       runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],

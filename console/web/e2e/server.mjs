@@ -1,7 +1,7 @@
 // The program under test: a database of its own, `homeward run`, `homeward simulate`.
 
 import { spawn } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomInt } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -11,16 +11,17 @@ import pg from "pg";
 
 export const DEVICES = 20;
 
-/** A port that is free now. */
+/** A port that is free now, below those that the kernel gives away: nobody takes it while the program is restarted. */
 async function freePort() {
-  return await new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    const free = await new Promise((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
     });
-  });
+    if (free) return port;
+  }
 }
 
 async function sql(url, text) {
@@ -120,7 +121,7 @@ export class Server {
     this.main.stdout.on("data", (data) => this.keep(`run: ${data}`));
     let ended = null;
     this.main.once("exit", (status) => (ended = status ?? "a signal"));
-    const until = Date.now() + 60_000;
+    const until = Date.now() + 180_000;
     for (;;) {
       if (ended !== null) throw new Error(`homeward run ended with ${ended}\n${this.log.slice(-40).join("\n")}`);
       const ready = await fetch(`${this.page}/readyz`).then(
@@ -128,7 +129,7 @@ export class Server {
         () => false,
       );
       if (ready) return;
-      if (Date.now() > until) throw new Error(`not ready within 60 s\n${this.log.slice(-40).join("\n")}`);
+      if (Date.now() > until) throw new Error(`not ready within 180 s\n${this.log.slice(-40).join("\n")}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
