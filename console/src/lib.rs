@@ -18,8 +18,9 @@ pub mod router;
 pub mod session;
 pub mod users;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use alerts::roster::Via;
 use casedb::Database;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -73,6 +74,8 @@ pub struct Channels {
     pub push_hosts: Vec<String>,
     /// Reports of the gateway for short messages; none: they are not taken.
     pub sms_reports: Option<receipts::Reports>,
+    /// The channels over which ladders can call here.
+    pub calls: BTreeSet<Via>,
 }
 
 /// Says whether the rest of the process is ready; the reason when it is not.

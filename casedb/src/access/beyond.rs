@@ -22,11 +22,13 @@ pub enum Beyond {
     Settings,
     /// A person's zone is made what the publication just written says.
     Zones,
+    /// Whether somebody can still be called, after a change of accounts.
+    Calls,
 }
 
 impl Beyond {
     /// Every step.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Publish,
         Self::Tell,
         Self::Family,
@@ -35,6 +37,7 @@ impl Beyond {
         Self::Device,
         Self::Settings,
         Self::Zones,
+        Self::Calls,
     ];
 
     /// Its name in the documentation.
@@ -48,6 +51,7 @@ impl Beyond {
             Self::Device => "device",
             Self::Settings => "settings",
             Self::Zones => "zones",
+            Self::Calls => "calls",
         }
     }
 
@@ -67,6 +71,9 @@ impl Beyond {
             }
             Self::Zones => {
                 "zones follow from their publication, which the role has just written; whether others have them is not for the user to see"
+            }
+            Self::Calls => {
+                "who is left to call depends on accounts, rotas and people that an administrator does not see; the answer names a ladder alone"
             }
             Self::Answer => "nobody has to be called any more: the record of that is the program's, not the user's",
             Self::Carry => "the record of it is the program's, not the user's",

@@ -460,7 +460,7 @@ pub const RULES: &[Rule] = &[
         "supervision_order",
         &[
             read(CASE, Rows::Seen),
-            read_but(ANALYST, &["grounds", "conditions"], Rows::Seen),
+            read_but(ANALYST, &["grounds", "conditions", "legal_basis"], Rows::Seen),
             add_only(
                 CASE,
                 &[
@@ -592,8 +592,15 @@ pub const RULES: &[Rule] = &[
         &[read_but(FRAME_KEEPERS, &["raw", "detail"], FRAME)],
     ),
     // Zones and rules.
-    rule("zone", &[read(CASE_ANALYST, ZONE)]),
-    rule("zone_revision", &[read(CASE_ANALYST, OF_ZONE_NOW)]),
+    // People type into labels whose home it is; and where a home lies, tells whose it is.
+    rule("zone", &[read(CASE, ZONE), read_but(ANALYST, &["label"], ZONE)]),
+    rule(
+        "zone_revision",
+        &[
+            read(CASE, OF_ZONE_NOW),
+            read_but(ANALYST, &["geometry", "radius_m"], OF_ZONE_NOW),
+        ],
+    ),
     nobody(
         "zone_past_audience",
         "for whom a zone was: the policies ask through access_hidden_revision",
@@ -610,7 +617,10 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     rule("zone_layer", &[read(CASE_ANALYST, Rows::All)]),
-    rule("zone_layer_revision", &[read(CASE_ANALYST, Rows::All)]),
+    rule(
+        "zone_layer_revision",
+        &[read(CASE, Rows::All), read_but(ANALYST, &["content"], Rows::All)],
+    ),
     rule("person_layer", &[read(CASE_ANALYST, Rows::Seen)]),
     rule("person_rules", &[read_but(CASE_ANALYST, &["published"], Rows::Seen)]),
     rule("settings_revision", &[read(CASE_ANALYST, Rows::Seen)]),
@@ -761,7 +771,8 @@ pub const RULES: &[Rule] = &[
         "notification",
         &[
             read(CASE, INCIDENT),
-            read_but(ANALYST, &["recipient"], INCIDENT),
+            // What a provider answers may quote whom the message went to.
+            read_but(ANALYST, &["recipient", "last_error"], INCIDENT),
             // A message that was given up is queued once more.
             right(
                 MESSENGERS,
@@ -916,7 +927,7 @@ pub const RULES: &[Rule] = &[
         "violation_outcome",
         &[
             read(CASE, Rows::Seen),
-            read_but(ANALYST, &["reason"], Rows::Seen),
+            read_but(ANALYST, &["reason", "case_number"], Rows::Seen),
             add(CASE, OWN_OUTCOME),
         ],
     ),
@@ -1021,6 +1032,10 @@ pub const PSEUDONYMS: &[(&str, &str, &str)] = &[
     ("person", "display_name", "reference"),
     ("supervision_order", "grounds", "''"),
     ("supervision_order", "conditions", "''"),
+    ("supervision_order", "legal_basis", "profile"),
+    ("zone", "label", "kind"),
+    ("zone_revision", "geometry", "NULL::jsonb"),
+    ("zone_revision", "radius_m", "NULL::double precision"),
     ("incident", "course", "NULL::jsonb"),
     ("incident", "climb", "NULL::jsonb"),
     (
@@ -1036,6 +1051,7 @@ pub const PSEUDONYMS: &[(&str, &str, &str)] = &[
     ("incident_action", "text", "''"),
     ("incident_action", "record", "NULL::jsonb"),
     ("notification", "recipient", "''"),
+    ("notification", "last_error", "NULL::text"),
 ];
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use axum::{Json, extract::State, http::StatusCode};
 use casedb::{
     Transaction,
     account::{self, Account, Changes, Place},
+    escalation,
+    incident::IncidentError,
     user::{NewUser, Role, create, hash_password, random_password},
 };
 use jiff::Timestamp;
@@ -142,14 +144,15 @@ pub async fn add(
     Ok((StatusCode::CREATED, Json(Password { user_id, password })))
 }
 
-/// Changes an account of the administrator's branch, but not their own.
+/// Changes an account of the administrator's branch, but not their own. Another role or agency that would leave a ladder with nobody to call is
+/// refused; disabling is not, and then an incident says so.
 #[utoipa::path(post, path = "/api/v1/accounts/{id}", tag = "accounts", params(("id" = Uuid, Path)), request_body = AccountChanges, responses(
     (status = 200, body = Account),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 404, description = "There is none in the own branch", body = ErrorBody),
     (status = 409, description = "`conflict`: the own account", body = ErrorBody),
-    (status = 422, description = "`bad_value`; `invalid`: the role does not go with the agency", body = ErrorBody),
+    (status = 422, description = "`bad_value`; `invalid`: the role does not go with the agency; `refused_by_law`: `nobody_to_call`", body = ErrorBody),
 ))]
 pub async fn change(
     caller: Authorised<AccountKeeper>,
@@ -158,8 +161,15 @@ pub async fn change(
     Body(asked): Body<AccountChanges>,
 ) -> Result<Json<Account>, ApiError> {
     let display_name = asked.display_name.as_deref().map(name).transpose()?;
+    let (now, set_up) = (Timestamp::now(), &app.0.config.channels.calls);
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
+    // Whose work it is by role or place, and who can log in at all, says who is called.
+    let calls = if asked.role.is_some() || asked.agency_id.is_some() || asked.disabled == Some(true) {
+        Some(escalation::before(&transaction, set_up, now).await?)
+    } else {
+        None
+    };
     let known = account::read(&transaction, user_id).await?;
     if user_id == caller.user.user_id {
         return Err(ApiError::Conflict(
@@ -177,7 +187,13 @@ pub async fn change(
         agency_id: asked.agency_id,
         disabled: asked.disabled,
     };
-    account::change(&transaction, user_id, &changes, Timestamp::now()).await?;
+    account::change(&transaction, user_id, &changes, now).await?;
+    match calls {
+        // Whose account is misused loses it now, whoever is left to call: that is told.
+        Some(calls) if asked.disabled == Some(true) => calls.told(&transaction, set_up, now).await.map_err(untold)?,
+        Some(calls) => calls.still(&transaction, set_up, now).await?,
+        None => {}
+    }
     let changed = account::read(&transaction, user_id).await?;
     transaction.commit().await.map_err(casedb::Error::from)?;
     Ok(Json(changed))
@@ -202,6 +218,16 @@ pub async fn reset(
     account::set_password(&transaction, user_id, &hash).await?;
     transaction.commit().await.map_err(casedb::Error::from)?;
     Ok(Json(Password { user_id, password }))
+}
+
+fn untold(error: IncidentError) -> ApiError {
+    match error {
+        IncidentError::Database(error) => error.into(),
+        error => {
+            tracing::error!(%error, "that nobody is left to call was not told");
+            ApiError::Internal
+        }
+    }
 }
 
 /// A password and its hash, which takes a while: off the threads that serve.

@@ -220,6 +220,67 @@ async fn every_deed_is_done_once() -> Result<()> {
     room.close().await
 }
 
+/// What has no body is done once as well: an emergency access given back, a command taken back, a message sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn deeds_without_a_body_are_done_once() -> Result<()> {
+    let room = room!();
+    ready(&room).await?;
+    let (officer, east) = (room.log_in("chen.yu").await?, room.log_in("inland").await?);
+    let glass = json!({"reference": "HB-2031", "reason": "seen at our station", "case": "26-9"});
+    let (status, opened) = east.post("/api/v1/break-glass", glass).await?;
+    assert_eq!(status, 201, "{opened}");
+    let text = json!({"instruction": {"kind": "vibrate"}, "purpose": "duty", "case": "26-9"});
+    let path = format!("/api/v1/people/{}/commands", room.fixture.people[0]);
+    let (status, command) = officer.post(&path, text).await?;
+    assert_eq!(status, 201, "{command}");
+    let given_up: Uuid = testkit::connect(&room.database.url)
+        .await?
+        .query_one(
+            "UPDATE notification SET state = 'dead', attempts = 12, last_error = 'HTTP 503' WHERE incident_id = $1 RETURNING notification_id",
+            &[&room.fixture.incident("both")],
+        )
+        .await?
+        .get(0);
+    let id = |of: &Value, name: &str| of[name].as_str().unwrap().to_owned();
+    for (caller, path) in [
+        (
+            &east,
+            format!("/api/v1/break-glass/{}/close", id(&opened, "break_glass_id")),
+        ),
+        (
+            &officer,
+            format!("/api/v1/commands/{}/cancel", id(&command, "command_id")),
+        ),
+        (&officer, format!("/api/v1/messages/{given_up}/retry")),
+    ] {
+        let key = Uuid::now_v7();
+        let first = bare(caller, &path, &key.to_string()).await?;
+        assert!((200..300).contains(&first), "{path}: {first}");
+        assert_eq!(bare(caller, &path, &key.to_string()).await?, first, "{path}");
+        // Under another key it is another request.
+        assert!(
+            [200, 404, 409].contains(&bare(caller, &path, &Uuid::now_v7().to_string()).await?),
+            "{path}"
+        );
+        assert_eq!(bare(caller, &path, "my key").await?, 422, "{path}");
+        let other = format!("/api/v1/break-glass/{}/close", Uuid::now_v7());
+        assert_eq!(bare(caller, &other, &key.to_string()).await?, 422, "{path}");
+    }
+    let queued = "SELECT count(*) FROM notification WHERE state = 'queued' AND attempts = 0";
+    assert_eq!(room.number(queued).await?, 1);
+    room.close().await
+}
+
+async fn bare(caller: &Caller<'_>, path: &str, key: &str) -> Result<u16> {
+    let request = caller
+        .room
+        .http
+        .post(caller.room.url(path))
+        .header("cookie", &caller.cookie);
+    let request = request.header("x-homeward-request", "1").header("idempotency-key", key);
+    Ok(request.send().await?.status().as_u16())
+}
+
 /// Keys go after a day.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_forgotten_after_a_day() -> Result<()> {
