@@ -85,6 +85,8 @@ async function holidays({ desk, page, api, path }, server, report) {
   await accessible(page, "holiday calendars");
   await page.goto(path);
   await page.locator("[data-testid=record-change]").click();
+  // What was begun and refused is still there until it is put aside.
+  await page.locator("[data-testid=record-clear]").click();
   await page.locator("[data-testid=record-form] select").last().selectOption(CALENDAR);
   await page.locator("[data-testid=record-form] button[type=submit]").click();
   await until("the person's calendar", PATIENCE, async () => (await desk.json(`${api}/zones`)).calendar === CALENDAR);
@@ -121,13 +123,13 @@ async function distances({ desk, page, api, path }, server, browser, report) {
   await panel.locator("[data-testid=distance-add]").click();
   const form = panel.locator("[data-testid=distance-form]");
   await form.locator("select").selectOption("V-E2E");
-  await form.locator("label:has-text('Distance') input").fill("500");
+  await form.locator("input").first().fill("500");
   await form.locator("button[type=submit]").click();
   const item = panel.locator("[data-testid=distance][data-reference=V-E2E]");
   await item.waitFor();
   check((await kept()) === 500, `on record is ${await kept()}`);
   await item.locator("[data-testid=distance-change]").click();
-  await form.locator("label:has-text('Distance') input").fill("650");
+  await form.locator("input").first().fill("650");
   await form.locator("button[type=submit]").click();
   await until("the wider distance", PATIENCE, async () => (await kept()) === 650 && (await item.innerText()).includes("650"));
   await item.locator("[data-testid=distance-remove] button[type=submit]").click();

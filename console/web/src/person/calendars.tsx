@@ -73,6 +73,7 @@ function Calendar({ calendar, removed }: { calendar: HolidayCalendar; removed: (
                   <DeedForm
                     button={t("calendars.remove")}
                     label={`${t("calendars.remove")}: ${day}`}
+                    bare
                     ready
                     deed={async () => removed(await api.changeCalendar({ calendar: calendar.name, days: [day], removed: true }), day, label)}
                   >
@@ -92,7 +93,7 @@ export function CalendarsPage(): ReactNode {
   const { value: list, error, reload, set } = useResource("calendars", (signal) => api.calendars(signal));
   const [done, setDone] = useState<Done | null>(null);
   return (
-    <section className="page" aria-labelledby="calendars-title">
+    <section className="page calendars-page" aria-labelledby="calendars-title">
       <Link to="/people" className="back">
         ← {t("nav.people")}
       </Link>

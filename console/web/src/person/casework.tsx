@@ -110,7 +110,7 @@ function Contacts({ person, casework, reload }: { person: string; casework: Case
                   }}
                 />
               ) : (
-                <DeedForm testid="contact-end" button={t("casework.end_contact")} label={`${t("casework.end_contact")}: ${nameOf(contact)}`} ready deed={() => end(contact)}>
+                <DeedForm testid="contact-end" button={t("casework.end_contact")} label={`${t("casework.end_contact")}: ${nameOf(contact)}`} bare ready deed={() => end(contact)}>
                   <button
                     type="button"
                     className="small"

@@ -127,6 +127,7 @@ function Buttons(props: { person: string; each: Distance; change: () => void; re
       testid="distance-remove"
       button={t("distance.remove")}
       label={`${t("distance.remove")}: ${each.reference}`}
+      bare
       ready
       deed={async () => props.removed(await api.setDistance(person, { protected: each.reference, seen: each.revision, removed: true }))}
     >
