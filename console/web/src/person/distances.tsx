@@ -90,8 +90,8 @@ export function DistancePanel({ person }: { person: string }): ReactNode {
             <li key={each.proximity_id} data-testid="distance" data-reference={each.reference}>
               <strong>{nameOf(someone, each.reference)}</strong> {someone?.consents === false && <span className="tag">{t("distance.rests")}</span>}
               <p>
-                {t("distance.keep", { metres: figure.format(each.distance_m) })}{" "}
-                {each.buffer_m > 0 && t("distance.warn", { metres: figure.format(each.buffer_m) })}
+                {t("distance.keep", { metres: figure.format(each.distance_m) })}
+                {each.buffer_m > 0 && ` · ${t("distance.warn", { metres: figure.format(each.buffer_m) })}`}
               </p>
               <div className="muted fine">
                 <ScheduleWords schedule={each.schedule} />
