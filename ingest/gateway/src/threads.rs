@@ -156,7 +156,7 @@ async fn fault(plan: &Plan) {
 
 #[cfg(not(test))]
 async fn fault(_: &Plan) {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Listens on all addresses; dropped, it ends.

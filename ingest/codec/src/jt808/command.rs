@@ -28,7 +28,7 @@ pub fn command(header: &Header, serial: u16, command: &Command, profile: &Profil
     if profile.refused(command).is_some() {
         return Err(unsupported());
     }
-    let unwritable = |words: &str| unsupported().lacking(words.chars().find(is_lacking));
+    let unwritable = |words: &str| unsupported().lacking(words.chars().find(|letter| is_lacking(*letter)));
     if let Some(words) = profile.command_text(command) {
         let body = text(header, &words).ok_or_else(|| unwritable(&words))?;
         return frame(id::TEXT_DOWN, &body);
@@ -77,7 +77,7 @@ fn text(header: &Header, words: &str) -> Option<BytesMut> {
 }
 
 /// GBK, the standard's character set, does not have it.
-fn is_lacking(letter: &char) -> bool {
+fn is_lacking(letter: char) -> bool {
     GBK.encode(letter.encode_utf8(&mut [0; 4])).2
 }
 
