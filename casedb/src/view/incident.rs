@@ -194,7 +194,7 @@ pub struct Action {
     pub user: Option<UserName>,
     /// Words, maybe empty.
     pub text: String,
-    /// The closing code. Of an event: `worsened`, or what a correction did: `moved`, `resumed`, `withdrawn`, `superseded`.
+    /// The closing code. Of an event: `worsened`, `called_again`, or what a correction did: `moved`, `resumed`, `withdrawn`, `superseded`.
     pub code: Option<String>,
     /// Of a correction: when the violation ended, as far as it says.
     #[schema(value_type = Option<String>, format = DateTime)]

@@ -56,6 +56,7 @@ fn report(person: PersonId, n: u32, now: Timestamp) -> wire::Report {
         alarms: (1..13).filter(|alarm| (signed >> (alarm % 4)) & 1 == 1).collect(),
         charging: [None, Some(false), Some(true)][(n % 3) as usize],
         serving_cell: None,
+        alarm_scope: signed % 3,
     }
 }
 
