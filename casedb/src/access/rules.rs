@@ -363,6 +363,8 @@ const CHANGE: Rows = Rows::Through(
         OR 'police' = ANY ((SELECT access_audiences(current_user))::text[]))",
 );
 const DEVICE: Rows = Rows::Through("EXISTS (SELECT FROM device_assignment d WHERE d.device_id = {t}.device_id)");
+/// Nobody wears it, or somebody of an agency that the administrator is in charge of.
+const KEPT_DEVICE: Rows = Rows::Through("access_keeps_device({t}.device_id, current_user)");
 const OF_COMMAND: Rows = Rows::Through("EXISTS (SELECT FROM device_command c WHERE c.command_id = {t}.command_id)");
 const OWN_COMMAND: Rows = Rows::Through(
     "{t}.requested_by = (SELECT access_user()) AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
@@ -564,7 +566,7 @@ pub const RULES: &[Rule] = &[
             change_only(
                 ADMIN,
                 &["model", "profile", "allowed_networks", "retired_at"],
-                Rows::All,
+                KEPT_DEVICE,
             ),
         ],
     ),
@@ -992,6 +994,7 @@ pub const RULES: &[Rule] = &[
 pub const FUNCTIONS: &[(&str, &[Role])] = &[
     ("access_agencies(text, name)", EVERYBODY),
     ("access_subtree(name)", EVERYBODY),
+    ("access_keeps_device(uuid, name)", ADMIN),
     ("access_lineage(name)", EVERYBODY),
     ("access_contract(text, name)", EVERYBODY),
     ("access_audiences(name)", EVERYBODY),
