@@ -322,6 +322,7 @@ fn job(row: &Row, worker: &str) -> Result<Job, Error> {
             _ if row.try_get("raised")? => News::Raised,
             "correction" if row.try_get("withdrawn")? => News::Withdrawn,
             "correction" => News::Resumed,
+            _ if kind == Some(EventKind::Sos) => News::CalledAgain,
             _ => News::Worsened,
         },
         late: row.try_get("late")?,

@@ -8,10 +8,10 @@
 )]
 
 use homeward_proto::wire::{
-    Alarm, Circle, DatedInterval, DeviceFrame, DeviceReport, Edge, Event, EventKind, Explanation, FixEvidence,
-    FixSource, Geometry, Layer, LayerMarker, Motion, MultiPolygon, Polygon, Position, Protocol, Report, ReportBatch,
-    ReportRecord, Ring, Rules, Schedule, ServingCell, Strap, Tick, Trace, WeeklyInterval, Zone, ZoneKind, device_frame,
-    geometry, report_record,
+    Alarm, AlarmScope, Circle, DatedInterval, DeviceFrame, DeviceReport, Edge, Event, EventKind, Explanation,
+    FixEvidence, FixSource, Geometry, Layer, LayerMarker, Motion, MultiPolygon, Polygon, Position, Protocol, Report,
+    ReportBatch, ReportRecord, Ring, Rules, Schedule, ServingCell, Strap, Tick, Trace, WeeklyInterval, Zone, ZoneKind,
+    device_frame, geometry, report_record,
 };
 use prost::Message;
 
@@ -51,6 +51,7 @@ fn report() -> ReportRecord {
             alarms: vec![Alarm::Sos.into(), Alarm::Jamming.into()],
             charging: Some(false),
             serving_cell: None,
+            alarm_scope: AlarmScope::Unspecified.into(),
         })),
     }
 }
@@ -288,6 +289,16 @@ fn a_report_of_before_there_were_cells_reads_and_one_with_a_cell_keeps_it() {
     let before = old.encode_to_vec();
     assert_eq!(bytes.get(..before.len()), Some(before.as_slice()));
     assert_eq!(DeviceReport::decode(before.as_slice()), Ok(old));
+}
+
+#[test]
+fn what_alarms_mean_is_a_field_of_its_own() {
+    let standing = Report {
+        alarm_scope: AlarmScope::Standing.into(),
+        ..Report::default()
+    };
+    check("alarm scope", &standing, "880102");
+    check("no alarm scope", &Report::default(), "");
 }
 
 #[test]

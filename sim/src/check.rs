@@ -186,5 +186,6 @@ pub fn report(person: &Person, sample: &crate::device::Sample, received_at: Time
         alarms: sample.alarms.iter().map(|alarm| *alarm as i32).collect(),
         charging: None,
         serving_cell: sample.cell,
+        alarm_scope: wire::AlarmScope::Unspecified.into(),
     }
 }

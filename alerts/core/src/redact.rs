@@ -119,7 +119,7 @@ mod tests {
             name in "[A-Z][a-z]{2,6}q[xz][a-z]{0,4} [A-Z]q[a-z]{3,8}|[\u{9fa6}-\u{9fbf}]{2,4}",
             place in "[A-Z][a-z]{1,4}q[jz][a-z]{1,6}( [A-Z]q[a-z]{2,6})?|[\u{9f00}-\u{9f20}]{3,8}",
             latitude in -90.0..90.0_f64, longitude in -180.0..180.0_f64, digits in 3..8_usize,
-            plain in "[A-Z]{2}-20[0-9]{2}-[0-9]{1,6}", shape in 0..10_usize, kind in 0..26_usize, news in 0..4_usize,
+            plain in "[A-Z]{2}-20[0-9]{2}-[0-9]{1,6}", shape in 0..10_usize, kind in 0..26_usize, news in 0..5_usize,
             late in any::<bool>(), at in 0..4_usize, own in proptest::option::of("[a-z_]{1,50}"), number in 1..i64::MAX,
         ) {
             let point = format!("{latitude:.digits$}");
@@ -153,7 +153,7 @@ mod tests {
                 severity: Severity::P2,
                 onset_at: "2026-08-17T14:18:12Z".parse().unwrap(),
                 time_zone: "Asia/Shanghai",
-                news: [News::Raised, News::Worsened, News::Resumed, News::Withdrawn][news],
+                news: [News::Raised, News::Worsened, News::CalledAgain, News::Resumed, News::Withdrawn][news],
                 late,
                 link: None,
             };

@@ -104,6 +104,7 @@ fn parts(facts: &Facts<'_>, locale: Locale) -> (String, String, String) {
             let news = match facts.news {
                 News::Raised => "",
                 News::Worsened => ", now more urgent",
+                News::CalledAgain => ", called again",
                 News::Resumed => ", goes on after all",
                 News::Withdrawn => ", did not happen after all",
             };
@@ -117,6 +118,7 @@ fn parts(facts: &Facts<'_>, locale: Locale) -> (String, String, String) {
             let news = match facts.news {
                 News::Raised => "",
                 News::Worsened => "，已升级",
+                News::CalledAgain => "，再次呼救",
                 News::Resumed => "，经更正仍在持续",
                 News::Withdrawn => "，经更正并未发生",
             };
@@ -203,7 +205,7 @@ mod tests {
         #[test]
         fn every_message_fits_and_gives_nothing_away(
             number in any::<i64>(), name in "[A-Z][a-z]{3,9} Qx[a-z]{3,9}|[\u{9fa6}-\u{9fbf}]{2,4}", place in "Qx[a-z]{4,20}", reference in "Qx[0-9]{4,12}",
-            kind in 0..25_usize, news in 0..4_usize, late in any::<bool>(), own in proptest::option::of("[a-z_]{1,80}"),
+            kind in 0..25_usize, news in 0..5_usize, late in any::<bool>(), own in proptest::option::of("[a-z_]{1,80}"),
             seconds in 0..4_000_000_000_i64, segments in 1..3_usize, chinese in any::<bool>(),
         ) {
             let facts = Facts {
@@ -213,7 +215,7 @@ mod tests {
                 place: Some(&place),
                 kind: proto::event::KINDS.get(kind).copied().unwrap_or(EventKind::Unspecified),
                 own_kind: own.as_deref(),
-                news: [News::Raised, News::Worsened, News::Resumed, News::Withdrawn][news],
+                news: [News::Raised, News::Worsened, News::CalledAgain, News::Resumed, News::Withdrawn][news],
                 late,
                 onset_at: jiff::Timestamp::from_second(seconds).unwrap(),
                 ..facts()

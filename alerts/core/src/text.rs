@@ -15,6 +15,8 @@ pub enum News {
     Raised,
     /// An open incident became more urgent, or came to concern the receiver.
     Worsened,
+    /// Somebody whose call for help is known has called again.
+    CalledAgain,
     /// Late reports show that a violation which was over goes on.
     Resumed,
     /// Late reports show that a violation which was told did not happen.
@@ -27,6 +29,7 @@ impl News {
         match self {
             Self::Raised => "raised",
             Self::Worsened => "worsened",
+            Self::CalledAgain => "called_again",
             Self::Resumed => "resumed",
             Self::Withdrawn => "withdrawn",
         }
@@ -35,7 +38,7 @@ impl News {
     /// What late reports show, as a sentence; `None` where nothing was told before.
     const fn correction(self, locale: Locale) -> Option<&'static str> {
         let (en, zh) = match self {
-            Self::Raised | Self::Worsened => return None,
+            Self::Raised | Self::Worsened | Self::CalledAgain => return None,
             Self::Resumed => ("late reports show that it goes on", "补传数据显示情况仍在持续"),
             Self::Withdrawn => (
                 "late reports show that this did not happen",
@@ -198,7 +201,11 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
     let place = facts.place.filter(|_| open);
     let correction = facts.news.correction(locale);
     let late = facts.says_late();
-    let worsened = facts.news == News::Worsened;
+    let (beside, beside_zh) = match facts.news {
+        News::Worsened => (" (now more urgent)", "（已升级）"),
+        News::CalledAgain => (" (called again)", "（再次呼救）"),
+        News::Raised | News::Resumed | News::Withdrawn => ("", ""),
+    };
     let (subject, lines) = match locale {
         Locale::En => (
             match correction {
@@ -207,10 +214,7 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
                 None => format!("[{severity}] Incident {number}: {phrase}{aside}"),
             },
             [
-                Some(format!(
-                    "Incident {number}, priority {severity}{}",
-                    if worsened { " (now more urgent)" } else { "" }
-                )),
+                Some(format!("Incident {number}, priority {severity}{beside}")),
                 case.then(|| format!("Case: {reference}")),
                 person.map(|name| format!("Person: {name}")),
                 place.map(|place| format!("Zone: {place}")),
@@ -234,10 +238,7 @@ pub fn render(facts: &Facts<'_>, channel: Channel, locale: Locale) -> Message {
                 None => format!("[{severity}] 事件{number}：{phrase}{aside_zh}"),
             },
             [
-                Some(format!(
-                    "事件编号：{number}，优先级：{severity}{}",
-                    if worsened { "（已升级）" } else { "" }
-                )),
+                Some(format!("事件编号：{number}，优先级：{severity}{beside_zh}")),
                 case.then(|| format!("案号：{reference}")),
                 person.map(|name| format!("人员：{name}")),
                 place.map(|place| format!("区域：{place}")),
@@ -393,7 +394,13 @@ mod tests {
 
     #[test]
     fn no_name_and_no_place_leaves_the_house() {
-        let all = [News::Raised, News::Worsened, News::Resumed, News::Withdrawn];
+        let all = [
+            News::Raised,
+            News::Worsened,
+            News::CalledAgain,
+            News::Resumed,
+            News::Withdrawn,
+        ];
         for (n, kind) in proto::event::KINDS.into_iter().enumerate() {
             let facts = Facts {
                 kind,

@@ -46,6 +46,7 @@ type Table = &'static [(&'static str, &'static str, &'static str)];
 
 const CODES: Table = &[
     ("worsened", "more urgent", "更为紧急"),
+    ("called_again", "called again", "再次呼救"),
     ("moved", "times corrected", "时间有更正"),
     ("resumed", "goes on", "仍在持续"),
     ("withdrawn", "did not happen", "并未发生"),

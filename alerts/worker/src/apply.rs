@@ -189,7 +189,9 @@ pub(crate) async fn event(
         } => {
             let (before, after) =
                 incident::fold(transaction, incident, event, &urgency, audience, ongoing, now).await?;
-            let list = if correction {
+            // While somebody has it the ladder calls nobody: who hears that help was called for again does so from this.
+            let unheard = event.kind == EventKind::Sos && !before.course.calls();
+            let list = if correction || unheard {
                 Some(recipients(transaction, &after, served).await?)
             } else {
                 worse(transaction, &before, &after, served).await?

@@ -24,11 +24,17 @@ pub enum Beyond {
     Zones,
     /// Whether somebody can still be called, after a change of accounts.
     Calls,
+    /// What is kept of a person, or the calendar that the schedules go by, is changed.
+    Person,
+    /// A distance to keep from a protected person is set or taken away.
+    Distance,
+    /// Days of a holiday calendar are added or taken out.
+    Calendar,
 }
 
 impl Beyond {
     /// Every step.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Publish,
         Self::Tell,
         Self::Family,
@@ -38,6 +44,9 @@ impl Beyond {
         Self::Settings,
         Self::Zones,
         Self::Calls,
+        Self::Person,
+        Self::Distance,
+        Self::Calendar,
     ];
 
     /// Its name in the documentation.
@@ -52,6 +61,9 @@ impl Beyond {
             Self::Settings => "settings",
             Self::Zones => "zones",
             Self::Calls => "calls",
+            Self::Person => "person",
+            Self::Distance => "distance",
+            Self::Calendar => "calendar",
         }
     }
 
@@ -74,6 +86,15 @@ impl Beyond {
             }
             Self::Calls => {
                 "who is left to call depends on accounts, rotas and people that an administrator does not see; the answer names a ladder alone"
+            }
+            Self::Person => {
+                "no role changes whose a person is or what schedules go by, with which those columns are in one row"
+            }
+            Self::Distance => {
+                "a distance is a zone as well, and devices' gateways follow it; that the user may see both people was proved first"
+            }
+            Self::Calendar => {
+                "whose schedules go by a calendar is not for the user to see, and the rules of all of them follow"
             }
             Self::Answer => "nobody has to be called any more: the record of that is the program's, not the user's",
             Self::Carry => "the record of it is the program's, not the user's",

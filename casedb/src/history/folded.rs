@@ -11,7 +11,10 @@ use proto::{Partition, PersonId, Topic, topic::partition_of, wire};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::READER;
+use super::{
+    READER,
+    row::{ALARMS, alarm_scope},
+};
 use crate::{
     Database, Error,
     offset::to_i32,
@@ -229,10 +232,11 @@ fn report(row: &Row, person: Uuid) -> Result<wire::Report, Error> {
         strap: i32::from(row.try_get::<_, i16>(20)?),
         case: i32::from(row.try_get::<_, i16>(21)?),
         motion: i32::from(row.try_get::<_, i16>(22)?),
-        alarms: (0..31).filter(|bit| bits & (1 << bit) != 0).collect(),
+        alarms: (0..31).filter(|bit| bits & ALARMS & (1 << bit) != 0).collect(),
         charging: row.try_get(26)?,
         // Of no use to any decision, and not kept of the past.
         serving_cell: None,
+        alarm_scope: alarm_scope(bits),
     })
 }
 

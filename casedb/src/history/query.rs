@@ -5,6 +5,7 @@ use proto::{DeviceId, PersonId, ReportId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::row::ALARMS;
 use crate::{
     Error,
     pool::{GenericClient, rows},
@@ -126,7 +127,7 @@ fn fix_from_row(row: &Row) -> Result<Fix, Error> {
         battery_percent: row.try_get(14)?,
         strap: row.try_get(15)?,
         motion: row.try_get(16)?,
-        alarms: row.try_get(17)?,
+        alarms: row.try_get::<_, i32>(17)? & ALARMS,
         backfill: row.try_get(18)?,
     })
 }

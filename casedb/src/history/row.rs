@@ -178,7 +178,10 @@ fn read_report(report: &wire::Report, place: Place) -> Result<Kept, String> {
         strap: small(report.strap),
         case: small(report.case),
         motion: small(report.motion),
-        alarms: report.alarms.iter().fold(0, |bits, &alarm| bits | alarm_bit(alarm)),
+        alarms: report
+            .alarms
+            .iter()
+            .fold(scope_bits(report.alarm_scope), |bits, &alarm| bits | alarm_bit(alarm)),
         backfill: report.backfill,
         log_offset: place.log_offset,
         protocol: small(report.protocol),
@@ -210,6 +213,21 @@ fn alarm_bit(alarm: i32) -> i32 {
     // A newer sender's alarm that this program does not know counts as `other`.
     let known = wire::Alarm::try_from(alarm).unwrap_or(wire::Alarm::Other);
     1 << (known as i32)
+}
+
+/// The `AlarmScope` stands above the alarms in the same number.
+const SCOPE_SHIFT: u32 = 29;
+/// The alarms of a row's `alarms`: bit n = `Alarm` n of the wire.
+pub(super) const ALARMS: i32 = (1 << SCOPE_SHIFT) - 1;
+
+fn scope_bits(scope: i32) -> i32 {
+    let known = wire::AlarmScope::try_from(scope).unwrap_or_default();
+    (known as i32) << SCOPE_SHIFT
+}
+
+/// The `AlarmScope` of a row's `alarms`.
+pub(super) const fn alarm_scope(bits: i32) -> i32 {
+    bits >> SCOPE_SHIFT
 }
 
 fn small(number: i32) -> i16 {
@@ -255,6 +273,15 @@ mod tests {
         };
         assert_eq!((row.latitude, row.longitude), (Some(30.123_456_7), Some(-1e-7)));
         assert_eq!(row.alarms, 0b1_0000_0000_1010);
+        let standing = wire::Report {
+            alarm_scope: wire::AlarmScope::Standing.into(),
+            ..report(1_790_000_000_000_000)
+        };
+        let Ok(Kept::Position(row)) = read_report(&standing, PLACE) else {
+            panic!("not kept");
+        };
+        assert_eq!(row.alarms & ALARMS, 0b1_0000_0000_1010);
+        assert_eq!(alarm_scope(row.alarms), i32::from(wire::AlarmScope::Standing));
     }
 
     #[test]

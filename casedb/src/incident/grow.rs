@@ -7,7 +7,7 @@ use alerts::{
     priority::order::Reason,
 };
 use jiff::Timestamp;
-use proto::{ViolationId, event as words};
+use proto::{ViolationId, event as words, wire::EventKind};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -208,6 +208,9 @@ fn onset(event: &Event, urgency: &Reason, audience: Audience, ongoing: bool) -> 
     }
 }
 
+/// Word for the account of a further call for help.
+const CALLED_AGAIN: &str = "called_again";
+
 /// Adds a further onset (or one that goes on again) to an open incident. Returns the incident before and after.
 pub async fn fold(
     transaction: &impl GenericClient,
@@ -219,7 +222,11 @@ pub async fn fold(
     now: Timestamp,
 ) -> Result<(IncidentRow, IncidentRow), IncidentError> {
     let onset = onset(event, urgency, audience, ongoing);
-    let code = (event.edge == group::Edge::Correction).then_some(Change::Resumed.name());
+    let code = match (event.edge, event.kind) {
+        (group::Edge::Correction, _) => Some(Change::Resumed.name()),
+        (_, EventKind::Sos) => Some(CALLED_AGAIN),
+        _ => None,
+    };
     let change = course::Change::Fold { onset };
     grow(transaction, incident_id, event, change, code, Some(urgency), now).await
 }

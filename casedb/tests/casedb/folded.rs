@@ -56,6 +56,7 @@ fn report(person: PersonId, n: u32, now: Timestamp) -> wire::Report {
         alarms: (1..13).filter(|alarm| (signed >> (alarm % 4)) & 1 == 1).collect(),
         charging: [None, Some(false), Some(true)][(n % 3) as usize],
         serving_cell: None,
+        alarm_scope: signed % 3,
     }
 }
 
@@ -134,7 +135,7 @@ async fn what_was_folded_is_read_back_in_the_order_of_the_log() {
 
         let reader = Reader::open(&db, PARTITIONS).await.unwrap();
         let mut found: Vec<Folded> = Vec::new();
-        for _ in 0..100 {
+        for _ in 0..1_200 {
             found = reader
                 .records(person, Part::All)
                 .await

@@ -103,7 +103,9 @@ pub struct OperatingPoints {
     pub crossing_speed_kmh: f64,
     /// Shortest way at which a crossing is reported, in σ of both fixes together: standing still looks like less.
     pub crossing_sigmas: f64,
-    /// Two calls for help closer than this are one, seconds.
+    /// A call for help is told once this long has passed since the last one that was, seconds.
+    pub sos_call_s: u32,
+    /// A call that is said again and again without having been over is one, unless nothing was heard of it for longer than this, seconds.
     pub sos_repeat_s: u32,
     /// Battery is low at this percentage or below …
     pub battery_low: u32,
@@ -127,6 +129,7 @@ impl OperatingPoints {
         crossing_gap_s: 600,
         crossing_speed_kmh: 15.0,
         crossing_sigmas: 6.0,
+        sos_call_s: 60,
         sos_repeat_s: 600,
         battery_low: 20,
         battery_low_end: 30,

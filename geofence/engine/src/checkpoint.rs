@@ -45,7 +45,7 @@ pub struct Saved {
 }
 
 /// Version of the state's layout. A checkpoint of another version is not read: the fold starts from the log again.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 
 /// Why a checkpoint cannot be restored.
 #[derive(Debug, thiserror::Error)]

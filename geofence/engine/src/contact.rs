@@ -4,7 +4,9 @@
 //! - **silence**: no report for `silence_after_s`; began with the last report, ends with the next one.
 //! - **battery_dead**: silence after a battery that was nearly empty or a device that said it switched off: presumed dead.
 //! - **no_fix**: reports come, but none with a position that can be judged for `silence_after_s`; began with the last one
-//!   that had, ends with the next one that has.
+//!   that had, ends with the next one that has. A position that is older than others is none, but by a clock that is behind: what the
+//!   device does not call stored then comes later than it says by the same time ([`BEHIND_US`] and more, give or take [`STEADY_US`]) for
+//!   [`PROOF_US`]. What was stored is sent faster than it was made, and is less and less late.
 //! - **clock_skew**: a report whose time cannot be believed (it is kept in quarantine); ends with the next one that can.
 
 use proto::wire::{Alarm, EventKind};
@@ -18,6 +20,35 @@ use crate::{
     violation::{Ended, NEVER, Onset, Place},
 };
 
+/// A report that comes this much later than it says was stored, or its clock is behind.
+const BEHIND_US: i64 = 180_000_000;
+/// How much the delay of a clock that is behind may vary from report to report.
+const STEADY_US: i64 = 5_000_000;
+/// For how long the delay must have been the same.
+const PROOF_US: i64 = 20_000_000;
+
+/// Says whether a report with this delay cannot be from just now by a clock that is right.
+#[inline]
+pub(crate) const fn is_behind(delay_us: i64) -> bool {
+    delay_us > BEHIND_US
+}
+
+/// By how much reports come late, and when the first of them came.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Lateness {
+    delay_us: i64,
+    received_us: i64,
+}
+
+/// A clock that may be behind.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Behind {
+    /// For how long the delay has been the same, up to the reports that came together last.
+    steady: Lateness,
+    /// The least of those.
+    last: Lateness,
+}
+
 /// What is known of a device's contact beside when it was heard last.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Contact {
@@ -29,6 +60,7 @@ pub(crate) struct Contact {
     last_fix_us: Option<i64>,
     /// The last word of the battery was that it is nearly empty, or the device said that it goes off.
     fading: bool,
+    behind: Option<Behind>,
 }
 
 /// A report, as far as contact is concerned.
@@ -41,15 +73,24 @@ pub(crate) struct Heard {
     pub(crate) before_us: i64,
     /// It has a position that can be judged.
     pub(crate) fix: bool,
+    /// It is not the newest, by its time.
+    pub(crate) late: bool,
     /// Its time is believed.
     pub(crate) believed: bool,
+    /// The device says that it had stored it.
+    pub(crate) stored: bool,
+    /// The gateway's clock.
+    pub(crate) received_us: i64,
+    /// The device's clock.
+    pub(crate) fix_time_us: i64,
 }
 
 impl Contact {
     /// Nothing is open: a report with a fix and a good battery leaves it as it is.
     pub(crate) fn is_quiet(&self) -> bool {
         let places = [&self.silence, &self.dead, &self.no_fix, &self.skew];
-        self.last_fix_us.is_none() && !self.fading && places.iter().all(|place| !place.is_open())
+        let calm = self.last_fix_us.is_none() && self.behind.is_none() && !self.fading;
+        calm && places.iter().all(|place| !place.is_open())
     }
 
     /// When something happens here unless a report comes first.
@@ -118,9 +159,11 @@ impl Contact {
             said,
             clock_us,
             before_us,
-            fix,
             believed,
+            ..
         } = heard;
+        let just_now = self.is_from_just_now(heard);
+        let fix = heard.fix && (!heard.late || just_now);
         for place in [&mut self.dead, &mut self.silence] {
             place.end(writer, &fixes, clock_us, None, Ended::Device("a report came"));
         }
@@ -155,10 +198,41 @@ impl Contact {
         }
     }
 
+    /// Takes the delay of a report in: says whether it was made just now by a clock that is behind. One that the device calls stored says
+    /// nothing of the clock, nor does one without a position, whose time may be the gateway's.
+    fn is_from_just_now(&mut self, heard: Heard) -> bool {
+        let received_us = heard.received_us;
+        if heard.stored || !heard.said.has_position() {
+            return false;
+        }
+        let delay_us = received_us.saturating_sub(heard.fix_time_us);
+        if !heard.believed || !is_behind(delay_us) {
+            self.behind = None;
+            return false;
+        }
+        let now = Lateness { delay_us, received_us };
+        let Behind { steady, last } = self.behind.get_or_insert(Behind { steady: now, last: now });
+        if last.received_us == received_us {
+            last.delay_us = last.delay_us.min(delay_us);
+        } else {
+            if !steady.is_as(*last) {
+                *steady = *last;
+            }
+            *last = now;
+        }
+        steady.is_as(now) && received_us.saturating_sub(steady.received_us) >= PROOF_US
+    }
+
     /// Ends what is open, when the person goes.
     pub(crate) fn close(&mut self, at_us: i64, writer: &mut Writer<'_>) {
         for place in [&mut self.dead, &mut self.silence, &mut self.no_fix, &mut self.skew] {
             place.end(writer, &Recent::default(), at_us, None, Ended::EndOfMonitoring);
         }
+    }
+}
+
+impl Lateness {
+    fn is_as(self, other: Self) -> bool {
+        self.delay_us.abs_diff(other.delay_us) <= STEADY_US.unsigned_abs()
     }
 }

@@ -3,9 +3,11 @@
 //! Judged on the person's timeline, in the order of fix times, late reports included:
 //!
 //! - **strap_tamper, case_tamper**: an onset at the report that first says so; never an end. A strap or case that is
-//!   reported closed again (or, where it was said by an alarm, a position report that says nothing of it) makes the next opening
+//!   reported closed again (or, where it was said by an alarm, a report that could have said it and does not) makes the next opening
 //!   a new violation: most vendors' devices never say that it is closed.
-//! - **sos**: an onset, never an end; calls less than [`OperatingPoints::sos_repeat_s`] apart are one.
+//! - **sos**: an onset, never an end. Each press is one: the alarm in a report, after one that could have said it and did not. Presses
+//!   less than [`OperatingPoints::sos_call_s`] after the last that was told are that one still. A button that is held is one call, unless
+//!   nothing was heard of it for longer than [`OperatingPoints::sos_repeat_s`].
 //! - **jamming, shielding**: while the device's alarm says so; ends with a position report without the alarm. A mere loss of
 //!   reports or positions never counts as either.
 //! - **battery_low, battery_critical**: by percentage with hysteresis; without a percentage low battery follows the alarm.
@@ -16,9 +18,13 @@
 //! - **cloned_device**: the gateway says that another device speaks under the same name; ends when no report has been marked for
 //!   [`CALM_US`]. The reports of both are judged as they come: neither is believed over the other, so what either of them does is told.
 //!
+//! Which reports could have said an alarm is their [`AlarmScope`]: usually those with a position. Where positions have no place for
+//! alarms, and only some reports say how things stand, it has passed when one of these has none. What is raised by itself after such a
+//! position is news all the same; what merely still stands is not.
+//!
 //! `contact.rs` has what depends on when reports come.
 
-use proto::wire::{Alarm, Case, EventKind, Motion, Strap};
+use proto::wire::{Alarm, AlarmScope, Case, EventKind, Motion, Strap};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -26,6 +32,7 @@ use crate::{
     explain::{Grounds, Writer},
     geodesy::distance_m,
     journal::{Entry, Recent},
+    reading::Said,
     violation::{Ended, Onset, Place},
 };
 
@@ -40,14 +47,35 @@ const JUMP_SIGMAS: f64 = 6.0;
 /// How long without a jump ends it, microseconds.
 pub const CALM_US: i64 = 1_800_000_000;
 
+/// Something that devices say in some reports, and leave out of others.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Raised {
+    on: bool,
+    said_us: i64,
+    /// Since then it has passed, as a later report says by not having it.
+    passed_us: Option<i64>,
+    /// Since then a report came that has no place for it: one that is raised by itself after that is news.
+    passed_by_us: Option<i64>,
+}
+
 /// A switch that devices report as a state, as an alarm, or as both.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Tamper {
     place: Place,
     /// Open as far as the device last said.
-    open: bool,
-    /// It was said by an alarm, as far as it was said: a position report that says nothing of it takes it back.
+    open: Raised,
+    /// It was said by an alarm, as far as it was said: a report that could have said it and does not takes it back.
     by_alarm: bool,
+}
+
+/// The call button.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Call {
+    place: Place,
+    /// The last one that was told.
+    told_us: Option<i64>,
+    /// What was told goes on, as far as the device last said.
+    held: Raised,
 }
 
 /// The device's conditions on the person's timeline.
@@ -55,8 +83,7 @@ struct Tamper {
 pub(crate) struct Conditions {
     strap: Tamper,
     case: Tamper,
-    sos: Place,
-    last_sos_us: Option<i64>,
+    sos: Call,
     jamming: Place,
     shielding: Place,
     low: Place,
@@ -86,7 +113,7 @@ impl Conditions {
         let places = [
             &self.strap.place,
             &self.case.place,
-            &self.sos,
+            &self.sos.place,
             &self.jamming,
             &self.shielding,
             &self.low,
@@ -95,10 +122,10 @@ impl Conditions {
             &self.movement,
             &self.cloned,
         ];
-        !self.strap.open
-            && !self.case.open
+        !self.strap.open.is_on(timeline_us)
+            && !self.case.open.is_on(timeline_us)
             && self.moving_us.is_none()
-            && self.last_sos_us.is_none_or(|last_us| is_apart(last_us, timeline_us))
+            && self.sos.is_over(timeline_us)
             && places
                 .iter()
                 .all(|place| !place.is_open() && place.last_onset_us < timeline_us)
@@ -107,13 +134,7 @@ impl Conditions {
     /// Takes a report in; `before`: the newest fix before it.
     pub(crate) fn on_entry(&mut self, entry: &Entry, before: Option<&Entry>, writer: &mut Writer<'_>) {
         let (said, time_us) = (entry.said, entry.time_us);
-        if said.alarm(Alarm::Sos) {
-            if self.last_sos_us.is_none_or(|last_us| is_apart(last_us, time_us)) {
-                let words = "the device's call button was pressed";
-                self.sos.moment(writer, EventKind::Sos, time_us, words);
-            }
-            self.last_sos_us = Some(time_us);
-        }
+        self.sos.on_entry(entry, writer);
         let strap = match said.strap() {
             Strap::Open => Some(true),
             Strap::Closed => Some(false),
@@ -289,18 +310,101 @@ impl Tamper {
         writer: &mut Writer<'_>,
     ) {
         let [by_state, by_alarm] = words;
+        let time_us = entry.time_us;
         if state == Some(true) || alarm {
             let sentence = if state == Some(true) { by_state } else { by_alarm };
-            if !self.open {
-                self.place.moment(writer, kind, entry.time_us, sentence);
+            let was_open = self.open.is_on(time_us);
+            if self.open.is_news(entry) {
+                self.place.moment(writer, kind, time_us, sentence);
             }
+            self.open.say(time_us);
             // Codecs make a state of the alarm, so the state beside it says no more than the alarm does.
-            self.by_alarm = (self.by_alarm || !self.open) && alarm;
-            self.open = true;
-        } else if state == Some(false) || (self.by_alarm && entry.said.has_position()) {
-            self.open = false;
+            self.by_alarm = (self.by_alarm || !was_open) && alarm;
+        } else if state == Some(false) {
+            self.open = Raised::default();
             self.by_alarm = false;
+        } else if self.by_alarm {
+            self.open.leave_out(entry);
         }
+    }
+}
+
+impl Call {
+    fn on_entry(&mut self, entry: &Entry, writer: &mut Writer<'_>) {
+        let time_us = entry.time_us;
+        if !entry.said.alarm(Alarm::Sos) {
+            self.held.leave_out(entry);
+            return;
+        }
+        let pressed = self.held.is_news(entry);
+        let told = if pressed {
+            self.told_us.is_none_or(|told_us| is_another_call(told_us, time_us))
+        } else {
+            is_apart(self.held.said_us, time_us)
+        };
+        if told {
+            let words = "the device's call button was pressed";
+            self.place.moment(writer, EventKind::Sos, time_us, words);
+            self.told_us = Some(time_us);
+        }
+        if told || !pressed {
+            self.held.say(time_us);
+        } else {
+            // Too soon to be told: it is as soon as it is time, if it goes on.
+            self.held = Raised::default();
+        }
+    }
+
+    /// Whatever is said next, it is as if there had been no call.
+    fn is_over(&self, timeline_us: i64) -> bool {
+        self.told_us.is_none_or(|told_us| is_another_call(told_us, timeline_us))
+            && (!self.held.is_on(timeline_us) || is_apart(self.held.said_us, timeline_us))
+    }
+}
+
+impl Raised {
+    fn is_on(&self, time_us: i64) -> bool {
+        self.on && !is_before(self.passed_us, time_us)
+    }
+
+    /// The report has it: says whether it is something else than what was said before. What a device says in several reports of one
+    /// moment is one.
+    fn is_news(&self, entry: &Entry) -> bool {
+        let raised = entry.said.alarm_scope() != AlarmScope::Standing;
+        !self.is_on(entry.time_us) || (raised && is_before(self.passed_by_us, entry.time_us))
+    }
+
+    fn say(&mut self, time_us: i64) {
+        *self = Self {
+            on: true,
+            said_us: time_us,
+            ..Self::default()
+        };
+    }
+
+    /// The report does not have it.
+    fn leave_out(&mut self, entry: &Entry) {
+        if !self.on || entry.time_us <= self.said_us {
+            return;
+        }
+        if could_say(entry.said) {
+            self.passed_us.get_or_insert(entry.time_us);
+        } else if entry.said.has_position() && !entry.said.has_alarm() {
+            self.passed_by_us.get_or_insert(entry.time_us);
+        }
+    }
+}
+
+fn is_before(since_us: Option<i64>, time_us: i64) -> bool {
+    since_us.is_some_and(|since_us| since_us < time_us)
+}
+
+/// Without an alarm the report says that there is none.
+fn could_say(said: Said) -> bool {
+    match said.alarm_scope() {
+        AlarmScope::Unspecified => said.has_position(),
+        AlarmScope::Partial => false,
+        AlarmScope::Standing => !said.has_alarm(),
     }
 }
 
@@ -324,7 +428,12 @@ fn follow(place: &mut Place, condition: Condition, time_us: i64, writer: &mut Wr
     }
 }
 
-fn is_apart(last_us: i64, time_us: i64) -> bool {
+fn is_another_call(told_us: i64, time_us: i64) -> bool {
+    let call_us = i64::from(OperatingPoints::DEFAULT.sos_call_s) * 1_000_000;
+    time_us.saturating_sub(told_us).saturating_abs() >= call_us
+}
+
+fn is_apart(said_us: i64, time_us: i64) -> bool {
     let repeat_us = i64::from(OperatingPoints::DEFAULT.sos_repeat_s) * 1_000_000;
-    time_us.saturating_sub(last_us).saturating_abs() > repeat_us
+    time_us.saturating_sub(said_us).saturating_abs() > repeat_us
 }

@@ -19,6 +19,17 @@ use crate::{
     violation::moment,
 };
 
+/// What is known of a report beside what it says.
+#[derive(Debug)]
+struct Arrival {
+    /// Its time is believed.
+    believed: bool,
+    /// The device says that it had stored it.
+    stored: bool,
+    /// What it comes to when it comes in order.
+    outcome: Outcome,
+}
+
 impl Engine {
     pub(crate) fn report(&mut self, reading: &Reading, out: &mut Vec<Event>) -> Outcome {
         let Some(number) = self.register.find(reading.person) else {
@@ -58,7 +69,12 @@ impl Engine {
                 appended_at_us: clock_us,
             },
         };
-        self.entry(number, &entry, cause, believed.is_ok(), outcome, out)
+        let arrival = Arrival {
+            believed: believed.is_ok(),
+            stored: reading.stored,
+            outcome,
+        };
+        self.entry(number, &entry, cause, arrival, out)
     }
 
     pub(crate) fn protected(&mut self, fix: &wire::ProtectedFix, out: &mut Vec<Event>) -> Outcome {
@@ -103,7 +119,12 @@ impl Engine {
             },
             ..Cause::clock(person, clock_us)
         };
-        self.entry(number, &entry, cause, true, Outcome::Judged, out)
+        let arrival = Arrival {
+            believed: true,
+            stored: false,
+            outcome: Outcome::Judged,
+        };
+        self.entry(number, &entry, cause, arrival, out)
     }
 
     /// Takes an entry into a person's timeline.
@@ -112,10 +133,14 @@ impl Engine {
         number: u32,
         entry: &Entry,
         mut cause: Cause,
-        believed: bool,
-        outcome: Outcome,
+        arrival: Arrival,
         out: &mut Vec<Event>,
     ) -> Outcome {
+        let Arrival {
+            believed,
+            stored,
+            outcome,
+        } = arrival;
         let made = self.states.slot(number).is_some_and(|slot| {
             let full = self
                 .journal
@@ -165,8 +190,12 @@ impl Engine {
                 said: entry.said,
                 clock_us,
                 before_us: slot.heard_us,
-                fix: entry.said.has_fix() && !cause.late,
+                fix: entry.said.has_fix(),
+                late: cause.late,
                 believed,
+                stored,
+                received_us: cause.trace.received_at_us,
+                fix_time_us: cause.trace.fix_time_us,
             };
             let mut writer = cause.writer(&cold.head, slot.frontier_us, &mut self.room.aside, out);
             extra.contact.on_report(heard, &mut writer);

@@ -10,6 +10,7 @@ use proto::wire::FixSource;
 use crate::{
     belief::{Answer, OperatingPoints, SETTLED_SIGMAS, Seen},
     change::quick_reach_m,
+    contact::is_behind,
     flat::{Asks, FlatZone, Here, Zones},
     fold::Engine,
     journal::{CHUNK, Entry, Snapshot},
@@ -39,6 +40,7 @@ fn is_quiet(slot: &Slot, reading: &Reading, clock_us: i64) -> bool {
         && time_us > slot.frontier_us
         && time_us < slot.next_us
         && time_us.saturating_sub(reading.received_at_us) <= MOST_AHEAD_US
+        && (reading.stored || !is_behind(reading.received_at_us.saturating_sub(time_us)))
         && time_us.saturating_sub(clock_us) <= MOST_AHEAD_US
         && time_us >= proto::fix::EARLIEST_FIX_TIME_US
         && reading.unusable.is_none()

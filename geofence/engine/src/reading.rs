@@ -3,7 +3,7 @@
 use proto::{
     DeviceId, PersonId, ReportId,
     fix::{Fix, NotJudged},
-    wire::{Alarm, Case, FixSource, Motion, Report, Strap},
+    wire::{Alarm, AlarmScope, Case, FixSource, Motion, Report, Strap},
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,8 @@ pub struct Reading {
     pub fix_time_us: i64,
     /// The gateway's clock, microseconds since 1970.
     pub received_at_us: i64,
+    /// The device says that it had stored it.
+    pub stored: bool,
     /// Degrees * 1e7; meaningless where there is no usable position.
     pub latitude_e7: i32,
     /// Degrees * 1e7; meaningless where there is no usable position.
@@ -46,7 +48,7 @@ const SOURCE: (u32, u32) = (0, 3);
 const STRAP: (u32, u32) = (3, 2);
 const CASE: (u32, u32) = (5, 2);
 const MOTION: (u32, u32) = (7, 2);
-const CHARGING: (u32, u32) = (9, 2);
+const SCOPE: (u32, u32) = (9, 2);
 const BATTERY: (u32, u32) = (11, 7);
 const ALARMS: (u32, u32) = (18, 12);
 const POSITION: (u32, u32) = (30, 1);
@@ -102,7 +104,7 @@ impl Said {
             .with(STRAP, small(report.strap, 2))
             .with(CASE, small(report.case, 2))
             .with(MOTION, small(report.motion, 2))
-            .with(CHARGING, report.charging.map_or(0, |charging| 1 + u32::from(charging)))
+            .with(SCOPE, small(report.alarm_scope, 2))
             .with(
                 BATTERY,
                 report.battery_percent.map_or(NO_BATTERY, |percent| percent.min(100)),
@@ -171,6 +173,17 @@ impl Said {
         alarm_bit(alarm.into()).is_some_and(|bit| self.field(ALARMS) & bit != 0)
     }
 
+    /// The device raised an alarm that something is decided by.
+    pub fn has_alarm(self) -> bool {
+        let own = (1 << (ALARMS.1 - 1)) - 1;
+        self.field(ALARMS) & own != 0
+    }
+
+    /// What its alarms say, and what it says that one is not among them.
+    pub fn alarm_scope(self) -> AlarmScope {
+        AlarmScope::try_from(self.field(SCOPE).cast_signed()).unwrap_or(AlarmScope::Unspecified)
+    }
+
     /// There was a position, usable or not.
     pub fn has_position(self) -> bool {
         self.field(POSITION) == 1
@@ -210,6 +223,7 @@ impl Reading {
             device: DeviceId::from_wire(&report.device_id).ok(),
             fix_time_us: report.fix_time_us,
             received_at_us: report.received_at_us,
+            stored: report.backfill,
             latitude_e7,
             longitude_e7,
             accuracy_m,
@@ -242,7 +256,7 @@ mod tests {
             case: Case::Closed.into(),
             motion: Motion::Moving.into(),
             alarms: vec![Alarm::Sos.into(), Alarm::Overspeed.into(), Alarm::Cloned.into(), 99, -1],
-            charging: Some(true),
+            alarm_scope: AlarmScope::Standing.into(),
             ..Report::default()
         };
         let said = Reading::of(&report).unwrap_or_else(|_| panic!("ids are right")).said;
@@ -254,6 +268,8 @@ mod tests {
         assert!(said.alarm(Alarm::Cloned) && !said.alarm(Alarm::Other));
         assert!(said.has_fix() && said.has_position() && !said.without_fix().has_fix());
         assert!(!said.is_quiet(30) && Said::fix(FixSource::Gnss).is_quiet(30));
+        assert!(said.has_alarm() && !Said::fix(FixSource::Gnss).has_alarm());
+        assert_eq!(said.alarm_scope(), AlarmScope::Standing);
         assert_eq!(said.protected_index(), None);
         let other = Said::protected(300, FixSource::Beacon);
         assert_eq!(

@@ -159,6 +159,7 @@ fn report(dice: &mut Dice, n: u64, sequence: u64, now: Timestamp) -> wire::Repor
         },
         charging: dice.one_in(5).then_some(true),
         serving_cell: None,
+        alarm_scope: i32::try_from(sequence % 3).unwrap(),
     }
 }
 

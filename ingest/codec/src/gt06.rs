@@ -75,6 +75,12 @@ impl Talk for Gt06 {
             self.lately
                 .remember(&frame, wire.slice_ref(frame.content), reader.first);
         }
+        if messages
+            .iter()
+            .any(|message| matches!(message, Message::Report(report) if !report.alarms.is_empty()))
+        {
+            self.state = None;
+        }
         match frame.kind {
             kind::LOGIN => self.log_in(&frame)?,
             kind if again::is_state(kind) => {

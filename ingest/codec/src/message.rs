@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use proto::wire::{Alarm, Case, FixSource, Motion, Strap};
+use proto::wire::{Alarm, AlarmScope, Case, FixSource, Motion, Strap};
 
 use crate::Fault;
 
@@ -116,6 +116,8 @@ pub struct Report {
     pub motion: Motion,
     /// In the order of [`Alarm`], each once.
     pub alarms: Vec<Alarm>,
+    /// Which alarms a report of this sort has a place for.
+    pub alarm_scope: AlarmScope,
     /// What makes a copy of this report the same report: see `proto::ReportId::derive`.
     pub natural_key: Bytes,
     /// What the stream has no place for.
@@ -136,6 +138,7 @@ impl Report {
             case: Case::Unspecified,
             motion: Motion::Unspecified,
             alarms: Vec::new(),
+            alarm_scope: AlarmScope::Unspecified,
             natural_key,
             extra: Extra::default(),
         }

@@ -61,6 +61,7 @@ pub fn report(
         alarms: report.alarms.iter().map(|alarm| i32::from(*alarm)).collect(),
         charging: report.charging,
         serving_cell: serving(&report.extra.cells),
+        alarm_scope: report.alarm_scope.into(),
     })
 }
 

@@ -23,12 +23,17 @@ pub(crate) trait Ear {
 
 /// For the device of somebody in a simulated world.
 pub(crate) fn of(speaks: Speaks) -> Box<dyn Ear> {
-    match speaks.protocol() {
+    meaning(speaks.protocol(), profile(speaks))
+}
+
+/// For a device that means that by its codes.
+pub(crate) fn meaning(protocol: Protocol, profile: &'static Profile) -> Box<dyn Ear> {
+    match protocol {
         Protocol::Native => Box::<NativeEar>::default(),
-        Protocol::Jt808 => Box::new(Jt808Ear::new(profile(speaks))),
-        Protocol::Teltonika => Box::new(VendorEar::<Teltonika>::new(profile(speaks))),
-        Protocol::Gt06 => Box::new(VendorEar::<Gt06>::new(profile(speaks))),
-        Protocol::Eelink => Box::new(VendorEar::<Eelink>::new(profile(speaks))),
+        Protocol::Jt808 => Box::new(Jt808Ear::new(profile)),
+        Protocol::Teltonika => Box::new(VendorEar::<Teltonika>::new(profile)),
+        Protocol::Gt06 => Box::new(VendorEar::<Gt06>::new(profile)),
+        Protocol::Eelink => Box::new(VendorEar::<Eelink>::new(profile)),
     }
 }
 

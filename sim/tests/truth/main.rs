@@ -7,6 +7,7 @@
     reason = "helpers of tests: a failure here is a failed test"
 )]
 
+mod cuts;
 mod desk;
 mod ear;
 mod protocols;

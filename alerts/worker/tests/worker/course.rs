@@ -1,6 +1,8 @@
 //! The course of an incident, from its first event to what comes after closing.
 
-use alerts::{Audience, ClosingCode, State, lifecycle::course::Refusal};
+use std::time::Duration;
+
+use alerts::{Audience, ClosingCode, State, lifecycle::course::Refusal, route::Channel};
 use anyhow::Result;
 use casedb::incident::{self, IncidentError};
 use jiff::Timestamp;
@@ -196,4 +198,79 @@ async fn tamper_stays_and_ends_out_of_order_find_their_onset() -> Result<()> {
     );
     running.stop().await?;
     world.drop_now().await
+}
+
+/// Messages to the hook by what they tell, so many as are to come.
+async fn told(hook: &support::Hook, count: usize) -> Vec<String> {
+    support::wait_for("messages", async || {
+        let told: Vec<String> = hook.requests().iter().map(support::type_of).collect();
+        (told.len() >= count).then_some(told)
+    })
+    .await
+}
+
+/// Somebody calls for help, and again: while nobody has the incident, while somebody has it, and after it was closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_further_call_for_help_is_heard_whoever_has_the_incident() -> Result<()> {
+    for reopen in [0, 30] {
+        let Some(world) = World::new().await? else {
+            return Ok(());
+        };
+        let hook = support::Hook::start().await?;
+        world
+            .target(world.police, Channel::Webhook, &hook.url, Some(b"s"), 2)
+            .await?;
+        world.patient().await?;
+        let person = world.person("HZ-1", 2).await?;
+        let mut config = support::quick();
+        config.reopen_within = Duration::from_secs(60 * reopen);
+        let running = world.start(config);
+        let call = |s| event(person, EventKind::Sos, Edge::Onset, None, s);
+        world.append(&[call(0)]).await?;
+        assert_eq!(told(&hook, 1).await, ["incident.raised"]);
+        // Everybody is being called already.
+        world.append(&[call(70)]).await?;
+        world.caught_up().await;
+        let first = world.incidents().await.pop().unwrap();
+        assert_eq!((first.events, first.state.as_str()), (2, "notified"));
+        // Somebody has it: the further call is told, and stands in the account.
+        let now = Timestamp::now();
+        incident::acknowledge(&world.db, first.id, world.officer, None, now).await?;
+        world.append(&[call(140)]).await?;
+        assert_eq!(told(&hook, 2).await, ["incident.raised", "incident.called_again"]);
+        let account = "SELECT action FROM incident_action WHERE code = 'called_again'";
+        assert_eq!(world.strings(account).await, ["event", "event"]);
+        assert_eq!(world.incidents().await.pop().unwrap().state, "acknowledged");
+        // Closed, and called again a little later: somebody has to look.
+        let code = ClosingCode::FalseAlarmDevice;
+        incident::close(
+            &world.db,
+            first.id,
+            world.officer,
+            code,
+            "released",
+            None,
+            Timestamp::now(),
+        )
+        .await?;
+        let now_s = Timestamp::now().as_second() - 1_767_225_600;
+        world.append(&[call(now_s + 2)]).await?;
+        let last = if reopen == 0 {
+            "incident.raised"
+        } else {
+            "incident.called_again"
+        };
+        assert_eq!(told(&hook, 3).await[2], last);
+        world.caught_up().await;
+        let all = world.incidents().await;
+        let states: Vec<&str> = all.iter().map(|incident| incident.state.as_str()).collect();
+        if reopen == 0 {
+            assert_eq!(states, ["closed", "notified"]);
+        } else {
+            assert_eq!(states, ["notified"], "the same incident again");
+        }
+        running.stop().await?;
+        world.drop_now().await?;
+    }
+    Ok(())
 }

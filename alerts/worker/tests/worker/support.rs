@@ -476,6 +476,12 @@ pub(crate) fn kind_of(request: &Request) -> String {
     body["kind"].as_str().unwrap().to_owned()
 }
 
+/// What a webhook tells of it.
+pub(crate) fn type_of(request: &Request) -> String {
+    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    body["type"].as_str().unwrap().to_owned()
+}
+
 #[derive(Debug, Default)]
 struct Received {
     requests: Vec<Request>,

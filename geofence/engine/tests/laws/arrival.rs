@@ -30,11 +30,12 @@ fn calm_track() -> impl Strategy<Value = Vec<Report>> {
                     }),
                     battery_percent: Some(if said < 8 { 15 } else { 60 }),
                     strap: if said == 250 { 2 } else { 1 },
-                    alarms: if said > 251 {
-                        vec![i32::from(said - 251)]
-                    } else {
-                        Vec::new()
+                    alarms: match said {
+                        240..246 => vec![wire::Alarm::Sos.into()],
+                        252.. => vec![i32::from(said - 251)],
+                        _ => Vec::new(),
                     },
+                    alarm_scope: i32::from(odd % 7 % 3),
                     ..Report::default()
                 }
             })

@@ -315,6 +315,7 @@ fn log() -> impl Strategy<Value = Log> {
                         } else {
                             vec![i32::from(said[3] % 13)]
                         },
+                        alarm_scope: i32::from(said[3] / 13 % 4),
                         ..Report::default()
                     })
                 }

@@ -99,6 +99,65 @@ fn a_second_cut_is_told_though_the_device_never_says_closed() {
     assert_eq!(events(&rules(&json!([])), &track, "").len(), 1);
 }
 
+fn onsets(track: &Track, kind: &str) -> Vec<String> {
+    events(&rules(&json!([])), track, "")
+        .into_iter()
+        .filter(|event| event.starts_with(&format!("{kind} onset")))
+        .collect()
+}
+
+#[test]
+fn each_press_of_the_call_button_is_told() {
+    let call = |track: Track, time: &str| track.report(time, time, Some((0.0, 0.0)), "alarms=sos");
+    let quiet = |track: Track, time: &str| track.fix(time, 0.0, 0.0);
+    // Pressed, released, and pressed again two minutes later.
+    let track = quiet(call(quiet(Track::new(), "09:00:00"), "09:01:00"), "09:02:00");
+    let track = call(track, "09:03:00");
+    let told = onsets(&track, "sos");
+    assert_eq!(told.len(), 2, "{told:?}");
+    // Every nine minutes for hours: each is heard.
+    let nine = (0..20).fold(Track::new(), |track, n| {
+        let minute = |minute: u32| format!("{:02}:{:02}:00", 9 + minute / 60, minute % 60);
+        quiet(call(track, &minute(9 * n)), &minute(9 * n + 1))
+    });
+    assert_eq!(onsets(&nine, "sos").len(), 20);
+    // Again and again within a minute: counted from the last one that was told, not from the last one.
+    let often = (0..13).fold(Track::new(), |track, n| {
+        let second = |second: u32| format!("09:{:02}:{:02}", second / 60, second % 60);
+        quiet(call(track, &second(20 * n)), &second(20 * n + 10))
+    });
+    let told = onsets(&often, "sos");
+    assert_eq!(told.len(), 5, "{told:?}");
+}
+
+#[test]
+fn a_button_that_is_held_is_one_call() {
+    let call = |track: Track, time: &str| track.report(time, time, Some((0.0, 0.0)), "alarms=sos");
+    let held = minutes("09:00", "11:59")
+        .iter()
+        .fold(Track::new(), |track, time| call(track, time));
+    assert_eq!(onsets(&held, "sos").len(), 1);
+    // A heartbeat without a position does not say that it is over.
+    let beats = minutes("09:00", "09:30").iter().fold(Track::new(), |track, time| {
+        let track = call(track, time);
+        let after = time.replace(":00", ":30");
+        track.report(&after, &after, None, "battery_percent=70")
+    });
+    assert_eq!(onsets(&beats, "sos").len(), 1);
+    // Nothing for more than ten minutes, and it is said once more.
+    let track = call(call(Track::new(), "09:00:00"), "09:10:00");
+    assert_eq!(onsets(&track, "sos").len(), 1);
+    assert_eq!(onsets(&call(track, "09:20:01"), "sos").len(), 2);
+    // Pressed too soon to be told, and held: told as soon as it is time.
+    let track = call(Track::new(), "09:00:00").fix("09:00:10", 0.0, 0.0);
+    let track = ["09:00:20", "09:00:40", "09:01:00", "09:01:20", "09:01:40", "09:02:20"]
+        .iter()
+        .fold(track, |track, time| call(track, time));
+    let told = onsets(&track, "sos");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].contains("09:01:00"), "{told:?}");
+}
+
 #[test]
 fn battery_sos_jamming_shielding() {
     let at = Some((0.0, 0.0));
@@ -335,4 +394,36 @@ fn a_clock_that_is_wrong_and_its_end() {
         .report("12:01:00", "2007-02-19T12:01:00+08:00", at, "strap=open")
         .fixes(&["12:02:00", "12:03:00"], 500.0, 0.0);
     check!(rules(&json!([zone])), track, "");
+}
+
+/// Reports of every 30 s whose clock is so many seconds behind.
+fn behind(track: Track, from_s: u32, reports: u32, behind_s: u32) -> Track {
+    let time = |s: u32| format!("{:02}:{:02}:{:02}", s / 3_600, s / 60 % 60, s % 60);
+    (0..reports).fold(track, |track, n| {
+        let received = from_s + 30 * n;
+        let settings = "accuracy_m=8;source=gnss;battery_percent=80";
+        track.report(&time(received), &time(received - behind_s), Some((0.0, 0.0)), settings)
+    })
+}
+
+#[test]
+fn the_fixes_of_a_clock_that_is_behind_are_fixes() {
+    let mut rules = rules(&json!([]));
+    rules["people"][0]["silence_after_s"] = json!(300);
+    let noon = 12 * 3_600;
+    // 35 minutes behind for 20 minutes, after a time in which it was right.
+    let slow = behind(behind(Track::new(), noon, 10, 0), noon + 300, 40, 2_100);
+    let told = events(&rules, &behind(slow, noon + 1_500, 3, 0), "");
+    assert!(told.is_empty(), "{told:#?}");
+    // Nothing but old fixes, which were stored and come all at once now and then, is no fix from just now.
+    let time = |s: u32| format!("{:02}:{:02}:{:02}", s / 3_600, s / 60 % 60, s % 60);
+    let beats = (0..20).fold(behind(Track::new(), noon, 10, 0), |track, n| {
+        let received = noon + 300 + 30 * n;
+        let track = track.report(&time(received), &time(received), None, "battery_percent=80");
+        let settings = "accuracy_m=8;source=gnss;battery_percent=80";
+        track.report(&time(received), &time(noon - 3_600 + 7 * n), Some((0.0, 0.0)), settings)
+    });
+    let told = events(&rules, &beats, "");
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].starts_with("no_fix onset"), "{told:#?}");
 }

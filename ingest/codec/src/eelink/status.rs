@@ -1,7 +1,7 @@
 //! The status word, battery and sensors.
 
 use bytes::Bytes;
-use proto::wire::Motion;
+use proto::wire::{AlarmScope, Motion};
 
 use super::{item, terminal::TAG_ADDRESS};
 use crate::{Fault, Profile, Report, cursor::Cursor};
@@ -26,8 +26,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A warning's code.
+    /// A warning's code: one alarm, whatever else may be the case.
     pub(super) fn warning(&mut self, code: u8) {
+        self.report.alarm_scope = AlarmScope::Partial;
         self.profile.alarm(code.into(), self.report);
     }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use proto::wire::{Alarm, AlarmScope};
 
 use super::{
     Frame, again, answer,
@@ -39,6 +40,10 @@ pub(super) struct Draft {
     key: Vec<u8>,
     /// Where the frame's content begins in the key.
     content: usize,
+    /// It has a place for an alarm: for one at a time.
+    pub(super) has_alarm_byte: bool,
+    /// It says how things stand, whether that was said before or not.
+    standing: bool,
 }
 
 impl Draft {
@@ -53,6 +58,8 @@ impl Draft {
             report: Report::new(time, Bytes::new()),
             key: [&[frame.kind], text].concat(),
             content: 1,
+            has_alarm_byte: false,
+            standing: false,
         }
     }
 
@@ -63,11 +70,14 @@ impl Draft {
             report: Report::new(first.at, Bytes::new()),
             key: [&head[..], frame.content].concat(),
             content: head.len(),
+            has_alarm_byte: false,
+            standing: false,
         }
     }
 
     /// Applies an alarm code.
     pub(super) fn alarm(&mut self, profile: &Profile, code: u32) {
+        self.has_alarm_byte = true;
         profile.alarm(code, &mut self.report);
     }
 
@@ -86,7 +96,27 @@ impl Draft {
         }
     }
 
+    /// What the report says of alarms that it does not have.
+    fn scope(&self) -> AlarmScope {
+        let report = &self.report;
+        if report.alarms.iter().any(|alarm| *alarm != Alarm::Other) {
+            // There is room for one: of the others it says nothing.
+            if self.standing {
+                AlarmScope::Standing
+            } else {
+                AlarmScope::Partial
+            }
+        } else if !self.has_alarm_byte || !report.alarms.is_empty() {
+            AlarmScope::Partial
+        } else if report.fix.is_none() {
+            AlarmScope::Standing
+        } else {
+            AlarmScope::Unspecified
+        }
+    }
+
     pub(super) fn finish(mut self) -> Message {
+        self.report.alarm_scope = self.scope();
         self.report.natural_key = self.key.into();
         Message::Report(Box::new(self.report))
     }
@@ -208,6 +238,7 @@ impl<'a> Reader<'a> {
         } else {
             Draft::timeless(&self.frame, self.first)
         };
+        draft.standing = plan.is_heartbeat();
         let trailer = if beyond { TRAILER_BYTES } else { 0 };
         // What is cut off behind a good position costs only itself.
         let _ = self.after_position(plan, trailer, &mut cursor, &mut draft);

@@ -64,6 +64,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// The device says now and then how it is, and nothing need have happened.
+    pub(super) fn is_heartbeat(self) -> bool {
+        !self.position && self.cell.is_none() && self.state.is_some()
+    }
+
     /// By the SL4X, whose cells the reference reads too long.
     pub(super) fn is_sl4x(self) -> bool {
         self.cell == Some(lbs::Form::SL4X)

@@ -29,6 +29,7 @@ pub(super) const fn wide(code: u8, language: u8) -> u32 {
 /// Applies the terminal information; `speed`: its alarm 7 is the speed's (VXT01).
 pub(super) fn information(byte: u8, speed: bool, profile: &Profile, draft: &mut Draft) {
     draft.item(profile, INFORMATION, &[byte]);
+    draft.has_alarm_byte = true;
     match u32::from(byte >> 3 & 0x07) {
         0 => (),
         7 if speed => draft.alarm(profile, OVERSPEED),
@@ -138,7 +139,8 @@ pub(super) struct Known {
 /// How long the same state is not reported again.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
-/// Makes a sign of life of a report without an alarm that says what was said within the last ten minutes.
+/// Makes a sign of life of a report without an alarm that says what was said within the last ten minutes. After an alarm the next one
+/// is a report in any case: it says that the alarm has passed.
 pub(super) fn settle(report: Box<Report>, last: &mut Option<(Known, Timestamp)>) -> Message {
     let known = Known {
         battery_percent: report.battery_percent,
@@ -154,7 +156,7 @@ pub(super) fn settle(report: Box<Report>, last: &mut Option<(Known, Timestamp)>)
             battery_percent: report.battery_percent,
         });
     }
-    *last = Some((known, report.fix_time));
+    *last = report.alarms.is_empty().then_some((known, report.fix_time));
     Message::Report(report)
 }
 
@@ -181,5 +183,7 @@ mod tests {
         let mut alarm = report(970, 66);
         alarm.raise(proto::wire::Alarm::Sos);
         assert!(said(settle(alarm, &mut last)), "alarms always");
+        assert!(said(settle(report(980, 66), &mut last)), "that it has passed");
+        assert!(!said(settle(report(990, 66), &mut last)));
     }
 }
