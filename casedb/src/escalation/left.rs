@@ -73,12 +73,14 @@ async fn gap(transaction: &Transaction<'_>, set_up: &BTreeSet<Via>, now: Timesta
     let Err(refused) = plan.checked(transaction, now).await? else {
         return Ok(None);
     };
-    // Without an instant there is a ladder that calls who may not be told.
-    let (at, ladder) = watch::first_gap(&plan, &refused).unwrap_or((now, "—"));
-    let text = format!(
-        "nothing is changed: ladder {ladder} would be left with nobody to call at {at}. Change the ladder or its rota first (`homeward ladder set`, \
-         `homeward rota set`)"
-    );
+    let cure = "Change the ladder or its rota first (`homeward ladder set`, `homeward rota set`)";
+    let Some((at, ladder)) = watch::first_gap(&plan, &refused) else {
+        let text = format!(
+            "nothing is changed: ladders or rotas would not be right any more, one of them may call this account by name. {cure}"
+        );
+        return Ok(Some(Refused::new("called_by_name", text)));
+    };
+    let text = format!("nothing is changed: ladder {ladder} would be left with nobody to call at {at}. {cure}");
     Ok(Some(
         Refused::new("nobody_to_call", text)
             .with("ladder", ladder)

@@ -152,7 +152,7 @@ pub async fn add(
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 404, description = "There is none in the own branch", body = ErrorBody),
     (status = 409, description = "`conflict`: the own account", body = ErrorBody),
-    (status = 422, description = "`bad_value`; `invalid`: the role does not go with the agency; `refused_by_law`: `nobody_to_call`", body = ErrorBody),
+    (status = 422, description = "`bad_value`; `invalid`: the role does not go with the agency; `refused_by_law`: `nobody_to_call`, `called_by_name`", body = ErrorBody),
 ))]
 pub async fn change(
     caller: Authorised<AccountKeeper>,
