@@ -22,13 +22,17 @@ async fn plant(room: &Room) -> Result<()> {
     let mut sql =
         "ALTER TABLE incident DISABLE TRIGGER USER; ALTER TABLE zone_revision DISABLE TRIGGER USER;".to_owned();
     for (table, column) in TEXTS {
-        sql += &format!("ALTER TABLE {table} DISABLE TRIGGER USER; UPDATE {table} SET {column} = '{WORD} of {table}';");
+        write!(
+            sql,
+            "ALTER TABLE {table} DISABLE TRIGGER USER; UPDATE {table} SET {column} = '{WORD} of {table}';"
+        )?;
     }
     let [longitude, latitude] = CORNER;
-    sql += &format!(
+    write!(
+        sql,
         r#"UPDATE zone_revision SET geometry = '{{"type": "Point", "coordinates": [{longitude}, {latitude}]}}', radius_m = 70;
         UPDATE incident SET suspended_until = now() + interval '1 hour', suspended_authority = '{WORD} court', suspended_reason = '{WORD} ill'"#
-    );
+    )?;
     room.sql(&sql).await
 }
 
