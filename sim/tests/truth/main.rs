@@ -11,7 +11,6 @@ mod cuts;
 mod desk;
 mod ear;
 mod protocols;
-mod tamper;
 
 use std::collections::BTreeSet;
 
