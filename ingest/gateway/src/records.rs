@@ -31,12 +31,14 @@ pub(crate) fn take(
     batch: &mut Batch,
 ) -> Result<(), Fault> {
     let plausible = normalize::clock(report.fix_time, received_at) == normalize::Clock::Plausible;
-    // Made just now, whatever its clock says.
-    let slow = !report.stored
-        && plausible
-        && shared
+    let tells = plausible && tells_time(protocol, report);
+    if !report.stored && tells {
+        shared
             .slow
             .note(protocol, known.device_id, report.fix_time, received_at);
+    }
+    // Made just now, whatever its clock says.
+    let slow = !report.stored && plausible && shared.slow.is_new(known.device_id, report.fix_time, received_at);
     let lane = if slow {
         Lane::Live
     } else {
@@ -60,13 +62,19 @@ pub(crate) fn take(
             .commands
             .located(known.device_id, session, report.fix_time, received_at);
     }
-    if !report.stored && plausible {
+    if !report.stored && tells {
         shared.commands.timed(known.device_id, report.fix_time, received_at);
     }
-    if lane == Lane::Live && plausible {
+    if lane == Lane::Live && tells {
         shared.presence.clock(known.device_id, report.fix_time, received_at);
     }
     Ok(())
+}
+
+/// Whether a report's time is the device's own. Vendors' reports without a place may have none: then it is that of a receipt, of this one or of
+/// the first of several copies.
+fn tells_time(protocol: Protocol, report: &Report) -> bool {
+    protocol == Protocol::Native || report.fix.is_some()
 }
 
 /// Takes a report in the name of a device; it is marked while another speaks under the same name.

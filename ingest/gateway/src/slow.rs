@@ -62,20 +62,13 @@ fn is_same(one: Lateness, other: Lateness) -> bool {
 pub(crate) struct SlowClocks(Mutex<HashMap<DeviceId, Clock>>);
 
 impl SlowClocks {
-    /// Notes a report that the device does not call stored. True when it was made just now by a clock that is slow: it is late by what
-    /// the clock is believed to be slow by.
-    pub(crate) fn note(
-        &self,
-        protocol: Protocol,
-        device: DeviceId,
-        device_time: Timestamp,
-        received_at: Timestamp,
-    ) -> bool {
+    /// Notes what the device's clock said in a report that it does not call stored.
+    pub(crate) fn note(&self, protocol: Protocol, device: DeviceId, device_time: Timestamp, received_at: Timestamp) {
         let late_by = received_at.duration_since(device_time);
         let mut clocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if late_by <= LIVE_WITHIN {
             clocks.remove(&device);
-            return false;
+            return;
         }
         let span = if protocol == Protocol::Gt06 { SPAN_GT06 } else { SPAN };
         let clock = clocks.entry(device).or_insert(Clock {
@@ -84,7 +77,14 @@ impl SlowClocks {
             least: (late_by, received_at),
         });
         clock.note(late_by, received_at, span);
-        clock.slow_by.is_some_and(|slow_by| late_by - slow_by <= SAME)
+    }
+
+    /// True of a report that was made just now by a clock that is slow: it is late by what that is believed to be slow by.
+    pub(crate) fn is_new(&self, device: DeviceId, device_time: Timestamp, received_at: Timestamp) -> bool {
+        let late_by = received_at.duration_since(device_time);
+        let clocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slow_by = clocks.get(&device).and_then(|clock| clock.slow_by);
+        slow_by.is_some_and(|slow_by| (late_by - slow_by).abs() <= SAME)
     }
 }
 
@@ -100,10 +100,11 @@ mod tests {
     fn believed_of(protocol: Protocol, reports: impl IntoIterator<Item = (i64, i64)>) -> Vec<bool> {
         let (clocks, device) = (SlowClocks::default(), DeviceId::from_name("a device"));
         let at = |second: i64| Timestamp::from_second(NOON + second).expect("a time");
-        let reports = reports.into_iter();
-        reports
-            .map(|(received, late)| clocks.note(protocol, device, at(received - late), at(received)))
-            .collect()
+        let heard = |(received, late)| {
+            clocks.note(protocol, device, at(received - late), at(received));
+            clocks.is_new(device, at(received - late), at(received))
+        };
+        reports.into_iter().map(heard).collect()
     }
 
     fn believed(reports: impl IntoIterator<Item = (i64, i64)>) -> Vec<bool> {
@@ -136,6 +137,23 @@ mod tests {
         // Less slow: at once. Slower: what is later than the clock is slow was stored, until it stays so.
         let less = [(0, 2_100), (30, 2_100), (40, 600), (50, 2_100), (75, 2_100)];
         assert_eq!(believed(less), [false, true, true, false, true]);
+    }
+
+    #[test]
+    fn a_report_without_a_time_of_its_own_is_none_of_the_clocks() {
+        let (clocks, device) = (SlowClocks::default(), DeviceId::from_name("a device"));
+        let at = |second: i64| Timestamp::from_second(NOON + second).expect("a time");
+        for second in [0, 30] {
+            clocks.note(Protocol::Gt06, device, at(second - 2_100), at(second));
+        }
+        clocks.note(Protocol::Gt06, device, at(300 - 2_100), at(300));
+        assert!(
+            clocks.is_new(device, at(301 - 2_100), at(301)),
+            "not noted, as without a place"
+        );
+        assert!(!clocks.is_new(device, at(301), at(301)), "of its receipt");
+        assert!(!clocks.is_new(device, at(301 - 9_000), at(301)), "stored");
+        assert!(!clocks.is_new(DeviceId::from_name("another"), at(301 - 2_100), at(301)));
     }
 
     #[test]
