@@ -42,19 +42,18 @@ pub async fn keep_away(
     change::note(transaction, user.user_id, Some(person_id), What::KeepAway, &detail).await?;
     let outside = step_out(transaction, Beyond::Distance).await?;
     let by = Some(user.user_id);
-    let kept = match known {
-        Some(known) => Kept {
+    let kept = if let Some(known) = known {
+        Kept {
             proximity_id: known.proximity_id,
             revision: revise(transaction, known.proximity_id, terms, by).await?,
             made: false,
-        },
-        None => {
-            let made = bind(transaction, person_id, protected, terms, by).await?;
-            Kept {
-                proximity_id: made.proximity_id,
-                revision: made.revision,
-                made: true,
-            }
+        }
+    } else {
+        let made = bind(transaction, person_id, protected, terms, by).await?;
+        Kept {
+            proximity_id: made.proximity_id,
+            revision: made.revision,
+            made: true,
         }
     };
     outside.back(transaction).await?;
