@@ -1,5 +1,7 @@
 //! What somebody wrote about a person, and where the person's home lies, is for nobody who only counts and queries.
 
+use std::fmt::Write as _;
+
 use super::*;
 
 /// As it is planted into every free text about people.
