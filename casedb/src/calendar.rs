@@ -5,7 +5,10 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use crate::{
-    Error, plain,
+    Error, Refused,
+    access::{Beyond, step_out},
+    change::{self, What},
+    plain,
     pool::{GenericClient, execute, optional, rows},
 };
 
@@ -72,6 +75,58 @@ pub async fn remove(transaction: &impl GenericClient, calendar_id: Uuid, day: Da
         execute(transaction, OUTDATE, &[&calendar_id]).await?;
     }
     Ok(removed)
+}
+
+/// Adds days of one label to a calendar, which is made where there is none of the name, in somebody's name; returns for how many people rules
+/// follow. Call it in a transaction.
+pub async fn extend(
+    transaction: &impl GenericClient,
+    name: &str,
+    days: &[Date],
+    label: &str,
+    by: Uuid,
+) -> Result<u64, Error> {
+    change::note(transaction, by, None, What::Holidays, &detail(name, days)).await?;
+    let outside = step_out(transaction, Beyond::Calendar).await?;
+    let calendar_id = ensure(transaction, name).await?;
+    let holidays: Vec<_> = days
+        .iter()
+        .map(|&day| Holiday {
+            day,
+            label: label.to_owned(),
+        })
+        .collect();
+    let people = add(transaction, calendar_id, &holidays).await?;
+    outside.back(transaction).await?;
+    Ok(people)
+}
+
+/// Takes days out of a calendar in somebody's name; one that is not in is refused. Call it in a transaction.
+pub async fn reduce(
+    transaction: &impl GenericClient,
+    calendar_id: Uuid,
+    name: &str,
+    days: &[Date],
+    by: Uuid,
+) -> Result<(), Error> {
+    change::note(transaction, by, None, What::HolidaysRemoved, &detail(name, days)).await?;
+    let outside = step_out(transaction, Beyond::Calendar).await?;
+    for &day in days {
+        if !remove(transaction, calendar_id, day).await? {
+            return Err(
+                Refused::new("day_not_in", format!("{day} is not in {name:?}; nothing was removed"))
+                    .with("day", day)
+                    .with("calendar", name)
+                    .into(),
+            );
+        }
+    }
+    outside.back(transaction).await
+}
+
+fn detail(name: &str, days: &[Date]) -> String {
+    let days: Vec<_> = days.iter().map(ToString::to_string).collect();
+    format!("{name}: {}", days.join(", "))
 }
 
 /// Lists a calendar's days from one on.

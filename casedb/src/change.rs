@@ -57,6 +57,8 @@ words! {
         OrderVaried = "order_varied",
         /// An order revoked.
         OrderRevoked = "order_revoked",
+        /// What is kept of a person: name, risk, agencies, time zone.
+        Person = "person",
     }
 }
 

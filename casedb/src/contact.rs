@@ -170,6 +170,13 @@ pub async fn revise(
     Ok(revision)
 }
 
+/// The number of its newest revision; 0: it has none. Until the end of the transaction nobody else revises it.
+pub async fn newest(client: &impl GenericClient, contact_id: Uuid) -> Result<i64, Error> {
+    const SQL: &str = "SELECT COALESCE(max(revision), 0) FROM access_contact WHERE contact_id = $1";
+    row(client, LOCK, &[&contact_id.to_string()]).await?;
+    Ok(row(client, SQL, &[&contact_id]).await?.try_get(0)?)
+}
+
 /// Whose contact it is.
 pub async fn person(client: &impl GenericClient, contact_id: Uuid) -> Result<PersonId, Error> {
     const SQL: &str = "SELECT person_id FROM contact WHERE contact_id = $1";

@@ -1,12 +1,17 @@
 //! Supervised people.
 
+use jiff::Timestamp;
 use proto::PersonId;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    Error, plain,
+    Error,
+    access::{Beyond, step_out},
+    change::{self, What},
+    plain,
     pool::{GenericClient, execute, optional, rows},
+    rules,
     text::check_time_zone,
 };
 
@@ -61,6 +66,73 @@ pub async fn update(client: &impl GenericClient, person: &Person) -> Result<(), 
     }
 }
 
+/// Changes a person in somebody's name, who is known to be allowed to; the line of it in the account of changes names no value but risk and time
+/// zone. The schedules are of the person's time zone: with another the rules are published anew. Call it in a transaction.
+pub async fn change(
+    transaction: &impl GenericClient,
+    before: &Person,
+    after: &Person,
+    by: Option<Uuid>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if let Some(by) = by {
+        change::note(
+            transaction,
+            by,
+            Some(after.person_id),
+            What::Person,
+            &differences(before, after),
+        )
+        .await?;
+    }
+    let outside = step_out(transaction, Beyond::Person).await?;
+    update(transaction, after).await?;
+    if after.time_zone != before.time_zone {
+        rules::publish(transaction, after.person_id, now).await?;
+    }
+    outside.back(transaction).await
+}
+
+/// Makes a person's schedules go by a calendar, or by none, in somebody's name; `name`: the calendar's, for the account of changes. Call it in
+/// a transaction, and publish the person's rules in the same one.
+pub async fn go_by(
+    transaction: &impl GenericClient,
+    person_id: PersonId,
+    calendar: Option<(Uuid, &str)>,
+    by: Uuid,
+) -> Result<(), Error> {
+    let name = calendar.map_or("none", |(_, name)| name);
+    change::note(transaction, by, Some(person_id), What::Calendar, name).await?;
+    let outside = step_out(transaction, Beyond::Person).await?;
+    rules::use_calendar(transaction, person_id, calendar.map(|(id, _)| id)).await?;
+    outside.back(transaction).await
+}
+
+/// What is different, without names.
+fn differences(before: &Person, after: &Person) -> String {
+    let mut found = Vec::new();
+    let mut word = |differs: bool, words: String| found.extend(differs.then_some(words));
+    word(before.reference != after.reference, "reference".to_owned());
+    word(before.display_name != after.display_name, "name".to_owned());
+    let risk = format!("risk level {} to {}", before.risk_level, after.risk_level);
+    word(before.risk_level != after.risk_level, risk);
+    word(
+        before.police_agency_id != after.police_agency_id,
+        "police unit".to_owned(),
+    );
+    word(
+        before.social_agency_id != after.social_agency_id,
+        "social work station".to_owned(),
+    );
+    word(
+        before.social_worker_id != after.social_worker_id,
+        "social worker".to_owned(),
+    );
+    let zone = format!("time zone {} to {}", before.time_zone, after.time_zone);
+    word(before.time_zone != after.time_zone, zone);
+    found.join(", ")
+}
+
 /// Reads one person.
 pub async fn read(client: &impl GenericClient, person_id: PersonId) -> Result<Person, Error> {
     let found = optional(client, READ, &[&person_id.uuid()]).await?;
@@ -90,6 +162,12 @@ async fn write(client: &impl GenericClient, sql: &'static str, person: &Person) 
     plain::PERSON_REFERENCE.check(&person.reference)?;
     plain::PERSON_NAME.check(&person.display_name)?;
     check_time_zone(&person.time_zone)?;
+    if !(1..=4).contains(&person.risk_level) {
+        let level = person.risk_level;
+        return Err(Error::Input(format!(
+            "risk level {level}: give 1 (the highest) to 4 (the lowest)"
+        )));
+    }
     execute(
         client,
         sql,

@@ -4,6 +4,9 @@
 //! engine and nowhere else; no table has a place of theirs. A restriction is the police's matter alone.
 
 pub mod cloned;
+mod distance;
+
+pub use distance::{Kept, keep_away, keep_away_no_more};
 
 use jiff::Timestamp;
 use proto::{PersonId, Revision, ZoneId};

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod calendars;
 pub mod care;
 pub mod casework;
 pub mod commands;
@@ -9,6 +10,7 @@ pub mod concerned;
 pub(crate) mod counts;
 pub mod course;
 pub mod devices;
+pub mod distances;
 mod doing;
 pub mod drafting;
 pub mod evidence;
@@ -24,6 +26,7 @@ pub mod preview;
 pub mod priorities;
 pub mod push;
 pub mod quarantine;
+pub mod records;
 pub mod session;
 pub mod statistics;
 pub mod terms;

@@ -84,7 +84,20 @@ pub const ROUTES: &[(&str, &str, Admission)] = &[
     ("get", "/api/v1/closing-codes", Admission::Roles(Anyone::ROLES)),
     ("get", "/api/v1/people", Admission::Roles(Reader::ROLES)),
     ("get", "/api/v1/people/{id}", Admission::Roles(Reader::ROLES)),
+    ("post", "/api/v1/people/{id}", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/people/{id}/track", Admission::Roles(Tracker::ROLES)),
+    (
+        "get",
+        "/api/v1/people/{id}/distances",
+        Admission::Roles(CaseReader::ROLES),
+    ),
+    (
+        "post",
+        "/api/v1/people/{id}/distances",
+        Admission::Roles(Handler::ROLES),
+    ),
+    ("get", "/api/v1/calendars", Admission::Roles(CaseReader::ROLES)),
+    ("post", "/api/v1/calendars", Admission::Roles(Handler::ROLES)),
     ("get", "/api/v1/people/{id}/orders", Admission::Roles(CaseReader::ROLES)),
     ("post", "/api/v1/people/{id}/orders", Admission::Roles(Decider::ROLES)),
     ("get", "/api/v1/law-profiles", Admission::Roles(CaseReader::ROLES)),
@@ -247,7 +260,12 @@ fn routes() -> Router<App> {
         .route("/incidents/{id}/split", post(api::course::split))
         .route("/closing-codes", get(api::incidents::closing_codes))
         .route("/people", get(api::people::list))
-        .route("/people/{id}", get(api::people::one))
+        .route("/people/{id}", get(api::people::one).post(api::records::change))
+        .route(
+            "/people/{id}/distances",
+            get(api::distances::list).post(api::distances::change),
+        )
+        .route("/calendars", get(api::calendars::list).post(api::calendars::change))
         .route("/people/{id}/track", get(api::people::track))
         .route("/people/{id}/orders", get(api::orders::list).post(api::drafting::make))
         .route("/law-profiles", get(api::drafting::profiles))

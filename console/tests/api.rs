@@ -35,6 +35,8 @@ mod people;
 mod positions;
 #[path = "api/preview.rs"]
 mod preview;
+#[path = "api/records.rs"]
+mod records;
 #[path = "api/roles.rs"]
 mod roles;
 #[path = "api/routes.rs"]
@@ -202,7 +204,13 @@ impl Caller<'_> {
 
     async fn post(&self, path: &str, body: Value) -> Result<(u16, Value)> {
         let response = self.send(Method::POST, path, Some(body)).await?;
-        Ok((response.status().as_u16(), response.json().await?))
+        let (status, text) = (response.status().as_u16(), response.text().await?);
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text)?
+        };
+        Ok((status, body))
     }
 
     async fn queue(&self) -> Result<Vec<String>> {

@@ -22,11 +22,17 @@ pub enum Beyond {
     Settings,
     /// A person's zone is made what the publication just written says.
     Zones,
+    /// What is kept of a person, or the calendar that the schedules go by, is changed.
+    Person,
+    /// A distance to keep from a protected person is set or taken away.
+    Distance,
+    /// Days of a holiday calendar are added or taken out.
+    Calendar,
 }
 
 impl Beyond {
     /// Every step.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Publish,
         Self::Tell,
         Self::Family,
@@ -35,6 +41,9 @@ impl Beyond {
         Self::Device,
         Self::Settings,
         Self::Zones,
+        Self::Person,
+        Self::Distance,
+        Self::Calendar,
     ];
 
     /// Its name in the documentation.
@@ -48,6 +57,9 @@ impl Beyond {
             Self::Device => "device",
             Self::Settings => "settings",
             Self::Zones => "zones",
+            Self::Person => "person",
+            Self::Distance => "distance",
+            Self::Calendar => "calendar",
         }
     }
 
@@ -67,6 +79,15 @@ impl Beyond {
             }
             Self::Zones => {
                 "zones follow from their publication, which the role has just written; whether others have them is not for the user to see"
+            }
+            Self::Person => {
+                "no role changes whose a person is or what schedules go by, with which those columns are in one row"
+            }
+            Self::Distance => {
+                "a distance is a zone as well, and devices' gateways follow it; that the user may see both people was proved first"
+            }
+            Self::Calendar => {
+                "whose schedules go by a calendar is not for the user to see, and the rules of all of them follow"
             }
             Self::Answer => "nobody has to be called any more: the record of that is the program's, not the user's",
             Self::Carry => "the record of it is the program's, not the user's",

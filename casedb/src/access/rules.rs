@@ -296,8 +296,10 @@ const OWN_STEP: Rows = Rows::Through(
 const OWN_LEAVE: Rows = Rows::Through(
     "{t}.created_by = (SELECT access_user()) AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
 );
+/// Days of calendars are about no person.
 const OWN_CHANGE: Rows = Rows::Through(
-    "{t}.changed_by = (SELECT access_user()) AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
+    "{t}.changed_by = (SELECT access_user()) AND (EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)
+        OR {t}.person_id IS NULL AND {t}.what IN ('holidays', 'holidays_removed'))",
 );
 const ASSIGNED_LADDER: Rows =
     Rows::Through("{t}.person_id IS NULL OR EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)");

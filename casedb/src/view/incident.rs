@@ -199,6 +199,8 @@ pub struct Action {
     /// Of a correction: when the violation ended, as far as it says.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
+    /// Of an event: `onset` (it began once more), `end` or `correction`.
+    pub edge: Option<String>,
     /// Who sees this.
     pub audience: String,
 }
@@ -406,10 +408,10 @@ async fn priority(
 
 async fn actions(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Vec<Action>, Error> {
     const SQL: &str = scoped!(
-        "SELECT a.action_id, a.action, a.acted_at, u.user_id, u.display_name, a.text, a.code, a.audience, e.ended_at
+        "SELECT a.action_id, a.action, a.acted_at, u.user_id, u.display_name, a.text, a.code, a.audience,
+            CASE WHEN e.edge = 'correction' AND NOT e.withdrawn THEN e.ended_at END, e.edge
         FROM visible_action a LEFT JOIN app_user u USING (user_id)
-        LEFT JOIN event e ON e.event_id = a.event_id AND e.edge = 'correction' AND NOT e.withdrawn
-            AND (e.zone_id IS NULL OR e.zone_id NOT IN (SELECT zone_id FROM hidden_zone))
+        LEFT JOIN event e ON e.event_id = a.event_id AND (e.zone_id IS NULL OR e.zone_id NOT IN (SELECT zone_id FROM hidden_zone))
         WHERE a.incident_id = $2 ORDER BY a.action_id"
     );
     let found = rows(client, SQL, &[&user_id, &incident_id]).await?;
@@ -425,6 +427,7 @@ async fn actions(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) 
                 code: row.try_get(6)?,
                 audience: row.try_get(7)?,
                 ended_at: row.try_get(8)?,
+                edge: row.try_get(9)?,
             })
         })
         .collect()

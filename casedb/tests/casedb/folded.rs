@@ -135,7 +135,7 @@ async fn what_was_folded_is_read_back_in_the_order_of_the_log() {
 
         let reader = Reader::open(&db, PARTITIONS).await.unwrap();
         let mut found: Vec<Folded> = Vec::new();
-        for _ in 0..100 {
+        for _ in 0..1_200 {
             found = reader
                 .records(person, Part::All)
                 .await

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use casedb::{
-    Transaction,
+    Refused, Transaction,
     contact::{self, Content},
     device::life,
     note::{self, Written},
@@ -28,6 +28,8 @@ use crate::{
 const SHOWN: SignedDuration = SignedDuration::from_hours(180 * 24);
 /// At most so many of each.
 const MOST: i64 = 200;
+/// How long a contact holds that ends at once.
+const MOMENT: SignedDuration = SignedDuration::from_secs(1);
 /// Silent devices that are listed.
 const MOST_SILENT: i64 = 500;
 
@@ -233,6 +235,9 @@ pub struct NewContact {
     /// A remark.
     #[serde(default)]
     pub note: String,
+    /// The revision that the user has seen; without it, whatever it is.
+    #[serde(default)]
+    pub seen: Option<i64>,
     /// Until when it holds; a time that is over ends the contact.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -245,7 +250,7 @@ pub struct NewContact {
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 404, description = "There is none, or the user may not see them", body = ErrorBody),
-    (status = 422, description = "`bad_value`", body = ErrorBody),
+    (status = 422, description = "`bad_value`; `refused_by_law`: `contact_changed`", body = ErrorBody),
 ))]
 pub async fn write_contact(
     caller: Authorised<Handler>,
@@ -269,6 +274,8 @@ pub async fn write_contact(
             "a contact has a name, a telephone or an address, each of at most 1000 characters",
         ));
     }
+    // What has ended holds for the moment before, as a contact ends after it begins.
+    let ends_now = new.valid_until.is_some_and(|until| until <= now);
     let content = Content {
         kind: word(&new.kind)?,
         name: new.name,
@@ -277,13 +284,18 @@ pub async fn write_contact(
         address: new.address,
         protected_address: new.protected_address,
         note: new.note,
-        valid_from: None,
-        valid_until: new.valid_until.filter(|until| *until > now),
+        valid_from: ends_now.then(|| now - MOMENT),
+        valid_until: if ends_now { Some(now) } else { new.valid_until },
     };
     let by = Some(caller.user.user_id);
     if let Some(contact_id) = new.contact_id {
         if contact::person(&transaction, contact_id).await? != person_id {
             return Err(ApiError::NotFound("contact"));
+        }
+        let newest = contact::newest(&transaction, contact_id).await?;
+        if new.seen.is_some_and(|seen| seen != newest) {
+            let message = "somebody else has changed this contact meanwhile: look at it again";
+            return Err(Refused::new("contact_changed", message).into());
         }
         // Who does not see a protected address cannot take it away, or its protection: the database keeps both.
         contact::revise(&transaction, contact_id, &content, by, now).await?;

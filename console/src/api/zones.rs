@@ -5,7 +5,7 @@ use axum::{Json, extract::State};
 use casedb::{
     Transaction, law,
     order::{self, Act},
-    person,
+    person, rules,
     user::User,
     view::{self, ZoneOnRecord},
     zone::{self, Audience, Content, Publishing, Schedule, ZoneKind},
@@ -43,6 +43,8 @@ pub struct ZoneList {
     pub in_force: bool,
     /// The person's time zone: of the schedules' local times.
     pub time_zone: String,
+    /// The holiday calendar that the schedules go by.
+    pub calendar: Option<String>,
     /// For whom a new zone of the caller may be: `police`, `social_work`, `both`.
     pub audiences: &'static [&'static str],
     /// Every zone that the caller may see, those of now first.
@@ -110,6 +112,7 @@ async fn read(transaction: &Transaction<'_>, user: &User, person_id: PersonId) -
         may_change: law_lets(transaction, user, person_id).await.is_ok(),
         in_force: basis.is_some(),
         time_zone,
+        calendar: rules::calendar_of(transaction, person_id).await?.map(|(_, name)| name),
         audiences: audiences(user),
         zones,
         published: None,

@@ -3,7 +3,7 @@
 // Environment: HOMEWARD_BIN (the built program), HOMEWARD_TEST_POSTGRES_TIMESCALE and/or HOMEWARD_TEST_POSTGRES_PLAIN (URLs of
 // clusters in which databases may be created), HOMEWARD_TEST_KAFKA (host:port, optional), HOMEWARD_TEST_CHROMIUM.
 // With CI=true what is missing is a failure; elsewhere it is left out, and that is said.
-// `--stream postgres|kafka` plays one kind only; `--only play|causes|lost|long` one part of it, each on a server of its own; `--screenshot FILE` keeps a picture of an incident;
+// `--stream postgres|kafka` plays one kind only; `--only play|causes|people|lost|long` one part of it, each on a server of its own; `--screenshot FILE` keeps a picture of an incident;
 // `--pictures FOLDER` keeps a picture of each page of each role; `--basemap FILE` draws a PMTiles file under it.
 
 import { access } from "node:fs/promises";
@@ -12,6 +12,7 @@ import { launch } from "./browser.mjs";
 import { causes } from "./causes.mjs";
 import { long } from "./long.mjs";
 import { lost } from "./lost.mjs";
+import { people } from "./people.mjs";
 import { play } from "./scenario.mjs";
 import { Server } from "./server.mjs";
 
@@ -43,7 +44,7 @@ else {
 }
 
 /** In this order: the last leaves a queue that nobody wants to work with. */
-const PARTS = { play, causes, lost, long };
+const PARTS = { play, causes, people, lost, long };
 
 let failed = 0;
 for (const plan of plans) {

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } fro
 import { GlassPage } from "./access/glass";
 import { IncidentPage } from "./incident/incident";
 import { MessagesPage } from "./messages/messages";
+import { CalendarsPage } from "./person/calendars";
 import { PeoplePage } from "./person/people";
 import { PersonPage } from "./person/person";
 import { QuarantinePage } from "./quarantine/quarantine";
@@ -16,7 +17,7 @@ import { CarePage, CarePersonPage } from "./roles/care";
 import { StatisticsPage } from "./roles/statistics";
 import { forgetBegun } from "./shared/kept";
 import { Chrome } from "./shared/chrome";
-import { DutyContext, home, mayKeepMessages, mayRead, maySeeGlass, maySeeQuarantine, mayWatch, useDuty, type Duty } from "./shared/context";
+import { DutyContext, home, mayHandle, mayKeepMessages, mayRead, maySeeGlass, maySeeQuarantine, mayWatch, useDuty, type Duty } from "./shared/context";
 import { firstLocale, isLocale, translator, type Locale } from "./shared/i18n";
 import { Live } from "./shared/live";
 import { LogIn } from "./shared/login";
@@ -74,6 +75,8 @@ function Room({ onLogOut, onLanguage }: { onLogOut: () => void; onLanguage: () =
         return <PeoplePage />;
       case "person":
         return <PersonPage key={route.id} id={route.id} />;
+      case "calendars":
+        return mayHandle(session) ? <CalendarsPage /> : <Nowhere />;
       case "messages":
         return mayKeepMessages(session) ? <MessagesPage /> : <Nowhere />;
       default:

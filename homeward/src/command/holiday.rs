@@ -1,11 +1,7 @@
 //! `homeward holiday …`: holiday calendars.
 
 use anyhow::{Context, Result, bail};
-use casedb::{
-    authority,
-    calendar::{self, Holiday},
-    change::{self, What},
-};
+use casedb::{authority, calendar};
 use jiff::civil::Date;
 
 use super::orders;
@@ -22,15 +18,8 @@ pub async fn run(config: Config, command: HolidayCommand) -> Result<()> {
             by,
         } => {
             let transaction = client.transaction().await.context("transaction")?;
-            let id = calendar::ensure(&transaction, &calendar).await?;
-            let holidays = days.iter().map(|&day| Holiday {
-                day,
-                label: label.clone(),
-            });
             let author = orders::author(&transaction, &by, &authority::CALENDARS).await?;
-            let detail = format!("{calendar}: {}", list(&days));
-            change::note(&transaction, author, None, What::Holidays, &detail).await?;
-            let people = calendar::add(&transaction, id, &holidays.collect::<Vec<_>>()).await?;
+            let people = calendar::extend(&transaction, &calendar, &days, &label, author).await?;
             transaction.commit().await.context("commit")?;
             println!(
                 "{} days in {calendar:?}; rules of {people} people follow within seconds",
@@ -41,13 +30,7 @@ pub async fn run(config: Config, command: HolidayCommand) -> Result<()> {
             let transaction = client.transaction().await.context("transaction")?;
             let author = orders::author(&transaction, &by, &authority::CALENDARS).await?;
             let id = find(&transaction, &calendar).await?;
-            let detail = format!("{calendar}: {}", list(&days));
-            change::note(&transaction, author, None, What::HolidaysRemoved, &detail).await?;
-            for day in days {
-                if !calendar::remove(&transaction, id, day).await? {
-                    bail!("{day} is not in {calendar:?}; nothing was removed");
-                }
-            }
+            calendar::reduce(&transaction, id, &calendar, &days, author).await?;
             transaction.commit().await.context("commit")?;
             println!("removed");
         }
@@ -70,11 +53,6 @@ pub async fn run(config: Config, command: HolidayCommand) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn list(days: &[Date]) -> String {
-    let days: Vec<_> = days.iter().map(ToString::to_string).collect();
-    days.join(", ")
 }
 
 async fn find(client: &impl casedb::GenericClient, name: &str) -> Result<uuid::Uuid> {

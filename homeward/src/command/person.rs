@@ -9,7 +9,6 @@ use casedb::{
     note::{self, Written},
     order, person,
     person::Person,
-    rules,
     user::{self, Branch, Role},
 };
 use jiff::Timestamp;
@@ -114,8 +113,9 @@ async fn add(transaction: &impl GenericClient, arguments: &PersonAdd) -> Result<
 
 async fn set(transaction: &impl GenericClient, arguments: &PersonSet) -> Result<String> {
     let before = orders::person(transaction, &arguments.person).await?;
-    if let Some(by) = act(transaction, &arguments.by).await? {
-        authority::of_person(transaction, &by, &authority::CASES, before.person_id)
+    let by = act(transaction, &arguments.by).await?;
+    if let Some(by) = &by {
+        authority::of_person(transaction, by, &authority::CASES, before.person_id)
             .await
             .context("--by")?;
     }
@@ -155,11 +155,8 @@ async fn set(transaction: &impl GenericClient, arguments: &PersonSet) -> Result<
     if after == before {
         bail!("nothing to set");
     }
-    person::update(transaction, &after).await?;
-    if after.time_zone != before.time_zone {
-        // The schedules are of the person's time zone.
-        rules::publish(transaction, after.person_id, Timestamp::now()).await?;
-    }
+    let author = by.map(|by| by.user_id);
+    person::change(transaction, &before, &after, author, Timestamp::now()).await?;
     Ok(format!("person {} was changed", after.reference))
 }
 

@@ -69,17 +69,12 @@ pub async fn run(config: Config, command: ProtectCommand) -> Result<()> {
             let transaction = client.transaction().await.context("transaction")?;
             let someone = find(&transaction, &protected).await?;
             let supervised = orders::person(&transaction, &from).await?;
-            let author = restricting(&transaction, &by, supervised.person_id).await?.user_id;
-            let restrictions = protect::of_person(&transaction, supervised.person_id, true).await?;
-            let Some(found) = restrictions
-                .iter()
-                .find(|restriction| restriction.protected_id == someone.protected_id)
-            else {
+            let user = restricting(&transaction, &by, supervised.person_id).await?;
+            let ended =
+                protect::keep_away_no_more(&transaction, &user, supervised.person_id, &someone, None, now).await?;
+            if ended.is_none() {
                 bail!("{from} need not keep away from {protected}; `homeward protect list` shows who must");
-            };
-            protect::remove(&transaction, found.proximity_id, now).await?;
-            let person = Some(supervised.person_id);
-            change::note(&transaction, author, person, What::KeepAwayRemoved, &protected).await?;
+            }
             rules::publish(&transaction, supervised.person_id, now).await?;
             transaction.commit().await.context("commit")?;
             println!("removed");
@@ -130,27 +125,16 @@ async fn add(transaction: &impl GenericClient, arguments: &ProtectAdd, now: Time
         change::note(transaction, author, None, What::Device, &detail).await?;
         said.push("the device is the protected person's".to_owned());
     }
-    let restrictions = protect::of_person(transaction, supervised.person_id, true).await?;
-    let existing = restrictions
-        .iter()
-        .find(|restriction| restriction.protected_id == protected.protected_id);
-    if let Some(existing) = existing {
-        let revision = protect::revise(transaction, existing.proximity_id, &terms, Some(author)).await?;
-        said.push(format!("restriction {}, revision {revision}", existing.proximity_id));
+    let kept = protect::keep_away(transaction, &user, supervised.person_id, &protected, &terms, None).await?;
+    said.push(if kept.made {
+        format!("restriction {}", kept.proximity_id)
     } else {
-        let made = protect::bind(transaction, supervised.person_id, &protected, &terms, Some(author)).await?;
-        said.push(format!("restriction {}", made.proximity_id));
-    }
+        format!("restriction {}, revision {}", kept.proximity_id, kept.revision)
+    });
     if !protected.consents() && !arguments.consent {
         let cure = "it rests until the protected person consents: `homeward protect consent";
         said.push(format!("{cure} {}`", arguments.protected));
     }
-    let detail = format!(
-        "{}: {} m, warning {} m farther out",
-        arguments.protected, arguments.distance, arguments.buffer
-    );
-    let person = Some(supervised.person_id);
-    change::note(transaction, author, person, What::KeepAway, &detail).await?;
     rules::publish(transaction, supervised.person_id, now).await?;
     Ok(said)
 }

@@ -8,7 +8,7 @@ use casedb::{
     change::{self, Change, What},
     leave::{self, Leave},
     order::{self, Order},
-    person::Person,
+    person::{self as people, Person},
     protect,
     rules::{self, Settings, SettingsRevision},
     zone::{self, PersonZone, Schedule},
@@ -92,10 +92,9 @@ async fn set(transaction: &impl GenericClient, set: &RulesSet) -> Result<Vec<Str
         } else {
             let found = calendar::by_name(transaction, name).await?;
             let cure = || format!("there is no calendar {name:?}; `homeward holiday add {name} DATE` makes it");
-            Some(found.with_context(cure)?)
+            Some((found.with_context(cure)?, name.as_str()))
         };
-        rules::use_calendar(transaction, person.person_id, calendar).await?;
-        change::note(transaction, author, Some(person.person_id), What::Calendar, name).await?;
+        people::go_by(transaction, person.person_id, calendar, author).await?;
         said.push(format!("holiday calendar: {name}"));
     }
     if let Some(release) = set.release {

@@ -100,7 +100,7 @@ function Head({ incident }: { incident: IncidentDetail }): ReactNode {
         {incident.priority && (
           <div>
             <dt>{t("incident.priority")}</dt>
-            <dd data-testid="priority-reason">{incident.priority.sentence}</dd>
+            <dd data-testid="priority-reason">{incident.priority.sentence.replace(/^[a-z_]+(?=: )/, (kind) => word(t, "kind", kind))}</dd>
           </div>
         )}
         {incident.suspended && (

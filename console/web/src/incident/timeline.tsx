@@ -5,6 +5,7 @@ import { useDuty } from "../shared/context";
 import { word } from "../shared/i18n";
 import type { IncidentDetail } from "../shared/types";
 import { Time } from "../shared/ui";
+import { furtherOf } from "./further";
 
 export function Timeline({ incident }: { incident: IncidentDetail }): ReactNode {
   const { t, codes, locale } = useDuty();
@@ -19,10 +20,11 @@ export function Timeline({ incident }: { incident: IncidentDetail }): ReactNode 
             const code = codes.find((each) => each.code === action.code);
             // What an event did is its title; "further event" would say nothing.
             const did = action.action === "event" && action.code !== null;
+            const title = did ? word(t, "account", action.code ?? "") : action.action === "event" ? t(furtherOf(incident, action)) : word(t, "action", action.action);
             return (
               <li key={action.action_id} className={`action action-${action.action}`}>
                 <div className="action-head">
-                  <strong>{did ? word(t, "account", action.code ?? "") : word(t, "action", action.action)}</strong>
+                  <strong>{title}</strong>
                   <span className="muted">{action.user?.display_name ?? t("timeline.system")}</span>
                   {action.audience !== "both" && <span className="tag">{word(t, "audience", action.audience)}</span>}
                   <Time at={action.acted_at} />

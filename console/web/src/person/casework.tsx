@@ -7,6 +7,7 @@ import { ChoiceField, DeedForm, TextField } from "../shared/form";
 import { word } from "../shared/i18n";
 import { useKept, useKeptState } from "../shared/kept";
 import { NOTE_KINDS, CONTACT_KINDS, OUTCOMES, type Casework, type Violation } from "../shared/types";
+import { UndoNotice, type Done } from "../shared/undo";
 import { Failure, Link, Loading, Time } from "../shared/ui";
 
 type Contact = Casework["contacts"][number];
@@ -32,7 +33,7 @@ function ContactForm(props: { person: string; contact: Contact | null; done: () 
       {...(props.cancel ? { onCancel: props.cancel } : {})}
       deed={async () => {
         await api.writeContact(person, {
-          ...(contact ? { contact_id: contact.contact_id, protected_address: contact.protected_address } : {}),
+          ...(contact ? { contact_id: contact.contact_id, seen: contact.revision, protected_address: contact.protected_address } : {}),
           kind: value.kind,
           name: text("name"),
           relation: text("relation"),
@@ -60,9 +61,29 @@ function ContactForm(props: { person: string; contact: Contact | null; done: () 
   );
 }
 
+/** What a contact says, as it is sent. */
+const contentOf = (contact: Contact) => ({
+  contact_id: contact.contact_id,
+  protected_address: contact.protected_address,
+  kind: contact.kind,
+  name: contact.name,
+  relation: contact.relation,
+  phone: contact.phone,
+  address: contact.address,
+  note: contact.note,
+});
+
 function Contacts({ person, casework, reload }: { person: string; casework: Casework; reload: () => void }): ReactNode {
   const { t } = useDuty();
   const [changing, setChanging] = useState<string | null>(null);
+  const [done, setDone] = useState<Done | null>(null);
+  const nameOf = (contact: Contact): string => contact.name || word(t, "contact", contact.kind);
+  /** It holds no more; its revisions stay on record, and it can hold again. */
+  const end = async (contact: Contact): Promise<void> => {
+    await api.writeContact(person, { ...contentOf(contact), seen: contact.revision, valid_until: new Date(0).toISOString() });
+    setDone({ words: t("casework.contact_ended", { name: nameOf(contact) }), back: () => api.writeContact(person, { ...contentOf(contact), seen: contact.revision + 1 }) });
+    reload();
+  };
   return (
     <section className="panel" aria-labelledby="contacts-title">
       <h2 id="contacts-title">{t("casework.contacts")}</h2>
@@ -81,23 +102,30 @@ function Contacts({ person, casework, reload }: { person: string; casework: Case
                   cancel={() => setChanging(null)}
                   done={() => {
                     setChanging(null);
+                    setDone({
+                      words: t("casework.contact_changed", { name: nameOf(contact) }),
+                      back: () => api.writeContact(person, { ...contentOf(contact), seen: contact.revision + 1 }),
+                    });
                     reload();
                   }}
                 />
               ) : (
-                <button
-                  type="button"
-                  className="small"
-                  onClick={() => setChanging(contact.contact_id)}
-                  data-testid="contact-change"
-                  aria-label={`${t("casework.change_contact")}: ${contact.name || word(t, "contact", contact.kind)}`}
-                >
-                  {t("zones.change")}
-                </button>
+                <DeedForm testid="contact-end" button={t("casework.end_contact")} label={`${t("casework.end_contact")}: ${nameOf(contact)}`} bare ready deed={() => end(contact)}>
+                  <button
+                    type="button"
+                    className="small"
+                    onClick={() => setChanging(contact.contact_id)}
+                    data-testid="contact-change"
+                    aria-label={`${t("casework.change_contact")}: ${nameOf(contact)}`}
+                  >
+                    {t("zones.change")}
+                  </button>
+                </DeedForm>
               ))}
           </li>
         ))}
       </ul>
+      <UndoNotice done={done} taken={reload} />
       {casework.may_write && <ContactForm person={person} contact={null} done={reload} />}
     </section>
   );

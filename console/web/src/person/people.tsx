@@ -63,6 +63,7 @@ export function PeoplePage(): ReactNode {
             onChange={(event) => setTyped(event.target.value)}
           />
         </label>
+        {mayHandle(session) && <Link to="/calendars">{t("calendars.title")}</Link>}
       </div>
       {mayHandle(session) && <SilentDevices />}
       {error && <Failure error={error} retry={reload} />}

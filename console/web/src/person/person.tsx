@@ -17,6 +17,8 @@ import { ZonePanel, ZoneWords } from "../zones/panel";
 import { OrderPanel } from "./orders";
 import { CaseworkPanels } from "./casework";
 import { DevicePanel } from "./devices";
+import { DistancePanel } from "./distances";
+import { RecordPanel } from "./record";
 
 /** How often today's track is read anew while it is looked at. */
 const RENEW_MS = 30_000;
@@ -241,6 +243,8 @@ export function PersonPage({ id }: { id: string }): ReactNode {
           <Facts person={person} />
           {mayHandle(session) && (
             <>
+              <RecordPanel key={`record ${person.person_id}`} person={person} changed={reload} />
+              <DistancePanel key={`distances ${person.person_id}`} person={person.person_id} />
               <DevicePanel key={`devices ${person.person_id}`} person={person.person_id} changed={reload} />
               <CaseworkPanels key={`casework ${person.person_id}`} person={person.person_id} />
             </>

@@ -52,6 +52,8 @@ export function DeedForm(props: {
   onCancel?: () => void;
   testid?: string;
   label?: string;
+  /** Nothing is filled in: a button beside others, without a frame. */
+  bare?: boolean;
   /** Fields of this name are kept until it is done (`useKeptState`). */
   keeps?: string;
   children: ReactNode;
@@ -68,10 +70,10 @@ export function DeedForm(props: {
     if (await run(deed)) props.done?.();
   };
   return (
-    <form onSubmit={(event) => void submit(event)} className="deed-form" data-testid={props.testid} aria-label={props.label} noValidate>
+    <form onSubmit={(event) => void submit(event)} className={props.bare ? "deed-form bare" : "deed-form"} data-testid={props.testid} aria-label={props.label} noValidate>
       {props.children}
       <div className="deed-buttons">
-        <button type="submit" className={props.primary ? "primary" : undefined} disabled={busy || !props.ready}>
+        <button type="submit" className={props.primary ? "primary" : props.bare ? "small" : undefined} disabled={busy || !props.ready}>
           {props.button}
         </button>
         {props.onCancel && (

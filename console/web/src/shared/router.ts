@@ -6,6 +6,7 @@ export type Route =
   | { name: "queue" }
   | { name: "incident"; id: string }
   | { name: "people" }
+  | { name: "calendars" }
   | { name: "person"; id: string }
   | { name: "quarantine" }
   | { name: "messages" }
@@ -29,6 +30,7 @@ export function parse(path: string): Route {
   if (first === "accounts" && !second) return { name: "accounts" };
   if (first === "care") return second ? { name: "care_person", id: decodeURIComponent(second) } : { name: "care" };
   if (first === "people") return second ? { name: "person", id: decodeURIComponent(second) } : { name: "people" };
+  if (first === "calendars" && !second) return { name: "calendars" };
   if (first === "messages" && !second) return { name: "messages" };
   if (first === "quarantine" && !second) return { name: "quarantine" };
   if (first === "emergency" && !second) return { name: "emergency" };

@@ -220,6 +220,8 @@ export interface Action {
   text: string;
   code: string | null;
   ended_at: string | null;
+  /** Of an event. */
+  edge: "onset" | "end" | "correction" | null;
   audience: Audience;
 }
 
@@ -373,6 +375,8 @@ export interface ZoneList {
   may_change: boolean;
   in_force: boolean;
   time_zone: string;
+  /** The holiday calendar that the schedules go by. */
+  calendar: string | null;
   audiences: Audience[];
   zones: ZoneOnRecord[];
   published?: string;
@@ -790,6 +794,55 @@ export interface OrderList {
 export const NOTE_KINDS = ["note", "visit", "call", "hearing"] as const;
 export const CONTACT_KINDS = ["self", "family", "guarantor", "employer", "school", "lawyer", "doctor", "community", "other"] as const;
 export const OUTCOMES = ["recorded", "warning", "admonition", "referred", "dismissed", "reopened"] as const;
+
+/** What is kept of a person beside orders and zones. */
+export interface PersonRecord {
+  reference: string;
+  display_name: string;
+  risk_level: number;
+  time_zone: string;
+}
+
+export interface NewRecord extends Partial<PersonRecord> {
+  /** Empty: none. */
+  calendar?: string;
+  seen: PersonRecord;
+}
+
+export interface Distance {
+  proximity_id: string;
+  revision: number;
+  reference: string;
+  distance_m: number;
+  buffer_m: number;
+  schedule: Schedule | null;
+}
+
+export interface ProtectedRow {
+  reference: string;
+  display_name: string;
+  consents: boolean;
+}
+
+/** How far a person keeps from protected people; nothing for social work. */
+export interface DistanceList {
+  may_change: boolean;
+  distances: Distance[];
+  protected: ProtectedRow[];
+}
+
+export type NewDistance = { protected: string; seen: number } & ({ removed: true } | { distance_m: number; buffer_m: number; schedule: Schedule | null });
+
+export interface HolidayCalendar {
+  name: string;
+  days: { day: string; label: string }[];
+}
+
+export interface CalendarList {
+  calendars: HolidayCalendar[];
+  /** For how many people rules follow. */
+  people?: number;
+}
 
 export interface Contact {
   contact_id: string;
