@@ -5,6 +5,8 @@
     reason = "JSON that is not as expected must fail the test"
 )]
 
+#[path = "api/accounts.rs"]
+mod accounts;
 #[path = "api/commands.rs"]
 mod commands;
 #[path = "api/concerned.rs"]
