@@ -1,12 +1,14 @@
 //! Accounts of the administrator's own agency and of those below it.
 
+use std::time::Instant;
+
 use axum::{Json, extract::State, http::StatusCode};
 use casedb::{
-    Transaction,
+    Refused, Transaction,
     account::{self, Account, Changes, Place},
     escalation,
     incident::IncidentError,
-    user::{NewUser, Role, create, hash_password, random_password},
+    user::{NewUser, Role, create, hash_password, random_password, verify_password},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     ApiError, App,
+    api::fresh,
     authorise::{AccountKeeper, Authorised, Body, Id},
     error::ErrorBody,
     once::Keyed,
@@ -87,13 +90,14 @@ pub async fn list(caller: Authorised<AccountKeeper>, State(app): State<App>) -> 
     }))
 }
 
-/// Makes an account, with a password of the program's.
+/// Makes an account, with a password of the program's. Sent again under its `Idempotency-Key` it is answered the same for a minute, until
+/// somebody has logged in or the account was changed; then a new password is to be set.
 #[utoipa::path(post, path = "/api/v1/accounts", tag = "accounts", request_body = NewAccount, responses(
     (status = 201, body = Password),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 409, description = "`conflict`: the name is taken", body = ErrorBody),
-    (status = 422, description = "`bad_value`; `invalid`: the role does not go with the agency", body = ErrorBody),
+    (status = 422, description = "`bad_value`; `invalid`: the role does not go with the agency; `refused_by_law`: `account_made`: before, under this key, and its password is told no more", body = ErrorBody),
 ))]
 pub async fn add(
     caller: Authorised<AccountKeeper>,
@@ -118,12 +122,11 @@ pub async fn add(
     let place = place(&transaction, new.agency_id).await?;
     account::fits(new.role, &place.kind, &place.name)?;
     if once.again(&transaction, &caller.user).await? {
-        // The first password got lost with its answer, and nobody has it: another takes its place.
         let accounts = account::list(&transaction).await?;
         let made = accounts.into_iter().find(|account| account.username == username);
         let user_id = made.ok_or(ApiError::NotFound("account"))?.user_id;
-        account::set_password(&transaction, user_id, &hash).await?;
-        transaction.commit().await.map_err(casedb::Error::from)?;
+        drop(transaction);
+        let password = still(&app, user_id, username).await?;
         return Ok((StatusCode::CREATED, Json(Password { user_id, password })));
     }
     let user = NewUser {
@@ -140,8 +143,34 @@ pub async fn add(
         }
         made => made?,
     };
+    // Before the end of the transaction, which a repeat at the same moment waits for.
+    app.0.fresh.keep(user_id, Instant::now(), &password);
     transaction.commit().await.map_err(casedb::Error::from)?;
+    let later = app.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = tokio::time::sleep(fresh::KNOWN) => later.0.fresh.forget(user_id),
+            () = later.0.stop.cancelled() => {}
+        }
+    });
     Ok((StatusCode::CREATED, Json(Password { user_id, password })))
+}
+
+/// The password that an account was made with just now, where it still opens it; whoever has it must not lose it to a repeat.
+async fn still(app: &App, user_id: Uuid, username: &str) -> Result<String, ApiError> {
+    let gone = || {
+        let text = format!("the account {username} was made, and its password is told no more: set a new password");
+        ApiError::from(Refused::new("account_made", text).with("username", username))
+    };
+    let password = app.0.fresh.get(user_id, Instant::now()).ok_or_else(gone)?;
+    let (_, hash) = app.0.owner.account(username).await?.ok_or_else(gone)?;
+    let text = password.clone();
+    let right = tokio::task::spawn_blocking(move || verify_password(&text, &hash)).await;
+    if right.map_err(|_| ApiError::Internal)? {
+        Ok(password)
+    } else {
+        Err(gone())
+    }
 }
 
 /// Changes an account of the administrator's branch, but not their own. Another role or agency that would leave a ladder with nobody to call is
@@ -196,6 +225,7 @@ pub async fn change(
     }
     let changed = account::read(&transaction, user_id).await?;
     transaction.commit().await.map_err(casedb::Error::from)?;
+    app.0.fresh.forget(user_id);
     Ok(Json(changed))
 }
 
@@ -217,6 +247,7 @@ pub async fn reset(
     account::read(&transaction, user_id).await?;
     account::set_password(&transaction, user_id, &hash).await?;
     transaction.commit().await.map_err(casedb::Error::from)?;
+    app.0.fresh.forget(user_id);
     Ok(Json(Password { user_id, password }))
 }
 

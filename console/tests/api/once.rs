@@ -210,13 +210,70 @@ async fn every_deed_is_done_once() -> Result<()> {
         assert_eq!(again.0, first.0, "{path}: {again:?}");
         assert_eq!(room.number(count).await?, once, "{path} is on record twice");
         if path.ends_with("accounts") {
-            // Nobody has the first password: the second one is what counts.
+            // The same answer: nobody loses a password to a repeat.
+            assert_eq!(again.1, first.1);
             let password = again.1["password"].as_str().context("password")?;
-            assert_eq!(again.1["user_id"], first.1["user_id"]);
             assert_eq!(room.try_log_in("new.one", password).await?.status(), StatusCode::OK);
         }
     }
     assert_eq!(room.number("SELECT count(*) FROM supervision_order").await?, order + 1);
+    room.close().await
+}
+
+/// A repeat gives no other password, and none at all once the account is in use or was changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_sent_again_has_one_password() -> Result<()> {
+    let room = room!();
+    let keeper = room.log_in("berg").await?;
+    let places = keeper.get("/api/v1/accounts").await?;
+    let agency = places["accounts"]
+        .as_array()
+        .and_then(|all| all.iter().find(|account| account["username"] == "chen.yu"))
+        .context("chen.yu")?["agency_id"]
+        .clone();
+    let new = |name: &str| json!({"username": name, "display_name": "New", "role": "duty_officer", "agency_id": agency, "locale": "en"});
+    let path = "/api/v1/accounts";
+    let refused = |answer: &(u16, Value)| {
+        assert_eq!(answer.0, 422, "{}", answer.1);
+        assert_eq!(answer.1["error"]["reason"], "account_made", "{}", answer.1);
+        assert!(answer.1.to_string().contains("set a new password"), "{}", answer.1);
+    };
+
+    // At the same moment: one account, one password, which opens it. Then nobody is told it again, nor logged out.
+    let (key, body) = (Uuid::now_v7(), new("new.one"));
+    let answers = futures::future::try_join_all((0..4).map(|_| keyed(&keeper, path, key, &body))).await?;
+    let first = &answers[0];
+    assert_eq!(first.0, 201, "{}", first.1);
+    assert!(answers.iter().all(|answer| answer == first), "{answers:?}");
+    let password = first.1["password"].as_str().context("password")?;
+    assert_eq!(room.try_log_in("new.one", password).await?.status(), StatusCode::OK);
+    refused(&keyed(&keeper, path, key, &body).await?);
+    assert_eq!(room.try_log_in("new.one", password).await?.status(), StatusCode::OK);
+
+    // Disabled here, or by another process.
+    for (name, sql) in [
+        ("new.two", None),
+        (
+            "new.three",
+            Some("UPDATE app_user SET disabled_at = now() WHERE username = 'new.three'"),
+        ),
+        (
+            "new.four",
+            Some("UPDATE app_user SET password_hash = 'x' WHERE username = 'new.four'"),
+        ),
+    ] {
+        let (key, body) = (Uuid::now_v7(), new(name));
+        let made = keyed(&keeper, path, key, &body).await?;
+        assert_eq!(made.0, 201, "{}", made.1);
+        match sql {
+            Some(sql) => room.sql(sql).await?,
+            None => {
+                let one = format!("{path}/{}", made.1["user_id"].as_str().context("id")?);
+                assert_eq!(keeper.post(&one, json!({"disabled": true})).await?.0, 200);
+            }
+        }
+        refused(&keyed(&keeper, path, key, &body).await?);
+    }
     room.close().await
 }
 
