@@ -14,7 +14,7 @@ use super::{
 
 const IMEI: &str = "490154203237518";
 /// Longer than a clock takes to be believed to be slow.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_mins(2);
 
 async fn fit(database: &Database, protocol: &str, identity: &str, person: PersonId, at: Timestamp) {
     let client = database.client().await.unwrap();
