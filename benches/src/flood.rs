@@ -1,6 +1,7 @@
 //! `homeward-bench flood`: devices that behave, while very many connections send garbage as fast as they can.
 
 mod garbage;
+mod sink;
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 pub use garbage::{PartArguments, run as run_part};
+pub use sink::run as run_sink;
 
 use crate::{
     descriptors,
@@ -41,7 +43,7 @@ pub struct Arguments {
     /// all.
     #[arg(long, default_value_t = 19)]
     nice: i32,
-    /// Of each phase: without the flood, with it, after it.
+    /// Of each phase: without the flood, with it at a listener that is not the gateway, at the gateway, after it.
     #[arg(long, default_value_t = 30.0)]
     seconds: f64,
     /// What the devices speak.
@@ -74,15 +76,20 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
         ramp,
         every: Duration::from_secs_f64(arguments.every),
         live_from: Duration::from_secs_f64(begins),
-        live_until: Duration::from_secs_f64(phase(3.0)),
+        live_until: Duration::from_secs_f64(phase(4.0)),
         help: 0,
         backlog: None,
-        give_up: Duration::from_secs_f64(phase(3.0) + 30.0),
+        give_up: Duration::from_secs_f64(phase(4.0) + 30.0),
     };
     let load = Load::start(&plan, Start::now());
     let start = load.start.instant;
     say("without the flood");
     tokio::time::sleep_until(start + Duration::from_secs_f64(phase(1.0))).await;
+    say("with it elsewhere on this machine");
+    let sink = sink::start().await?;
+    garbage::start(arguments, sink.address)?.wait_with_output().await?;
+    drop(sink);
+    tokio::time::sleep_until(start + Duration::from_secs_f64(phase(2.0))).await;
     let quiet = machine::processor_seconds(gateway.process.id()).unwrap_or_default();
     say("with it");
     let flood = garbage::start(arguments, gateway.address()?)?;
@@ -107,8 +114,10 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
             .map(|(_, took)| *took);
         Milliseconds::new(took.collect())
     };
-    let (without, with, after) = (within(0.0), within(1.0), within(2.0));
+    let (without, elsewhere, with, after) = (within(0.0), within(1.0), within(2.0), within(3.0));
     let ratio = with.at(0.99) / without.at(0.99);
+    // What the flood costs this machine is in both; what it costs the gateway is in one.
+    let own = with.at(0.99) / elsewhere.at(0.99);
     let made: usize = told.iter().map(|told| told.made.len()).sum();
     let acknowledged: usize = told.iter().map(|told| told.acknowledged.len()).sum();
     let breaks: u32 = told.iter().map(|told| told.breaks).sum();
@@ -136,9 +145,11 @@ async fn measure(arguments: &Arguments, site: &Site) -> Result<bool> {
         figure("bytes") / 1_048_576.0
     );
     println!("| acknowledgement without the flood, p50 / p99 / max | {without} |");
+    println!("| acknowledgement with it at a listener that is not the gateway | {elsewhere} |");
     println!("| acknowledgement with it | {with} |");
     println!("| acknowledgement after it | {after} |");
     println!("| p99 with / without | {ratio:.2} (aim: at most {MOST_RATIO}) |");
+    println!("| p99 with / with it elsewhere on this machine | {own:.2} |");
     println!("| reports made / acknowledged; lines that broke | {made} / {acknowledged}; {breaks} |");
     println!(
         "| processor seconds of the gateway during the flood; its peak memory | {:.1}; {memory:.0} MiB |",

@@ -28,7 +28,7 @@ use crate::{
         pages::{Reader, Timed},
         world::USERS,
     },
-    server::Postgres,
+    server::Server,
     site::{connect, say},
 };
 
@@ -59,12 +59,9 @@ pub struct Arguments {
     /// Pages a second that are read meanwhile, by users of all levels in turn.
     #[arg(long, default_value_t = 10.0)]
     pub pages_per_second: f64,
-    /// A server on which this may create a database, instead of one that the bench starts: postgres://user:password@host:port/name.
-    #[arg(long)]
-    pub database_url: Option<String>,
-    /// Edition of the PostgreSQL that the bench starts: plain or timescale.
-    #[arg(long, default_value = "plain", value_parser = ["plain", "timescale"])]
-    pub edition: String,
+    /// The server.
+    #[command(flatten)]
+    pub server: Server,
     /// Servers and logs of the run.
     #[arg(long, default_value = ".homeward/bench/queue")]
     pub folder: PathBuf,
@@ -96,33 +93,9 @@ impl Outcome {
 
 /// Runs and prints; false when an aim is missed.
 pub async fn run(arguments: Arguments) -> Result<bool> {
-    std::fs::create_dir_all(&arguments.folder)?;
-    let own = match &arguments.database_url {
-        Some(_) => None,
-        None => Some(Postgres::start(&arguments.folder.join("postgres"), &arguments.edition)?),
-    };
-    let admin = arguments
-        .database_url
-        .clone()
-        .or_else(|| own.as_ref().map(|server| server.url.clone()))
-        .context("no server")?;
-    let name = format!("bench_{}", Uuid::now_v7().simple());
-    let (base, _) = admin.rsplit_once('/').context("database URL without a database name")?;
-    connect(&admin)
-        .await?
-        .batch_execute(&format!("CREATE DATABASE {name}"))
-        .await?;
     let load = machine::load();
-    let result = once(&arguments, &format!("{base}/{name}")).await;
-    let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-    // An autovacuum worker may be at work there; it leaves by itself, or with the server.
-    for _ in 0..100 {
-        if connect(&admin).await?.batch_execute(&drop).await.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let outcome = result?;
+    let measure = async |url: &str| once(&arguments, url).await;
+    let outcome = arguments.server.scratch(&arguments.folder, measure).await?;
     print(&arguments, &outcome, load);
     Ok(outcome.kept())
 }
@@ -285,7 +258,7 @@ fn print(arguments: &Arguments, outcome: &Outcome, load: f64) {
         "{} open incidents of {} people, PostgreSQL ({}), {} consoles, one process",
         arguments.incidents,
         world::people(arguments.incidents),
-        arguments.edition,
+        arguments.server.edition,
         arguments.consoles
     );
     println!("\n| what | incidents | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|");

@@ -3,13 +3,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use uuid::Uuid;
 
 use crate::{
     machine,
-    server::Postgres,
+    server::Server,
     site::{connect, say},
 };
 
@@ -22,12 +21,9 @@ pub struct Arguments {
     /// Rows of a batch.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
     pub rows: u32,
-    /// A server on which this may create a database, instead of one that the bench starts: postgres://user:password@host:port/name.
-    #[arg(long)]
-    pub database_url: Option<String>,
-    /// Edition of the PostgreSQL that the bench starts: plain or timescale.
-    #[arg(long, default_value = "plain", value_parser = ["plain", "timescale"])]
-    pub edition: String,
+    /// The server.
+    #[command(flatten)]
+    pub server: Server,
     /// Servers and logs of the run.
     #[arg(long, default_value = ".homeward/bench/sealing")]
     pub folder: PathBuf,
@@ -54,33 +50,9 @@ impl Times {
 
 /// Runs and prints; there is no aim to miss.
 pub async fn run(arguments: Arguments) -> Result<bool> {
-    std::fs::create_dir_all(&arguments.folder)?;
-    let own = match &arguments.database_url {
-        Some(_) => None,
-        None => Some(Postgres::start(&arguments.folder.join("postgres"), &arguments.edition)?),
-    };
-    let admin = arguments
-        .database_url
-        .clone()
-        .or_else(|| own.as_ref().map(|server| server.url.clone()))
-        .context("no server")?;
-    let name = format!("bench_{}", Uuid::now_v7().simple());
-    let (base, _) = admin.rsplit_once('/').context("database URL without a database name")?;
-    connect(&admin)
-        .await?
-        .batch_execute(&format!("CREATE DATABASE {name}"))
-        .await?;
     let load = machine::load();
-    let result = once(&arguments, &format!("{base}/{name}")).await;
-    let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-    // An autovacuum worker may be at work there; it leaves by itself, or with the server.
-    for _ in 0..100 {
-        if connect(&admin).await?.batch_execute(&drop).await.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let [sealed, unsealed] = result?;
+    let measure = async |url: &str| once(&arguments, url).await;
+    let [sealed, unsealed] = arguments.server.scratch(&arguments.folder, measure).await?;
     println!("{}", machine::describe());
     println!("commit {}, load at the start {load:.2}", machine::commit());
     let rows = arguments.rows;

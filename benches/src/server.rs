@@ -3,6 +3,7 @@
 mod disk;
 mod kafka;
 mod postgres;
+mod scratch;
 mod tree;
 
 use std::{path::Path, process::Command};
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, bail};
 pub use disk::Disk;
 pub use kafka::Kafka;
 pub use postgres::Postgres;
+pub use scratch::Server;
 pub use tree::{Signal, descendants, signal};
 
 /// Runs a script of `deploy/native` and returns the value that it prints after `name=`.

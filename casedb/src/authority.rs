@@ -58,6 +58,8 @@ pub const COMMANDS: Act = act("send commands to devices", CASE);
 pub const CALENDARS: Act = act("change holiday calendars", CASE_ADMIN);
 /// The tree of agencies.
 pub const AGENCIES: Act = act("change agencies", &[Administrator]);
+/// What an agency may decide, and by which laws; its place in the tree.
+pub const STANDING: Act = act("say where an agency stands and which laws hold there", &[Administrator]);
 /// Contracts with service providers.
 pub const CONTRACTS: Act = act("change contracts with service providers", CASE_ADMIN);
 /// Ladders, rotas, absences.
@@ -191,6 +193,18 @@ pub fn of_agency(user: &User, act: &Act, path: &str) -> Result<(), Error> {
     below(user, path, || format!("{} at {path}", act.what))
 }
 
+/// The same, where the user's own agency is none either: what it may decide, and by which laws, is said above it.
+pub fn above_agency(user: &User, act: &Act, path: &str) -> Result<(), Error> {
+    of_agency(user, act, path)?;
+    if user.agency_path != path {
+        return Ok(());
+    }
+    Err(Error::Input(format!(
+        "{:?} is of {path} itself and may not {} there: administrators of agencies above it may, and whoever runs the installation, without --by",
+        user.username, act.what
+    )))
+}
+
 fn below(user: &User, path: &str, what: impl Fn() -> String) -> Result<(), Error> {
     let under = path
         .strip_prefix(user.agency_path.as_str())
@@ -297,6 +311,8 @@ mod tests {
             ("village", false),
         ] {
             assert_eq!(of_agency(&kim, &AGENCIES, path).is_ok(), may, "{path}");
+            let above = may && path != "town.east";
+            assert_eq!(above_agency(&kim, &STANDING, path).is_ok(), above, "{path}");
         }
     }
 

@@ -118,9 +118,9 @@ impl Instruction {
     }
 }
 
-/// Controls a device, or shows other characters in another order than they are written in.
+/// Controls a device, breaks a line, or shows other characters in another order than they are written in.
 fn is_hidden(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 words! {
@@ -399,6 +399,7 @@ mod tests {
         let text = |text: &str| Instruction::Text { text: text.to_owned() }.check();
         assert!(text("").is_err() && text("a\nb").is_err() && text(&"x".repeat(201)).is_err());
         assert!(text("  \u{3000}").is_err() && text("\u{202e}\u{200b}").is_err() && text("a\u{202e}b").is_err());
+        assert!(text("a\u{2028}b").is_err() && text("a\u{2029}b").is_err());
         assert_eq!(text("请回电"), Ok(()));
         assert_eq!(text("?"), Ok(()));
         let interval = |seconds, for_seconds| Instruction::Interval { seconds, for_seconds }.check();

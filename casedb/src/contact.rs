@@ -140,6 +140,9 @@ pub async fn revise(
     {
         return Err(Error::Input("a contact ends after it begins".to_owned()));
     }
+    for at in content.valid_from.iter().chain(&content.valid_until) {
+        plain::time("a contact's time", *at)?;
+    }
     plain::CONTACT_NAME.check(&content.name)?;
     plain::CONTACT_RELATION.check(&content.relation)?;
     plain::CONTACT_PHONE.check(&content.phone)?;

@@ -56,6 +56,14 @@ pub enum Error {
         /// The message.
         message: String,
     },
+    /// What is written now would be refused, or on record at another time.
+    #[error(
+        "this machine's clock is {seconds} s ahead of the database's (behind it, where negative): set both by a time server"
+    )]
+    Clocks {
+        /// How far.
+        seconds: i64,
+    },
     /// The stream failed underneath an operation that needs both.
     #[error(transparent)]
     Stream(#[from] stream::Error),
@@ -65,7 +73,7 @@ impl Error {
     /// Tells what to do.
     pub fn class(&self) -> Class {
         match self {
-            Self::Unavailable(_) | Self::Conflict(_) => Class::Retry,
+            Self::Unavailable(_) | Self::Conflict(_) | Self::Clocks { .. } => Class::Retry,
             Self::Fenced(_) => Class::Abort,
             Self::Constraint { .. }
             | Self::NotFound { .. }

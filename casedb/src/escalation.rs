@@ -6,6 +6,7 @@
 
 mod built_in;
 mod check;
+mod left;
 mod read;
 mod watch;
 mod whose;
@@ -26,6 +27,7 @@ use crate::user::{Branch, Role};
 
 pub use built_in::{DESK, OFFICERS, SUPERVISORS};
 pub use check::{Checked, Refused};
+pub use left::{Before, before};
 pub use read::{ladder_revision, load};
 pub use watch::{CHANNEL, Look, look, watch};
 pub use write::{NewAssignment, NewLadder, add_absence, assign, set_ladder, set_rota, take_back_absence, turn};

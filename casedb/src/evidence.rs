@@ -249,7 +249,7 @@ async fn orders(client: &impl crate::GenericClient, user: &User, ids: &[Uuid]) -
     let hidden: &[&str] = if reads_words(user) {
         &[]
     } else {
-        &["grounds", "conditions"]
+        &["grounds", "conditions", "legal_basis"]
     };
     let found = rows(client, SQL, &[&ids, &hidden]).await?;
     found.iter().map(|row| Ok(row.try_get(0)?)).collect()

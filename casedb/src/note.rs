@@ -89,6 +89,7 @@ pub async fn write(
     if note.happened_at > now {
         return Err(Error::Input(format!("a note of {} is of the future", note.happened_at)));
     }
+    plain::time("a note's time", note.happened_at)?;
     let values: [&(dyn postgres_types::ToSql + Sync); 8] = [
         &person_id.uuid(),
         &note.kind.as_str(),

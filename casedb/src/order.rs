@@ -26,13 +26,13 @@ pub use steps::{Court, Deciding, Decision, Noting, Settled, approver, decide, no
 pub use sweep::{Raise, due, sweep, watch};
 
 use alerts::blank::is_blank;
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use proto::{OrderId, PersonId};
 use tokio_postgres::Row;
 
 use crate::{
     Error, Refused,
-    pool::{GenericClient, execute, optional, rows},
+    pool::{GenericClient, execute, optional, row, rows},
 };
 
 /// A supervision order.
@@ -78,6 +78,10 @@ const PROFILE_OF: &str = "SELECT profile, ends_at FROM supervision_order WHERE o
 const END: &str = "UPDATE supervision_order SET ends_at = $2 WHERE order_id = $1";
 const SAY: &str = "SELECT set_config('homeward.order_what', $1, true), set_config('homeward.order_reason', $2, true)";
 const SAY_WHO: &str = "SELECT set_config('homeward.user_id', $1, true)";
+/// In force at `$2`.
+const HOLDS: &str = "SELECT EXISTS (SELECT FROM order_term WHERE order_id = $1 AND starts_at <= $2 AND ends_at > $2)";
+/// A release may be so much over when it is entered.
+const ENTERED_LATE: SignedDuration = SignedDuration::from_mins(10);
 const REVOKE: &str = "UPDATE supervision_order SET revoked_at = LEAST(revoked_at, $2::timestamptz) WHERE order_id = $1";
 
 /// Adds an order of the profile `generic`, which asks for nothing. Publish the person's rules in the same transaction.
@@ -149,12 +153,13 @@ pub async fn end(client: &impl GenericClient, order_id: OrderId, ends_at: Timest
 }
 
 /// Sets the release: the order's term ends at a local time of the person's zone; returns when that is. A time that comes twice
-/// is the later one. Publish the person's rules in the same transaction.
+/// is the later one. An order in force ends at no time that is over ([`ends_to_come`]). Publish the person's rules in the same transaction.
 pub async fn release(
     client: &impl GenericClient,
     order_id: OrderId,
     local: DateTime,
     time_zone: &TimeZone,
+    now: Timestamp,
 ) -> Result<Timestamp, Error> {
     let ends_at = time_zone
         .to_ambiguous_timestamp(local)
@@ -167,8 +172,31 @@ pub async fn release(
             order.starts_at
         )));
     }
+    ends_to_come(client, order_id, ends_at, now).await?;
     end(client, order_id, ends_at).await?;
     Ok(ends_at)
+}
+
+/// Refuses an end that is over for an order that is in force: what was stored with a basis since would be erased as if there had been none.
+pub async fn ends_to_come(
+    client: &impl GenericClient,
+    order_id: OrderId,
+    ends_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if ends_at >= now - ENTERED_LATE {
+        return Ok(());
+    }
+    if !row(client, HOLDS, &[&order_id.uuid(), &now])
+        .await?
+        .try_get::<_, bool>(0)?
+    {
+        return Ok(());
+    }
+    Err(Error::Input(format!(
+        "release at {ends_at}: that is over, and the order is in force; what was stored since would be erased. Revoke it: it ends from now on \
+         (`homeward order revoke {order_id} --reason TEXT --by USER`)"
+    )))
 }
 
 /// Revokes an order; of two revocations the earlier holds. Publish the person's rules in the same transaction.

@@ -2,6 +2,7 @@
 //! `CHECK` constraints (V0062, V0093) ask the same of SQL by hand; a test holds the two lists against each other.
 
 use alerts::blank::is_blank;
+use jiff::Timestamp;
 
 use crate::{Error, Refused};
 
@@ -99,6 +100,19 @@ const fn obeyed(character: char, lines: bool) -> bool {
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
         _ => false,
     }
+}
+
+/// Refuses a time that no calendar of people has. The database holds roles to the same (`written_by_role`, V0100).
+pub fn time(what: &str, at: Timestamp) -> Result<(), Error> {
+    // 1900-01-01 and 9000-01-01.
+    const FIRST_S: i64 = -2_208_988_800;
+    const LAST_S: i64 = 221_845_392_000;
+    if (FIRST_S..LAST_S).contains(&at.as_second()) {
+        return Ok(());
+    }
+    Err(Error::Input(format!(
+        "{what}: {at} is not of the years 1900 to 8999; leave out an end that is not known"
+    )))
 }
 
 /// A text for a terminal: of rows from before the check, or of devices, what would be obeyed is replaced.
@@ -231,6 +245,13 @@ mod tests {
         assert_eq!(said(&ORDER_GROUNDS, "first\r\nsecond\tline"), "");
         assert!(said(&ORDER_GROUNDS, "first\u{8}").contains("U+0008"));
         assert!(said(&LEAVE_REASON, "").contains("blank"));
+    }
+
+    #[test]
+    fn times_are_of_a_calendar_of_people() {
+        let taken = |text: &str| time("it", text.parse().unwrap()).is_ok();
+        assert!(taken("1900-01-01T00:00:00Z") && taken("8999-12-31T23:59:59Z"));
+        assert!(!taken("1899-12-31T23:59:59Z") && !taken("9000-01-01T00:00:00Z"));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Connections: a bounded pool, connections of their own for locks, and a listener that reconnects.
 
+mod clock;
+
 use std::{future::poll_fn, str::FromStr, time::Duration};
 
 pub use deadpool_postgres::{GenericClient, Object, Transaction};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use jiff::Timestamp;
 use postgres_types::ToSql;
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
@@ -93,10 +96,17 @@ impl Database {
         Ok(client)
     }
 
-    /// Says whether the database answers now; for `/readyz`.
+    /// Says whether the database answers now, and by about the same clock; for `/readyz`.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.client().await?.simple_query("SELECT 1").await?;
-        Ok(())
+        let client = self.client().await?;
+        let asked = Timestamp::now();
+        let theirs = client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?;
+        match clock::ahead(asked, theirs, Timestamp::now()) {
+            Some(ahead) => Err(Error::Clocks {
+                seconds: ahead.as_secs(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Listens on channels. When this returns, notifications sent from now on arrive. The connection is restored by itself.

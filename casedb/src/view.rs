@@ -27,7 +27,16 @@ pub use quarantine::{FrameBytes, Quarantine, QuarantinedDevice, QuarantinedFrame
 pub use track::{Fix, Track, around_incident, track};
 pub use zone::{ZoneOnRecord, ZonePublication, zones_on_record};
 
-use crate::user::{Branch, User};
+use crate::user::{Branch, Role, User};
+
+/// A condition of queries: analysts get no geometry, which says whose home it is. The database withholds it by itself (`access::rules`);
+/// this leaves the rows out, also where the cluster lacks the roles.
+macro_rules! reads_places {
+    () => {
+        "current_setting('homeward.role', true) IS DISTINCT FROM 'analyst'"
+    };
+}
+pub(crate) use reads_places;
 
 /// Puts the visibility rule in front of a query. `$1` is the user's id.
 ///
@@ -90,6 +99,7 @@ pub(crate) use scoped;
 pub struct Sight {
     branch: Branch,
     path: String,
+    names: bool,
 }
 
 impl Sight {
@@ -98,7 +108,13 @@ impl Sight {
         Self {
             branch: user.branch,
             path: user.agency_path.clone(),
+            names: user.role != Role::Analyst,
         }
+    }
+
+    /// False of analysts: references stand where names do, and nothing is there that somebody has written about a person.
+    pub const fn reads_names(&self) -> bool {
+        self.names
     }
 
     /// True when the user sees a person of these agencies.

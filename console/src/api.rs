@@ -14,6 +14,7 @@ pub mod distances;
 mod doing;
 pub mod drafting;
 pub mod evidence;
+pub(crate) mod fresh;
 pub mod glass;
 pub mod incidents;
 pub mod map;

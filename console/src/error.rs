@@ -173,6 +173,11 @@ impl From<casedb::Error> for ApiError {
             casedb::Error::NotFound { what, .. } => Self::NotFound(what),
             casedb::Error::Input(reason) => Self::invalid("invalid", reason.clone()),
             casedb::Error::Refused(refused) => Self::Refused(refused.clone()),
+            // What users write is held to their role by the database (V0100), which says why.
+            casedb::Error::Constraint { constraint, message } if constraint == "written_by_role" => {
+                warn!(%constraint, "what was to be written does not go with the role");
+                Self::invalid("invalid", message.clone())
+            }
             _ if error.is_retryable() => {
                 warn!(%error, "request not served");
                 Self::Unavailable
@@ -182,5 +187,27 @@ impl From<casedb::Error> for ApiError {
                 Self::Internal
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_database_refuses_a_role_is_said_in_its_words() {
+        let refused = |constraint: &str| {
+            ApiError::from(casedb::Error::Constraint {
+                constraint: constraint.to_owned(),
+                message: "person_note.happened_at is not in the future".to_owned(),
+            })
+        };
+        let held = refused("written_by_role");
+        assert_eq!(
+            (held.status(), held.code()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
+        );
+        assert!(held.to_string().contains("happened_at"), "{held}");
+        assert_eq!(refused("person_pkey"), ApiError::Internal);
     }
 }

@@ -18,8 +18,9 @@ pub mod router;
 pub mod session;
 pub mod users;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use alerts::roster::Via;
 use casedb::Database;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -73,6 +74,8 @@ pub struct Channels {
     pub push_hosts: Vec<String>,
     /// Reports of the gateway for short messages; none: they are not taken.
     pub sms_reports: Option<receipts::Reports>,
+    /// The channels over which ladders can call here.
+    pub calls: BTreeSet<Via>,
 }
 
 /// Says whether the rest of the process is ready; the reason when it is not.
@@ -116,6 +119,7 @@ pub(crate) struct Inner {
     pub(crate) hub: events::Hub,
     pub(crate) door: session::Door,
     pub(crate) counts: api::counts::Counts,
+    pub(crate) fresh: api::fresh::Fresh,
     pub(crate) previews: api::preview::Turns,
     pub(crate) ready: Ready,
     pub(crate) stop: CancellationToken,
@@ -186,6 +190,7 @@ pub async fn start(config: Config, database: Database, ready: Ready) -> Result<H
         hub,
         door,
         counts: api::counts::Counts::default(),
+        fresh: api::fresh::Fresh::default(),
         previews: api::preview::Turns::default(),
         ready,
         stop: stop.clone(),

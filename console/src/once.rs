@@ -5,8 +5,8 @@
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Request},
-    http::Method,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, Method, request::Parts},
 };
 use casedb::{
     Transaction,
@@ -60,13 +60,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Keyed<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let id = match request.headers().get(HEADER).map(|value| value.to_str()) {
-            None => None,
-            Some(text) => {
-                let id = text.ok().and_then(|text| text.trim().parse::<Uuid>().ok());
-                Some(id.ok_or_else(|| ApiError::invalid("bad_value", "Idempotency-Key is no UUID"))?)
-            }
-        };
+        let id = key(request.headers())?;
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = request.into_parts();
         let limited = Request::from_parts(parts.clone(), body);
@@ -84,6 +78,31 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Keyed<T> {
         let Body(asked) = Body::from_request(Request::from_parts(parts, bytes.into()), state).await?;
         Ok(Self(asked, once))
     }
+}
+
+/// The key of a request without a body, or of one whose body says nothing.
+#[derive(Debug)]
+pub struct Bare(pub Once);
+
+impl<S: Send + Sync> FromRequestParts<S> for Bare {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let key = key(&parts.headers)?.map(|id| Key {
+            id,
+            digest: digest(id, &parts.method, parts.uri.path(), b""),
+        });
+        Ok(Self(Once(key)))
+    }
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<Uuid>, ApiError> {
+    let Some(text) = headers.get(HEADER) else {
+        return Ok(None);
+    };
+    let id = text.to_str().ok().and_then(|text| text.trim().parse::<Uuid>().ok());
+    let id = id.ok_or_else(|| ApiError::invalid("bad_value", "Idempotency-Key is no UUID"))?;
+    Ok(Some(id))
 }
 
 /// Of what is asked for; the query is left out, as it says only how much of the answer is wanted, and why.

@@ -25,7 +25,7 @@ pub const EXCEPTIONS: &[(&str, &str)] = &[
     ),
     (
         "account",
-        "log-in: nobody is anybody yet, and no role reads password hashes",
+        "log-in, and whether a password just made still holds: no role reads password hashes",
     ),
     ("log_in", "log-in: no role writes sessions or the log of attempts"),
     (

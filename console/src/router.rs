@@ -418,7 +418,8 @@ pub async fn readyz(State(app): State<App>) -> Response {
     let database = tokio::time::timeout(Duration::from_secs(2), app.0.owner.ready()).await;
     let reason = match database {
         Err(_) => Err("database: no answer within 2 s".to_owned()),
-        // The reason of the database names hosts; it is in the log, not on an open port.
+        Ok(Err(error @ casedb::Error::Clocks { .. })) => Err(error.to_string()),
+        // Other reasons of the database name hosts: it is in the log, not on an open port.
         Ok(Err(error)) => {
             tracing::warn!(%error, "not ready");
             Err("database: unavailable".to_owned())

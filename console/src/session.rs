@@ -137,6 +137,7 @@ pub async fn log_in(app: &App, username: &str, password: &str, address: IpAddr) 
         return Err(ApiError::WrongCredentials);
     };
     door.forgive(&username, address);
+    app.0.fresh.forget(user.user_id);
     metrics::counter!("homeward_console_log_ins_total", "outcome" => "accepted").increment(1);
     info!(user_id = %user.user_id, %address, "log-in");
     Ok((user, token))

@@ -5,6 +5,8 @@
     reason = "JSON that is not as expected must fail the test"
 )]
 
+#[path = "api/accounts.rs"]
+mod accounts;
 #[path = "api/commands.rs"]
 mod commands;
 #[path = "api/concerned.rs"]
@@ -19,6 +21,8 @@ mod drafting;
 mod fixture;
 #[path = "api/glass.rs"]
 mod glass;
+#[path = "api/hands.rs"]
+mod hands;
 #[path = "api/incidents.rs"]
 mod incidents;
 #[path = "api/live.rs"]
@@ -45,6 +49,8 @@ mod routes;
 mod session;
 #[path = "api/wide.rs"]
 mod wide;
+#[path = "api/words.rs"]
+mod words;
 #[path = "api/zones.rs"]
 mod zones;
 
@@ -101,6 +107,7 @@ impl Room {
             channels: homeward_console::Channels {
                 push_key: Some("BExample".to_owned()),
                 push_hosts: vec!["push.example".to_owned()],
+                calls: [alerts::roster::Via::Console, alerts::roster::Via::Sms].into(),
                 sms_reports: Some(homeward_console::receipts::Reports {
                     key: b"a key of at least 16".to_vec(),
                     id: "/id".to_owned(),

@@ -234,6 +234,37 @@ class Verifier:
                 self.fault("entry %d was removed: an anchored root was signed over it" % anchor["through_id"])
         print("%d entries, %d signed roots, the newest %d entries not under a root" % (count, len(roots), (entries or 0) - rooted))
 
+    def layout(self, file, archive):
+        """Readers of ZIP begin at the front or at the end: both must find the same, and nothing else is in the file."""
+        infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+        file.seek(0, 2)
+        size = file.tell()
+        file.seek(max(size - 22, 0))
+        end = file.read(22)
+        if end[:4] != b"PK\x05\x06" or archive.comment or end[20:] != b"\0\0":
+            self.fault("the archive does not end with its directory: bytes were inserted behind it")
+            return
+        disks, count, length, begin = end[4:8], end[8:12], int.from_bytes(end[12:16], "little"), int.from_bytes(end[16:20], "little")
+        if disks != bytes(4) or count != len(infos).to_bytes(2, "little") * 2 or begin + length + 22 != size:
+            self.fault("the archive does not begin with its first file: bytes were inserted before it")
+            return
+        at = listed = 0
+        for info in infos:
+            file.seek(at)
+            head = file.read(30)
+            name = file.read(int.from_bytes(head[26:28], "little"))
+            extra = int.from_bytes(head[28:30], "little")
+            numbers = tuple(int.from_bytes(head[place:place + 4], "little") for place in (14, 18, 22))
+            said = (info.CRC, info.compress_size, info.file_size)
+            listed += 46 + len(name) + len(info.extra) + len(info.comment)
+            if info.header_offset != at or head[:4] != b"PK\x03\x04" or extra or info.extra or info.comment:
+                self.fault("the archive has other bytes than its files: before %s" % info.filename)
+            elif name != info.orig_filename.encode() or numbers != said or info.compress_type or head[8:10] != b"\0\0":
+                self.fault("the archive was changed: %s is not as its directory says" % info.filename)
+            at += 30 + len(name) + extra + info.compress_size
+        if at != begin or listed != length:
+            self.fault("the archive has other bytes than its files: before its end")
+
     def bundle(self, archive):
         names = archive.namelist()
         if len(set(names)) != len(names):
@@ -336,7 +367,8 @@ def main():
         with open(arguments.file, "rb") as file:
             begins_as_zip = file.read(2) == b"PK"
         if zipfile.is_zipfile(arguments.file):
-            with zipfile.ZipFile(arguments.file) as archive:
+            with open(arguments.file, "rb") as file, zipfile.ZipFile(file) as archive:
+                verifier.layout(file, archive)
                 verifier.bundle(archive)
         elif begins_as_zip:
             raise ValueError("the bundle is not whole: its end is missing")

@@ -2,8 +2,12 @@
 
 mod secret;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
+use alerts::roster::Via;
 use anyhow::{Context, Result, bail};
 use figment::{
     Figment,
@@ -472,7 +476,18 @@ impl Config {
             push_key: self.push.service()?.map(|service| service.key.public().to_owned()),
             push_hosts: words(&self.push.services),
             sms_reports: (!sms.receipts_key.expose().is_empty()).then(reports),
+            calls: self.calls(),
         })
+    }
+
+    /// The channels over which this installation can call.
+    pub fn calls(&self) -> BTreeSet<Via> {
+        let mut set_up = BTreeSet::from([Via::Console]);
+        let filled = |text: &str| !text.trim().is_empty();
+        set_up.extend(filled(&self.alerts.smtp_host).then_some(Via::Mail));
+        set_up.extend(filled(self.sms.url.expose()).then_some(Via::Sms));
+        set_up.extend(filled(self.push.private_key.expose()).then_some(Via::Push));
+        set_up
     }
 
     /// The database's URL, or what to do about its absence.

@@ -7,7 +7,7 @@ pub fn is_blank(text: &str) -> bool {
 
 /// White space, controls, what Unicode lets a screen pass over (`Default_Ignorable_Code_Point`), and the blanks among letters and
 /// patterns. The database knows the same ones (`words_show`, V0093); a test of the case database holds the two together.
-const fn is_unseen(character: char) -> bool {
+pub const fn is_unseen(character: char) -> bool {
     character.is_whitespace()
         || matches!(
             character,

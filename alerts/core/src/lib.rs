@@ -24,6 +24,7 @@ pub mod redact;
 pub mod roster;
 pub mod rota;
 pub mod route;
+mod script;
 pub mod sms;
 pub mod text;
 pub mod why;

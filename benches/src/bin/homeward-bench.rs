@@ -32,6 +32,9 @@ enum Command {
     /// The garbage, started by `flood`.
     #[command(hide = true)]
     FloodPart(flood::PartArguments),
+    /// What takes the garbage in the gateway's place, started by `flood`.
+    #[command(hide = true)]
+    FloodSink,
     /// Twelve hours of stored reports of every device at once, and live reports meanwhile.
     Backlog(backlog::Arguments),
     /// Two gateways on one port, restarted one after the other under load.
@@ -76,6 +79,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::ConnectionsPart(arguments) => connections::run_part(arguments).await,
         Command::Flood(arguments) => flood::run(arguments).await,
         Command::FloodPart(arguments) => flood::run_part(arguments).await,
+        Command::FloodSink => flood::run_sink().await,
         Command::Backlog(arguments) => backlog::run(arguments).await,
         Command::Rolling(arguments) => rolling::run(arguments).await,
         Command::Chaos(arguments) => chaos::run(arguments).await,

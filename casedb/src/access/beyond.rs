@@ -22,6 +22,8 @@ pub enum Beyond {
     Settings,
     /// A person's zone is made what the publication just written says.
     Zones,
+    /// Whether somebody can still be called, after a change of accounts.
+    Calls,
     /// What is kept of a person, or the calendar that the schedules go by, is changed.
     Person,
     /// A distance to keep from a protected person is set or taken away.
@@ -32,7 +34,7 @@ pub enum Beyond {
 
 impl Beyond {
     /// Every step.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Publish,
         Self::Tell,
         Self::Family,
@@ -41,6 +43,7 @@ impl Beyond {
         Self::Device,
         Self::Settings,
         Self::Zones,
+        Self::Calls,
         Self::Person,
         Self::Distance,
         Self::Calendar,
@@ -57,6 +60,7 @@ impl Beyond {
             Self::Device => "device",
             Self::Settings => "settings",
             Self::Zones => "zones",
+            Self::Calls => "calls",
             Self::Person => "person",
             Self::Distance => "distance",
             Self::Calendar => "calendar",
@@ -79,6 +83,9 @@ impl Beyond {
             }
             Self::Zones => {
                 "zones follow from their publication, which the role has just written; whether others have them is not for the user to see"
+            }
+            Self::Calls => {
+                "who is left to call depends on accounts, rotas and people that an administrator does not see; the answer names a ladder alone"
             }
             Self::Person => {
                 "no role changes whose a person is or what schedules go by, with which those columns are in one row"

@@ -363,6 +363,8 @@ const CHANGE: Rows = Rows::Through(
         OR 'police' = ANY ((SELECT access_audiences(current_user))::text[]))",
 );
 const DEVICE: Rows = Rows::Through("EXISTS (SELECT FROM device_assignment d WHERE d.device_id = {t}.device_id)");
+/// Nobody wears it, or somebody of an agency that the administrator is in charge of.
+const KEPT_DEVICE: Rows = Rows::Through("access_keeps_device({t}.device_id, current_user)");
 const OF_COMMAND: Rows = Rows::Through("EXISTS (SELECT FROM device_command c WHERE c.command_id = {t}.command_id)");
 const OWN_COMMAND: Rows = Rows::Through(
     "{t}.requested_by = (SELECT access_user()) AND EXISTS (SELECT FROM access_seen s WHERE s.person_id = {t}.person_id)",
@@ -462,7 +464,7 @@ pub const RULES: &[Rule] = &[
         "supervision_order",
         &[
             read(CASE, Rows::Seen),
-            read_but(ANALYST, &["grounds", "conditions"], Rows::Seen),
+            read_but(ANALYST, &["grounds", "conditions", "legal_basis"], Rows::Seen),
             add_only(
                 CASE,
                 &[
@@ -564,7 +566,7 @@ pub const RULES: &[Rule] = &[
             change_only(
                 ADMIN,
                 &["model", "profile", "allowed_networks", "retired_at"],
-                Rows::All,
+                KEPT_DEVICE,
             ),
         ],
     ),
@@ -594,8 +596,15 @@ pub const RULES: &[Rule] = &[
         &[read_but(FRAME_KEEPERS, &["raw", "detail"], FRAME)],
     ),
     // Zones and rules.
-    rule("zone", &[read(CASE_ANALYST, ZONE)]),
-    rule("zone_revision", &[read(CASE_ANALYST, OF_ZONE_NOW)]),
+    // People type into labels whose home it is; and where a home lies, tells whose it is.
+    rule("zone", &[read(CASE, ZONE), read_but(ANALYST, &["label"], ZONE)]),
+    rule(
+        "zone_revision",
+        &[
+            read(CASE, OF_ZONE_NOW),
+            read_but(ANALYST, &["geometry", "radius_m"], OF_ZONE_NOW),
+        ],
+    ),
     nobody(
         "zone_past_audience",
         "for whom a zone was: the policies ask through access_hidden_revision",
@@ -612,7 +621,10 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     rule("zone_layer", &[read(CASE_ANALYST, Rows::All)]),
-    rule("zone_layer_revision", &[read(CASE_ANALYST, Rows::All)]),
+    rule(
+        "zone_layer_revision",
+        &[read(CASE, Rows::All), read_but(ANALYST, &["content"], Rows::All)],
+    ),
     rule("person_layer", &[read(CASE_ANALYST, Rows::Seen)]),
     rule("person_rules", &[read_but(CASE_ANALYST, &["published"], Rows::Seen)]),
     rule("settings_revision", &[read(CASE_ANALYST, Rows::Seen)]),
@@ -763,7 +775,8 @@ pub const RULES: &[Rule] = &[
         "notification",
         &[
             read(CASE, INCIDENT),
-            read_but(ANALYST, &["recipient"], INCIDENT),
+            // What a provider answers may quote whom the message went to.
+            read_but(ANALYST, &["recipient", "last_error"], INCIDENT),
             // A message that was given up is queued once more.
             right(
                 MESSENGERS,
@@ -918,7 +931,7 @@ pub const RULES: &[Rule] = &[
         "violation_outcome",
         &[
             read(CASE, Rows::Seen),
-            read_but(ANALYST, &["reason"], Rows::Seen),
+            read_but(ANALYST, &["reason", "case_number"], Rows::Seen),
             add(CASE, OWN_OUTCOME),
         ],
     ),
@@ -981,6 +994,7 @@ pub const RULES: &[Rule] = &[
 pub const FUNCTIONS: &[(&str, &[Role])] = &[
     ("access_agencies(text, name)", EVERYBODY),
     ("access_subtree(name)", EVERYBODY),
+    ("access_keeps_device(uuid, name)", ADMIN),
     ("access_lineage(name)", EVERYBODY),
     ("access_contract(text, name)", EVERYBODY),
     ("access_audiences(name)", EVERYBODY),
@@ -1023,6 +1037,10 @@ pub const PSEUDONYMS: &[(&str, &str, &str)] = &[
     ("person", "display_name", "reference"),
     ("supervision_order", "grounds", "''"),
     ("supervision_order", "conditions", "''"),
+    ("supervision_order", "legal_basis", "profile"),
+    ("zone", "label", "kind"),
+    ("zone_revision", "geometry", "NULL::jsonb"),
+    ("zone_revision", "radius_m", "NULL::double precision"),
     ("incident", "course", "NULL::jsonb"),
     ("incident", "climb", "NULL::jsonb"),
     (
@@ -1038,6 +1056,7 @@ pub const PSEUDONYMS: &[(&str, &str, &str)] = &[
     ("incident_action", "text", "''"),
     ("incident_action", "record", "NULL::jsonb"),
     ("notification", "recipient", "''"),
+    ("notification", "last_error", "NULL::text"),
 ];
 
 #[cfg(test)]

@@ -79,15 +79,20 @@ pub async fn look(
     })
 }
 
-/// The first instant, and which ladder; no names of people.
-fn text(plan: &Plan, refused: &Refused) -> String {
+/// The first instant at which nobody could be called, and by which ladder; no names of people.
+pub(super) fn first_gap<'a>(plan: &'a Plan, refused: &Refused) -> Option<(Timestamp, &'a str)> {
     let faults = refused.0.iter().flat_map(|(_, faults)| faults);
-    let gaps = faults.clone().filter_map(|fault| match fault {
+    let gaps = faults.filter_map(|fault| match fault {
         Fault::Nobody { ladder, at, .. } => Some((*at, *ladder)),
         _ => None,
     });
-    let what = match gaps.min() {
-        Some((at, ladder)) => format!("Nobody could be called by ladder {} at {at}", plan.ladder_name(ladder)),
+    gaps.min().map(|(at, ladder)| (at, plan.ladder_name(ladder)))
+}
+
+fn text(plan: &Plan, refused: &Refused) -> String {
+    let faults = refused.0.iter().flat_map(|(_, faults)| faults);
+    let what = match first_gap(plan, refused) {
+        Some((at, ladder)) => format!("Nobody could be called by ladder {ladder} at {at}"),
         None => "Ladders or rotas are not right any more".to_owned(),
     };
     format!(

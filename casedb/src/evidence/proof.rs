@@ -158,11 +158,13 @@ pub(super) async fn gather(
     gathering.take(client, "supervision_order", &found, words).await?;
     if let Some(zone) = &detail.fields.zone {
         let found = rows(client, ZONES, &[&zone.zone_id, &zone_revisions]).await?;
-        gathering.take(client, "zone_revision", &found, true).await?;
+        gathering.take(client, "zone_revision", &found, words).await?;
     }
     if let Some(person_id) = person_id {
         let found = rows(client, RULES, &[&person_id, &rules]).await?;
-        gathering.take(client, "rules_revision", &found, !rules_hidden).await?;
+        gathering
+            .take(client, "rules_revision", &found, !rules_hidden && words)
+            .await?;
     }
     let roots = gathering.roots.into_values().map(|(root, _)| root).collect();
     Ok(Proofs {

@@ -51,6 +51,13 @@ impl Dossier {
         self.terms.iter().any(|(from, until)| *from <= when && when < *until)
     }
 
+    /// True when it was in force before a time and is not at it, for want of a review: also where it went on later.
+    pub fn has_lapsed(&self, when: Timestamp) -> bool {
+        let stretches = self.terms.iter().map(|(_, until)| *until);
+        let ended = self.state.revoked_at.is_some_and(|at| at <= when) || self.state.ends_at <= when;
+        !ended && !self.is_in_force(when) && stretches.into_iter().any(|until| until <= when)
+    }
+
     /// The approval of the order itself, or its refusal.
     pub fn approval(&self) -> Option<&Approval> {
         self.approvals.iter().find(|approval| approval.extension_id.is_none())

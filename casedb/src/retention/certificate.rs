@@ -56,6 +56,9 @@ pub struct Certificate {
     pub basis: Vec<Basis>,
     /// Everything else about the person went too: their last order ended so long ago (ISO 8601).
     pub record_after_end: Option<String>,
+    /// No order ever was in force: that long after the person was entered, or the last draft was over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_in_force: bool,
     /// What.
     pub deleted: Vec<Gone>,
 }
@@ -104,6 +107,7 @@ pub(super) async fn certify(
             })
             .collect(),
         record_after_end,
+        never_in_force: plan.terms.is_empty(),
         deleted,
     };
     let content = serde_json::to_string(&certificate).map_err(|error| Error::Input(error.to_string()))?;
@@ -154,9 +158,14 @@ impl Certificate {
             );
         }
         if let Some(after_end) = &self.record_after_end {
+            let since = if self.never_in_force {
+                "the person was entered, or the last draft of an order was over; no order ever was in force"
+            } else {
+                "the end of the last order"
+            };
             let _ = writeln!(
                 text,
-                "  everything else: {after_end} after the end of the last order (the installation's setting)"
+                "  everything else: {after_end} after {since} (the installation's setting)"
             );
         }
         text.push_str("\nDeleted\n");

@@ -184,7 +184,8 @@ pub async fn run(
     }
     let plans = plan(&client, terms, None).await?;
     drop(client);
-    let held = |plan: &&Plan| plan.held && plan.terms.iter().any(|term| term.due_at <= now);
+    let held =
+        |plan: &&Plan| plan.held && (plan.record_due_at <= now || plan.terms.iter().any(|term| term.due_at <= now));
     let mut ran = Ran {
         dry,
         held: plans.iter().filter(held).count(),

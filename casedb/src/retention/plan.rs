@@ -40,11 +40,11 @@ pub struct Plan {
     pub reference: String,
     /// A legal hold stands: nothing goes.
     pub held: bool,
-    /// Stretches, by their start.
+    /// Stretches, by their start; empty: the person never was under an order in force.
     pub terms: Vec<Due>,
-    /// When everything else goes: after the last stretch, and not before the end of an order that is yet to come into force. `None`: the
-    /// person never had an order in force.
-    pub record_due_at: Option<Timestamp>,
+    /// When everything else goes: after the last stretch, and not before the end of an order that is yet to come into force. Without any
+    /// stretch: after the person was entered, and after the newest draft was refused, revoked or over.
+    pub record_due_at: Timestamp,
     /// The law profile of one of the orders is none that this version knows: how long to keep is not known, and nothing goes.
     pub unknown_profile: Option<String>,
 }
@@ -62,31 +62,46 @@ impl Plan {
 
     /// True when everything else is due.
     pub fn record_is_due(&self, now: Timestamp) -> bool {
-        !self.stays() && self.record_due_at.is_some_and(|due| due <= now)
+        !self.stays() && self.record_due_at <= now
     }
 }
 
 const TERMS: &str = "SELECT p.person_id, p.reference,
         EXISTS (SELECT FROM legal_hold h WHERE h.person_id = p.person_id AND h.lifted_at IS NULL),
         t.order_id, t.profile, t.starts_at, t.ends_at,
-        (SELECT max(o.ends_at) FROM supervision_order o WHERE o.person_id = p.person_id AND o.revoked_at IS NULL)
-    FROM order_term t JOIN person p USING (person_id)
+        (SELECT max(o.ends_at) FROM supervision_order o WHERE o.person_id = p.person_id AND o.revoked_at IS NULL),
+        GREATEST(p.created_at, (SELECT max(LEAST(o.ends_at, o.revoked_at, (SELECT min(a.decided_at) FROM order_approval a
+                WHERE a.order_id = o.order_id AND a.extension_id IS NULL AND a.decision = 'refused')))
+            FROM supervision_order o WHERE o.person_id = p.person_id))
+    FROM person p LEFT JOIN order_term t USING (person_id)
     WHERE $1::uuid IS NULL OR p.person_id = $1
     ORDER BY p.reference, p.person_id, t.starts_at, t.order_id";
 
-/// Plans for everybody who was ever under an order, or for one person.
+/// Plans for everybody, whether they were ever under an order in force or not, or for one person.
 pub async fn plan(client: &impl GenericClient, terms: &Terms, person: Option<Uuid>) -> Result<Vec<Plan>, Error> {
     let mut plans: Vec<Plan> = Vec::new();
     let mut kept = BTreeMap::new();
     for row in rows(client, TERMS, &[&person]).await? {
         let person_id: Uuid = row.try_get(0)?;
+        let Some(order_id) = row.try_get::<_, Option<Uuid>>(3)? else {
+            let nothing_since: Timestamp = row.try_get(8)?;
+            plans.push(Plan {
+                person_id,
+                reference: row.try_get(1)?,
+                held: row.try_get(2)?,
+                terms: Vec::new(),
+                record_due_at: later(nothing_since, &terms.record()),
+                unknown_profile: None,
+            });
+            continue;
+        };
         let profile: String = row.try_get(4)?;
         let rule = kept
             .entry(profile.clone())
             .or_insert_with(|| terms.movement(&profile).ok());
         let ends_at: Timestamp = row.try_get(6)?;
         let due = Due {
-            order_id: row.try_get(3)?,
+            order_id,
             source: rule
                 .as_ref()
                 .map_or_else(|| "not known".to_owned(), |rule| rule.source.clone()),
@@ -103,7 +118,7 @@ pub async fn plan(client: &impl GenericClient, terms: &Terms, person: Option<Uui
         let unknown_profile = rule.is_none().then(|| due.profile.clone());
         // `NULL` where every order was revoked.
         let to_come: Option<Timestamp> = row.try_get(7)?;
-        let record_due = Some(later(ends_at, &terms.record())).max(to_come);
+        let record_due = to_come.unwrap_or(Timestamp::MIN).max(later(ends_at, &terms.record()));
         match plans.last_mut().filter(|plan| plan.person_id == person_id) {
             Some(plan) => {
                 plan.record_due_at = plan.record_due_at.max(record_due);

@@ -14,7 +14,7 @@ pub use concerned::{Concerned, ConcernedList, SharedCause, concerned};
 pub use evidence::{EventRow, Evidence};
 pub use list::{Asked, IncidentList, NoPlace, OpenCounts, Place, has_opened, incidents, open_counts};
 
-use super::{Fix, scoped};
+use super::{Fix, reads_places, scoped};
 use crate::{
     Error, GenericClient,
     pool::{optional, rows},
@@ -434,7 +434,7 @@ async fn actions(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) 
 }
 
 async fn zones(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Vec<ZoneShape>, Error> {
-    const SQL: &str = scoped!(
+    const SQL: &str = scoped!(concat!(
         "SELECT z.zone_id, z.label, z.kind, r.geometry, r.radius_m, r.buffer_m, r.datum
         FROM visible_incident i
         JOIN LATERAL (
@@ -446,8 +446,10 @@ async fn zones(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) ->
             SELECT zr.geometry, zr.radius_m, zr.buffer_m, zr.datum FROM zone_revision zr WHERE zr.zone_id = z.zone_id
             ORDER BY zr.revision DESC LIMIT 1
         ) r ON true
-        WHERE i.incident_id = $2 ORDER BY z.zone_id = i.zone_id DESC NULLS LAST, z.label LIMIT 100"
-    );
+        WHERE i.incident_id = $2 AND ",
+        reads_places!(),
+        " ORDER BY z.zone_id = i.zone_id DESC NULLS LAST, z.label LIMIT 100"
+    ));
     let found = rows(client, SQL, &[&user_id, &incident_id]).await?;
     found
         .iter()

@@ -40,7 +40,8 @@ impl IncidentHead {
         self.incident.fields.person.as_ref().map(|person| person.person_id)
     }
 
-    /// The row of the queue for somebody who sees the incident; without the zone where that is not for them.
+    /// The row of the queue for somebody who sees the incident; without the zone where that is not for them, and for analysts as the
+    /// database's views give it to them (`access::rules::PSEUDONYMS`).
     pub fn for_sight(&self, sight: &Sight) -> Incident {
         let mut incident = self.incident.clone();
         if !self
@@ -49,6 +50,19 @@ impl IncidentHead {
             .is_some_and(|audience| sight.sees_zone(audience))
         {
             incident.fields.zone = None;
+        }
+        if !sight.reads_names() {
+            let fields = &mut incident.fields;
+            if let Some(person) = &mut fields.person {
+                person.display_name.clone_from(&person.reference);
+            }
+            if let Some(zone) = &mut fields.zone {
+                zone.label.clone_from(&zone.kind);
+            }
+            if let Some(suspended) = &mut fields.suspended {
+                suspended.authority.clear();
+                suspended.reason.clear();
+            }
         }
         // Whether this user sees the incident that it is merged into, the list says.
         incident.fields.merged_into = None;

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Asked, Incident, IncidentState, ZoneShape, incidents, scoped};
+use super::{Asked, Incident, IncidentState, ZoneShape, incidents, reads_places, scoped};
 use crate::{
     Error, GenericClient,
     pool::{optional, rows},
@@ -251,7 +251,7 @@ fn device(row: &Row) -> Result<Option<DeviceRow>, Error> {
 }
 
 async fn zones(client: &impl GenericClient, user_id: Uuid, person_id: Uuid) -> Result<Vec<PersonZone>, Error> {
-    const SQL: &str = scoped!(
+    const SQL: &str = scoped!(concat!(
         "SELECT z.zone_id, z.label, z.kind, r.geometry, r.radius_m, r.buffer_m, z.audience, pz.schedule,
             pz.attendance, r.datum
         FROM visible_person p JOIN person_zone pz USING (person_id) JOIN visible_zone z USING (zone_id)
@@ -259,8 +259,10 @@ async fn zones(client: &impl GenericClient, user_id: Uuid, person_id: Uuid) -> R
             SELECT zr.geometry, zr.radius_m, zr.buffer_m, zr.datum FROM zone_revision zr WHERE zr.zone_id = z.zone_id
             ORDER BY zr.revision DESC LIMIT 1
         ) r ON true
-        WHERE p.person_id = $2 AND pz.removed_at IS NULL ORDER BY z.kind DESC, z.label LIMIT 100"
-    );
+        WHERE p.person_id = $2 AND pz.removed_at IS NULL AND ",
+        reads_places!(),
+        " ORDER BY z.kind DESC, z.label LIMIT 100"
+    ));
     let found = rows(client, SQL, &[&user_id, &person_id]).await?;
     found
         .iter()

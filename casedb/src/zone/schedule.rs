@@ -117,6 +117,18 @@ impl Schedule {
         serde_json::to_value(self).map_err(|error| Error::Input(format!("schedule: {error}")))
     }
 
+    /// Refuses one that never holds: somebody who leaves all intervals out means "always", which is no schedule.
+    pub fn holds_sometime(&self) -> Result<(), Error> {
+        let daily = self.holiday.as_ref().is_some_and(|intervals| !intervals.is_empty());
+        if daily || !self.weekly.is_empty() || !self.additions.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Input(format!(
+            "schedule: it has no interval, so nothing would ever be asked; leave it out to ask at all times, or give one like {}",
+            Self::FORM
+        )))
+    }
+
     /// Checks and converts to the wire.
     pub fn to_wire(&self) -> Result<wire::Schedule, Error> {
         let mut weekly = Vec::with_capacity(self.weekly.len());
@@ -214,6 +226,25 @@ mod tests {
             (schedule.holiday.as_deref(), schedule.to_json().unwrap()),
             (Some(&[][..]), json)
         );
+    }
+
+    #[test]
+    fn a_schedule_without_an_interval_is_told() {
+        let exception = json!([{"start": "2026-10-01T00:00:00Z", "end": "2026-10-02T00:00:00Z"}]);
+        let daily = json!([{"start": "20:00", "end": "10:00"}]);
+        let weekly = json!([{"weekday": 1, "start": "21:00", "end": "06:00"}]);
+        for (json, holds) in [
+            (json!({}), false),
+            (json!({"weekly": []}), false),
+            (json!({"holiday": [], "holidays": ["2026-10-01"]}), false),
+            (json!({"exceptions": exception}), false),
+            (json!({"additions": exception}), true),
+            (json!({"weekly": weekly}), true),
+            (json!({"holiday": daily}), true),
+        ] {
+            let schedule = Schedule::from_json(json.clone()).unwrap();
+            assert_eq!(schedule.holds_sometime().is_ok(), holds, "{json}");
+        }
     }
 
     #[test]

@@ -635,6 +635,157 @@ async fn an_analyst_reads_no_word_that_somebody_wrote_about_a_person() {
     }
 }
 
+/// Texts that an analyst reads, which nobody writes about a person: what things are called, and words of the program.
+const NAMES_OF_THINGS: &[&str] = &[
+    "access_rules.fingerprint",
+    "agency.law_profiles",
+    "agency.name",
+    "agency.time_zone",
+    "app_user.display_name",
+    "device.carrier",
+    "device.firmware",
+    "device.identity",
+    "device.model",
+    "device.profile",
+    "device_status.gateway",
+    "event.kind",
+    "holiday.label",
+    "holiday_calendar.name",
+    "incident.grouping_key",
+    "incident.kind",
+    // How the severity came about: the table, the risk level, the rule of the order.
+    "incident.priority",
+    "incident_action.code",
+    "notification.chain_key",
+    "notification.failover",
+    "notification.idempotency_key",
+    "notification.leased_by",
+    "notification.locale",
+    "notification.provider_id",
+    // The reference stands there.
+    "person.display_name",
+    "person.reference",
+    "person.time_zone",
+    // Times alone.
+    "person_zone.schedule",
+    "platform_blind.watcher",
+    "push_subscription.endpoint",
+    "supervision_order.ground_codes",
+    "zone_layer.label",
+    "zone_layer_revision.content_hash",
+];
+
+/// Whatever text or document a row may hold, planted into every column that takes it; and where homes are.
+#[tokio::test]
+async fn an_analyst_reads_no_free_text_and_no_geometry_in_any_column() {
+    // What a check refuses is one of the program's own words.
+    const TEXTS: &str = "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL) FROM pg_class c
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+            AND format_type(a.atttypid, NULL) IN ('text', 'text[]', 'jsonb', 'bytea')
+            AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey) AND i.indisprimary)
+            AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+        ORDER BY 1, 2";
+    const READABLE: &str = "SELECT n.nspname::text, c.relname::text, a.attname::text FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE c.relkind IN ('r', 'v', 'p') AND n.nspname IN ('public', 'pseudonym')
+            AND has_column_privilege('homeward_analyst', c.oid, a.attnum, 'SELECT') AND has_schema_privilege('homeward_analyst', n.oid, 'USAGE')";
+    for test in guarded().await {
+        let db = casedb::Database::connect(&test.url, 4).await.unwrap();
+        let mut owner = db.client().await.unwrap();
+        fill(&owner).await;
+        let me = user(&owner, Role::Analyst, Branch::Police).await;
+        owner.batch_execute("BEGIN").await.unwrap();
+        put(&owner, &me, Kind::Own).await;
+        put(&owner, &me, Kind::Police).await;
+        owner.batch_execute("COMMIT").await.unwrap();
+        let tables: BTreeSet<&str> = RULES
+            .iter()
+            .filter(|rule| rule.rights.iter().any(|right| right.roles.contains(&Role::Analyst)))
+            .map(|rule| rule.table)
+            .collect();
+        let columns = owner.query(TEXTS, &[]).await.unwrap();
+        let mut planted = BTreeSet::new();
+        let tx = owner.transaction().await.unwrap();
+        for table in &tables {
+            let quiet = format!("ALTER TABLE {table} DISABLE TRIGGER USER");
+            tx.batch_execute("SAVEPOINT one").await.unwrap();
+            // Views have none.
+            if tx.batch_execute(&quiet).await.is_err() {
+                tx.batch_execute("ROLLBACK TO one").await.unwrap();
+            }
+        }
+        for row in columns {
+            let (table, column, sort): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+            if !tables.contains(table.as_str()) {
+                continue;
+            }
+            let values: &[&str] = match sort.as_str() {
+                "text" => &["'SECRETWORD ' || ctid::text"],
+                "text[]" => &["ARRAY['SECRETWORD']"],
+                "bytea" => &["'SECRETWORD'::bytea"],
+                _ => &[r#"'{"any": "SECRETWORD"}'"#, r#"'[{"any": "SECRETWORD"}]'"#],
+            };
+            for value in values {
+                tx.batch_execute("SAVEPOINT one").await.unwrap();
+                let sql = format!("UPDATE \"{table}\" SET \"{column}\" = {value}");
+                match tx.execute(&sql, &[]).await {
+                    Ok(rows) if rows > 0 => {
+                        planted.insert(format!("{table}.{column}"));
+                        break;
+                    }
+                    _ => tx.batch_execute("ROLLBACK TO one").await.unwrap(),
+                }
+            }
+        }
+        tx.commit().await.unwrap();
+        for column in [
+            "zone.label",
+            "zone_revision.geometry",
+            "supervision_order.legal_basis",
+            "incident_action.text",
+        ] {
+            assert!(planted.contains(column), "{column} of {planted:?}");
+        }
+        // By the role, whose account's own words were planted too.
+        owner
+            .batch_execute("UPDATE app_user SET role = 'analyst' WHERE user_id = md5('analystpolice')::uuid")
+            .await
+            .unwrap();
+        let readable = owner.query(READABLE, &[]).await.unwrap();
+        let (mut found, mut rows) = (BTreeSet::new(), 0);
+        let mut client = db.client().await.unwrap();
+        for row in readable {
+            let (schema, table, column): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+            let tx = access::begin(&mut client, &me).await.unwrap();
+            let word = "(t.\"{c}\"::text LIKE '%SECRETWORD%' OR t.\"{c}\"::text LIKE '%534543524554574f5244%')"
+                .replace("{c}", &column);
+            let sql = format!("SELECT count(*), count(*) FILTER (WHERE {word}) FROM {schema}.\"{table}\" t");
+            let Ok(told) = tx.query_one(&sql, &[]).await else {
+                continue;
+            };
+            rows += told.get::<_, i64>(0);
+            if told.get::<_, i64>(1) > 0 {
+                found.insert(format!("{table}.{column}"));
+            }
+        }
+        assert!(rows > 200, "{rows}");
+        let named: BTreeSet<String> = NAMES_OF_THINGS.iter().map(|column| (*column).to_owned()).collect();
+        assert_eq!(found, named, "{}", test.edition);
+        // Zones are there all the same, by what they ask.
+        let tx = access::begin(&mut client, &me).await.unwrap();
+        let zones = tx.query("SELECT label, kind FROM zone", &[]).await.unwrap();
+        assert!(!zones.is_empty());
+        for row in zones {
+            assert_eq!(row.get::<_, String>(0), row.get::<_, String>(1));
+        }
+        drop(tx);
+        drop((client, owner, db));
+        test.drop_now().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_is_protected_later_is_hidden_in_every_revision() {
     // Contacts: protected by the second revision; by the first, and lifted by the second; never.

@@ -125,6 +125,17 @@ fn unpacked(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
+/// With bytes between the last entry and the directory, which is told where it is.
+fn with_gap(archive: &[u8]) -> Vec<u8> {
+    let end = archive.len() - 22;
+    let offset = u32::from_le_bytes(archive[end + 16..end + 20].try_into().unwrap());
+    let (entries, directory) = archive.split_at(offset as usize);
+    let mut bytes = [entries, b"gap", directory].concat();
+    let end = bytes.len() - 22;
+    bytes[end + 16..end + 20].copy_from_slice(&(offset + 3).to_le_bytes());
+    bytes
+}
+
 fn packed(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in files {
@@ -210,6 +221,27 @@ async fn a_bundle_proves_itself_and_every_change_is_found() {
         more.push(("more.txt".to_owned(), b"more".to_vec()));
         std::fs::write(&file, packed(&more)).unwrap();
         assert!(verifier(&file, &public).1.contains("more.txt was inserted"));
+        // What a reader that begins at the front would show, or one that is lax at the end.
+        let forged = packed(&[("incident.json".to_owned(), b"forged".to_vec())]);
+        let mut remark = archive.clone();
+        let length = remark.len() - 2;
+        remark[length] = 6;
+        remark.extend_from_slice(b"remark");
+        for (what, bytes) in [
+            ("another archive before it", [forged.as_slice(), &archive].concat()),
+            ("bytes before it", [b"%PDF-1.7\n".as_slice(), &archive].concat()),
+            ("bytes behind it", [archive.as_slice(), b"behind"].concat()),
+            ("another archive behind it", [archive.as_slice(), &forged].concat()),
+            ("a comment", remark),
+            ("a gap", with_gap(&archive)),
+        ] {
+            std::fs::write(&file, &bytes).unwrap();
+            let (sound, told) = verifier(&file, &public);
+            assert!(!sound && !told.contains("nothing was changed"), "{what}: {told}");
+            if what != "another archive behind it" {
+                assert!(told.contains("the archive"), "{what}: {told}");
+            }
+        }
         // The reading is on record, and so is the making.
         let client = db.client().await.unwrap();
         let purpose: String = client

@@ -22,6 +22,8 @@ mod dwelling;
 mod effect;
 #[path = "law/guards.rs"]
 mod guards;
+#[path = "law/never.rs"]
+mod never;
 #[path = "law/passes.rs"]
 mod passes;
 #[path = "law/reviews.rs"]

@@ -300,14 +300,33 @@ async fn the_release_is_a_local_time() {
         let oslo = TimeZone::get("Europe/Oslo").unwrap();
         // 02:30 comes twice on this night; the later one is the release.
         let local = date(2026, 10, 25).at(2, 30, 0, 0);
-        let ends_at = order::release(&client, order.order_id, local, &oslo).await.unwrap();
+        let now = instant("2026-06-01T12:00:00Z");
+        let ends_at = order::release(&client, order.order_id, local, &oslo, now)
+            .await
+            .unwrap();
         assert_eq!(ends_at, instant("2026-10-25T01:30:00Z"));
         assert_eq!(order::read(&client, order.order_id).await.unwrap().ends_at, ends_at);
         let before = date(2025, 1, 1).at(0, 0, 0, 0);
-        let error = order::release(&client, order.order_id, before, &oslo)
+        let error = order::release(&client, order.order_id, before, &oslo, now)
             .await
             .unwrap_err();
         assert!(error.to_string().contains("not after the order's start"), "{error}");
+        // In force, it does not end at a time that is over; a few minutes are for whoever types.
+        let over = date(2026, 6, 1).at(9, 0, 0, 0);
+        let error = order::release(&client, order.order_id, over, &oslo, now)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("homeward order revoke"), "{error}");
+        assert_eq!(order::read(&client, order.order_id).await.unwrap().ends_at, ends_at);
+        order::ends_to_come(&client, order.order_id, now - 9.minutes(), now)
+            .await
+            .unwrap();
+        // Of one that is over, or is yet to begin, nothing is taken away.
+        for then in [ends_at + 1.hour(), instant("2025-12-01T00:00:00Z")] {
+            order::ends_to_come(&client, order.order_id, then - 1.hour(), then)
+                .await
+                .unwrap();
+        }
         rules::sweep(&db, instant("2026-10-25T01:29:59Z")).await.unwrap();
         let published = rules::published(&client, person).await.unwrap().unwrap();
         assert_eq!(published.valid_until_us, Some(ends_at.as_microsecond()));

@@ -339,6 +339,10 @@ async fn contacts_have_revisions_and_notes_are_only_added() {
                 happened_at: now + 1.hour(),
                 ..written
             },
+            Written {
+                happened_at: "1899-12-31T23:59:59Z".parse().unwrap(),
+                ..written
+            },
         ] {
             assert!(
                 note::write(&tx, person.person_id, &wrong, by, now).await.is_err(),

@@ -1,5 +1,7 @@
 //! What an upgrade makes of what an earlier version left open.
 
+use std::collections::BTreeMap;
+
 use alerts::Severity;
 use casedb::{
     Database,
@@ -13,7 +15,7 @@ use casedb::{
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::support::PARTITIONS;
+use crate::{access_rows::ROWS, support::PARTITIONS};
 
 /// Open incidents of each priority.
 const EACH: usize = 40;
@@ -234,6 +236,109 @@ async fn names_of_cells_leave_the_records_and_the_chain_holds() {
         let report = verify::database(&db, &trust, &mut |_| {}).await.unwrap();
         assert!(report.faults.is_empty(), "{:?}", report.faults);
         drop((client, db));
+        test.drop_now().await.unwrap();
+    }
+}
+
+/// Rows of every table of the access matrix as that version could hold them.
+async fn rows_of_before(client: &tokio_postgres::Client) -> usize {
+    let id = async |of: &str| crate::access::id(client, of).await.to_string();
+    let mut made = 0;
+    for (table, sql) in ROWS {
+        let there: bool = client
+            .query_one("SELECT to_regclass($1) IS NOT NULL", &[table])
+            .await
+            .unwrap()
+            .get(0);
+        // The chain is the sealer's own.
+        if !there || table.starts_with("audit_") {
+            continue;
+        }
+        let sql = sql
+            .replace("{k}", "o")
+            .replace("{n}", "9000")
+            .replace("{person}", &id("own").await)
+            .replace("{agency}", &id("harbour.police").await)
+            .replace("{police}", &id("harbour.police").await)
+            .replace("{social}", &id("harbour.social").await)
+            .replace("{path}", "harbour.police")
+            .replace("{user}", &id("supervisorpolice").await)
+            .replace("{audience}", "both");
+        client
+            .batch_execute(&sql)
+            .await
+            .unwrap_or_else(|error| panic!("row of {table}: {error:?}\n{sql}"));
+        made += 1;
+    }
+    made
+}
+
+/// Every row of every table of record, as JSON.
+async fn on_record(client: &tokio_postgres::Client) -> BTreeMap<String, Vec<serde_json::Value>> {
+    const TABLES: &str = "SELECT c.relname::text FROM pg_class c
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+            AND c.relname !~ '^(audit_|history_|casedb_migration|stream_|access_rules|law_)'
+            AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')";
+    let mut all = BTreeMap::new();
+    for row in client.query(TABLES, &[]).await.unwrap() {
+        let table: String = row.get(0);
+        let sql = format!("SELECT to_jsonb(whole_row) FROM \"{table}\" whole_row");
+        let rows = client.query(&sql, &[]).await.unwrap();
+        if !rows.is_empty() {
+            all.insert(table, rows.iter().map(|row| row.get(0)).collect());
+        }
+    }
+    all
+}
+
+/// What an installation of V0073 holds, in every table of record, is there after all later migrations, unchanged, under an audit that holds; and
+/// the program reads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_on_record_stays_as_it_is() {
+    for test in testkit::databases().await.unwrap() {
+        migrate_audited_to(&test.url, PARTITIONS, NAMED).await.unwrap();
+        let client = testkit::connect(&test.url).await.unwrap();
+        let db = Database::connect(&test.url, 4).await.unwrap();
+        let key = Key::from_secret([7; 32]);
+        crate::access::fill(&client).await;
+        client.batch_execute("BEGIN").await.unwrap();
+        assert!(rows_of_before(&client).await > 50);
+        client.batch_execute("COMMIT").await.unwrap();
+        sealer::seal_waiting(&db).await.unwrap();
+        sealer::sign(&db, &key, None).await.unwrap().unwrap();
+        let before = on_record(&client).await;
+        assert!(before.len() > 50, "{:?}", before.keys());
+
+        let report = migrate(&test.url, PARTITIONS).await.unwrap();
+        assert!(report.applied.iter().any(|name| name.starts_with("V0100")));
+        let after = on_record(&client).await;
+        for (table, rows) in &before {
+            for row in rows {
+                let old = row.as_object().unwrap();
+                let kept = after.get(table).is_some_and(|rows| {
+                    rows.iter()
+                        .any(|new| old.iter().all(|(column, value)| new.get(column) == Some(value)))
+                });
+                assert!(kept, "{} {table}: {row}", test.edition);
+            }
+        }
+        // The audit of then and of the migrations is one chain.
+        sealer::seal_waiting(&db).await.unwrap();
+        sealer::sign(&db, &key, None).await.unwrap().unwrap();
+        let trust = Trust {
+            key: Some(key.public()),
+            anchors: Vec::new(),
+        };
+        let report = verify::database(&db, &trust, &mut |_| {}).await.unwrap();
+        assert!(report.faults.is_empty(), "{:?}", report.faults);
+        // What came with the migrations is there for what was there before.
+        let owner = db.client().await.unwrap();
+        let person = proto::PersonId::new(crate::access::id(&client, "own").await);
+        let now = Timestamp::now();
+        let held = casedb::order::as_of(&owner, person, now, now).await.unwrap();
+        assert!(!held.orders.is_empty());
+        assert!(!casedb::leave::of_person(&owner, person, now).await.unwrap().is_empty());
+        drop((owner, client, db));
         test.drop_now().await.unwrap();
     }
 }

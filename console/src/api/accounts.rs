@@ -1,10 +1,14 @@
 //! Accounts of the administrator's own agency and of those below it.
 
+use std::time::Instant;
+
 use axum::{Json, extract::State, http::StatusCode};
 use casedb::{
-    Transaction,
+    Refused, Transaction,
     account::{self, Account, Changes, Place},
-    user::{NewUser, Role, create, hash_password, random_password},
+    escalation,
+    incident::IncidentError,
+    user::{NewUser, Role, create, hash_password, random_password, verify_password},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     ApiError, App,
+    api::fresh,
     authorise::{AccountKeeper, Authorised, Body, Id},
     error::ErrorBody,
     once::Keyed,
@@ -85,13 +90,14 @@ pub async fn list(caller: Authorised<AccountKeeper>, State(app): State<App>) -> 
     }))
 }
 
-/// Makes an account, with a password of the program's.
+/// Makes an account, with a password of the program's. Sent again under its `Idempotency-Key` it is answered the same for a minute, until
+/// somebody has logged in or the account was changed; then a new password is to be set.
 #[utoipa::path(post, path = "/api/v1/accounts", tag = "accounts", request_body = NewAccount, responses(
     (status = 201, body = Password),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 409, description = "`conflict`: the name is taken", body = ErrorBody),
-    (status = 422, description = "`bad_value`; `invalid`: the role does not go with the agency", body = ErrorBody),
+    (status = 422, description = "`bad_value`; `invalid`: the role does not go with the agency; `refused_by_law`: `account_made`: before, under this key, and its password is told no more", body = ErrorBody),
 ))]
 pub async fn add(
     caller: Authorised<AccountKeeper>,
@@ -116,12 +122,11 @@ pub async fn add(
     let place = place(&transaction, new.agency_id).await?;
     account::fits(new.role, &place.kind, &place.name)?;
     if once.again(&transaction, &caller.user).await? {
-        // The first password got lost with its answer, and nobody has it: another takes its place.
         let accounts = account::list(&transaction).await?;
         let made = accounts.into_iter().find(|account| account.username == username);
         let user_id = made.ok_or(ApiError::NotFound("account"))?.user_id;
-        account::set_password(&transaction, user_id, &hash).await?;
-        transaction.commit().await.map_err(casedb::Error::from)?;
+        drop(transaction);
+        let password = still(&app, user_id, username).await?;
         return Ok((StatusCode::CREATED, Json(Password { user_id, password })));
     }
     let user = NewUser {
@@ -138,18 +143,45 @@ pub async fn add(
         }
         made => made?,
     };
+    // Before the end of the transaction, which a repeat at the same moment waits for.
+    app.0.fresh.keep(user_id, Instant::now(), &password);
     transaction.commit().await.map_err(casedb::Error::from)?;
+    let later = app.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = tokio::time::sleep(fresh::KNOWN) => later.0.fresh.forget(user_id),
+            () = later.0.stop.cancelled() => {}
+        }
+    });
     Ok((StatusCode::CREATED, Json(Password { user_id, password })))
 }
 
-/// Changes an account of the administrator's branch, but not their own.
+/// The password that an account was made with just now, where it still opens it; whoever has it must not lose it to a repeat.
+async fn still(app: &App, user_id: Uuid, username: &str) -> Result<String, ApiError> {
+    let gone = || {
+        let text = format!("the account {username} was made, and its password is told no more: set a new password");
+        ApiError::from(Refused::new("account_made", text).with("username", username))
+    };
+    let password = app.0.fresh.get(user_id, Instant::now()).ok_or_else(gone)?;
+    let (_, hash) = app.0.owner.account(username).await?.ok_or_else(gone)?;
+    let text = password.clone();
+    let right = tokio::task::spawn_blocking(move || verify_password(&text, &hash)).await;
+    if right.map_err(|_| ApiError::Internal)? {
+        Ok(password)
+    } else {
+        Err(gone())
+    }
+}
+
+/// Changes an account of the administrator's branch, but not their own. Another role or agency that would leave a ladder with nobody to call is
+/// refused; disabling is not, and then an incident says so.
 #[utoipa::path(post, path = "/api/v1/accounts/{id}", tag = "accounts", params(("id" = Uuid, Path)), request_body = AccountChanges, responses(
     (status = 200, body = Account),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 404, description = "There is none in the own branch", body = ErrorBody),
     (status = 409, description = "`conflict`: the own account", body = ErrorBody),
-    (status = 422, description = "`bad_value`; `invalid`: the role does not go with the agency", body = ErrorBody),
+    (status = 422, description = "`bad_value`; `invalid`: the role does not go with the agency; `refused_by_law`: `nobody_to_call`, `called_by_name`", body = ErrorBody),
 ))]
 pub async fn change(
     caller: Authorised<AccountKeeper>,
@@ -158,8 +190,15 @@ pub async fn change(
     Body(asked): Body<AccountChanges>,
 ) -> Result<Json<Account>, ApiError> {
     let display_name = asked.display_name.as_deref().map(name).transpose()?;
+    let (now, set_up) = (Timestamp::now(), &app.0.config.channels.calls);
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
+    // Whose work it is by role or place, and who can log in at all, says who is called.
+    let calls = if asked.role.is_some() || asked.agency_id.is_some() || asked.disabled == Some(true) {
+        Some(escalation::before(&transaction, set_up, now).await?)
+    } else {
+        None
+    };
     let known = account::read(&transaction, user_id).await?;
     if user_id == caller.user.user_id {
         return Err(ApiError::Conflict(
@@ -177,9 +216,16 @@ pub async fn change(
         agency_id: asked.agency_id,
         disabled: asked.disabled,
     };
-    account::change(&transaction, user_id, &changes, Timestamp::now()).await?;
+    account::change(&transaction, user_id, &changes, now).await?;
+    match calls {
+        // Whose account is misused loses it now, whoever is left to call: that is told.
+        Some(calls) if asked.disabled == Some(true) => calls.told(&transaction, set_up, now).await.map_err(untold)?,
+        Some(calls) => calls.still(&transaction, set_up, now).await?,
+        None => {}
+    }
     let changed = account::read(&transaction, user_id).await?;
     transaction.commit().await.map_err(casedb::Error::from)?;
+    app.0.fresh.forget(user_id);
     Ok(Json(changed))
 }
 
@@ -201,7 +247,18 @@ pub async fn reset(
     account::read(&transaction, user_id).await?;
     account::set_password(&transaction, user_id, &hash).await?;
     transaction.commit().await.map_err(casedb::Error::from)?;
+    app.0.fresh.forget(user_id);
     Ok(Json(Password { user_id, password }))
+}
+
+fn untold(error: IncidentError) -> ApiError {
+    match error {
+        IncidentError::Database(error) => error.into(),
+        error => {
+            tracing::error!(%error, "that nobody is left to call was not told");
+            ApiError::Internal
+        }
+    }
 }
 
 /// A password and its hash, which takes a while: off the threads that serve.

@@ -26,6 +26,7 @@ use crate::{
     ApiError, App,
     authorise::{Asked, Authorised, Body, Handler, Id},
     error::ErrorBody,
+    once::Bare,
 };
 
 /// Commands of one person that are listed.
@@ -232,13 +233,17 @@ pub async fn cancel(
     caller: Authorised<Handler>,
     State(app): State<App>,
     Id(command_id): Id,
+    Bare(once): Bare,
 ) -> Result<Json<CommandRow>, ApiError> {
     let user_id = caller.user.user_id;
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
     let now = command::clock(&transaction).await?;
-    if view::command(&transaction, user_id, command_id, now).await?.is_none() {
+    let Some(command) = view::command(&transaction, user_id, command_id, now).await? else {
         return Err(ApiError::NotFound("command"));
+    };
+    if once.again(&transaction, &caller.user).await? {
+        return Ok(Json(command));
     }
     command::cancel_in(&transaction, command_id, user_id, now)
         .await

@@ -1,5 +1,7 @@
 //! Doing something with an incident: in one transaction of the user, who then gets the incident as it stands.
 
+use std::time::Duration;
+
 use axum::Json;
 use casedb::{
     incident::{self, Deed, IncidentError},
@@ -49,34 +51,78 @@ impl<'a> Doing<'a> {
         Ok(view::incident_by_number(&transaction, self.user.user_id, number).await?)
     }
 
-    /// Does it.
+    /// Does it. What another's transaction was in the way of, as where two part and merge the same incidents, is tried again from its start.
     pub(super) async fn deed(self, deed: &Deed<'_>, seen: &DetailQuery) -> Result<Json<IncidentDetail>, ApiError> {
-        {
-            let user_id = self.user.user_id;
-            let mut client = self.app.0.users.client().await?;
-            let transaction = client.begin(self.user).await?;
-            if !view::may_see_incident(&transaction, user_id, self.incident_id).await? {
-                return Err(ApiError::NotFound("incident"));
+        let mut tried = 1;
+        while let Err(stopped) = self.attempt(deed).await {
+            match stopped {
+                Stopped::InTheWay(error) if tried < ATTEMPTS => {
+                    tracing::debug!(%error, tried, "deed is tried again");
+                    tokio::time::sleep(PAUSE * tried).await;
+                    tried += 1;
+                }
+                Stopped::InTheWay(error) => return Err(error.into()),
+                Stopped::Told(error) => return Err(error),
             }
-            let again = self.once.again(&transaction, self.user).await?;
-            let now = Timestamp::now();
-            let patience = &self.app.0.config.patience;
-            if !again {
-                incident::act_with(
-                    &transaction,
-                    self.incident_id,
-                    user_id,
-                    deed,
-                    self.version,
-                    patience,
-                    now,
-                )
-                .await
-                .map_err(refused)?;
-            }
-            transaction.commit().await.map_err(casedb::Error::from)?;
         }
         detail(self.app, self.user, self.incident_id, seen).await.map(Json)
+    }
+
+    async fn attempt(&self, deed: &Deed<'_>) -> Result<(), Stopped> {
+        let user_id = self.user.user_id;
+        let mut client = self.app.0.users.client().await?;
+        let transaction = client.begin(self.user).await?;
+        if !view::may_see_incident(&transaction, user_id, self.incident_id).await? {
+            return Err(ApiError::NotFound("incident").into());
+        }
+        if !self.once.again(&transaction, self.user).await? {
+            let now = Timestamp::now();
+            let patience = &self.app.0.config.patience;
+            incident::act_with(
+                &transaction,
+                self.incident_id,
+                user_id,
+                deed,
+                self.version,
+                patience,
+                now,
+            )
+            .await
+            .map_err(|error| match error {
+                IncidentError::Database(error) => error.into(),
+                error => Stopped::Told(refused(error)),
+            })?;
+        }
+        transaction.commit().await.map_err(casedb::Error::from)?;
+        Ok(())
+    }
+}
+
+/// How often a deed is tried.
+const ATTEMPTS: u32 = 6;
+/// Before the second attempt; before each further one longer by as much.
+const PAUSE: Duration = Duration::from_millis(30);
+
+/// Why an attempt came to nothing.
+enum Stopped {
+    /// Another transaction was in the way: a deadlock, a serialization failure.
+    InTheWay(casedb::Error),
+    /// For the caller.
+    Told(ApiError),
+}
+
+impl From<ApiError> for Stopped {
+    fn from(error: ApiError) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl From<casedb::Error> for Stopped {
+    fn from(error: casedb::Error) -> Self {
+        match error {
+            casedb::Error::Conflict(_) => Self::InTheWay(error),
+            error => Self::Told(error.into()),
+        }
     }
 }
 

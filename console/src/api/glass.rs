@@ -12,7 +12,7 @@ use crate::{
     ApiError, App,
     authorise::{Authorised, GlassReader, Handler, Id, Reviewer},
     error::ErrorBody,
-    once::Keyed,
+    once::{Bare, Keyed},
 };
 
 /// What is asked for.
@@ -134,9 +134,17 @@ pub async fn list(caller: Authorised<GlassReader>, State(app): State<App>) -> Re
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 404, description = "There is none of the user's own that is open", body = ErrorBody),
 ))]
-pub async fn close(caller: Authorised<Handler>, State(app): State<App>, Id(id): Id) -> Result<StatusCode, ApiError> {
+pub async fn close(
+    caller: Authorised<Handler>,
+    State(app): State<App>,
+    Id(id): Id,
+    Bare(once): Bare,
+) -> Result<StatusCode, ApiError> {
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
+    if once.again(&transaction, &caller.user).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     glass::close(&transaction, &caller.user, id, Timestamp::now())
         .await
         .map_err(refused)?;

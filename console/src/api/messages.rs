@@ -9,6 +9,7 @@ use crate::{
     ApiError, App,
     authorise::{Authorised, Id, MessageKeeper},
     error::ErrorBody,
+    once::Bare,
 };
 
 /// Messages listed at most.
@@ -54,9 +55,13 @@ pub async fn retry(
     caller: Authorised<MessageKeeper>,
     State(app): State<App>,
     Id(notification_id): Id,
+    Bare(once): Bare,
 ) -> Result<StatusCode, ApiError> {
     let mut client = app.0.users.client().await?;
     let transaction = client.begin(&caller.user).await?;
+    if once.again(&transaction, &caller.user).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     match notification::requeue_visible(&transaction, &caller.user, notification_id).await? {
         None => Err(ApiError::NotFound("message")),
         Some(false) => Err(ApiError::Conflict("this message is not given up any more".to_owned())),

@@ -286,7 +286,13 @@ fn wanted(
     }
     let schedule = asked.schedule.clone().filter(|schedule| !schedule.is_null());
     let schedule = schedule.map(Schedule::from_json).transpose();
-    let schedule = schedule.and_then(|schedule| schedule.as_ref().map(Schedule::to_json).transpose());
+    let schedule = schedule.and_then(|schedule| {
+        // What only reports may do so never.
+        if let (Some(schedule), ZoneKind::Inclusion | ZoneKind::Exclusion) = (&schedule, kind) {
+            schedule.holds_sometime()?;
+        }
+        schedule.as_ref().map(Schedule::to_json).transpose()
+    });
     let schedule = schedule.map_err(|error| ApiError::invalid("bad_schedule", error.to_string()))?;
     if asked.attendance && (kind != ZoneKind::Inclusion || schedule.is_none()) {
         return Err(ApiError::invalid(
@@ -340,6 +346,9 @@ fn shape(asked: &NewPublication, before: Option<&Content>) -> Result<(Value, Opt
     }
     let size = match geometry.get("type").and_then(Value::as_str) {
         Some("LineString") => "half_width_m",
+        Some("Polygon" | "MultiPolygon") if asked.radius_m.is_some() => {
+            return Err(bad("radius_m: only a Point and a LineString have one".to_owned()));
+        }
         _ => "radius_m",
     };
     let properties = asked.radius_m.map_or_else(|| json!({}), |metres| json!({size: metres}));

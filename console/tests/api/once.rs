@@ -210,14 +210,132 @@ async fn every_deed_is_done_once() -> Result<()> {
         assert_eq!(again.0, first.0, "{path}: {again:?}");
         assert_eq!(room.number(count).await?, once, "{path} is on record twice");
         if path.ends_with("accounts") {
-            // Nobody has the first password: the second one is what counts.
+            // The same answer: nobody loses a password to a repeat.
+            assert_eq!(again.1, first.1);
             let password = again.1["password"].as_str().context("password")?;
-            assert_eq!(again.1["user_id"], first.1["user_id"]);
             assert_eq!(room.try_log_in("new.one", password).await?.status(), StatusCode::OK);
         }
     }
     assert_eq!(room.number("SELECT count(*) FROM supervision_order").await?, order + 1);
     room.close().await
+}
+
+/// A repeat gives no other password, and none at all once the account is in use or was changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_sent_again_has_one_password() -> Result<()> {
+    let room = room!();
+    let keeper = room.log_in("berg").await?;
+    let places = keeper.get("/api/v1/accounts").await?;
+    let agency = places["accounts"]
+        .as_array()
+        .and_then(|all| all.iter().find(|account| account["username"] == "chen.yu"))
+        .context("chen.yu")?["agency_id"]
+        .clone();
+    let new = |name: &str| json!({"username": name, "display_name": "New", "role": "duty_officer", "agency_id": agency, "locale": "en"});
+    let path = "/api/v1/accounts";
+    let refused = |answer: &(u16, Value)| {
+        assert_eq!(answer.0, 422, "{}", answer.1);
+        assert_eq!(answer.1["error"]["reason"], "account_made", "{}", answer.1);
+        assert!(answer.1.to_string().contains("set a new password"), "{}", answer.1);
+    };
+
+    // At the same moment: one account, one password, which opens it. Then nobody is told it again, nor logged out.
+    let (key, body) = (Uuid::now_v7(), new("new.one"));
+    let answers = futures::future::try_join_all((0..4).map(|_| keyed(&keeper, path, key, &body))).await?;
+    let first = &answers[0];
+    assert_eq!(first.0, 201, "{}", first.1);
+    assert!(answers.iter().all(|answer| answer == first), "{answers:?}");
+    let password = first.1["password"].as_str().context("password")?;
+    assert_eq!(room.try_log_in("new.one", password).await?.status(), StatusCode::OK);
+    refused(&keyed(&keeper, path, key, &body).await?);
+    assert_eq!(room.try_log_in("new.one", password).await?.status(), StatusCode::OK);
+
+    // Disabled here, or by another process.
+    for (name, sql) in [
+        ("new.two", None),
+        (
+            "new.three",
+            Some("UPDATE app_user SET disabled_at = now() WHERE username = 'new.three'"),
+        ),
+        (
+            "new.four",
+            Some("UPDATE app_user SET password_hash = 'x' WHERE username = 'new.four'"),
+        ),
+    ] {
+        let (key, body) = (Uuid::now_v7(), new(name));
+        let made = keyed(&keeper, path, key, &body).await?;
+        assert_eq!(made.0, 201, "{}", made.1);
+        match sql {
+            Some(sql) => room.sql(sql).await?,
+            None => {
+                let one = format!("{path}/{}", made.1["user_id"].as_str().context("id")?);
+                assert_eq!(keeper.post(&one, json!({"disabled": true})).await?.0, 200);
+            }
+        }
+        refused(&keyed(&keeper, path, key, &body).await?);
+    }
+    room.close().await
+}
+
+/// What has no body is done once as well: an emergency access given back, a command taken back, a message sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn deeds_without_a_body_are_done_once() -> Result<()> {
+    let room = room!();
+    ready(&room).await?;
+    let (officer, east) = (room.log_in("chen.yu").await?, room.log_in("inland").await?);
+    let glass = json!({"reference": "HB-2031", "reason": "seen at our station", "case": "26-9"});
+    let (status, opened) = east.post("/api/v1/break-glass", glass).await?;
+    assert_eq!(status, 201, "{opened}");
+    let text = json!({"instruction": {"kind": "vibrate"}, "purpose": "duty", "case": "26-9"});
+    let path = format!("/api/v1/people/{}/commands", room.fixture.people[0]);
+    let (status, command) = officer.post(&path, text).await?;
+    assert_eq!(status, 201, "{command}");
+    let given_up: Uuid = testkit::connect(&room.database.url)
+        .await?
+        .query_one(
+            "UPDATE notification SET state = 'dead', attempts = 12, last_error = 'HTTP 503' WHERE incident_id = $1 RETURNING notification_id",
+            &[&room.fixture.incident("both")],
+        )
+        .await?
+        .get(0);
+    let id = |of: &Value, name: &str| of[name].as_str().unwrap().to_owned();
+    for (caller, path) in [
+        (
+            &east,
+            format!("/api/v1/break-glass/{}/close", id(&opened, "break_glass_id")),
+        ),
+        (
+            &officer,
+            format!("/api/v1/commands/{}/cancel", id(&command, "command_id")),
+        ),
+        (&officer, format!("/api/v1/messages/{given_up}/retry")),
+    ] {
+        let key = Uuid::now_v7();
+        let first = bare(caller, &path, &key.to_string()).await?;
+        assert!((200..300).contains(&first), "{path}: {first}");
+        assert_eq!(bare(caller, &path, &key.to_string()).await?, first, "{path}");
+        // Under another key it is another request.
+        assert!(
+            [200, 404, 409].contains(&bare(caller, &path, &Uuid::now_v7().to_string()).await?),
+            "{path}"
+        );
+        assert_eq!(bare(caller, &path, "my key").await?, 422, "{path}");
+        let other = format!("/api/v1/break-glass/{}/close", Uuid::now_v7());
+        assert_eq!(bare(caller, &other, &key.to_string()).await?, 422, "{path}");
+    }
+    let queued = "SELECT count(*) FROM notification WHERE state = 'queued' AND attempts = 0";
+    assert_eq!(room.number(queued).await?, 1);
+    room.close().await
+}
+
+async fn bare(caller: &Caller<'_>, path: &str, key: &str) -> Result<u16> {
+    let request = caller
+        .room
+        .http
+        .post(caller.room.url(path))
+        .header("cookie", &caller.cookie);
+    let request = request.header("x-homeward-request", "1").header("idempotency-key", key);
+    Ok(request.send().await?.status().as_u16())
 }
 
 /// Keys go after a day.

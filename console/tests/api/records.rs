@@ -202,6 +202,16 @@ async fn a_contact_ends_and_the_slower_of_two_is_told() -> Result<()> {
     ended.as_object_mut().unwrap().remove("valid_until");
     assert_eq!(worker.post(&contacts, ended).await?.0, 204);
     assert_eq!(listed().await?[0]["revision"], 4);
+
+    // Times that no calendar of people has are refused in words, and so is what the database alone would refuse.
+    let forever = json!({"kind": "family", "name": "Ana Dorn", "valid_until": "9999-12-30T00:00:00Z"});
+    let long_ago = json!({"text": "as it was told", "happened_at": "1899-12-31T00:00:00Z"});
+    for (to, body) in [(contacts, forever), (format!("{path}/person-notes"), long_ago)] {
+        let (status, answer) = worker.post(&to, body).await?;
+        assert_eq!((status, &answer["error"]["code"]), (422, &json!("invalid")), "{answer}");
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("years 1900 to 8999"), "{message}");
+    }
     room.close().await
 }
 

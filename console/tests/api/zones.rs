@@ -239,6 +239,32 @@ async fn zones_are_refused_with_the_place_and_kept_from_the_other_side() -> Resu
             "bad_schedule",
             "exceptions[0]",
         ),
+        // Without an interval it would never hold.
+        (json!({"schedule": {}}), "bad_schedule", "leave it out"),
+        (
+            json!({"schedule": {"weekly": [], "holiday": []}}),
+            "bad_schedule",
+            "leave it out",
+        ),
+        (
+            json!({"kind": "inclusion", "buffer_m": 0.0, "schedule": {"holidays": ["2026-10-01"]}}),
+            "bad_schedule",
+            "leave it out",
+        ),
+        // Degrees or kilometres taken for metres; longitudes beyond a turn.
+        (json!({"radius_m": 0.001}), "bad_zone", "0.001"),
+        (json!({"radius_m": 1e-300}), "bad_zone", "m"),
+        (json!({"radius_m": 1_000_001.0}), "bad_zone", "1000"),
+        (
+            json!({"geometry": {"type": "Point", "coordinates": [541.0, 31.2]}}),
+            "bad_zone",
+            "541",
+        ),
+        (
+            json!({"geometry": rings(json!([[121.5, 31.2], [121.6, 31.2], [121.6, 31.3], [121.5, 31.2]]))}),
+            "bad_zone",
+            "radius_m",
+        ),
         (json!({"attendance": true}), "bad_value", "attendance"),
         (json!({"kind": "inclusion"}), "bad_value", "buffer_m"),
         (json!({"kind": "forbidden"}), "bad_value", "forbidden"),

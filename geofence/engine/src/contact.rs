@@ -65,6 +65,10 @@ pub(crate) struct Contact {
 
 /// A report, as far as contact is concerned.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own, answered by the caller"
+)]
 pub(crate) struct Heard {
     pub(crate) said: Said,
     /// The log's clock.

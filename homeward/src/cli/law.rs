@@ -4,7 +4,10 @@ use alerts::priority::order::Rule;
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use super::orders::{By, Moment, moment};
+use super::{
+    orders::{By, Moment, moment},
+    people::MaybeBy,
+};
 
 /// `homeward law …`
 #[derive(Debug, Args)]
@@ -29,6 +32,9 @@ pub enum LawCommand {
         agency: String,
         /// national, province, city, county or township.
         level: String,
+        /// An administrator of an agency above it.
+        #[command(flatten)]
+        by: MaybeBy,
     },
 }
 

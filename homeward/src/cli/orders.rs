@@ -73,7 +73,7 @@ pub struct RulesSet {
     /// The holiday calendar that the person's schedules go by, or `none`.
     #[arg(long, value_name = "CALENDAR")]
     pub calendar: Option<String>,
-    /// The release: the order ends at this time of the person's time zone, such as 2027-03-31T10:00.
+    /// The release: the order ends at this time of the person's time zone, such as 2027-03-31T10:00. Not at one that is over: `order revoke`.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub release: Option<Moment>,
     /// Changes the settings of every order of the person that has none of its own, instead of the one in force.

@@ -46,7 +46,8 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
         }
         AgencyCommand::Move { path, to, by } => {
             agency::check_path(&to)?;
-            in_branch(&transaction, &by, &[&path, &to]).await?;
+            in_branch(&transaction, &by, &[&to]).await?;
+            from_above(&transaction, &by, &path).await?;
             let held = escalation::holds(&transaction, &config).await?;
             let moved = agency::relocate(&transaction, &path, &to).await?;
             escalation::still(&transaction, &config, held).await?;
@@ -63,6 +64,9 @@ pub async fn run(config: Config, command: AgencyCommand) -> Result<()> {
             by,
         } => {
             in_branch(&transaction, &by, &[&path]).await?;
+            if !laws.is_empty() {
+                from_above(&transaction, &by, &path).await?;
+            }
             let mut agency = found(&transaction, &path).await?;
             let patience = patience(&acknowledged_min, &in_action_min)?;
             if name.is_none() && time_zone.is_none() && laws.is_empty() && patience.is_none() && !inherit_patience {
@@ -157,6 +161,14 @@ async fn in_branch(transaction: &impl GenericClient, by: &MaybeBy, paths: &[&str
         for path in paths {
             authority::of_agency(&user, &authority::AGENCIES, path).context("--by")?;
         }
+    }
+    Ok(())
+}
+
+/// The same, and refuses administrators of the agency itself.
+pub async fn from_above(transaction: &impl GenericClient, by: &MaybeBy, path: &str) -> Result<()> {
+    if let Some(user) = act(transaction, by).await? {
+        authority::above_agency(&user, &authority::STANDING, path).context("--by")?;
     }
     Ok(())
 }

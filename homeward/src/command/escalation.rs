@@ -2,7 +2,7 @@
 
 mod file;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use alerts::{
     Audience, Severity,
@@ -32,20 +32,10 @@ use crate::{
     config::Config,
 };
 
-/// The channels over which this installation can call.
-fn set_up(config: &Config) -> BTreeSet<Via> {
-    let mut set_up = BTreeSet::from([Via::Console]);
-    let filled = |text: &str| !text.trim().is_empty();
-    set_up.extend(filled(&config.alerts.smtp_host).then_some(Via::Mail));
-    set_up.extend(filled(config.sms.url.expose()).then_some(Via::Sms));
-    set_up.extend(filled(config.push.private_key.expose()).then_some(Via::Push));
-    set_up
-}
-
 /// Everything about calling, with the channels that are set up.
 async fn load(client: &impl GenericClient, config: &Config) -> Result<Plan> {
     let mut plan = escalation::load(client).await?;
-    plan.only_over(&set_up(config));
+    plan.only_over(&config.calls());
     Ok(plan)
 }
 
@@ -78,7 +68,7 @@ pub(super) async fn still(client: &impl GenericClient, config: &Config, held: bo
 /// After a change that cannot wait, as an account that is disabled: says where somebody could be left whom nobody is called about, and raises that as
 /// an incident in the same transaction.
 pub(super) async fn told(transaction: &Transaction<'_>, config: &Config) -> Result<()> {
-    let look = escalation::look(transaction, &set_up(config), Timestamp::now()).await?;
+    let look = escalation::look(transaction, &config.calls(), Timestamp::now()).await?;
     if matches!(look, Look::Gap(_)) {
         eprintln!(
             "note: a ladder is left with nobody to call at some instant: an incident says so. `homeward ladder check` names it, `homeward ladder set` or \

@@ -2,22 +2,25 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use casedb::{
     agency,
     law::{self, Authority, Level, Profile},
 };
 
-use super::{orders, table};
+use super::{agency::from_above, orders, table};
 use crate::{cli::law::LawCommand, config::Config};
 
 pub async fn run(config: Config, command: LawCommand) -> Result<()> {
-    let LawCommand::Level { agency, level } = command;
+    let LawCommand::Level { agency, level, by } = command;
     let level: Level = level.parse()?;
-    let client = orders::connect(&config).await?.client().await?;
-    if !agency::set_level(&client, &agency, level).await? {
+    let mut client = orders::connect(&config).await?.client().await?;
+    let transaction = client.transaction().await.context("transaction")?;
+    from_above(&transaction, &by, &agency).await?;
+    if !agency::set_level(&transaction, &agency, level).await? {
         bail!("there is no agency {agency:?}; paths are like demo.social");
     }
+    transaction.commit().await.context("commit")?;
     println!("{agency}: {level}");
     Ok(())
 }

@@ -563,7 +563,7 @@ fn standing(dossier: &Dossier, when: Timestamp) -> &'static str {
         "over"
     } else if state.in_force_from.is_none() {
         "draft"
-    } else if state.lapses_at.is_some_and(|at| at <= when) {
+    } else if dossier.has_lapsed(when) {
         "lapsed: a review is due"
     } else {
         "not begun"

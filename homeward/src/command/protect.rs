@@ -92,7 +92,9 @@ async fn add(transaction: &impl GenericClient, arguments: &ProtectAdd, now: Time
         Some(text) => {
             let json =
                 serde_json::from_str(text).with_context(|| format!("--schedule: not JSON like {}", Schedule::FORM))?;
-            Some(Schedule::from_json(json).context("--schedule")?)
+            let schedule = Schedule::from_json(json).context("--schedule")?;
+            schedule.holds_sometime().context("--schedule")?;
+            Some(schedule)
         }
         None => None,
     };

@@ -150,18 +150,24 @@ fn table(plans: &[Plan]) -> String {
     ];
     let mut rows = vec![head.map(str::to_owned)];
     for plan in plans {
-        for term in &plan.terms {
+        let mut line = |profile: &str, ends_at: String, due_at: String| {
             rows.push([
                 plan.reference.clone(),
-                term.profile.clone(),
-                term.ends_at.to_string(),
-                term.due_at.to_string(),
-                plan.record_due_at.map_or_else(|| "-".to_owned(), |due| due.to_string()),
+                profile.to_owned(),
+                ends_at,
+                due_at,
+                plan.record_due_at.to_string(),
                 match &plan.unknown_profile {
                     Some(profile) => format!("profile {profile} is not known"),
                     None => if plan.held { "held" } else { "-" }.to_owned(),
                 },
             ]);
+        };
+        for term in &plan.terms {
+            line(&term.profile, term.ends_at.to_string(), term.due_at.to_string());
+        }
+        if plan.terms.is_empty() {
+            line("-", "none was in force".to_owned(), "-".to_owned());
         }
     }
     aligned(&rows, "")

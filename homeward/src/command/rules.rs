@@ -102,7 +102,7 @@ async fn set(transaction: &impl GenericClient, set: &RulesSet) -> Result<Vec<Str
             bail!("{} has no order in force that could end", set.person);
         };
         let zone = orders::time_zone(&person)?;
-        let ends_at = release_at(transaction, order, release, &zone).await?;
+        let ends_at = release_at(transaction, order, release, &zone, now).await?;
         let detail = format!("order {}: {ends_at}, was {}", order.order_id, order.ends_at);
         change::note(transaction, author, Some(person.person_id), What::Release, &detail).await?;
         said.push(format!("release: {}", orders::local(ends_at, &zone)));
@@ -120,6 +120,7 @@ async fn release_at(
     order: &Order,
     release: Moment,
     zone: &TimeZone,
+    now: Timestamp,
 ) -> Result<Timestamp> {
     let local = match release {
         Moment::Local(local) => local,
@@ -127,11 +128,12 @@ async fn release_at(
             if instant <= order.starts_at {
                 bail!("release at {instant}: not after the order's start, {}", order.starts_at);
             }
+            order::ends_to_come(transaction, order.order_id, instant, now).await?;
             order::end(transaction, order.order_id, instant).await?;
             return Ok(instant);
         }
     };
-    Ok(order::release(transaction, order.order_id, local, zone).await?)
+    Ok(order::release(transaction, order.order_id, local, zone, now).await?)
 }
 
 /// Settings with what was given on the command line.

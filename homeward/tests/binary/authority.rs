@@ -319,7 +319,28 @@ async fn protected_people_are_the_polices_and_the_tree_is_the_administrators() {
     );
 
     // What an agency prescribes binds those that are added below it.
-    desk.says("agency set west --laws cn --by wadm");
+    desk.says("agency set west --laws cn");
+    // What an agency may decide, by which laws, and where it stands, is said above it.
+    desk.says("user add padm --role administrator --agency west.police");
+    for line in [
+        "agency set west.police --laws generic",
+        "law level west.police national",
+        "agency move west.police west.force",
+    ] {
+        desk.asks(line, &["padm", "adm"], "wadm");
+    }
+    desk.says("agency move west.force west.police --by wadm");
+    desk.says("agency set west.police --laws any --by wadm");
+    desk.says("agency set west.police --name Western~police --by padm");
+    for line in [
+        "agency set west --laws generic",
+        "law level west national",
+        "agency move west east",
+    ] {
+        assert!(desk.fails(&format!("{line} --by wadm")).contains("--by"), "{line}");
+    }
+    let zone = desk.fails("agency set west.police --time-zone Mars/Olympus --by padm");
+    assert!(zone.contains("there is no time zone"), "{zone}");
     desk.says("agency add west.new --name New --kind police --time-zone Asia/Shanghai --by wadm");
     desk.says("person add W-1 --name W --police west.new --social west.social");
     let generic = desk.fails("order create W-1 --profile generic --months 240 --by wsw");

@@ -6,6 +6,9 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "vendors/positions.rs"]
+mod positions;
+
 use std::fs;
 
 use bytes::BytesMut;
@@ -21,6 +24,8 @@ use jiff::Timestamp;
 use proto::wire::{Alarm, Case, DeviceFrame, DeviceReport, Motion, Position, Strap};
 use serde_json::Value;
 use tokio_util::codec::Decoder;
+
+use positions::Tolerance;
 
 fn now() -> Timestamp {
     "2026-11-21T14:00:00Z".parse().unwrap()
@@ -72,34 +77,7 @@ fn positions_are_those_of_the_reference() {
         if let Some(ids) = row["device_ids"].as_array().filter(|ids| !ids.is_empty()) {
             assert!(ids.contains(&answer["device"]), "{id}: {answer}");
         }
-        let want: Vec<_> = row["decoded"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|one| one["has_location"] == true)
-            .collect();
-        let got = positions(&answer);
-        assert_eq!(got.len(), want.len(), "{id}: {answer}");
-        for (got, want) in got.into_iter().zip(want) {
-            let time = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
-            assert_eq!(time(&got["fix_time"]), time(&want["time"]), "{id}");
-            assert_eq!(got["valid"], want["valid"], "{id}");
-            for (ours, theirs, tolerance) in [
-                ("latitude", "lat", 1e-6),
-                ("longitude", "lon", 1e-6),
-                ("altitude_m", "altitude_m", 0.5),
-                ("speed_kmh", "speed_kmh", 0.01),
-                ("course_deg", "course_deg", 0.5),
-            ] {
-                let ours = got[ours].as_f64().unwrap_or(0.0);
-                let theirs = want[theirs].as_f64().unwrap();
-                assert!((ours - theirs).abs() <= tolerance, "{id}: {ours} instead of {theirs}");
-            }
-            if !want["satellites"].is_null() {
-                assert_eq!(got["satellites"], want["satellites"], "{id}");
-            }
-            compared += 1;
-        }
+        compared += positions::compare(&row, &answer, &Tolerance::default());
     }
     assert!(compared >= 40, "only {compared} positions compared");
 }

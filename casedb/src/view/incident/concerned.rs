@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     Error, GenericClient,
     pool::{optional, row, rows},
-    view::scoped,
+    view::{reads_places, scoped},
 };
 
 /// What those concerned share.
@@ -131,8 +131,10 @@ fn shared(key: &str) -> Option<SharedCause> {
 /// The radio cell's name, for who sees somebody concerned and may know a place.
 async fn cell(client: &impl GenericClient, user_id: Uuid, incident_id: Uuid) -> Result<Option<String>, Error> {
     // Analysts see no place; where the cluster lacks the roles, the word alone says so.
-    const MAY: &str = "SELECT has_table_privilege(current_user, 'public.cause_cell', 'SELECT')
-        AND current_setting('homeward.role', true) IS DISTINCT FROM 'analyst'";
+    const MAY: &str = concat!(
+        "SELECT has_table_privilege(current_user, 'public.cause_cell', 'SELECT') AND ",
+        reads_places!()
+    );
     const SQL: &str = scoped!(
         "SELECT c.name FROM visible_incident i JOIN public.cause_cell c ON c.incident_id = i.merged_into
         WHERE i.merged_into = $2 AND i.person_id IS NOT NULL LIMIT 1"

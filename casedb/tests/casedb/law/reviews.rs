@@ -56,6 +56,19 @@ async fn a_missed_review_suspends_and_a_late_one_goes_on_from_then() {
             .await
             .unwrap();
         assert_eq!(held.orders[0].terms, [(start, next), (late, months(late, 3))]);
+        // Between the two stretches it had lapsed: neither before the first nor in them.
+        for (when, lapsed) in [
+            (start - 1.second(), false),
+            (start, false),
+            (next - 1.second(), false),
+            (next, true),
+            (late - 1.second(), true),
+            (late, false),
+            (months(late, 3), true),
+            (held.orders[0].state.ends_at, false),
+        ] {
+            assert_eq!(held.orders[0].has_lapsed(when), lapsed, "{when}");
+        }
         // Done once; an end ends.
         let error = client
             .execute("UPDATE order_review SET note = 'better' WHERE outcome IS NOT NULL", &[])

@@ -100,6 +100,10 @@ async fn no_row_written_by_hand_gives_an_order_force_that_nobody_gave_it() {
             "UPDATE supervision_order SET starts_at = starts_at - interval '1 day' WHERE order_id = md5('draft')::uuid",
             // In force for the past, for ever, again.
             "UPDATE supervision_order SET effective_from = now() - interval '84 days' WHERE order_id = md5('draft')::uuid",
+            "UPDATE supervision_order SET effective_from = now() WHERE order_id = md5('cn')::uuid",
+            "UPDATE supervision_order SET effective_from = now() WHERE order_id = md5('gb')::uuid",
+            "UPDATE supervision_order SET effective_from = now() WHERE order_id = md5('lapsed')::uuid",
+            "UPDATE supervision_order SET effective_from = NULL WHERE order_id = md5('cn')::uuid",
             "UPDATE supervision_order SET ends_at = 'infinity' WHERE order_id = md5('cn')::uuid",
             "UPDATE supervision_order SET revoked_at = '-infinity' WHERE order_id = md5('cn')::uuid",
             "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at, made_by) VALUES (gen_random_uuid(), md5('own')::uuid, 'x', now(), 'infinity', md5('social_workersocial')::uuid)",
@@ -564,6 +568,70 @@ async fn messages_notes_outcomes_and_publications_are_not_forged() {
         )
         .await;
         drop((pooled, db));
+        test.drop_now().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_incident_a_contact_and_a_device_are_not_put_out_of_reach() {
+    for test in guarded().await {
+        let client = testkit::connect(&test.url).await.unwrap();
+        fill(&client).await;
+        owner(&client, PLACES).await;
+        owner(
+            &client,
+            "INSERT INTO contact (contact_id, person_id) VALUES (md5('aunt')::uuid, md5('own')::uuid)",
+        )
+        .await;
+        let db = casedb::Database::connect(&test.url, 2).await.unwrap();
+        let mut pooled = db.client().await.unwrap();
+        let tx = pooled.transaction().await.unwrap();
+        let told = casedb::incident::SystemIncident {
+            kind: "device_faulty",
+            person: Some(PersonId::new(id(&client, "own").await)),
+            police_agency: None,
+            social_agency: None,
+            grouping_key: "deaf",
+            severity: alerts::Severity::P2,
+            audience: alerts::Audience::Both,
+            text: "no report for three days",
+            at: Timestamp::now(),
+        };
+        casedb::incident::raise_system(&tx, &told).await.unwrap();
+        tx.commit().await.unwrap();
+        drop((pooled, db));
+        let officer = user(&client, Role::DutyOfficer, Branch::Police).await;
+        refused(
+            &client,
+            &officer,
+            &[
+                "UPDATE incident SET version = 9223372036854775807",
+                "UPDATE incident SET version = version + 101",
+                "UPDATE incident SET acknowledged_at = now()",
+            ],
+        )
+        .await;
+        let worker = user(&client, Role::SocialWorker, Branch::SocialWork).await;
+        refused(&client, &worker, &[
+            "INSERT INTO contact_revision (contact_id, revision, kind, name, changed_by) SELECT contact_id, 9223372036854775807, 'family', 'Invented', md5('social_workersocial')::uuid FROM contact",
+        ]).await;
+        // Devices of other branches are not touched, also by a statement over all of them; those that nobody wears are.
+        let keeper = user(&client, Role::Administrator, Branch::Administration).await;
+        owner(
+            &client,
+            "INSERT INTO device (device_id, protocol, identity) VALUES (md5('shelf')::uuid, 'native', 'HW-3')",
+        )
+        .await;
+        write(
+            &client,
+            &keeper,
+            &["UPDATE device SET allowed_networks = '{10.9.9.9/32}'"],
+        )
+        .await
+        .unwrap();
+        let bound = "SELECT string_agg(identity, ',' ORDER BY identity) FROM device WHERE allowed_networks <> '{}' AND identity LIKE 'HW-%'";
+        let bound: Option<String> = client.query_one(bound, &[]).await.unwrap().get(0);
+        assert_eq!(bound.as_deref(), Some("HW-1,HW-3"));
         test.drop_now().await.unwrap();
     }
 }

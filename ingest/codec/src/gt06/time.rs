@@ -4,8 +4,10 @@ use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 
 use crate::{Clock, Fault, cursor::Cursor};
 
-/// How far a live report's clock may be from ours.
-const NEAR: SignedDuration = SignedDuration::from_secs(120);
+/// A clock is wrong by so much, or less, without being in another time zone.
+const FAST: SignedDuration = SignedDuration::from_mins(15);
+/// How far two reports that were made just now may differ in their distance from our clock: by the time that they are under way.
+const IN_STEP: SignedDuration = SignedDuration::from_secs(60);
 
 /// The instant of six binary fields. Fields out of range carry over as on a calendar: a device without a clock (all zeros) gets an
 /// instant in 1999, which is kept apart downstream, rather than losing the rest of its report.
@@ -47,23 +49,32 @@ pub(super) fn write(time: Timestamp) -> [u8; 6] {
     [year, month, day, hour, minute, second]
 }
 
-/// How long later readings must fit our clock, one and all, before they are believed.
+/// How long reports must keep step with our clock, one and all, to be believed to be made just now.
 const SUSTAINED: SignedDuration = SignedDuration::from_mins(3);
 
 /// Which clock a device's times are by.
 ///
 /// A log-in may state the device's time zone. The documents say that times are UTC all the same, yet some models write local time, so a time
-/// has two readings, some hours apart. One of them is proved by what cannot be: a report is not of a time to come. So a report whose
-/// later reading lies ahead of our clock is meant by the earlier one. A later reading that is as new as our clock proves little by itself: a
-/// stored report, some hours old, has one too. It is believed when nothing else came for three minutes, as only reports made just now
-/// keep step with the clock. Until something is known times are UTC; what was learnt can be taken along into the next conversation,
-/// since a device that was without a network begins with its oldest reports.
+/// has two readings, some hours apart. Two things tell them apart. A report is not of a time to come: one whose later reading lies ahead
+/// of our clock, by more than clocks are fast, is meant by the earlier one; that is believed at once while nothing is known. And reports
+/// made just now keep step with the clock, by whichever reading: when nothing else came for three minutes, the reading nearer to our
+/// clock is meant, also where the device's clock is fast or slow. A later reading that is as new as our clock proves nothing by itself: a
+/// stored report, some hours old, has one too. Until something is known times are UTC; what was learnt can be taken along into the next
+/// conversation, since a device that was without a network begins with its oldest reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Zone {
     offset: SignedDuration,
     local: Option<bool>,
-    /// Since when every report said that it is otherwise than we think.
-    otherwise: Option<Timestamp>,
+    step: Option<Step>,
+}
+
+/// Reports that keep step with our clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Step {
+    /// When the first of them came.
+    since: Timestamp,
+    /// How far its time was from our clock, as stated.
+    distance: SignedDuration,
 }
 
 impl Zone {
@@ -102,30 +113,24 @@ impl Zone {
         // East of Greenwich local time is ahead: read as UTC it is the later one.
         let local_is_later = shifted > stated;
         let (earlier, later) = (stated.min(shifted), stated.max(shifted));
-        let ahead = |time: Timestamp| time.duration_since(now) > NEAR;
-        let said = if ahead(later) && !ahead(earlier) {
-            Some(!local_is_later)
-        } else if later.duration_since(now).abs() <= NEAR {
-            Some(local_is_later)
-        } else {
-            None
-        };
-        self.heard(said, said == Some(!local_is_later), now);
+        let ahead = |time: Timestamp| time.duration_since(now) > FAST;
+        if self.local.is_none() && ahead(later) && !ahead(earlier) {
+            self.local = Some(!local_is_later);
+        }
+        if self.keeps_step(stated, now) {
+            let distance = |time: Timestamp| time.duration_since(now).abs();
+            self.local = Some(distance(shifted) < distance(stated));
+        }
         if self.local == Some(true) { shifted } else { stated }
     }
 
-    fn heard(&mut self, said: Option<bool>, proved: bool, now: Timestamp) {
-        if said.is_none() || said == self.local {
-            self.otherwise = None;
-        } else if proved && self.local.is_none() {
-            self.local = said;
-        } else {
-            let since = *self.otherwise.get_or_insert(now);
-            if now.duration_since(since) >= SUSTAINED {
-                self.local = said;
-                self.otherwise = None;
-            }
-        }
+    /// Notes a report; true when all have kept step with our clock for long enough.
+    fn keeps_step(&mut self, stated: Timestamp, now: Timestamp) -> bool {
+        let distance = stated.duration_since(now);
+        let step = self.step.filter(|step| (distance - step.distance).abs() <= IN_STEP);
+        let step = step.unwrap_or(Step { since: now, distance });
+        self.step = Some(step);
+        now.duration_since(step.since) >= SUSTAINED
     }
 }
 
@@ -185,7 +190,7 @@ mod tests {
             }
         }
         // Nothing says what those from before are, unless it was learnt earlier.
-        assert_eq!((wrong.first(), wrong.last()), (Some(&0), Some(&242)));
+        assert_eq!((wrong.first(), wrong.last()), (Some(&0), Some(&255)));
         let learnt = zone.learnt().unwrap();
         assert_eq!((learnt.offset_s, learnt.local), (28_800, true));
         let mut next = Zone::of_login(EAST);
@@ -225,6 +230,46 @@ mod tests {
             read.push(zone.utc(writes(now, Some(-4)), now) == now);
         }
         assert_eq!(read, [false, false, false, true, true, true]);
+    }
+
+    /// What is read of live reports, one in ten seconds, of a device whose clock is wrong by so many seconds.
+    fn live(login: u16, local: Option<i64>, wrong_s: i64) -> Vec<bool> {
+        let begin = at("2026-11-21T06:00:00Z");
+        let wrong = SignedDuration::from_secs(wrong_s);
+        let mut zone = Zone::of_login(login);
+        let read = |step: i64| {
+            let now = begin + SignedDuration::from_secs(10 * step);
+            zone.utc(writes(now + wrong, local), now) == now + wrong
+        };
+        (0..40).map(read).collect()
+    }
+
+    #[test]
+    fn a_clock_that_is_fast_or_slow_is_not_one_of_another_zone() {
+        for wrong_s in [-1_800, -600, -200, -121, 121, 200, 600, 899] {
+            for login in [EAST, WEST] {
+                assert!(
+                    live(login, None, wrong_s).iter().all(|right| *right),
+                    "UTC, {login:04x}, {wrong_s} s"
+                );
+            }
+            // Local time in the east is proved by the first report, in the west by three minutes of them.
+            assert!(
+                live(EAST, Some(8), wrong_s).iter().all(|right| *right),
+                "east, {wrong_s} s"
+            );
+            let west = live(WEST, Some(-4), wrong_s);
+            assert!(
+                west[18..].iter().all(|right| *right) && !west[17],
+                "west, {wrong_s} s: {west:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_by_an_hour_is_seen_through_after_three_minutes() {
+        let east = live(EAST, None, 3_600);
+        assert!(east[18..].iter().all(|right| *right) && !east[17], "{east:?}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ use proto::wire::{Alarm, Case, Motion, Strap};
 use serde_json::Value;
 use tokio_util::codec::Decoder;
 
+use crate::positions::{Tolerance, compare, list};
+
 const IMEI: &str = "490154203237518";
 
 fn now() -> Timestamp {
@@ -45,10 +47,6 @@ fn rows() -> Option<Vec<(Value, Value)>> {
     Some(text.lines().map(row).collect())
 }
 
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
 fn messages(answer: &Value) -> &[Value] {
     list(&answer["messages"])
 }
@@ -56,6 +54,12 @@ fn messages(answer: &Value) -> &[Value] {
 #[test]
 fn positions_are_those_of_the_reference() {
     let Some(rows) = rows() else { return };
+    let tolerance = Tolerance {
+        degrees: 1e-7,
+        altitude_m: 0.1,
+        course_deg: 0.1,
+        satellites: true,
+    };
     let mut compared = 0;
     for (row, answer) in rows {
         let id = &row["id"];
@@ -63,34 +67,7 @@ fn positions_are_those_of_the_reference() {
             assert!(answer["error"].as_str().unwrap().starts_with("checksum: "), "{id}");
             continue;
         }
-        let want: Vec<_> = list(&row["decoded"])
-            .iter()
-            .filter(|one| one["has_location"] == true)
-            .collect();
-        let got: Vec<_> = messages(&answer)
-            .iter()
-            .filter(|one| one["type"] == "position")
-            .collect();
-        assert_eq!(got.len(), want.len(), "{id}: {answer}");
-        for (got, want) in got.into_iter().zip(want) {
-            let time = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
-            assert_eq!(time(&got["fix_time"]), time(&want["time"]), "{id}");
-            assert_eq!(got["valid"], want["valid"], "{id}");
-            for (ours, theirs, tolerance) in [
-                ("latitude", "lat", 1e-7),
-                ("longitude", "lon", 1e-7),
-                ("altitude_m", "altitude_m", 0.1),
-                ("speed_kmh", "speed_kmh", 0.01),
-                ("course_deg", "course_deg", 0.1),
-            ] {
-                // What is absent on the wire is zero in the reference.
-                let ours = got[ours].as_f64().unwrap_or(0.0);
-                let theirs = want[theirs].as_f64().unwrap();
-                assert!((ours - theirs).abs() <= tolerance, "{id}: {ours} instead of {theirs}");
-            }
-            assert_eq!(got["satellites"], want["satellites"], "{id}");
-            compared += 1;
-        }
+        compared += compare(&row, &answer, &tolerance);
     }
     assert!(compared >= 20, "only {compared} positions compared");
 }

@@ -8,4 +8,5 @@
 
 mod eelink;
 mod gt06;
+mod positions;
 mod teltonika;

@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, fs};
 
 use bytes::BytesMut;
 use homeward_codec::{Piece, Protocol, decode_line, gt06::Framer};
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio_util::codec::Decoder;
 
 use super::now;
+use crate::positions::{Tolerance, compare, list};
 
 /// Rows of a file that a decoder by the documents can read, each with what we say to it.
 fn rows() -> Option<Vec<(Value, Value)>> {
@@ -20,10 +20,6 @@ fn rows() -> Option<Vec<(Value, Value)>> {
         (row, answer)
     });
     Some(answered.collect())
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// Rows with a right checksum.
@@ -47,36 +43,7 @@ fn positions_are_those_of_the_reference() {
     let Some(rows) = good() else { return };
     let mut compared = 0;
     for (row, answer) in rows {
-        let id = &row["id"];
-        let want: Vec<_> = list(&row["decoded"])
-            .iter()
-            .filter(|one| one["has_location"] == true)
-            .collect();
-        let got: Vec<_> = list(&answer["messages"])
-            .iter()
-            .filter(|one| one["type"] == "position")
-            .collect();
-        assert_eq!(got.len(), want.len(), "{id}: {answer}");
-        for (got, want) in got.into_iter().zip(want) {
-            let time = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
-            assert_eq!(time(&got["fix_time"]), time(&want["time"]), "{id}");
-            assert_eq!(got["valid"], want["valid"], "{id}");
-            for (ours, theirs, tolerance) in [
-                ("latitude", "lat", 1e-6),
-                ("longitude", "lon", 1e-6),
-                ("altitude_m", "altitude_m", 0.5),
-                ("speed_kmh", "speed_kmh", 0.01),
-                ("course_deg", "course_deg", 0.5),
-            ] {
-                let ours = got[ours].as_f64().unwrap_or(0.0);
-                let theirs = want[theirs].as_f64().unwrap();
-                assert!((ours - theirs).abs() <= tolerance, "{id}: {ours} instead of {theirs}");
-            }
-            if !want["satellites"].is_null() {
-                assert_eq!(got["satellites"], want["satellites"], "{id}");
-            }
-            compared += 1;
-        }
+        compared += compare(&row, &answer, &Tolerance::default());
     }
     assert!(compared >= 25, "only {compared} positions compared");
 }

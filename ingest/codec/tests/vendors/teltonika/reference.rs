@@ -4,11 +4,11 @@ use std::fs;
 
 use bytes::BytesMut;
 use homeward_codec::{Piece, teltonika::Framer};
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio_util::codec::Decoder;
 
 use super::line;
+use crate::positions::{Tolerance, compare, list};
 
 /// Rows that a decoder by the documents must agree with, each with what we say to it.
 fn rows() -> Option<Vec<(Value, Value)>> {
@@ -22,10 +22,6 @@ fn rows() -> Option<Vec<(Value, Value)>> {
     )
 }
 
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
 fn reports(answer: &Value) -> Vec<&Value> {
     let report = |message: &&Value| message["type"] == "position" || message["type"] == "event";
     list(&answer["messages"]).iter().filter(report).collect()
@@ -34,34 +30,14 @@ fn reports(answer: &Value) -> Vec<&Value> {
 #[test]
 fn positions_are_those_of_the_reference() {
     let Some(rows) = rows() else { return };
+    let tolerance = Tolerance {
+        degrees: 1e-7,
+        satellites: true,
+        ..Tolerance::default()
+    };
     let mut compared = 0;
     for (row, answer) in rows.iter().filter(|(row, _)| row["checksum_ok"] != false) {
-        let id = &row["id"];
-        let located = |one: &&Value| one["has_location"] == true;
-        let want: Vec<_> = list(&row["decoded"]).iter().filter(located).collect();
-        let got: Vec<_> = reports(answer)
-            .into_iter()
-            .filter(|one| one["type"] == "position")
-            .collect();
-        assert_eq!(got.len(), want.len(), "{id}: {answer}");
-        for (got, want) in got.into_iter().zip(want) {
-            let time = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
-            assert_eq!(time(&got["fix_time"]), time(&want["time"]), "{id}");
-            assert_eq!(got["valid"], want["valid"], "{id}");
-            for (ours, theirs, tolerance) in [
-                ("latitude", "lat", 1e-7),
-                ("longitude", "lon", 1e-7),
-                ("altitude_m", "altitude_m", 0.5),
-                ("speed_kmh", "speed_kmh", 0.01),
-                ("course_deg", "course_deg", 0.5),
-            ] {
-                let ours = got[ours].as_f64().unwrap_or(0.0);
-                let theirs = want[theirs].as_f64().unwrap();
-                assert!((ours - theirs).abs() <= tolerance, "{id}: {ours} instead of {theirs}");
-            }
-            assert_eq!(got["satellites"], want["satellites"], "{id}");
-            compared += 1;
-        }
+        compared += compare(row, answer, &tolerance);
     }
     assert!(compared >= 25, "only {compared} positions compared");
 }
