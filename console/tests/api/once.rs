@@ -265,12 +265,11 @@ async fn an_account_sent_again_has_one_password() -> Result<()> {
         let (key, body) = (Uuid::now_v7(), new(name));
         let made = keyed(&keeper, path, key, &body).await?;
         assert_eq!(made.0, 201, "{}", made.1);
-        match sql {
-            Some(sql) => room.sql(sql).await?,
-            None => {
-                let one = format!("{path}/{}", made.1["user_id"].as_str().context("id")?);
-                assert_eq!(keeper.post(&one, json!({"disabled": true})).await?.0, 200);
-            }
+        if let Some(sql) = sql {
+            room.sql(sql).await?;
+        } else {
+            let one = format!("{path}/{}", made.1["user_id"].as_str().context("id")?);
+            assert_eq!(keeper.post(&one, json!({"disabled": true})).await?.0, 200);
         }
         refused(&keyed(&keeper, path, key, &body).await?);
     }

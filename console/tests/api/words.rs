@@ -8,7 +8,7 @@ use super::*;
 const WORD: &str = "QZXWORD";
 /// The corner of a zone, as no report of anybody says it.
 const CORNER: [&str; 2] = ["121.98765", "31.45678"];
-/// Free texts about people. Columns by column over all tables: `casedb/tests/casedb/access.rs`.
+/// Free texts about people. Column by column over all tables: `casedb/tests/casedb/access.rs`.
 const TEXTS: &[(&str, &str)] = &[
     ("zone", "label"),
     ("supervision_order", "legal_basis"),
