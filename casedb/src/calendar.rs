@@ -9,7 +9,7 @@ use crate::{
     access::{Beyond, step_out},
     change::{self, What},
     plain,
-    pool::{GenericClient, execute, optional, rows},
+    pool::{GenericClient, execute, optional, row, rows},
 };
 
 /// A day of a calendar.
@@ -31,6 +31,11 @@ const ADD: &str = "INSERT INTO holiday (calendar_id, day, label) VALUES ($1, $2,
 const REMOVE: &str = "DELETE FROM holiday WHERE calendar_id = $1 AND day = $2";
 const DAYS: &str = "SELECT day, label FROM holiday WHERE calendar_id = $1 AND day >= $2 ORDER BY day";
 const OUTDATE: &str = "UPDATE person_rules SET stale = true WHERE calendar_id = $1";
+
+/// Somebody goes by the calendar who is of no agency of the user's, nor of one below it.
+const OF_OTHERS: &str = "SELECT EXISTS (SELECT FROM person_rules r JOIN person p USING (person_id)
+    WHERE r.calendar_id = $1 AND NOT EXISTS (SELECT FROM app_user u JOIN agency own USING (agency_id) JOIN agency a ON a.path <@ own.path
+        WHERE u.user_id = $2 AND a.agency_id IN (p.police_agency_id, p.social_agency_id)))";
 
 /// Makes a calendar where there is none of the name; returns its id.
 pub async fn ensure(client: &impl GenericClient, name: &str) -> Result<Uuid, Error> {
@@ -89,6 +94,7 @@ pub async fn extend(
     change::note(transaction, by, None, What::Holidays, &detail(name, days)).await?;
     let outside = step_out(transaction, Beyond::Calendar).await?;
     let calendar_id = ensure(transaction, name).await?;
+    of_own_people(transaction, calendar_id, name, by).await?;
     let holidays: Vec<_> = days
         .iter()
         .map(|&day| Holiday {
@@ -111,6 +117,7 @@ pub async fn reduce(
 ) -> Result<(), Error> {
     change::note(transaction, by, None, What::HolidaysRemoved, &detail(name, days)).await?;
     let outside = step_out(transaction, Beyond::Calendar).await?;
+    of_own_people(transaction, calendar_id, name, by).await?;
     for &day in days {
         if !remove(transaction, calendar_id, day).await? {
             return Err(
@@ -122,6 +129,19 @@ pub async fn reduce(
         }
     }
     outside.back(transaction).await
+}
+
+/// Refuses who is not in charge of everybody whose schedules would change.
+async fn of_own_people(transaction: &impl GenericClient, calendar_id: Uuid, name: &str, by: Uuid) -> Result<(), Error> {
+    if row(transaction, OF_OTHERS, &[&calendar_id, &by]).await?.try_get(0)? {
+        let message = format!(
+            "people of other agencies go by {name:?}: somebody of an agency above all of them changes it; or make a calendar of your own"
+        );
+        return Err(Refused::new("calendar_of_others", message)
+            .with("calendar", name)
+            .into());
+    }
+    Ok(())
 }
 
 fn detail(name: &str, days: &[Date]) -> String {

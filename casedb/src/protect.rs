@@ -242,7 +242,8 @@ fn check(terms: &Terms) -> Result<(), Error> {
         }
     };
     within("distance", terms.distance_m, 1.0)?;
-    within("buffer", terms.buffer_m, 0.0)
+    within("buffer", terms.buffer_m, 0.0)?;
+    terms.schedule.as_ref().map_or(Ok(()), Schedule::holds_sometime)
 }
 
 async fn tell_gateways(client: &impl GenericClient) -> Result<(), Error> {

@@ -99,13 +99,14 @@ pub async fn list(caller: Authorised<CaseReader>, State(app): State<App>) -> Res
     read(&transaction).await.map(Json)
 }
 
-/// Adds days to a calendar, or takes some out. The rules of everybody whose schedules go by it follow within seconds.
+/// Adds days to a calendar, or takes some out. The rules of everybody whose schedules go by it follow within seconds; so all of them are people
+/// of the user's agency, or of those below it.
 #[utoipa::path(post, path = "/api/v1/calendars", tag = "people", request_body = NewDays, responses(
     (status = 200, body = CalendarList),
     (status = 401, description = "No session", body = ErrorBody),
     (status = 403, description = "The role may not", body = ErrorBody),
     (status = 404, description = "No such calendar", body = ErrorBody),
-    (status = 422, description = "`text_required`, `text_too_long`, `bad_days`; `refused_by_law`: `day_not_in`", body = ErrorBody),
+    (status = 422, description = "`text_required`, `text_too_long`, `bad_days`; `refused_by_law`: `day_not_in`, `calendar_of_others`", body = ErrorBody),
 ))]
 pub async fn change(
     caller: Authorised<Handler>,

@@ -200,10 +200,15 @@ fn terms(asked: &NewDistance) -> Result<Terms, ApiError> {
     within("distance_m", asked.distance_m, 1.0)?;
     within("buffer_m", asked.buffer_m, 0.0)?;
     let schedule = asked.schedule.clone().filter(|schedule| !schedule.is_null());
-    let schedule = schedule.map(Schedule::from_json).transpose();
+    let schedule = schedule.map(|json| {
+        let schedule = Schedule::from_json(json)?;
+        schedule.holds_sometime().map(|()| schedule)
+    });
     Ok(Terms {
         distance_m: asked.distance_m,
         buffer_m: asked.buffer_m,
-        schedule: schedule.map_err(|error| ApiError::invalid("bad_schedule", error.to_string()))?,
+        schedule: schedule
+            .transpose()
+            .map_err(|error| ApiError::invalid("bad_schedule", error.to_string()))?,
     })
 }

@@ -120,7 +120,7 @@ async fn days_of_calendars_are_added_and_taken_out() -> Result<()> {
     let zones = officer.get(&format!("{path}/zones")).await?;
     assert_eq!(zones["calendar"], "town");
     let more = json!({"calendar": "town", "days": ["2026-10-03"], "label": "National Day"});
-    let (status, list) = officer.post(calendars, more).await?;
+    let (status, list) = officer.post(calendars, more.clone()).await?;
     assert_eq!((status, &list["people"]), (200, &json!(1)), "{list}");
     let stale = format!(
         "SELECT count(*) FROM person_rules WHERE stale AND person_id = '{}'",
@@ -129,9 +129,20 @@ async fn days_of_calendars_are_added_and_taken_out() -> Result<()> {
     assert_eq!(room.number(&stale).await?, 1);
 
     let out = json!({"calendar": "town", "days": ["2026-10-03"], "removed": true});
+    // Another branch goes by calendars of its own: curfews of people whom it does not see are not its to change.
+    let inland = room.log_in("inland").await?;
+    for foreign in [&out, &more] {
+        assert_eq!(
+            reason(&inland.post(calendars, foreign.clone()).await?),
+            (422, "calendar_of_others")
+        );
+    }
+    let own = json!({"calendar": "inland", "days": ["2026-10-03"], "label": "Fair"});
+    assert_eq!(inland.post(calendars, own).await?.0, 200);
+
     let (status, list) = officer.post(calendars, out.clone()).await?;
     assert_eq!(
-        (status, list["calendars"][0]["days"].as_array().map(Vec::len)),
+        (status, list["calendars"][1]["days"].as_array().map(Vec::len)),
         (200, Some(2))
     );
     assert_eq!(reason(&officer.post(calendars, out).await?), (422, "day_not_in"));
@@ -141,10 +152,10 @@ async fn days_of_calendars_are_added_and_taken_out() -> Result<()> {
         (422, "day_not_in")
     );
     let kept = officer.get(calendars).await?;
-    assert_eq!(kept["calendars"][0]["days"].as_array().map(Vec::len), Some(2));
+    assert_eq!(kept["calendars"][1]["days"].as_array().map(Vec::len), Some(2));
     let noted =
         "SELECT count(*) FROM order_change WHERE person_id IS NULL AND what IN ('holidays', 'holidays_removed')";
-    assert_eq!(room.number(noted).await?, 3);
+    assert_eq!(room.number(noted).await?, 4);
 
     for bad in [
         json!({"calendar": "town", "days": []}),
@@ -275,6 +286,10 @@ async fn distances_are_the_polices_alone() -> Result<()> {
         ),
         (
             json!({"protected": "PP-1", "seen": 2, "distance_m": 500.0, "schedule": {"weekly": [{"weekday": 9}]}}),
+            (422, "bad_schedule"),
+        ),
+        (
+            json!({"protected": "PP-1", "seen": 2, "distance_m": 500.0, "schedule": {"weekly": []}}),
             (422, "bad_schedule"),
         ),
         (
