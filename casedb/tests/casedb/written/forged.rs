@@ -1,7 +1,10 @@
 //! Rows that a role would write by hand so that something holds which nobody decided: each is refused, and what the program writes under
 //! the same role is taken.
 
-use alerts::priority::order::{Rule, check};
+use alerts::{
+    lifecycle::course::{Change, Phase, Record, Root, Who},
+    priority::order::{Rule, check},
+};
 use casedb::{
     access::{
         self, Purpose,
@@ -13,6 +16,7 @@ use casedb::{
 };
 use jiff::Timestamp;
 use proto::{OrderId, PersonId};
+use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -632,6 +636,125 @@ async fn an_incident_a_contact_and_a_device_are_not_put_out_of_reach() {
         let bound = "SELECT string_agg(identity, ',' ORDER BY identity) FROM device WHERE allowed_networks <> '{}' AND identity LIKE 'HW-%'";
         let bound: Option<String> = client.query_one(bound, &[]).await.unwrap().get(0);
         assert_eq!(bound.as_deref(), Some("HW-1,HW-3"));
+        test.drop_now().await.unwrap();
+    }
+}
+
+/// PostgreSQL reads more than the program: what a role writes into an account is of the form that the program writes.
+#[tokio::test]
+async fn what_is_written_into_an_account_can_be_read_by_everybody() {
+    let me = Uuid::now_v7();
+    let now = Timestamp::now();
+    let (who, words) = (Who::User(me), || "words".to_owned());
+    let other: Root = serde_json::from_value(json!(Uuid::now_v7())).unwrap();
+    let code = alerts::ClosingCode::Other;
+    for test in guarded().await {
+        let client = testkit::connect(&test.url).await.unwrap();
+        let wrong = async |record: &Value| -> Option<String> {
+            let sql = "SELECT incident_record_wrong($1, $2)";
+            client.query_one(sql, &[record, &me.to_string()]).await.unwrap().get(0)
+        };
+        let expires = now;
+        for why in [
+            Change::Acknowledge { user: me, expires },
+            Change::TakeOver {
+                user: me,
+                expires,
+                why: words(),
+            },
+            Change::StartAction { user: me, expires },
+            Change::Note {
+                user: me,
+                text: words(),
+            },
+            Change::Close {
+                user: me,
+                code,
+                note: String::new(),
+            },
+            Change::CloseWithRoot {
+                user: me,
+                root: Uuid::now_v7(),
+                code,
+                note: words(),
+            },
+            Change::Suspend {
+                user: me,
+                authority: words(),
+                reason: words(),
+                until: now,
+            },
+            Change::Resume { user: me, why: words() },
+            Change::Merge {
+                into: other,
+                by: who,
+                why: words(),
+            },
+            Change::Adopt {
+                incident: Uuid::now_v7(),
+                by: who,
+            },
+            Change::Split { by: who, why: words() },
+        ] {
+            let record = Record {
+                version: 7,
+                at: now,
+                by: who,
+                why,
+                from: Some(Phase::Notified),
+                to: Phase::Notified,
+            };
+            let record = serde_json::to_value(&record).unwrap();
+            assert_eq!(wrong(&record).await, None, "{record}");
+            // One thing in it at a time is what the program does not write.
+            let mut forged = vec![record.clone()];
+            for key in ["at", "version", "from", "to", "by"] {
+                let mut one = record.clone();
+                one[key] = json!({"a": 1});
+                forged.push(one);
+            }
+            for key in record["why"].as_object().unwrap().keys() {
+                let mut one = record.clone();
+                one["why"][key] = json!(["a"]);
+                forged.push(one);
+            }
+            for time in [
+                "now",
+                "tomorrow",
+                "infinity",
+                "2026-11-26 19:00:00+00",
+                "2026-11-26T24:00:00Z",
+                "2026-11-26T19:00:00+08:00",
+            ] {
+                for at in ["/at", "/why/expires", "/why/until"] {
+                    let mut one = record.clone();
+                    if let Some(stated) = one.pointer_mut(at) {
+                        *stated = json!(time);
+                        forged.push(one);
+                    }
+                }
+            }
+            for id in [
+                "/by/user",
+                "/why/user",
+                "/why/by/user",
+                "/why/into",
+                "/why/root",
+                "/why/incident",
+            ] {
+                let mut one = record.clone();
+                if let Some(stated) = one.pointer_mut(id) {
+                    *stated = json!(me.simple().to_string());
+                    forged.push(one);
+                }
+            }
+            let mut one = record.clone();
+            one["why"]["more"] = json!("x".repeat(64_001));
+            forged.push(one);
+            for one in &forged[1..] {
+                assert!(wrong(one).await.is_some(), "{one}");
+            }
+        }
         test.drop_now().await.unwrap();
     }
 }
