@@ -108,6 +108,9 @@ async fn no_row_written_by_hand_gives_an_order_force_that_nobody_gave_it() {
             "UPDATE supervision_order SET effective_from = now() WHERE order_id = md5('gb')::uuid",
             "UPDATE supervision_order SET effective_from = now() WHERE order_id = md5('lapsed')::uuid",
             "UPDATE supervision_order SET effective_from = NULL WHERE order_id = md5('cn')::uuid",
+            // Interrupted, and mended again.
+            "UPDATE supervision_order SET lapses_at = now() WHERE order_id = md5('cn')::uuid",
+            "UPDATE supervision_order SET lapses_at = now() + interval '20 days' WHERE order_id = md5('cn')::uuid",
             "UPDATE supervision_order SET ends_at = 'infinity' WHERE order_id = md5('cn')::uuid",
             "UPDATE supervision_order SET revoked_at = '-infinity' WHERE order_id = md5('cn')::uuid",
             "INSERT INTO supervision_order (order_id, person_id, legal_basis, starts_at, ends_at, made_by) VALUES (gen_random_uuid(), md5('own')::uuid, 'x', now(), 'infinity', md5('social_workersocial')::uuid)",
