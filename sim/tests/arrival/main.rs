@@ -28,7 +28,7 @@ use story::{Record, Story, Way};
 /// So many seconds each law is tried; `HOMEWARD_LAW_SECONDS` says otherwise, and `HOMEWARD_LAW_FROM` from which story on.
 const SECONDS: u64 = 5;
 /// So many stories at the least, however slow the machine is.
-const AT_LEAST: u64 = 20;
+const AT_LEAST: u64 = 100;
 
 /// Numbers of stories, until time is up.
 fn stories() -> impl Iterator<Item = u64> {
