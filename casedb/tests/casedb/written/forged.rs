@@ -761,3 +761,30 @@ async fn what_is_written_into_an_account_can_be_read_by_everybody() {
         test.drop_now().await.unwrap();
     }
 }
+
+/// Functions of triggers have the owner's rights: no role hangs one on a table of its own.
+#[tokio::test]
+async fn functions_of_triggers_are_the_owners_alone() {
+    for test in guarded().await {
+        let client = testkit::connect(&test.url).await.unwrap();
+        fill(&client).await;
+        let sql = "SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p CROSS JOIN pg_roles r
+            WHERE p.pronamespace = 'public'::regnamespace AND p.prorettype = 'trigger'::regtype AND p.prosecdef
+                AND r.rolname LIKE 'homeward\\_%' AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+                AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')";
+        let open: Option<String> = client.query_one(sql, &[]).await.unwrap().get(0);
+        assert_eq!(open, None, "{}", test.edition);
+        let analyst = user(&client, Role::Analyst, Branch::Police).await;
+        let told = write(
+            &client,
+            &analyst,
+            &[
+                "CREATE TEMP TABLE person (person_id uuid, police_agency_id uuid, social_agency_id uuid)",
+                "CREATE TRIGGER taken AFTER UPDATE ON pg_temp.person FOR EACH ROW EXECUTE FUNCTION person_agencies_of_incidents()",
+            ],
+        )
+        .await;
+        assert!(told.clone().is_err_and(|told| told.starts_with("42501")), "{told:?}");
+        test.drop_now().await.unwrap();
+    }
+}
