@@ -16,6 +16,8 @@ export async function accessible(page, what) {
       new Promise((resolve) => setTimeout(resolve, 5_000)),
     ]).then(() => undefined),
   );
+  // From the top: what has been scrolled half under the heading, which stays, is whole again once it is scrolled on.
+  await page.evaluate(() => window.scrollTo(0, 0));
   const findings = await page.evaluate(async () => {
     const { violations } = await window.axe.run(document, {
       runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
